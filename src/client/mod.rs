@@ -1,0 +1,408 @@
+//! The client: many connections on one poller. This file holds what a caller says to it; [`poll`] what it does then.
+
+mod poll;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Poll, Token};
+use slab::Slab;
+use socks::TargetAddr;
+
+use crate::client::poll::Leftover;
+use crate::config::{Config, Destination, Relay, Settings};
+use crate::connection::{Connection, Opening};
+use crate::crypto::{Entropy, is_low_order};
+use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
+use crate::id::{RelayId, RouteId};
+use crate::key::{PublicKey, SecretKey};
+use crate::status::{RelayStatus, RouteStatus};
+use crate::timer::Wheel;
+
+/// A client of many relays, on one thread.
+///
+/// Only [`poll`](Self::poll) may wait, as long as it is told; everything else returns at once. What is sent waits in a
+/// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client closes all its connections.
+///
+/// | per | bound |
+/// | --- | --- |
+/// | poll, connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next poll |
+/// | poll | as many events as [`Events`](crate::Events) has room for |
+/// | connection, in | one incomplete packet: 2050 bytes |
+/// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
+/// | connection | 240 routes |
+/// | client | as many connections as there are file descriptors |
+pub struct Client {
+    poller: Poll,
+    readiness: mio::Events,
+    identity: Arc<SecretKey>,
+    public_key: PublicKey,
+    settings: Arc<Settings>,
+    slots: Slab<Slot>,
+    /// Of the last connection that was begun.
+    generation: u32,
+    /// Connections by the hash of both public keys: 64 bits, since the keys themselves stand in the slots.
+    by_keys: HashMap<u64, u32>,
+    hasher: RandomState,
+    wheel: Wheel,
+    /// Tick 0 of the wheel; each tick is a millisecond.
+    epoch: Instant,
+    /// Connections whose sockets may have something to read, or to say. Each stands here once: `Slot::attentive`.
+    attention: VecDeque<RelayId>,
+    /// Connections that may have something to write. Each stands here once: `Slot::dirty`.
+    dirty: Vec<RelayId>,
+    /// What was learned outside of a poll, or when there was no room for it: ends of connections, and room in queues. At
+    /// most one of each a connection.
+    notices: VecDeque<Notice>,
+    /// Input that a full `Events` left over. It lies in `read_buffer`, and nothing is read until it is handled.
+    leftover: Option<Leftover>,
+    read_buffer: Box<[u8]>,
+    /// For packets while they are sealed.
+    write_buffer: Box<[u8]>,
+}
+
+/// One connection and its socket.
+struct Slot {
+    connection: Connection,
+    stream: TcpStream,
+    address: TargetAddr,
+    relay_key: PublicKey,
+    identity: PublicKey,
+    /// The tick of its deadline in the wheel.
+    scheduled: u64,
+    attentive: bool,
+    dirty: bool,
+    /// Whether the socket takes bytes, as far as is known.
+    writable: bool,
+    /// Writing has failed. What the relay sent before is still read; then this is why it ended.
+    broken: Option<DisconnectReason>,
+}
+
+enum Notice {
+    Ended(RelayId, DisconnectReason),
+    Writable(RelayId),
+}
+
+/// The most that one connection reads a poll, and that is sealed for one write. Larger ones gain nothing: a system call
+/// over loopback then costs less than the packets in it.
+const BUFFER_LEN: usize = 64 * 1024;
+
+/// The most sockets whose readiness one system call tells; others are told by the next.
+const READINESS: usize = 1024;
+
+impl Client {
+    /// A client without connections.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a setting that can't work, and what the operating system says when it gives no poller.
+    pub fn new(config: Config) -> io::Result<Self> {
+        config.check()?;
+        Ok(Self {
+            poller: Poll::new()?,
+            readiness: mio::Events::with_capacity(READINESS),
+            public_key: config.secret_key.public_key(),
+            identity: Arc::new(config.secret_key),
+            settings: Arc::new(config.settings),
+            slots: Slab::new(),
+            generation: 0,
+            by_keys: HashMap::new(),
+            hasher: RandomState::new(),
+            wheel: Wheel::new(),
+            epoch: Instant::now(),
+            attention: VecDeque::new(),
+            dirty: Vec::new(),
+            notices: VecDeque::new(),
+            leftover: None,
+            read_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
+            write_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
+        })
+    }
+
+    /// The client's own public key, which its peers ask their relays for.
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// Begins a connection to a relay. [`Connected`](crate::Event::Connected) or
+    /// [`Disconnected`](crate::Event::Disconnected) tells what became of it, at the latest when the connect timeout has
+    /// run out.
+    ///
+    /// # Errors
+    ///
+    /// The address is none that can be connected to, the key is none, the same identity is connected to this relay
+    /// already, or the operating system gave no socket. Nothing was begun then, and nothing will be told.
+    pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
+        let address = relay.address.map_err(ConnectError::Address)?;
+        let socket_address = match &address {
+            TargetAddr::Ip(address) => *address,
+            TargetAddr::Domain(name, _) => return Err(ConnectError::NameWithoutProxy(name.clone())),
+        };
+        if is_low_order(&relay.public_key) {
+            return Err(ConnectError::LowOrderKey);
+        }
+        let (identity, public_key) = match relay.identity {
+            None => (Arc::clone(&self.identity), self.public_key),
+            Some(secret) => {
+                let public = secret.public_key();
+                (Arc::new(secret), public)
+            }
+        };
+        let keys = self.hash_keys(&public_key, &relay.public_key);
+        let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
+        if let Some(slot) =
+            same.filter(|slot| (slot.identity, slot.relay_key) == (public_key, relay.public_key))
+        {
+            return Err(ConnectError::AlreadyConnected(slot.connection.id()));
+        }
+
+        let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
+        // Packets are put together here, not in the kernel.
+        stream.set_nodelay(true).map_err(ConnectError::Io)?;
+        let vacant = self.slots.vacant_entry();
+        let index = vacant.key() as u32;
+        let token = Token(vacant.key());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poller.registry().register(&mut stream, token, interest).map_err(ConnectError::Io)?;
+
+        self.generation = self.generation.wrapping_add(1);
+        let id = RelayId { index, generation: self.generation };
+        let now = Instant::now();
+        let opening = Opening {
+            id,
+            relay_key: relay.public_key,
+            identity,
+            settings: Arc::clone(&self.settings),
+            entropy: Entropy {
+                temporary: SecretKey::generate(),
+                hello_nonce: rand::random::<[u8; 24]>().into(),
+                base_nonce: rand::random::<[u8; 24]>().into(),
+            },
+            ping: poll::ping_id(),
+        };
+        let connection = Connection::new(opening, now);
+        let scheduled = poll::tick(self.epoch, connection.deadline());
+        vacant.insert(Slot {
+            connection,
+            stream,
+            address,
+            relay_key: relay.public_key,
+            identity: public_key,
+            scheduled,
+            attentive: false,
+            dirty: false,
+            writable: false,
+            broken: None,
+        });
+        self.wheel.schedule(index, scheduled);
+        self.by_keys.insert(keys, index);
+        log::debug!("relay {id}: connecting to {socket_address}, key {}", relay.public_key);
+        Ok(id)
+    }
+
+    /// Ends a connection. What waits to be sent is offered to the socket once more and then forgotten;
+    /// [`Disconnected`](crate::Event::Disconnected) follows in the next poll. `false` if the connection has ended before.
+    pub fn disconnect(&mut self, relay: RelayId) -> bool {
+        if self.slot(relay).is_none() {
+            return false;
+        }
+        self.flush_one(relay, Instant::now());
+        self.end(relay, DisconnectReason::ClosedByCaller);
+        true
+    }
+
+    /// Asks the relay for a route to `peer`. [`RouteOpened`](crate::Event::RouteOpened) or
+    /// [`RouteRefused`](crate::Event::RouteRefused) follows; data can be sent from
+    /// [`RouteOnline`](crate::Event::RouteOnline) on, which comes when the peer has asked for us, too.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
+    /// [`UnknownRelay`](RouteError::UnknownRelay); nothing was asked for then.
+    pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
+        let slot = self.slot(relay).ok_or(RouteError::UnknownRelay)?;
+        let route = slot.connection.open_route(peer)?;
+        self.mark_dirty(relay);
+        Ok(route)
+    }
+
+    /// Closes a route, online or not. Its id is stale from now on, no event of it follows, and what waits to be sent on
+    /// it never leaves. The relay is told, if need be when it has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): it was over before.
+    pub fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
+        let slot = self.slot(route.relay()).ok_or(RouteError::UnknownRelay)?;
+        slot.connection.close_route(route)?;
+        self.mark_dirty(route.relay());
+        Ok(())
+    }
+
+    /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself never sends more than 1400.)
+    ///
+    /// # Errors
+    ///
+    /// Any [`SendError`]; nothing of the packet was taken then.
+    pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
+        self.send(route.relay(), |connection| connection.send_data(route, data))
+    }
+
+    /// Sends 1 to 1024 bytes in the blind to whoever has the key `peer`, with or without a route. Whether it arrived, the
+    /// relay doesn't tell.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
+    /// [`UnknownRelay`](SendError::UnknownRelay); nothing of the packet was taken then.
+    pub fn send_oob(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        self.send(relay, |connection| connection.send_oob(peer, data))
+    }
+
+    /// Sends to a peer as the specification says: as [`send_data`](Self::send_data) where there is a route and it is
+    /// online, as [`send_oob`](Self::send_oob) where not.
+    ///
+    /// # Errors
+    ///
+    /// Those of the one that is used; so more than 1024 bytes are an error while the peer isn't online.
+    pub fn send_to(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        self.send(relay, |connection| connection.send_to(peer, data))
+    }
+
+    /// Sends an onion request: nonce (24 bytes) and onion data, together 178 to 1359 bytes, which are passed on unread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_oob`](Self::send_oob).
+    pub fn send_onion_request(&mut self, relay: RelayId, request: &[u8]) -> Result<(), SendError> {
+        self.send(relay, |connection| connection.send_onion_request(request))
+    }
+
+    /// Asks the relay to forward 1 to 1792 bytes to another node. A relay older than toxcore 0.2.18, or without its DHT
+    /// part, closes the connection of a client that sends this.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_oob`](Self::send_oob).
+    pub fn send_forward_request(
+        &mut self,
+        relay: RelayId,
+        destination: Destination,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        self.send(relay, |connection| connection.send_forward_request(destination, data))
+    }
+
+    /// A connection as it is now; `None` once it has ended.
+    pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
+        let slot = self.peek(relay)?;
+        Some(RelayStatus {
+            stage: slot.connection.stage(),
+            address: slot.address.clone(),
+            public_key: slot.relay_key,
+            identity: slot.identity,
+            round_trip: slot.connection.round_trip(),
+            times: slot.connection.times(),
+            traffic: slot.connection.traffic(),
+            queued: slot.connection.queued(),
+            routes: slot.connection.route_count(),
+        })
+    }
+
+    /// All connections that haven't ended, in no order.
+    pub fn relays(&self) -> impl Iterator<Item = RelayId> {
+        self.slots.iter().map(|(_, slot)| slot.connection.id())
+    }
+
+    /// A route as it is now; `None` once it was closed or refused.
+    pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
+        self.peek(route.relay())?.connection.route_status(route)
+    }
+
+    /// The route to a peer on this relay, if there is one.
+    pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
+        self.peek(relay)?.connection.find_route(peer)
+    }
+
+    /// All routes on this relay, in no order; none once it has ended.
+    pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
+        self.peek(relay).into_iter().flat_map(|slot| slot.connection.routes())
+    }
+
+    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, if the poller's descriptor isn't
+    /// readable earlier: zero while there is work to do, `None` while there is nothing to wait for. Never later than the
+    /// next deadline, and sometimes before it.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        if self.has_work() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.epoch + Duration::from_millis(self.wheel.next()?);
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn peek(&self, relay: RelayId) -> Option<&Slot> {
+        self.slots.get(relay.index as usize).filter(|slot| slot.connection.id() == relay)
+    }
+
+    fn slot(&mut self, relay: RelayId) -> Option<&mut Slot> {
+        poll::find(&mut self.slots, relay)
+    }
+
+    fn hash_keys(&self, identity: &PublicKey, relay: &PublicKey) -> u64 {
+        self.hasher.hash_one((identity, relay))
+    }
+
+    fn send(
+        &mut self,
+        relay: RelayId,
+        send: impl FnOnce(&mut Connection) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let slot = self.slot(relay).ok_or(SendError::UnknownRelay)?;
+        send(&mut slot.connection)?;
+        self.mark_dirty(relay);
+        Ok(())
+    }
+
+    /// Puts a connection on the list of those that are flushed next, unless its socket is full: it comes there by itself
+    /// then when it has room.
+    fn mark_dirty(&mut self, relay: RelayId) {
+        if let Some(slot) = self.slot(relay)
+            && slot.writable
+            && !std::mem::replace(&mut slot.dirty, true)
+        {
+            self.dirty.push(relay);
+        }
+    }
+}
+
+/// The poller's descriptor, for another poller: readable when [`poll`](Client::poll) has something to do. It doesn't
+/// tell of deadlines and of what the caller asked for; [`next_timeout`](Client::next_timeout) does.
+#[cfg(unix)]
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.registry().as_fd()
+    }
+}
+
+/// As [`AsFd`].
+#[cfg(unix)]
+impl AsRawFd for Client {
+    fn as_raw_fd(&self) -> RawFd {
+        self.poller.as_raw_fd()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("public_key", &self.public_key)
+            .field("connections", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}

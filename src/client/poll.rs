@@ -1,0 +1,325 @@
+//! What the loop does: it waits for sockets and deadlines, reads, looks at the time, writes, and tells.
+
+use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::client::{BUFFER_LEN, Client, Notice, READINESS, Slot};
+use crate::error::{DisconnectReason, Stage};
+use crate::event::{Event, Events};
+use crate::id::RelayId;
+
+/// Input of one connection that is still to be handled: a range of `Client::read_buffer`.
+pub(super) struct Leftover {
+    relay: RelayId,
+    range: Range<usize>,
+}
+
+impl Client {
+    /// Sends what is queued, waits until something happens, and puts what it was into `events`, whose former content is
+    /// forgotten. With a timeout it waits no longer than that: zero doesn't wait at all, `None` waits without end.
+    ///
+    /// Pings, answers and other work of the library's own don't end the wait. A signal does, without events and without
+    /// an error, so that a program can look at what its handler noted. The wait ends without events, too, when the time
+    /// is up.
+    ///
+    /// A program that comes late misses nothing: what has arrived is read before anyone is found to be late.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it can't wait. Connections don't make `poll` fail: they end with
+    /// [`Disconnected`](Event::Disconnected).
+    pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        let mut now = Instant::now();
+        let until = timeout.and_then(|timeout| now.checked_add(timeout));
+        self.flush_dirty(now);
+        loop {
+            let time_left = until.map(|until| until.saturating_duration_since(now));
+            let wait = [time_left, self.next_timeout()].into_iter().flatten().min();
+            let interrupted = self.wait(wait)?;
+            now = Instant::now();
+            self.work(now, events);
+            if !events.is_empty() || interrupted || until.is_some_and(|until| until <= now) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what is queued now, and not only when [`poll`](Self::poll) is called next. What the sockets don't take
+    /// stays queued; what fails is told by `poll`.
+    pub fn flush(&mut self) {
+        self.flush_dirty(Instant::now());
+    }
+
+    /// Whether there is something to do that no socket and no deadline will tell of.
+    pub(super) fn has_work(&self) -> bool {
+        self.leftover.is_some()
+            || !self.attention.is_empty()
+            || !self.dirty.is_empty()
+            || !self.notices.is_empty()
+    }
+
+    /// Learns which sockets are ready; waits for the first of them. `true` if a signal ended the wait.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut timeout = timeout;
+        // So often that all sockets can have told: nobody is late whose answer lies in a socket that hasn't.
+        for _ in 0..=self.slots.len() / READINESS {
+            match self.poller.poll(&mut self.readiness, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+                Err(error) => return Err(error),
+            }
+            let mut count = 0;
+            for event in &self.readiness {
+                count += 1;
+                let Some(slot) = self.slots.get_mut(event.token().0) else {
+                    continue;
+                };
+                let relay = slot.connection.id();
+                if event.is_writable() {
+                    slot.writable = slot.connection.stage() != Stage::Connecting;
+                    if slot.writable && slot.connection.has_output() && !slot.dirty {
+                        slot.dirty = true;
+                        self.dirty.push(relay);
+                    }
+                }
+                let input = event.is_readable() || event.is_read_closed() || event.is_error();
+                if (input || slot.connection.stage() == Stage::Connecting) && !slot.attentive {
+                    slot.attentive = true;
+                    self.attention.push_back(relay);
+                }
+            }
+            if count < READINESS {
+                break;
+            }
+            timeout = Some(Duration::ZERO);
+        }
+        Ok(false)
+    }
+
+    /// One turn. Input comes before the time, so that nobody is late whose answer has arrived.
+    fn work(&mut self, now: Instant, events: &mut Events) {
+        self.tell_notices(events);
+        if let Some(Leftover { relay, range }) = self.leftover.take() {
+            self.receive(relay, range, now, events);
+        }
+        for _ in 0..self.attention.len() {
+            if self.leftover.is_some() || !events.has_room() {
+                break;
+            }
+            let Some(relay) = self.attention.pop_front() else {
+                break;
+            };
+            self.attend(relay, now, events);
+        }
+        self.handle_deadlines(now);
+        self.flush_dirty(now);
+        self.tell_notices(events);
+    }
+
+    /// Gives one connection its turn: reads once, and once more to see whether that was all.
+    fn attend(&mut self, relay: RelayId, now: Instant, events: &mut Events) {
+        let Some(slot) = find(&mut self.slots, relay) else {
+            return;
+        };
+        slot.attentive = false;
+        if slot.connection.stage() == Stage::Connecting && !self.finish_connecting(relay, now) {
+            return;
+        }
+        for _ in 0..2 {
+            let Some(slot) = find(&mut self.slots, relay) else {
+                return;
+            };
+            match slot.stream.read(&mut self.read_buffer) {
+                Ok(0) => {
+                    let reason = DisconnectReason::Closed(slot.connection.stage());
+                    return self.end(relay, reason);
+                }
+                Ok(len) => {
+                    self.receive(relay, 0..len, now, events);
+                    if len == BUFFER_LEN || self.leftover.is_some() || !events.has_room() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Some(reason) = slot.broken {
+                        self.end(relay, reason);
+                    }
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let reason = failed(slot, &error);
+                    return self.end(relay, reason);
+                }
+            }
+        }
+        // It may have more, and gets its next turn behind the others.
+        if let Some(slot) = find(&mut self.slots, relay) {
+            slot.attentive = true;
+            self.attention.push_back(relay);
+        }
+    }
+
+    /// Looks how the connecting of a socket went. `true` if it is there now.
+    fn finish_connecting(&mut self, relay: RelayId, now: Instant) -> bool {
+        let Some(slot) = find(&mut self.slots, relay) else {
+            return false;
+        };
+        let result = match slot.stream.take_error() {
+            Ok(Some(error)) | Err(error) => Err(error),
+            Ok(None) => slot.stream.peer_addr(),
+        };
+        match result {
+            Ok(_) => {
+                slot.connection.handle_connected(now);
+                slot.writable = true;
+                log::trace!("relay {relay}: TCP is there");
+                self.settle(relay);
+                true
+            }
+            // The poller woke us for nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => false,
+            Err(error) => {
+                let reason = failed(slot, &error);
+                self.end(relay, reason);
+                false
+            }
+        }
+    }
+
+    /// Hands a range of `read_buffer` to a connection, and remembers what it leaves over.
+    fn receive(&mut self, relay: RelayId, range: Range<usize>, now: Instant, events: &mut Events) {
+        let Some(slot) = find(&mut self.slots, relay) else {
+            return;
+        };
+        match slot.connection.receive(now, &mut self.read_buffer[range.clone()], events) {
+            Ok(taken) => {
+                if taken < range.len() {
+                    self.leftover = Some(Leftover { relay, range: range.start + taken..range.end });
+                }
+                self.settle(relay);
+            }
+            Err(reason) => self.end(relay, reason),
+        }
+    }
+
+    fn handle_deadlines(&mut self, now: Instant) {
+        let ticks = now.saturating_duration_since(self.epoch).as_millis() as u64;
+        while let Some(index) = self.wheel.pop_due(ticks) {
+            let Some(slot) = self.slots.get_mut(index as usize) else {
+                continue;
+            };
+            let relay = slot.connection.id();
+            let has_leftover = self.leftover.as_ref().is_some_and(|leftover| leftover.relay == relay);
+            let unread = slot.attentive || has_leftover;
+            let result = slot.connection.handle_timeout(now, unread, ping_id());
+            slot.scheduled = u64::MAX;
+            let broken = slot.broken;
+            match result {
+                Ok(()) => self.settle(relay),
+                Err(reason) => self.end(relay, broken.unwrap_or(reason)),
+            }
+        }
+    }
+
+    fn flush_dirty(&mut self, now: Instant) {
+        while let Some(relay) = self.dirty.pop() {
+            self.flush_one(relay, now);
+        }
+    }
+
+    /// Writes what a connection has, as far as its socket takes it.
+    pub(super) fn flush_one(&mut self, relay: RelayId, now: Instant) {
+        let Some(slot) = find(&mut self.slots, relay) else {
+            return;
+        };
+        slot.dirty = false;
+        if !slot.writable || slot.broken.is_some() {
+            return;
+        }
+        let stream = &mut slot.stream;
+        match slot.connection.flush(now, &mut self.write_buffer, |bytes| stream.write(bytes)) {
+            Ok(all) => slot.writable = all,
+            Err(error) => {
+                // What the relay sent before may tell more, and must not be lost.
+                slot.broken = Some(failed(slot, &error));
+                if !std::mem::replace(&mut slot.attentive, true) {
+                    self.attention.push_back(relay);
+                }
+            }
+        }
+        if slot.connection.take_writable() {
+            self.notices.push_back(Notice::Writable(relay));
+        }
+    }
+
+    /// Draws the conclusions when something happened to a connection: its deadline may be another one, and it may have
+    /// something to write.
+    fn settle(&mut self, relay: RelayId) {
+        let Some(slot) = find(&mut self.slots, relay) else {
+            return;
+        };
+        let scheduled = tick(self.epoch, slot.connection.deadline());
+        if slot.scheduled != scheduled {
+            slot.scheduled = scheduled;
+            self.wheel.schedule(relay.index, scheduled);
+        }
+        if slot.connection.has_output() {
+            self.mark_dirty(relay);
+        }
+    }
+
+    /// Takes a connection out and closes its socket. Its end is told behind the events that are there.
+    pub(super) fn end(&mut self, relay: RelayId, reason: DisconnectReason) {
+        let mut slot = self.slots.remove(relay.index as usize);
+        self.wheel.cancel(relay.index);
+        let keys = self.hash_keys(&slot.identity, &slot.relay_key);
+        if self.by_keys.get(&keys) == Some(&relay.index) {
+            self.by_keys.remove(&keys);
+        }
+        if let Err(error) = self.poller.registry().deregister(&mut slot.stream) {
+            log::warn!("relay {relay}: the poller did not let go of its socket: {error}");
+        }
+        log::debug!("relay {relay}: {reason}");
+        self.notices.push_back(Notice::Ended(relay, reason));
+    }
+
+    fn tell_notices(&mut self, events: &mut Events) {
+        while events.has_room()
+            && let Some(notice) = self.notices.pop_front()
+        {
+            events.push(match notice {
+                Notice::Ended(relay, reason) => Event::Disconnected { relay, reason },
+                Notice::Writable(relay) => Event::Writable { relay },
+            });
+        }
+    }
+}
+
+pub(super) fn find(slots: &mut Slab<Slot>, relay: RelayId) -> Option<&mut Slot> {
+    slots.get_mut(relay.index as usize).filter(|slot| slot.connection.id() == relay)
+}
+
+/// Why a connection ends whose socket failed.
+fn failed(slot: &Slot, error: &io::Error) -> DisconnectReason {
+    let stage = slot.connection.stage();
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused if stage == Stage::Connecting => DisconnectReason::Refused,
+        kind => DisconnectReason::Transport { stage, kind },
+    }
+}
+
+/// The first tick that isn't before an instant.
+pub(super) fn tick(epoch: std::time::Instant, instant: Instant) -> u64 {
+    instant.saturating_duration_since(epoch).as_micros().div_ceil(1000) as u64
+}
+
+/// A ping id that no relay can know beforehand.
+pub(super) fn ping_id() -> NonZeroU64 {
+    rand::random()
+}

@@ -1,0 +1,163 @@
+//! What a caller says before it connects: about the client, about one relay, about a forwarded packet.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socks::{TargetAddr, ToTargetAddr};
+
+use crate::key::{PublicKey, SecretKey};
+
+/// How a [`Client`](crate::Client) behaves. The defaults are the protocol's own; most callers give a key and nothing
+/// else.
+///
+/// ```
+/// use std::time::Duration;
+/// use tox_relay_client::{Client, Config, SecretKey};
+///
+/// let config = Config::new(SecretKey::generate()).send_queue(256 * 1024).connect_timeout(Duration::from_secs(5));
+/// let client = Client::new(config)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) secret_key: SecretKey,
+    pub(crate) settings: Settings,
+}
+
+/// What every connection of a client shares.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) send_queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // "Times" of the protocol: 10 s for connecting and handshake together, a ping every 30 s, a pong within 10.
+            connect_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(10),
+            // What Linux takes in one call at the most before a socket has grown, and some 45 of the largest packets in
+            // use today (1 + 1400 bytes).
+            send_queue: 64 * 1024,
+        }
+    }
+}
+
+/// The smallest queue for which half of it has room for any packet: twice 2 + 2032 bytes.
+pub(crate) const MIN_SEND_QUEUE: usize = 4_068;
+
+impl Config {
+    /// A client with this DHT secret key as its identity.
+    pub fn new(secret_key: SecretKey) -> Self {
+        Self { secret_key, settings: Settings::default() }
+    }
+
+    /// How long connecting and the handshake may take together. Default: 10 s.
+    ///
+    /// A longer time keeps a socket longer for each relay that is gone.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// The time from one ping to the next. Default: 30 s, as the specification says.
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.settings.ping_interval = interval;
+        self
+    }
+
+    /// How long a relay may take to answer a ping. Default: 10 s, as the specification says.
+    #[must_use]
+    pub fn pong_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.pong_timeout = timeout;
+        self
+    }
+
+    /// The bytes of data, OOB, onion and forward packets that may wait in each connection. Default: 65,536, at least
+    /// 4,068.
+    ///
+    /// A packet counts its plaintext and 2 bytes. A larger queue costs memory for each relay that reads slowly, and
+    /// delays what is sent last; important packets pass it by.
+    #[must_use]
+    pub fn send_queue(mut self, bytes: usize) -> Self {
+        self.settings.send_queue = bytes;
+        self
+    }
+
+    /// Tells the first setting that can't work.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let settings = &self.settings;
+        let wrong = if settings.send_queue < MIN_SEND_QUEUE {
+            "a send queue has at least 4,068 bytes"
+        } else if settings.connect_timeout.is_zero()
+            || settings.ping_interval.is_zero()
+            || settings.pong_timeout.is_zero()
+        {
+            "a timeout or interval of zero"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+    }
+}
+
+/// One relay to connect to: its address, its public key, and perhaps an identity of its own.
+///
+/// ```
+/// use tox_relay_client::{PublicKey, Relay, SecretKey};
+///
+/// let key: PublicKey = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25".parse()?;
+/// let by_text = Relay::new("198.51.100.7:33445", key);
+/// let by_parts = Relay::new(("2001:db8::7", 33445), key).identity(SecretKey::generate());
+/// # Ok::<(), tox_relay_client::KeyError>(())
+/// ```
+#[derive(Debug)]
+pub struct Relay {
+    pub(crate) address: io::Result<TargetAddr>,
+    pub(crate) public_key: PublicKey,
+    pub(crate) identity: Option<SecretKey>,
+}
+
+impl Relay {
+    /// The relay at this address that holds the secret key of `public_key`.
+    ///
+    /// An address is whatever [`socks::ToTargetAddr`] takes: a `SocketAddr`, `"ip:port"`, `(ip, port)`. One that can't
+    /// be read, and a host name, are errors of [`connect`](crate::Client::connect): this library asks no resolver.
+    pub fn new(address: impl ToTargetAddr, public_key: PublicKey) -> Self {
+        Self { address: address.to_target_addr(), public_key, identity: None }
+    }
+
+    /// Connects with this key pair in the place of the client's own.
+    #[must_use]
+    pub fn identity(mut self, secret_key: SecretKey) -> Self {
+        self.identity = Some(secret_key);
+        self
+    }
+}
+
+/// Where a relay shall forward a packet to: an address of the Tox network.
+///
+/// The flow label and the scope of an IPv6 address are not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// A node that listens on UDP.
+    Udp(SocketAddr),
+    /// A node that is reached through TCP.
+    Tcp(SocketAddr),
+}
+
+impl Destination {
+    /// The address, whatever the transport.
+    pub fn address(&self) -> SocketAddr {
+        match *self {
+            Destination::Udp(address) | Destination::Tcp(address) => address,
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! One relay connection without a socket, a clock or a random source: bytes, times and random numbers are arguments.
+//!
+//! Input goes in through the `handle_*` functions and [`receive`](Connection::receive), output comes out of
+//! [`flush`](Connection::flush), and what the caller should know lies in [`Events`] afterwards. In which order, whoever
+//! drives a connection (the loop, or a test) keeps to this:
+//!
+//! 1. [`handle_connected`](Connection::handle_connected), once, when the transport is there;
+//! 2. [`receive`](Connection::receive) whatever has arrived;
+//! 3. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) has come, and behind
+//!    `receive`, so that nobody is late whose answer was there;
+//! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output), and the transport has room.
+//!
+//! An error of any of them is final: the connection is over and is not to be used again.
+
+mod inbox;
+mod keepalive;
+mod outbox;
+mod queue;
+mod routes;
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::{Destination, Settings};
+use crate::connection::inbox::Inbox;
+use crate::connection::keepalive::{Due, KeepAlive};
+use crate::connection::outbox::Outbox;
+use crate::connection::routes::{Answer, Routes};
+use crate::crypto::{Channel, Entropy, Handshake, RESPONSE_LEN};
+use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
+use crate::event::{Event, Events};
+use crate::id::{RelayId, RouteId};
+use crate::key::{PublicKey, SecretKey};
+use crate::status::{ConnectTimes, RouteStatus, Traffic};
+use crate::wire::frame::{PREFIX_LEN, frame_len};
+use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
+use crate::wire::{ConnectionId, Packet};
+
+/// What a connection begins with.
+pub(crate) struct Opening {
+    pub(crate) id: RelayId,
+    pub(crate) relay_key: PublicKey,
+    pub(crate) identity: Arc<SecretKey>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) entropy: Entropy,
+    /// The id of the first ping.
+    pub(crate) ping: NonZeroU64,
+}
+
+/// See the module.
+pub(crate) struct Connection {
+    id: RelayId,
+    settings: Arc<Settings>,
+    state: State,
+    inbox: Inbox,
+    outbox: Outbox,
+    routes: Routes,
+    traffic: Traffic,
+    started: Instant,
+    times: Times,
+}
+
+enum State {
+    /// There is no transport yet.
+    Connecting(Box<Connecting>),
+    /// The hello is on its way; the response is still to come.
+    Handshaking(Box<Handshaking>),
+    /// Packets pass. The relay has proved itself once the first of them has opened.
+    Open { channel: Channel, keepalive: KeepAlive, confirmed: bool },
+}
+
+struct Connecting {
+    opening: Opening,
+    deadline: Instant,
+}
+
+struct Handshaking {
+    handshake: Handshake,
+    ping: NonZeroU64,
+    deadline: Instant,
+}
+
+/// [`ConnectTimes`], in the fewest bytes.
+#[derive(Default)]
+struct Times {
+    transport: Micros,
+    handshake: Micros,
+    connected: Micros,
+}
+
+/// A time in microseconds; 0 is none.
+#[derive(Default, Clone, Copy)]
+struct Micros(u32);
+
+impl Connection {
+    /// A connection whose transport is being made since `now`.
+    pub(crate) fn new(opening: Opening, now: Instant) -> Self {
+        let settings = Arc::clone(&opening.settings);
+        Self {
+            id: opening.id,
+            state: State::Connecting(Box::new(Connecting {
+                deadline: now + settings.connect_timeout,
+                opening,
+            })),
+            settings,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            routes: Routes::default(),
+            traffic: Traffic::default(),
+            started: now,
+            times: Times::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> RelayId {
+        self.id
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.state {
+            State::Connecting(_) => Stage::Connecting,
+            State::Handshaking(_) => Stage::Handshaking,
+            State::Open { confirmed: false, .. } => Stage::Confirming,
+            State::Open { confirmed: true, .. } => Stage::Connected,
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(crate) fn deadline(&self) -> Instant {
+        match &self.state {
+            State::Connecting(connecting) => connecting.deadline,
+            State::Handshaking(handshaking) => handshaking.deadline,
+            State::Open { keepalive, .. } => keepalive.deadline(),
+        }
+    }
+
+    /// The transport is there: the hello can go.
+    pub(crate) fn handle_connected(&mut self, now: Instant) {
+        let State::Connecting(connecting) = &self.state else {
+            return;
+        };
+        let Connecting { opening, deadline } = &**connecting;
+        let (handshake, hello) = Handshake::new(&opening.identity, &opening.relay_key, &opening.entropy);
+        // A relay that is late here was not late: the program was away, and the relay has waited for it.
+        let deadline = if now < *deadline { *deadline } else { now + self.settings.connect_timeout };
+        self.outbox.push_hello(&hello);
+        self.times.transport = self.elapsed(now);
+        self.state = State::Handshaking(Box::new(Handshaking { handshake, ping: opening.ping, deadline }));
+    }
+
+    /// Takes what the transport has read. Returns how much of it, which is less than all only where `events` is full:
+    /// the rest must come again, in front of what is read next. The input is overwritten.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        mut input: &mut [u8],
+        events: &mut Events,
+    ) -> Result<usize, DisconnectReason> {
+        let given = input.len();
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let result = self.receive_messages(now, &mut inbox, &mut input, events);
+        self.inbox = inbox;
+        let taken = given - input.len();
+        self.traffic.bytes_in += taken as u64;
+        result.map(|()| taken)
+    }
+
+    fn receive_messages(
+        &mut self,
+        now: Instant,
+        inbox: &mut Inbox,
+        input: &mut &mut [u8],
+        events: &mut Events,
+    ) -> Result<(), DisconnectReason> {
+        while events.has_room() {
+            match &mut self.state {
+                State::Connecting(_) => return Ok(()),
+                State::Handshaking(_) => {
+                    let Ok(response) =
+                        inbox.next(input, |_| Ok::<_, std::convert::Infallible>(Some(RESPONSE_LEN)));
+                    let Some(response) = response else {
+                        return Ok(());
+                    };
+                    self.handle_response(now, response)?;
+                }
+                State::Open { channel, confirmed, .. } => {
+                    // Until one has opened, what is no packet shows that this isn't the relay.
+                    let fault = |violation| match *confirmed {
+                        false => DisconnectReason::Impostor(Impostor::Replay),
+                        true => DisconnectReason::Protocol(violation),
+                    };
+                    let Some(frame) = inbox.next(input, frame_len).map_err(fault)? else {
+                        return Ok(());
+                    };
+                    let opened = channel.open(&mut frame[PREFIX_LEN..]);
+                    let plaintext = opened.ok_or_else(|| fault(Violation::Forged))?;
+                    self.traffic.packets_in += 1;
+                    self.handle_packet(now, plaintext, events)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The handshake response has come. Nothing is proved yet, but a ping can go that will.
+    fn handle_response(&mut self, now: Instant, response: &[u8]) -> Result<(), DisconnectReason> {
+        let State::Handshaking(handshaking) = &self.state else {
+            return Ok(());
+        };
+        let response = response.try_into().expect("a message of the length that was asked for");
+        let channel = handshaking.handshake.finish(response).map_err(DisconnectReason::Impostor)?;
+        self.outbox.push_important(Packet::Ping(handshaking.ping));
+        self.times.handshake = self.elapsed(now);
+        let keepalive = KeepAlive::new(now, handshaking.ping, &self.settings);
+        self.state = State::Open { channel, keepalive, confirmed: false };
+        Ok(())
+    }
+
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        plaintext: &[u8],
+        events: &mut Events,
+    ) -> Result<(), DisconnectReason> {
+        let relay = self.id;
+        let State::Open { keepalive, confirmed, .. } = &mut self.state else {
+            return Ok(());
+        };
+        if !std::mem::replace(confirmed, true) {
+            self.times.connected = Micros::between(self.started, now);
+            events.push(Event::Connected { relay });
+        }
+        match Packet::parse(plaintext).map_err(Violation::from)? {
+            Packet::Data { connection_id, data } => {
+                if let Some((route, peer)) = self.routes.online(relay, connection_id) {
+                    events.push(Event::Data { route, peer, data });
+                }
+            }
+            Packet::OobReceive { sender, data } => events.push(Event::Oob { relay, sender, data }),
+            Packet::OnionResponse(data) => events.push(Event::OnionResponse { relay, data }),
+            Packet::Forwarding(data) => events.push(Event::Forwarding { relay, data }),
+            Packet::Ping(id) => self
+                .outbox
+                .push_pong(Packet::Pong(id))
+                .map_err(|outbox::TooManyPongs| DisconnectReason::PingFlood)?,
+            Packet::Pong(id) => keepalive.handle_pong(now, id, &self.settings),
+            Packet::ConnectNotification(id) => {
+                if let Some((route, peer)) = self.routes.handle_online(relay, id) {
+                    events.push(Event::RouteOnline { route, peer });
+                }
+            }
+            Packet::DisconnectNotification(id) => {
+                if let Some((route, peer)) = self.routes.handle_offline(relay, id) {
+                    events.push(Event::RouteOffline { route, peer });
+                }
+            }
+            Packet::RoutingResponse { connection_id, peer } => {
+                self.handle_routing_response(peer, connection_id, events)?;
+            }
+            clients @ (Packet::RoutingRequest { .. }
+            | Packet::OobSend { .. }
+            | Packet::OnionRequest(_)
+            | Packet::ForwardRequest { .. }) => {
+                return Err(Violation::Kind(clients.kind()).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_routing_response(
+        &mut self,
+        peer: PublicKey,
+        connection_id: Option<ConnectionId>,
+        events: &mut Events,
+    ) -> Result<(), Violation> {
+        match self.routes.handle_response(self.id, &peer, connection_id)? {
+            Answer::Opened(route) => events.push(Event::RouteOpened { route, peer }),
+            Answer::Refused(route) => events.push(Event::RouteRefused { route, peer }),
+            Answer::Closed { registered, again } => {
+                if let Some(id) = registered {
+                    self.outbox.push_important(Packet::DisconnectNotification(id));
+                }
+                if let Some(peer) = again {
+                    self.outbox.push_important(Packet::RoutingRequest { peer });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the time; too early or twice does no harm. `unread` says that the transport may have more input, and
+    /// `ping` is the id of the next ping, should it be time for one.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        unread: bool,
+        ping: NonZeroU64,
+    ) -> Result<(), DisconnectReason> {
+        let stage = self.stage();
+        let State::Open { keepalive, .. } = &mut self.state else {
+            return if now < self.deadline() { Ok(()) } else { Err(DisconnectReason::TimedOut(stage)) };
+        };
+        match keepalive.handle_timeout(now, unread, ping, &self.settings) {
+            Due::Nothing => Ok(()),
+            Due::NoPong => Err(DisconnectReason::NoPong(stage)),
+            Due::Ping(ping) => {
+                // An idle connection holds no buffers, and this is where it shows that it is one.
+                self.inbox.shrink();
+                self.outbox.shrink();
+                self.outbox.push_important(Packet::Ping(ping));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether anything waits to leave.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Hands to `write` what waits, until all has left (`true`) or the transport is full (`false`). `scratch` is for the
+    /// packets while they are sealed.
+    pub(crate) fn flush(
+        &mut self,
+        now: Instant,
+        scratch: &mut [u8],
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        let (channel, mut keepalive) = match &mut self.state {
+            State::Open { channel, keepalive, .. } => (Some(channel), Some(keepalive)),
+            _ => (None, None),
+        };
+        let routes = &mut self.routes;
+        let flushed =
+            self.outbox.flush(channel, scratch, write, |packet| match (packet, &mut keepalive) {
+                (Packet::DisconnectNotification(id), _) => routes.handle_left(*id),
+                (Packet::Ping(_), Some(keepalive)) => keepalive.handle_ping_left(now),
+                _ => {}
+            })?;
+        self.traffic.bytes_out += flushed.bytes as u64;
+        self.traffic.packets_out += flushed.packets as u64;
+        Ok(flushed.all)
+    }
+
+    /// Whether [`Event::Writable`] is to be told; true once for each time.
+    pub(crate) fn take_writable(&mut self) -> bool {
+        self.outbox.take_writable(self.settings.send_queue)
+    }
+
+    /// Asks the relay for a route to `peer`.
+    pub(crate) fn open_route(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
+        if self.stage() != Stage::Connected {
+            return Err(RouteError::NotConnected);
+        }
+        let (route, request) = self.routes.open(self.id, peer)?;
+        if request {
+            self.outbox.push_important(Packet::RoutingRequest { peer });
+        }
+        Ok(route)
+    }
+
+    /// Gives a route up; what waits to be sent on it is forgotten.
+    pub(crate) fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
+        if let Some(id) = self.routes.close(route)? {
+            self.outbox.remove(id);
+            self.outbox.push_important(Packet::DisconnectNotification(id));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
+        check_len("a data packet", data, ROUTE_DATA)?;
+        let Some(connection_id) = self.routes.connection_id(route) else {
+            let known = self.routes.status(route).is_some();
+            return Err(if known { SendError::RouteOffline } else { SendError::UnknownRoute });
+        };
+        self.send(&Packet::Data { connection_id, data })
+    }
+
+    pub(crate) fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        check_len("an OOB packet", data, OOB_DATA)?;
+        self.send(&Packet::OobSend { destination, data })
+    }
+
+    /// As data where the peer is online on a route, since that is smaller; out of band where not.
+    pub(crate) fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        let route = self.routes.find(self.id, &peer);
+        match route.filter(|route| self.routes.connection_id(*route).is_some()) {
+            Some(route) => self.send_data(route, data),
+            None => self.send_oob(peer, data),
+        }
+    }
+
+    pub(crate) fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
+        check_len("an onion request", request, ONION_REQUEST)?;
+        self.send(&Packet::OnionRequest(request))
+    }
+
+    pub(crate) fn send_forward_request(
+        &mut self,
+        destination: Destination,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        check_len("a forward request", data, FORWARD_DATA)?;
+        self.send(&Packet::ForwardRequest { destination, data })
+    }
+
+    fn send(&mut self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.stage() != Stage::Connected {
+            return Err(SendError::NotConnected);
+        }
+        if self.outbox.push(packet, self.settings.send_queue) { Ok(()) } else { Err(SendError::WouldBlock) }
+    }
+
+    pub(crate) fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
+        self.routes.find(self.id, peer)
+    }
+
+    pub(crate) fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
+        self.routes.status(route)
+    }
+
+    pub(crate) fn routes(&self) -> impl Iterator<Item = RouteStatus> {
+        self.routes.iter(self.id)
+    }
+
+    /// Routes in use, closed ones that the relay wasn't told of included.
+    pub(crate) fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        match &self.state {
+            State::Open { keepalive, .. } => keepalive.round_trip(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Bytes that wait in the queue of data.
+    pub(crate) fn queued(&self) -> usize {
+        self.outbox.queued()
+    }
+
+    pub(crate) fn times(&self) -> ConnectTimes {
+        ConnectTimes {
+            transport: self.times.transport.get(),
+            handshake: self.times.handshake.get(),
+            connected: self.times.connected.get(),
+        }
+    }
+
+    fn elapsed(&self, now: Instant) -> Micros {
+        Micros::between(self.started, now)
+    }
+}
+
+fn check_len(
+    packet: &'static str,
+    data: &[u8],
+    legal: std::ops::RangeInclusive<usize>,
+) -> Result<(), SendError> {
+    if legal.contains(&data.len()) {
+        return Ok(());
+    }
+    Err(SendError::Length { packet, length: data.len(), min: *legal.start(), max: *legal.end() })
+}
+
+impl Micros {
+    /// At least 1, and 71 minutes at most.
+    fn between(start: Instant, end: Instant) -> Self {
+        let micros = end.saturating_duration_since(start).as_micros();
+        Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
+    }
+
+    fn get(self) -> Option<Duration> {
+        (self.0 > 0).then(|| Duration::from_micros(self.0.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

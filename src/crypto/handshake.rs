@@ -1,0 +1,101 @@
+//! The two messages that make a connection's keys.
+//!
+//! | message | bytes |
+//! | --- | --- |
+//! | hello (128) | client's public key (32), nonce (24), box (72) |
+//! | response (96) | nonce (24), box (72) |
+//!
+//! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce (24)`.
+
+use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
+use crypto_box::{SalsaBox, SecretKey as BoxSecretKey};
+
+use crate::crypto::channel::Channel;
+use crate::crypto::nonce::{NONCE_LEN, Nonce};
+use crate::crypto::{box_key, is_low_order};
+use crate::error::Impostor;
+use crate::key::{KEY_LEN, PublicKey, SecretKey};
+use crate::wire::frame::MAC_LEN;
+
+const PAYLOAD_LEN: usize = KEY_LEN + NONCE_LEN;
+const BOX_LEN: usize = MAC_LEN + PAYLOAD_LEN;
+
+/// The client's message.
+pub(crate) const HELLO_LEN: usize = KEY_LEN + NONCE_LEN + BOX_LEN;
+
+/// The relay's message.
+pub(crate) const RESPONSE_LEN: usize = NONCE_LEN + BOX_LEN;
+
+/// What one connection needs of a random source: all of it fresh, or its packets could be replayed.
+pub(crate) struct Entropy {
+    /// The temporary secret key of this connection.
+    pub(crate) temporary: SecretKey,
+    /// The nonce of the hello's box.
+    pub(crate) hello_nonce: Nonce,
+    /// The nonce of the first packet that the client sends.
+    pub(crate) base_nonce: Nonce,
+}
+
+/// A handshake whose hello was made, and whose response is still to come.
+pub(crate) struct Handshake {
+    long_term: SalsaBox,
+    temporary: BoxSecretKey,
+    base_nonce: Nonce,
+}
+
+impl Handshake {
+    /// Makes the hello of `identity` for the relay that holds the secret key of `relay`.
+    pub(crate) fn new(identity: &SecretKey, relay: &PublicKey, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
+        let secret = BoxSecretKey::from_bytes(*identity.as_bytes());
+        let handshake = Self {
+            long_term: SalsaBox::new(&box_key(relay), &secret),
+            temporary: BoxSecretKey::from_bytes(*entropy.temporary.as_bytes()),
+            base_nonce: entropy.base_nonce,
+        };
+        let mut hello = [0; HELLO_LEN];
+        let (public, rest) = hello.split_at_mut(KEY_LEN);
+        let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
+        let (mac, payload) = sealed.split_at_mut(MAC_LEN);
+        public.copy_from_slice(secret.public_key().as_bytes());
+        nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
+        payload[..KEY_LEN].copy_from_slice(handshake.temporary.public_key().as_bytes());
+        payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
+        let tag = handshake
+            .long_term
+            .encrypt_in_place_detached(GenericArray::from_slice(nonce), b"", payload)
+            .expect("a box takes any text of this size");
+        mac.copy_from_slice(&tag);
+        (handshake, hello)
+    }
+
+    /// Reads the relay's response.
+    ///
+    /// Success proves little: the response may be an old one, played again by somebody without any key. The relay has
+    /// proved itself when its first packet opens.
+    pub(crate) fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Channel, Impostor> {
+        let (nonce, sealed) = response.split_at(NONCE_LEN);
+        let (mac, payload) = sealed.split_at(MAC_LEN);
+        let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
+        self.long_term
+            .decrypt_in_place_detached(
+                GenericArray::from_slice(nonce),
+                b"",
+                &mut payload,
+                GenericArray::from_slice(mac),
+            )
+            .map_err(|_| Impostor::WrongKey)?;
+        let (key, base_nonce) =
+            payload.split_first_chunk::<KEY_LEN>().expect("a payload is longer than a key");
+        let receiving: [u8; NONCE_LEN] = base_nonce.try_into().expect("what is left of the payload");
+        let key = PublicKey::from(*key);
+        // Both boxes have one key, so our own hello opens here as well as a response does.
+        if key.as_bytes() == self.temporary.public_key().as_bytes() {
+            return Err(Impostor::Reflection);
+        }
+        if is_low_order(&key) {
+            return Err(Impostor::LowOrderKey);
+        }
+        let cipher = SalsaBox::new(&box_key(&key), &self.temporary);
+        Ok(Channel::new(cipher, self.base_nonce, receiving.into()))
+    }
+}

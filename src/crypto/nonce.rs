@@ -1,0 +1,51 @@
+//! Nonces that count.
+
+/// The length of a nonce.
+pub(crate) const NONCE_LEN: usize = 24;
+
+/// A NaCl nonce. It counts as one big-endian number of 24 bytes, so the last byte moves first; behind the largest
+/// comes zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nonce([u8; NONCE_LEN]);
+
+impl Nonce {
+    pub(crate) const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+        &self.0
+    }
+
+    /// Moves to the next nonce.
+    pub(crate) fn increment(&mut self) {
+        for byte in self.0.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl From<[u8; NONCE_LEN]> for Nonce {
+    fn from(bytes: [u8; NONCE_LEN]) -> Self {
+        Self(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_moves_first_and_carries_through_all_24() {
+        for ones in 0..=NONCE_LEN {
+            let mut bytes = [0; NONCE_LEN];
+            bytes[NONCE_LEN - ones..].fill(0xff);
+            let mut nonce = Nonce(bytes);
+            nonce.increment();
+            let mut expected = [0; NONCE_LEN];
+            if ones < NONCE_LEN {
+                expected[NONCE_LEN - ones - 1] = 1;
+            }
+            assert_eq!(nonce.0, expected, "{ones} bytes of 0xff");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What can go wrong, in three families that never share a variant: the caller misused the library
+//! ([`ConnectError`], [`RouteError`], [`SendError`]), the transport failed, or the relay broke the protocol (both as
+//! [`DisconnectReason`], since both end the connection).
+
+use std::fmt;
+use std::io;
+
+use crate::id::{RelayId, RouteId};
+
+/// Why [`connect`](crate::Client::connect) began nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address could not be read.
+    #[error("not an address: {0}")]
+    Address(#[source] io::Error),
+    /// The address is a host name, and only a proxy may resolve names: a resolver would learn who is asked for.
+    #[error("{0:?} is a host name: without a proxy to resolve it, a relay needs an IP address")]
+    NameWithoutProxy(String),
+    /// The relay's public key is a point of low order: everybody can compute what is encrypted for it.
+    #[error("the relay's public key is of low order, which no honest relay has")]
+    LowOrderKey,
+    /// The same identity is connected, or connecting, to the same relay. The relay would drop the older connection.
+    #[error("connection {0} has the same identity and the same relay")]
+    AlreadyConnected(RelayId),
+    /// The operating system gave no socket, or could not begin to connect.
+    #[error("no connection could be begun: {0}")]
+    Io(#[source] io::Error),
+}
+
+/// Why a route was not opened or closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// The connection has ended.
+    #[error("the relay connection has ended")]
+    UnknownRelay,
+    /// The connection isn't [`Connected`](crate::Event::Connected) yet.
+    #[error("the relay is not connected yet")]
+    NotConnected,
+    /// The route was closed or refused.
+    #[error("the route was closed or refused")]
+    UnknownRoute,
+    /// There is a route to this peer already: this one.
+    #[error("there is a route to this peer already: {0}")]
+    Exists(RouteId),
+    /// All 240 routes of the connection are in use; closed ones count until the relay was told.
+    #[error("all 240 routes of this relay connection are in use")]
+    TooMany,
+}
+
+/// Why a packet was not taken. Nothing of it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The queue is full; [`Event::Writable`](crate::Event::Writable) tells when there is room again.
+    #[error("the relay reads too slowly: the send queue is full")]
+    WouldBlock,
+    /// The data are too short or too long for a packet of this kind.
+    #[error("{length} bytes of data; {packet} carries {min} to {max}")]
+    Length {
+        /// The kind of packet, in words.
+        packet: &'static str,
+        /// The bytes that were given.
+        length: usize,
+        /// The least that such a packet carries.
+        min: usize,
+        /// The most that such a packet carries.
+        max: usize,
+    },
+    /// The connection has ended.
+    #[error("the relay connection has ended")]
+    UnknownRelay,
+    /// The connection isn't [`Connected`](crate::Event::Connected) yet.
+    #[error("the relay is not connected yet")]
+    NotConnected,
+    /// The route was closed or refused.
+    #[error("the route was closed or refused")]
+    UnknownRoute,
+    /// The route is offline, and the relay would throw the packet away.
+    #[error("the peer is not on this route now")]
+    RouteOffline,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The TCP connection is being made.
+    Connecting,
+    /// TCP is there; the handshake response has not come.
+    Handshaking,
+    /// The handshake response has come, and may be an old one: no packet has proved it yet.
+    Confirming,
+    /// The relay has proved to hold its secret key.
+    Connected,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Connecting => "while connecting",
+            Stage::Handshaking => "during the handshake",
+            Stage::Confirming => "before the relay's first packet",
+            Stage::Connected => "after it was connected",
+        })
+    }
+}
+
+/// Why a connection ended. Told once, in [`Event::Disconnected`](crate::Event::Disconnected), and final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The caller called [`disconnect`](crate::Client::disconnect).
+    #[error("closed by the caller")]
+    ClosedByCaller,
+    /// Nothing listens at the relay's address.
+    #[error("connection refused: nothing listens at this address")]
+    Refused,
+    /// The connect timeout ran out in this stage.
+    #[error("timed out {0}")]
+    TimedOut(Stage),
+    /// A ping was not answered in time.
+    #[error("the relay answered no ping in time ({0})")]
+    NoPong(Stage),
+    /// The relay closed the connection. During the handshake that most often means that the relay has another public
+    /// key than it was asked for.
+    #[error("closed by the relay {0}{hint}", hint = wrong_key_hint(*.0))]
+    Closed(Stage),
+    /// The network or the operating system ended the connection: a reset, an unreachable host.
+    #[error("{kind} {stage}")]
+    Transport {
+        /// The stage in which it happened.
+        stage: Stage,
+        /// What the operating system said.
+        kind: io::ErrorKind,
+    },
+    /// Whoever answers does not hold the relay's secret key.
+    #[error("not the relay that was asked for: {0}")]
+    Impostor(Impostor),
+    /// The relay broke the protocol.
+    #[error("the relay broke the protocol: {0}")]
+    Protocol(Violation),
+    /// 32 pongs wait to leave and the relay sent one more ping: it pings without end, or does not read the answers.
+    #[error("the relay sends more pings than it takes answers")]
+    PingFlood,
+}
+
+fn wrong_key_hint(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Handshaking | Stage::Confirming => ", as a relay does that has another public key",
+        Stage::Connecting | Stage::Connected => "",
+    }
+}
+
+/// How it showed that the other side is not the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Impostor {
+    /// Its handshake response was not sealed with the relay's key.
+    #[error("its handshake response was not made with the relay's key")]
+    WrongKey,
+    /// Its handshake response holds our own temporary key: our own bytes came back.
+    #[error("its handshake response is our own, sent back")]
+    Reflection,
+    /// Its temporary key is a point of low order.
+    #[error("its temporary key is of low order")]
+    LowOrderKey,
+    /// The handshake response was good and the first packet was not: an old response, played again.
+    #[error("its handshake response was an old one, played again: its first packet does not open")]
+    Replay,
+}
+
+/// What a relay did that the protocol forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The length field of a packet, which says 17 to 2048.
+    #[error("a packet of length {0}")]
+    PacketLength(u16),
+    /// A packet does not open: it was changed, lost or repeated on the way.
+    #[error("a packet that does not open")]
+    Forged,
+    /// A kind of packet that is reserved, or that only clients send.
+    #[error("a packet of kind {0:#04x}, which no relay sends")]
+    Kind(u8),
+    /// A packet with a length that its kind can't have.
+    #[error("a packet of kind {kind:#04x} with {length} bytes")]
+    Length {
+        /// The kind of the packet.
+        kind: u8,
+        /// The length of its plaintext.
+        length: usize,
+    },
+    /// A connection id below 16.
+    #[error("a packet of kind {kind:#04x} with the connection id {id}")]
+    ConnectionId {
+        /// The kind of the packet.
+        kind: u8,
+        /// The connection id.
+        id: u8,
+    },
+    /// A ping or pong with the id 0.
+    #[error("a ping id of 0")]
+    PingId,
+    /// A routing response for a peer that none was asked for.
+    #[error("a routing response that answers no request")]
+    UnsolicitedResponse,
+    /// A routing response that gives out a connection id which another route has.
+    #[error("a routing response with the connection id {0}, which another route has")]
+    ConnectionIdInUse(u8),
+}
+
+impl From<Violation> for DisconnectReason {
+    fn from(violation: Violation) -> Self {
+        Self::Protocol(violation)
+    }
+}

@@ -1,0 +1,246 @@
+//! What happened: the events of a poll, and the buffer that holds them.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::error::DisconnectReason;
+use crate::id::{RelayId, RouteId};
+use crate::key::PublicKey;
+
+/// One thing that happened. Payloads are borrowed from the [`Events`] that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The relay has proved to hold its secret key in this very connection. Routes can be opened and packets sent.
+    Connected {
+        /// The connection.
+        relay: RelayId,
+    },
+    /// The connection is over and its id is stale, with those of its routes. Told exactly once for each connection, and
+    /// last: whatever arrived before the end stands in front of it.
+    Disconnected {
+        /// The connection that is over.
+        relay: RelayId,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// The relay has registered a route. Its peer isn't there yet, or a [`RouteOnline`](Event::RouteOnline) follows.
+    RouteOpened {
+        /// The route.
+        route: RouteId,
+        /// The peer that it leads to.
+        peer: PublicKey,
+    },
+    /// The relay has refused a route: it has no more of them, or the peer's key is our own. The route's id is stale.
+    RouteRefused {
+        /// The route that was asked for.
+        route: RouteId,
+        /// The peer that it should have led to.
+        peer: PublicKey,
+    },
+    /// The peer is there, and has a route to us: data can be sent on this one.
+    RouteOnline {
+        /// The route.
+        route: RouteId,
+        /// The peer that it leads to.
+        peer: PublicKey,
+    },
+    /// The peer is gone. The route stays: [`RouteOnline`](Event::RouteOnline) tells when it comes back.
+    RouteOffline {
+        /// The route.
+        route: RouteId,
+        /// The peer that it leads to.
+        peer: PublicKey,
+    },
+    /// A data packet of a peer.
+    Data {
+        /// The route it came on.
+        route: RouteId,
+        /// The peer that sent it.
+        peer: PublicKey,
+        /// What the peer sent: 0 to 2031 bytes.
+        data: &'a [u8],
+    },
+    /// An out-of-band packet of somebody who is connected to the same relay, with or without a route.
+    Oob {
+        /// The connection it came on.
+        relay: RelayId,
+        /// Who sent it, as the relay says.
+        sender: PublicKey,
+        /// What was sent: 1 to 1024 bytes.
+        data: &'a [u8],
+    },
+    /// An answer to an onion request.
+    OnionResponse {
+        /// The connection it came on.
+        relay: RelayId,
+        /// The onion data, unread: 1 to 2031 bytes.
+        data: &'a [u8],
+    },
+    /// A packet that the relay forwarded to us.
+    Forwarding {
+        /// The connection it came on.
+        relay: RelayId,
+        /// The forwarded data, unread: 1 to 2031 bytes.
+        data: &'a [u8],
+    },
+    /// The send queue has room for any packet again, after it answered [`WouldBlock`](crate::SendError::WouldBlock).
+    Writable {
+        /// The connection whose queue has room.
+        relay: RelayId,
+    },
+}
+
+/// The events of the last [`poll`](crate::Client::poll), in the order in which they happened.
+///
+/// Made once and used again: it grows to what its polls need and then allocates no more. A poll that has filled it
+/// stops taking packets in and leaves the rest to the next poll.
+///
+/// ```
+/// use tox_relay_client::Events;
+///
+/// let events = Events::with_capacity(256);
+/// assert!(events.is_empty());
+/// for event in &events {
+///     println!("{event:?}");
+/// }
+/// ```
+pub struct Events {
+    records: Vec<Record>,
+    /// The payloads of the records, one behind the other; at most 2031 bytes for each of them.
+    payloads: Vec<u8>,
+    capacity: usize,
+}
+
+/// The most events that one packet makes: a connection's first packet confirms it, too.
+const MAX_PER_PACKET: usize = 2;
+
+/// An event without its payload, and where that lies in `Events::payloads`.
+struct Record {
+    event: Event<'static>,
+    payload: Range<u32>,
+}
+
+impl Events {
+    /// A buffer for some events a poll; at least 2 and at most 1,048,576 whatever is asked for.
+    ///
+    /// More events mean fewer polls under load, and memory for as many payloads: at worst 2031 bytes each.
+    pub fn with_capacity(events: usize) -> Self {
+        let capacity = events.clamp(MAX_PER_PACKET, 1 << 20);
+        Self { records: Vec::with_capacity(capacity), payloads: Vec::new(), capacity }
+    }
+
+    /// The events, oldest first.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { events: self, records: self.records.iter() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The most events that a poll leaves here.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Forgets all events. Each poll does so first.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.payloads.clear();
+    }
+
+    /// Whether whatever one packet, one timer or one failure makes would find room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.records.len() + MAX_PER_PACKET <= self.capacity
+    }
+
+    /// Adds an event, and a copy of its payload.
+    pub(crate) fn push(&mut self, event: Event<'_>) {
+        debug_assert!(self.records.len() < self.capacity);
+        // `capacity` and the length of a packet bound all payloads to 2 GiB, so 32 bits will do.
+        let start = self.payloads.len() as u32;
+        self.payloads.extend_from_slice(event.payload());
+        self.records
+            .push(Record { event: event.with_payload(&[]), payload: start..self.payloads.len() as u32 });
+    }
+}
+
+impl Event<'_> {
+    fn payload(&self) -> &[u8] {
+        match *self {
+            Event::Data { data, .. }
+            | Event::Oob { data, .. }
+            | Event::OnionResponse { data, .. }
+            | Event::Forwarding { data, .. } => data,
+            _ => &[],
+        }
+    }
+
+    /// The same event with another payload; where it has none, just the same.
+    fn with_payload<'b>(&self, data: &'b [u8]) -> Event<'b> {
+        match *self {
+            Event::Connected { relay } => Event::Connected { relay },
+            Event::Disconnected { relay, reason } => Event::Disconnected { relay, reason },
+            Event::RouteOpened { route, peer } => Event::RouteOpened { route, peer },
+            Event::RouteRefused { route, peer } => Event::RouteRefused { route, peer },
+            Event::RouteOnline { route, peer } => Event::RouteOnline { route, peer },
+            Event::RouteOffline { route, peer } => Event::RouteOffline { route, peer },
+            Event::Data { route, peer, .. } => Event::Data { route, peer, data },
+            Event::Oob { relay, sender, .. } => Event::Oob { relay, sender, data },
+            Event::OnionResponse { relay, .. } => Event::OnionResponse { relay, data },
+            Event::Forwarding { relay, .. } => Event::Forwarding { relay, data },
+            Event::Writable { relay } => Event::Writable { relay },
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+/// An iterator over the events of a poll.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    events: &'a Events,
+    records: std::slice::Iter<'a, Record>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Event<'a>;
+
+    fn next(&mut self) -> Option<Event<'a>> {
+        let Record { event, payload } = self.records.next()?;
+        let payload = payload.start as usize..payload.end as usize;
+        Some(event.with_payload(&self.events.payloads[payload]))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl fmt::Debug for Iter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+impl<'a> IntoIterator for &'a Events {
+    type Item = Event<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}

@@ -1,0 +1,71 @@
+//! Encrypted packets on the stream: `length (2, big endian) | MAC (16) | ciphertext (length - 16)`.
+
+use crate::error::Violation;
+
+/// The length field's own length.
+pub(crate) const PREFIX_LEN: usize = 2;
+
+/// The MAC of a NaCl box.
+pub(crate) const MAC_LEN: usize = 16;
+
+/// What stands in front of a plaintext on the stream.
+pub(crate) const OVERHEAD: usize = PREFIX_LEN + MAC_LEN;
+
+/// The longest plaintext: the length field may say 17..=2048, MAC included.
+pub(crate) const MAX_PLAINTEXT: usize = 2032;
+
+/// The longest packet on the stream, its length field included.
+pub(crate) const MAX_FRAME: usize = OVERHEAD + MAX_PLAINTEXT;
+
+/// The length of the whole frame that `bytes` begins with, length field included, or `None` while that field isn't
+/// whole.
+pub(crate) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    let Some(&prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
+        return Ok(None);
+    };
+    let length = u16::from_be_bytes(prefix);
+    match usize::from(length) {
+        sealed if sealed > MAC_LEN && sealed <= MAC_LEN + MAX_PLAINTEXT => Ok(Some(PREFIX_LEN + sealed)),
+        _ => Err(Violation::PacketLength(length)),
+    }
+}
+
+/// Writes the length field of a frame into its first two bytes; `frame` is the whole frame.
+pub(crate) fn emit_prefix(frame: &mut [u8]) {
+    debug_assert!((OVERHEAD + 1..=MAX_FRAME).contains(&frame.len()));
+    let sealed = (frame.len() - PREFIX_LEN) as u16;
+    frame[..PREFIX_LEN].copy_from_slice(&sealed.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_17_to_2048_is_a_length() {
+        for length in 0..=u16::MAX {
+            let bytes = length.to_be_bytes();
+            let whole = frame_len(&bytes);
+            if (17..=2048).contains(&length) {
+                assert_eq!(whole, Ok(Some(usize::from(length) + 2)));
+            } else {
+                assert_eq!(whole, Err(Violation::PacketLength(length)));
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_length_is_no_length_yet() {
+        assert_eq!(frame_len(&[]), Ok(None));
+        assert_eq!(frame_len(&[0xff]), Ok(None));
+    }
+
+    #[test]
+    fn a_prefix_reads_back() {
+        for len in [OVERHEAD + 1, 100, MAX_FRAME] {
+            let mut frame = vec![0; len];
+            emit_prefix(&mut frame);
+            assert_eq!(frame_len(&frame), Ok(Some(len)));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The bytes of the protocol: frames and packets, parsed and emitted without state and without allocation.
+//!
+//! Parsers take any bytes and never panic. For every packet `p`, `parse(emit(p))` is `p`, and for every text `b` that
+//! parses, `emit(parse(b))` is `b`. Emitters write into a slice of at least `emitted_len()` bytes and may panic on a
+//! shorter one: its length is the caller's to know.
+
+pub(crate) mod frame;
+pub(crate) mod packet;
+
+pub(crate) use packet::{ConnectionId, Packet};

@@ -1,0 +1,323 @@
+//! The plaintexts of encrypted packets. The first byte is the kind.
+//!
+//! | kind | name | from | rest of the plaintext | length of the whole |
+//! | --- | --- | --- | --- | --- |
+//! | 0x00 | routing request | client | peer's public key | 33 |
+//! | 0x01 | routing response | relay | connection id or 0, peer's public key | 34 |
+//! | 0x02 | connection notification | relay | connection id | 2 |
+//! | 0x03 | disconnect notification | both | connection id | 2 |
+//! | 0x04 | ping | both | ping id (8), never 0 | 9 |
+//! | 0x05 | pong | both | the ping's id (8) | 9 |
+//! | 0x06 | OOB send | client | destination's public key, data 1..=1024 | 34..=1057 |
+//! | 0x07 | OOB receive | relay | sender's public key, data 1..=1024 | 34..=1057 |
+//! | 0x08 | onion request | client | nonce (24), onion data | 179..=1360 |
+//! | 0x09 | onion response | relay | onion data | 2..=2032 |
+//! | 0x0a | forward request | client | destination (7 or 19), data 1..=1792 | 9..=1812 |
+//! | 0x0b | forwarding | relay | data | 2..=2032 |
+//! | 0x10..=0xff | data | both | data; the kind is the connection id | 1..=2032 |
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU8, NonZeroU64};
+
+use crate::config::Destination;
+use crate::error::Violation;
+use crate::key::{KEY_LEN, PublicKey};
+use crate::wire::frame::MAX_PLAINTEXT;
+
+/// The lengths of OOB data.
+pub(crate) const OOB_DATA: std::ops::RangeInclusive<usize> = 1..=1024;
+
+/// The lengths of what follows the kind of an onion request. A relay drops a client that sends 158 bytes or less, and
+/// throws away up to 177 and more than 1359.
+pub(crate) const ONION_REQUEST: std::ops::RangeInclusive<usize> = 178..=1359;
+
+/// The lengths of the data of a forward request.
+pub(crate) const FORWARD_DATA: std::ops::RangeInclusive<usize> = 1..=1792;
+
+/// The lengths of data that a client may send on a route. A relay may pass on less: no byte at all.
+pub(crate) const ROUTE_DATA: std::ops::RangeInclusive<usize> = 1..=MAX_PLAINTEXT - 1;
+
+const ROUTING_REQUEST: u8 = 0x00;
+const ROUTING_RESPONSE: u8 = 0x01;
+const CONNECT_NOTIFICATION: u8 = 0x02;
+const DISCONNECT_NOTIFICATION: u8 = 0x03;
+const PING: u8 = 0x04;
+const PONG: u8 = 0x05;
+const OOB_SEND: u8 = 0x06;
+const OOB_RECEIVE: u8 = 0x07;
+const ONION_REQUEST_KIND: u8 = 0x08;
+const ONION_RESPONSE: u8 = 0x09;
+const FORWARD_REQUEST: u8 = 0x0a;
+const FORWARDING: u8 = 0x0b;
+
+/// A relay's number for a route: 16..=255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConnectionId(NonZeroU8);
+
+impl ConnectionId {
+    pub(crate) const MIN: u8 = 16;
+
+    pub(crate) fn new(id: u8) -> Option<Self> {
+        NonZeroU8::new(id).filter(|id| id.get() >= Self::MIN).map(Self)
+    }
+
+    pub(crate) fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+/// One plaintext, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packet<'a> {
+    RoutingRequest {
+        peer: PublicKey,
+    },
+    /// `connection_id` is `None` where the relay refused.
+    RoutingResponse {
+        connection_id: Option<ConnectionId>,
+        peer: PublicKey,
+    },
+    ConnectNotification(ConnectionId),
+    DisconnectNotification(ConnectionId),
+    Ping(NonZeroU64),
+    Pong(NonZeroU64),
+    OobSend {
+        destination: PublicKey,
+        data: &'a [u8],
+    },
+    OobReceive {
+        sender: PublicKey,
+        data: &'a [u8],
+    },
+    OnionRequest(&'a [u8]),
+    OnionResponse(&'a [u8]),
+    ForwardRequest {
+        destination: Destination,
+        data: &'a [u8],
+    },
+    Forwarding(&'a [u8]),
+    Data {
+        connection_id: ConnectionId,
+        data: &'a [u8],
+    },
+}
+
+/// Why a plaintext is no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// A kind that stands for nothing: 0x0c..=0x0f.
+    Kind(u8),
+    /// A length that its kind can't have.
+    Length { kind: u8, length: usize },
+    /// A connection id that stands for nothing: 0..=15, or 1..=15 in a routing response.
+    ConnectionId { kind: u8, id: u8 },
+    /// A ping or pong with the id 0.
+    PingId,
+    /// A forward request to no known kind of address.
+    AddressFamily(u8),
+}
+
+impl From<Malformed> for Violation {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Kind(kind) => Violation::Kind(kind),
+            Malformed::Length { kind, length } => Violation::Length { kind, length },
+            Malformed::ConnectionId { kind, id } => Violation::ConnectionId { kind, id },
+            Malformed::PingId => Violation::PingId,
+            // No relay sends a forward request, to whatever family.
+            Malformed::AddressFamily(_) => Violation::Kind(FORWARD_REQUEST),
+        }
+    }
+}
+
+impl<'a> Packet<'a> {
+    /// Takes a plaintext apart.
+    pub(crate) fn parse(plaintext: &'a [u8]) -> Result<Self, Malformed> {
+        let Some((&kind, rest)) = plaintext.split_first() else {
+            return Err(Malformed::Length { kind: 0, length: 0 });
+        };
+        let bad_length = Malformed::Length { kind, length: plaintext.len() };
+        if plaintext.len() > MAX_PLAINTEXT {
+            return Err(bad_length);
+        }
+        let connection_id = |id: u8| ConnectionId::new(id).ok_or(Malformed::ConnectionId { kind, id });
+        let only_id = || match rest {
+            &[id] => connection_id(id),
+            _ => Err(bad_length),
+        };
+        let ping_id = || {
+            let id = u64::from_be_bytes(rest.try_into().map_err(|_| bad_length)?);
+            NonZeroU64::new(id).ok_or(Malformed::PingId)
+        };
+        let key_and_data = || match rest.split_first_chunk::<KEY_LEN>() {
+            Some((&key, data)) if OOB_DATA.contains(&data.len()) => Ok((PublicKey::from(key), data)),
+            _ => Err(bad_length),
+        };
+        let some = || if rest.is_empty() { Err(bad_length) } else { Ok(rest) };
+
+        Ok(match kind {
+            ROUTING_REQUEST => {
+                let peer: [u8; KEY_LEN] = rest.try_into().map_err(|_| bad_length)?;
+                Packet::RoutingRequest { peer: peer.into() }
+            }
+            ROUTING_RESPONSE => match rest.split_first() {
+                Some((&id, peer)) if peer.len() == KEY_LEN => {
+                    let peer: [u8; KEY_LEN] = peer.try_into().map_err(|_| bad_length)?;
+                    let connection_id = if id == 0 { None } else { Some(connection_id(id)?) };
+                    Packet::RoutingResponse { connection_id, peer: peer.into() }
+                }
+                _ => return Err(bad_length),
+            },
+            CONNECT_NOTIFICATION => Packet::ConnectNotification(only_id()?),
+            DISCONNECT_NOTIFICATION => Packet::DisconnectNotification(only_id()?),
+            PING => Packet::Ping(ping_id()?),
+            PONG => Packet::Pong(ping_id()?),
+            OOB_SEND => {
+                let (destination, data) = key_and_data()?;
+                Packet::OobSend { destination, data }
+            }
+            OOB_RECEIVE => {
+                let (sender, data) = key_and_data()?;
+                Packet::OobReceive { sender, data }
+            }
+            ONION_REQUEST_KIND if ONION_REQUEST.contains(&rest.len()) => Packet::OnionRequest(rest),
+            ONION_RESPONSE => Packet::OnionResponse(some()?),
+            FORWARD_REQUEST => {
+                let (destination, data) = parse_destination(rest, bad_length)?;
+                if !FORWARD_DATA.contains(&data.len()) {
+                    return Err(bad_length);
+                }
+                Packet::ForwardRequest { destination, data }
+            }
+            FORWARDING => Packet::Forwarding(some()?),
+            ONION_REQUEST_KIND => return Err(bad_length),
+            ConnectionId::MIN.. => Packet::Data { connection_id: connection_id(kind)?, data: rest },
+            _ => return Err(Malformed::Kind(kind)),
+        })
+    }
+
+    /// The kind of this packet: its first byte.
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Packet::RoutingRequest { .. } => ROUTING_REQUEST,
+            Packet::RoutingResponse { .. } => ROUTING_RESPONSE,
+            Packet::ConnectNotification(_) => CONNECT_NOTIFICATION,
+            Packet::DisconnectNotification(_) => DISCONNECT_NOTIFICATION,
+            Packet::Ping(_) => PING,
+            Packet::Pong(_) => PONG,
+            Packet::OobSend { .. } => OOB_SEND,
+            Packet::OobReceive { .. } => OOB_RECEIVE,
+            Packet::OnionRequest(_) => ONION_REQUEST_KIND,
+            Packet::OnionResponse(_) => ONION_RESPONSE,
+            Packet::ForwardRequest { .. } => FORWARD_REQUEST,
+            Packet::Forwarding(_) => FORWARDING,
+            Packet::Data { connection_id, .. } => connection_id.get(),
+        }
+    }
+
+    /// The length of the plaintext that [`emit`](Self::emit) writes.
+    pub(crate) fn emitted_len(&self) -> usize {
+        1 + match self {
+            Packet::RoutingRequest { .. } => KEY_LEN,
+            Packet::RoutingResponse { .. } => 1 + KEY_LEN,
+            Packet::ConnectNotification(_) | Packet::DisconnectNotification(_) => 1,
+            Packet::Ping(_) | Packet::Pong(_) => 8,
+            Packet::OobSend { data, .. } | Packet::OobReceive { data, .. } => KEY_LEN + data.len(),
+            Packet::ForwardRequest { destination, data } => destination_len(destination) + data.len(),
+            Packet::OnionRequest(data)
+            | Packet::OnionResponse(data)
+            | Packet::Forwarding(data)
+            | Packet::Data { data, .. } => data.len(),
+        }
+    }
+
+    /// Writes the plaintext into the first [`emitted_len`](Self::emitted_len) bytes of `out`.
+    pub(crate) fn emit(&self, out: &mut [u8]) {
+        let mut out = Writer(out);
+        out.put(&[self.kind()]);
+        match self {
+            Packet::RoutingRequest { peer } => out.put(peer.as_bytes()),
+            Packet::RoutingResponse { connection_id, peer } => {
+                out.put(&[connection_id.map_or(0, ConnectionId::get)]);
+                out.put(peer.as_bytes());
+            }
+            Packet::ConnectNotification(id) | Packet::DisconnectNotification(id) => out.put(&[id.get()]),
+            Packet::Ping(id) | Packet::Pong(id) => out.put(&id.get().to_be_bytes()),
+            Packet::OobSend { destination: key, data } | Packet::OobReceive { sender: key, data } => {
+                out.put(key.as_bytes());
+                out.put(data);
+            }
+            Packet::ForwardRequest { destination, data } => {
+                emit_destination(destination, &mut out);
+                out.put(data);
+            }
+            Packet::OnionRequest(data)
+            | Packet::OnionResponse(data)
+            | Packet::Forwarding(data)
+            | Packet::Data { data, .. } => out.put(data),
+        }
+    }
+}
+
+/// The unwritten rest of a slice.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let (head, tail) = std::mem::take(&mut self.0).split_at_mut(bytes.len());
+        head.copy_from_slice(bytes);
+        self.0 = tail;
+    }
+}
+
+// A destination: `family (1) | address (4 or 16) | port (2)`.
+const UDP_IPV4: u8 = 2;
+const UDP_IPV6: u8 = 10;
+const TCP_IPV4: u8 = 130;
+const TCP_IPV6: u8 = 138;
+
+fn destination_len(destination: &Destination) -> usize {
+    match destination.address() {
+        SocketAddr::V4(_) => 1 + 4 + 2,
+        SocketAddr::V6(_) => 1 + 16 + 2,
+    }
+}
+
+fn emit_destination(destination: &Destination, out: &mut Writer<'_>) {
+    out.put(&[match destination {
+        Destination::Udp(SocketAddr::V4(_)) => UDP_IPV4,
+        Destination::Udp(SocketAddr::V6(_)) => UDP_IPV6,
+        Destination::Tcp(SocketAddr::V4(_)) => TCP_IPV4,
+        Destination::Tcp(SocketAddr::V6(_)) => TCP_IPV6,
+    }]);
+    match destination.address().ip() {
+        IpAddr::V4(ip) => out.put(&ip.octets()),
+        IpAddr::V6(ip) => out.put(&ip.octets()),
+    }
+    out.put(&destination.address().port().to_be_bytes());
+}
+
+fn parse_destination(bytes: &[u8], bad_length: Malformed) -> Result<(Destination, &[u8]), Malformed> {
+    let (&family, rest) = bytes.split_first().ok_or(bad_length)?;
+    let (ip, rest): (IpAddr, _) = match family {
+        UDP_IPV4 | TCP_IPV4 => {
+            let (&ip, rest) = rest.split_first_chunk::<4>().ok_or(bad_length)?;
+            (ip.into(), rest)
+        }
+        UDP_IPV6 | TCP_IPV6 => {
+            let (&ip, rest) = rest.split_first_chunk::<16>().ok_or(bad_length)?;
+            (ip.into(), rest)
+        }
+        other => return Err(Malformed::AddressFamily(other)),
+    };
+    let (&port, data) = rest.split_first_chunk::<2>().ok_or(bad_length)?;
+    let address = SocketAddr::new(ip, u16::from_be_bytes(port));
+    let destination = match family {
+        UDP_IPV4 | UDP_IPV6 => Destination::Udp(address),
+        _ => Destination::Tcp(address),
+    };
+    Ok((destination, data))
+}
+
+#[cfg(test)]
+mod tests;

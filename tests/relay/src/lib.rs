@@ -1,0 +1,43 @@
+//! A Tox TCP relay for tests, demos and benches: complete, on one thread, and able to misbehave.
+//!
+//! It is written from the protocol document alone, with a crypto library and nothing of the client,
+//! so that one mistake cannot hide on both sides.
+//!
+//! There are three ways to use it:
+//!
+//! - [`Relay`] runs a whole relay on a thread of its own, on a real socket. [`Conduct`] says how it
+//!   treats its clients.
+//! - [`switch::Switch`] is the same relay without sockets, for a simulated world in virtual time.
+//! - [`session`] is one connection of it, byte by byte, for a test that plays the relay by hand.
+//!
+//! A byte goes this way: [`Relay`] starts the loop (`server`); the loop reads from a `connection`,
+//! whose hello is answered by `handshake` and whose packets are opened by its [`session`]; what they
+//! hold goes to the [`switch`], which fills an [`outbox`]; and the loop empties that into the
+//! connections.
+//!
+//! ```
+//! use tox_test_relay::{Conduct, Options, Relay};
+//!
+//! let relay = Relay::start(Options { conduct: Conduct::NoPong, ..Options::default() })?;
+//! println!("connect to {} with the key {:02X?}", relay.addr(), relay.public_key());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod command;
+mod conduct;
+mod connection;
+mod handshake;
+pub mod kind;
+pub mod outbox;
+mod reason;
+mod relay;
+mod routes;
+mod server;
+pub mod session;
+mod statistics;
+pub mod switch;
+
+pub use conduct::Conduct;
+pub use reason::Reason;
+pub use relay::{Options, Relay};
+pub use statistics::Statistics;

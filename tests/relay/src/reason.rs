@@ -1,0 +1,48 @@
+//! Why the relay ends a connection.
+
+use std::fmt;
+
+use crate::session::Broken;
+
+/// Why the relay ended the connection of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The hello does not open: it was meant for another relay, or made up.
+    Hello,
+    /// A packet has an impossible length, or does not open.
+    Broken(Broken),
+    /// A packet of this kind has a length or content that the kind cannot have.
+    Malformed(u8),
+    /// A packet of a kind that only relays send, or nobody.
+    WrongKind(u8),
+    /// Data or a disconnect notification for a number that has no route.
+    NoSuchRoute(u8),
+    /// A forward request, and this relay forwards nothing.
+    NoForwarding,
+    /// A pong with the number 0, which no ping has.
+    ZeroPong,
+    /// No pong came in time.
+    NoPong,
+    /// A newer connection with the same public key has been confirmed.
+    Replaced,
+    /// The client makes the relay answer, and does not read the answers.
+    NotReading,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Hello => f.write_str("the hello does not open"),
+            Reason::Broken(broken) => broken.fmt(f),
+            Reason::Malformed(kind) => write!(f, "a packet of kind {kind:#04x} is malformed"),
+            Reason::WrongKind(kind) => write!(f, "a client sends no packets of kind {kind:#04x}"),
+            Reason::NoSuchRoute(id) => write!(f, "there is no route {id}"),
+            Reason::NoForwarding => f.write_str("this relay does not forward"),
+            Reason::ZeroPong => f.write_str("a pong has the number 0"),
+            Reason::NoPong => f.write_str("no pong came in time"),
+            Reason::Replaced => f.write_str("a newer connection has the same key"),
+            Reason::NotReading => f.write_str("the client does not read the answers"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The routes of one client.
+
+use crate::{kind, outbox::ClientId, session::Key};
+
+/// Numbers below are no routes: 0 says "refused", the others are other kinds of packet.
+const FIRST: u8 = *kind::ROUTES.start();
+/// At most this many routes for one client.
+const LIMIT: usize = (*kind::ROUTES.end() - FIRST) as usize + 1;
+
+/// What the relay keeps for one (client, peer) pair.
+pub(crate) struct Route {
+    pub peer: Key,
+    /// The other end while the route is online: the peer, and the peer's number for it.
+    pub other_end: Option<(ClientId, u8)>,
+}
+
+/// The routes of one client by number, without a place for those behind the last one.
+#[derive(Default)]
+pub(crate) struct Routes(Vec<Option<Route>>);
+
+impl Routes {
+    /// Opens a route under the lowest free number, or refuses when there is none.
+    pub fn open(&mut self, peer: Key) -> Option<u8> {
+        let free = self.0.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.0.len());
+        if index == LIMIT {
+            return None;
+        }
+        if free.is_none() {
+            self.0.push(None);
+        }
+        self.0[index] = Some(Route { peer, other_end: None });
+        Some(FIRST + index as u8)
+    }
+
+    /// The number of the route to this peer.
+    pub fn find(&self, peer: &Key) -> Option<u8> {
+        let is_it = |route: &Option<Route>| route.as_ref().is_some_and(|route| route.peer == *peer);
+        self.0.iter().position(is_it).map(|index| FIRST + index as u8)
+    }
+
+    pub fn get(&self, id: u8) -> Option<&Route> {
+        self.0.get(usize::from(id.checked_sub(FIRST)?))?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, id: u8) -> Option<&mut Route> {
+        self.0.get_mut(usize::from(id.checked_sub(FIRST)?))?.as_mut()
+    }
+
+    /// Forgets a route and hands it out for the last time.
+    pub fn close(&mut self, id: u8) -> Option<Route> {
+        self.0.get_mut(usize::from(id.checked_sub(FIRST)?))?.take()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter().flatten()
+    }
+}

@@ -1,0 +1,152 @@
+//! The loop: one thread, one poller, all connections.
+//!
+//! In one turn the loop reads what has come, lets the switch route it, and puts the answers behind
+//! what already waits for each connection. Only at the end of the turn is it written, so that a
+//! connection costs one system call a turn, however many packets it gets.
+
+mod control;
+mod incoming;
+mod outgoing;
+
+use std::{
+    collections::HashMap,
+    io::{self, ErrorKind},
+    mem,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll, Token, net::TcpListener};
+use slab::Slab;
+
+use crate::{
+    command::{Command, Wait},
+    conduct::Conduct,
+    connection::{Connection, Stage},
+    handshake::Responder,
+    outbox::{ClientId, Outbox},
+    session::Key,
+    statistics::Statistics,
+    switch::{Rules, Switch},
+};
+
+pub(crate) const LISTENER: Token = Token(usize::MAX);
+pub(crate) const WAKER: Token = Token(usize::MAX - 1);
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+/// The most that one read takes.
+const READ_LENGTH: usize = 64 * 1024;
+/// The longest time between two looks at all connections: pings are late by this at most.
+const MAX_SWEEP: Duration = Duration::from_secs(1);
+/// How long a client may take to close a connection that the relay has ended.
+const CLOSING_TIME: Duration = Duration::from_secs(10);
+
+/// Everything that the relay's thread owns. Connections, clients and tokens share their numbers.
+pub(crate) struct Server {
+    poll: Poll,
+    listener: TcpListener,
+    commands: mpsc::Receiver<Command>,
+    waits: Vec<Wait>,
+    conduct: Arc<Conduct>,
+    responder: Responder,
+    switch: Switch,
+    outbox: Outbox,
+    connections: Slab<Connection>,
+    /// The newest connection that named each key.
+    by_key: HashMap<Key, ClientId>,
+    /// Connections that may have more to read than one turn allows. They announce it only once.
+    unread: Vec<ClientId>,
+    /// Connections that have something to write.
+    dirty: Vec<ClientId>,
+    statistics: Statistics,
+    sweep_every: Duration,
+    buffer: Box<[u8]>,
+}
+
+impl Server {
+    pub fn new(
+        poll: Poll,
+        listener: TcpListener,
+        commands: mpsc::Receiver<Command>,
+        responder: Responder,
+        conduct: Conduct,
+        rules: Rules,
+    ) -> Server {
+        Server {
+            poll,
+            listener,
+            commands,
+            waits: Vec::new(),
+            conduct: Arc::new(conduct),
+            responder,
+            switch: Switch::new(rules),
+            outbox: Outbox::new(),
+            connections: Slab::new(),
+            by_key: HashMap::new(),
+            unread: Vec::new(),
+            dirty: Vec::new(),
+            statistics: Statistics::default(),
+            // Fine enough for the short times that tests give.
+            sweep_every: (rules.ping_every.min(rules.pong_within) / 4).min(MAX_SWEEP),
+            buffer: vec![0; READ_LENGTH].into(),
+        }
+    }
+
+    /// Runs until the handle says stop, or is gone.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut next_sweep = Instant::now() + self.sweep_every;
+        loop {
+            let pause = next_sweep.saturating_duration_since(Instant::now());
+            let pause = if self.unread.is_empty() { pause } else { Duration::ZERO };
+            match self.poll.poll(&mut events, Some(pause)) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+
+            for id in mem::take(&mut self.unread) {
+                self.read(id);
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accept(),
+                    WAKER => {
+                        // Whoever connected before the command meets the relay as it was before.
+                        self.accept();
+                        if !self.obey() {
+                            return Ok(());
+                        }
+                    }
+                    Token(id) => self.handle_event(id, event),
+                }
+            }
+            // Behind the reading, so that a relay that was busy does not punish its clients for it.
+            let now = Instant::now();
+            if now >= next_sweep {
+                self.sweep(now);
+                next_sweep = now + self.sweep_every;
+            }
+            while let Some(id) = self.dirty.pop() {
+                self.flush(id);
+            }
+            self.tell_waiting();
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.accept();
+        // 0 is the one number that no ping has.
+        self.switch.sweep(now, rand::random::<u64>().max(1), &mut self.outbox);
+        self.deliver();
+        let is_over = |connection: &Connection| match connection.stage {
+            Stage::Closing { since, .. } => now >= since + CLOSING_TIME,
+            _ => false,
+        };
+        let all = self.connections.iter();
+        let over: Vec<_> = all.filter(|(_, c)| is_over(c)).map(|(id, _)| id).collect();
+        for id in over {
+            self.remove(id);
+        }
+    }
+}

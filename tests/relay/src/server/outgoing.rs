@@ -1,0 +1,129 @@
+//! From the switch to sockets, and the ends of connections.
+
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+use socket2::SockRef;
+
+use super::Server;
+use crate::{
+    conduct::Conduct,
+    connection::{Reading, Stage},
+    kind,
+    outbox::{ClientId, Outbox, Output},
+    reason::Reason,
+};
+
+impl Server {
+    /// Does what the switch wants done.
+    pub(super) fn deliver(&mut self) {
+        let mut outbox = mem::take(&mut self.outbox);
+        for output in outbox.iter() {
+            match output {
+                Output::Send { client, plaintext } => self.pass_on(client, plaintext),
+                Output::Drop { client, reason } => {
+                    self.statistics.dropped += 1;
+                    self.statistics.last_drop = Some(reason);
+                    self.close(client);
+                }
+            }
+        }
+        outbox.clear();
+        self.outbox = outbox;
+    }
+
+    /// Sends a packet of the switch, if conduct and socket allow.
+    fn pass_on(&mut self, id: ClientId, plaintext: &[u8]) {
+        let connection = &mut self.connections[id];
+        match *connection.conduct {
+            Conduct::SilentAfterHandshake => return,
+            Conduct::NoPong if plaintext[0] == kind::PONG => return,
+            _ => {}
+        }
+        if kind::is_kept(plaintext[0]) {
+            connection.count_kept(plaintext.len());
+        } else if connection.is_full() {
+            // It may only look full, for nothing has been written in this turn. An error can wait:
+            // the flush at the end of the turn meets it again.
+            self.statistics.bytes_out += connection.flush().unwrap_or(0) as u64;
+            if connection.is_full() {
+                self.statistics.thrown_away += 1;
+                return;
+            }
+        }
+        self.send(id, plaintext);
+    }
+
+    pub(super) fn send(&mut self, id: ClientId, plaintext: &[u8]) -> bool {
+        let sent = self.connections[id].send(plaintext);
+        self.statistics.packets_out += u64::from(sent);
+        self.mark_dirty(id);
+        sent
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ClientId) {
+        if !mem::replace(&mut self.connections[id].dirty, true) {
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn flush(&mut self, id: ClientId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.dirty = false;
+        match connection.flush() {
+            Ok(took) => self.statistics.bytes_out += took as u64,
+            Err(_) => return self.remove(id),
+        }
+        if connection.has_kept_too_much() && self.switch.contains(id) {
+            self.expel(id, Reason::NotReading);
+        }
+    }
+
+    pub(super) fn expel(&mut self, id: ClientId, reason: Reason) {
+        self.switch.expel(id, reason, &mut self.outbox);
+        self.deliver();
+    }
+
+    /// Ends a connection so that the client can read everything up to the end.
+    pub(super) fn close(&mut self, id: ClientId) {
+        self.forget(id);
+        let connection = &mut self.connections[id];
+        connection.stage = Stage::Closing { since: Instant::now(), ended: false };
+        connection.reading = Reading::On;
+        self.unread.push(id);
+        self.mark_dirty(id);
+    }
+
+    /// Ends a connection at once, and whatever was on its way is lost.
+    pub(super) fn reset(&mut self, id: ClientId) {
+        // Closing with a linger time of zero is what makes the system send a reset. If it cannot be
+        // set, the socket has an error already.
+        let _ = SockRef::from(&self.connections[id].stream).set_linger(Some(Duration::ZERO));
+        self.remove(id);
+    }
+
+    pub(super) fn remove(&mut self, id: ClientId) {
+        self.forget(id);
+        let mut connection = self.connections.remove(id);
+        // Closing the socket, next, does it as well where this fails.
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+    }
+
+    /// Takes a client out of the switch and of the keys; its connection stays.
+    fn forget(&mut self, id: ClientId) {
+        if let Some(key) = self.connections[id].key
+            && self.by_key.get(&key) == Some(&id)
+        {
+            self.by_key.remove(&key);
+        }
+        let mut goodbyes = Outbox::new();
+        self.switch.leave(id, &mut goodbyes);
+        for goodbye in goodbyes.iter() {
+            if let Output::Send { client, plaintext } = goodbye {
+                self.pass_on(client, plaintext);
+            }
+        }
+    }
+}

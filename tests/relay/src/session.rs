@@ -1,0 +1,286 @@
+//! The relay's side of one connection, without a socket, a clock or a random source.
+//!
+//! [`Hello::open`] reads what the client says first, [`Hello::accept`] answers it, and the [`Session`] that comes
+//! out seals and opens the packets that follow. Whoever calls chooses every key and nonce, so a test can play the
+//! relay by hand and knows each byte in advance.
+
+use std::fmt;
+
+use crypto_box::{
+    PublicKey, SalsaBox, SecretKey,
+    aead::{AeadInPlace, generic_array::GenericArray},
+};
+
+/// Bytes of a public or secret key.
+pub const KEY_LENGTH: usize = 32;
+/// Bytes of a nonce.
+pub const NONCE_LENGTH: usize = 24;
+/// Bytes that a box adds to what it holds. They stand in front of the ciphertext.
+pub const MAC_LENGTH: usize = 16;
+/// Bytes of the client's part of the handshake: public key, nonce, box.
+pub const HELLO_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH + MAC_LENGTH + OFFER_LENGTH;
+/// Bytes of the relay's part of the handshake: nonce, box.
+pub const RESPONSE_LENGTH: usize = NONCE_LENGTH + MAC_LENGTH + OFFER_LENGTH;
+/// The longest plaintext that fits a packet; the shortest is one byte, its kind.
+pub const MAX_PLAINTEXT: usize = MAX_BOX - MAC_LENGTH;
+/// The longest packet as it stands on the stream, its length included.
+pub const MAX_PACKET: usize = PREFIX_LENGTH + MAX_BOX;
+
+/// What both handshake boxes hold: temporary public key, base nonce.
+const OFFER_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH;
+/// The length in front of each packet.
+const PREFIX_LENGTH: usize = 2;
+/// The limits of that length, which counts MAC and plaintext.
+const MIN_BOX: usize = MAC_LENGTH + 1;
+const MAX_BOX: usize = 2048;
+
+/// A public or secret X25519 key.
+pub type Key = [u8; KEY_LENGTH];
+/// A nonce: one big-endian number of 24 bytes.
+pub type Nonce = [u8; NONCE_LENGTH];
+
+/// The public half of `secret_key`.
+pub fn public_key(secret_key: &Key) -> Key {
+    SecretKey::from_bytes(*secret_key).public_key().to_bytes()
+}
+
+/// What an honest relay draws at random for each connection, and a test may choose.
+#[derive(Clone)]
+pub struct Fresh {
+    /// The secret half of the relay's temporary key pair.
+    pub temporary_secret_key: Key,
+    /// The nonce of the first packet that the relay sends.
+    pub base_nonce: Nonce,
+    /// The nonce of the box in the response.
+    pub response_nonce: Nonce,
+}
+
+impl Fresh {
+    /// The public half of the temporary key pair, as the client gets to see it.
+    pub fn temporary_public_key(&self) -> Key {
+        public_key(&self.temporary_secret_key)
+    }
+}
+
+/// The client's part of the handshake, opened.
+pub struct Hello {
+    client_public_key: Key,
+    temporary_public_key: Key,
+    base_nonce: Nonce,
+    /// The box between the two long-term keys, which the response needs once more.
+    long_term: SalsaBox,
+}
+
+impl Hello {
+    /// Opens the client's 128 bytes with the relay's long-term secret key.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken::Box`] when the client addressed another key, or made the bytes up.
+    pub fn open(bytes: &[u8; HELLO_LENGTH], relay_secret_key: &Key) -> Result<Hello, Broken> {
+        let (client_public_key, rest) = split(bytes);
+        let (nonce, sealed): (Nonce, &[u8]) = split(rest);
+        let long_term = shared_box(&client_public_key, relay_secret_key);
+
+        let mut offer = sealed.to_vec();
+        open_in_place(&long_term, &nonce, &mut offer)?;
+        let (temporary_public_key, rest) = split(&offer[MAC_LENGTH..]);
+        let (base_nonce, _) = split(rest);
+        Ok(Hello { client_public_key, temporary_public_key, base_nonce, long_term })
+    }
+
+    /// The client's long-term public key, by which other clients know it.
+    pub fn client_public_key(&self) -> &Key {
+        &self.client_public_key
+    }
+
+    /// The public key that the client made for this connection alone.
+    pub fn temporary_public_key(&self) -> &Key {
+        &self.temporary_public_key
+    }
+
+    /// The nonce of the first packet that the client will send.
+    pub fn base_nonce(&self) -> &Nonce {
+        &self.base_nonce
+    }
+
+    /// The same hello, to be answered with the boxes of another long-term key, as an impostor has to.
+    pub fn answered_by(self, secret_key: &Key) -> Hello {
+        Hello { long_term: shared_box(&self.client_public_key, secret_key), ..self }
+    }
+
+    /// The relay's part of the handshake with any content: what a box that opens may still lie about.
+    pub fn respond(
+        &self,
+        nonce: &Nonce,
+        temporary_public_key: &Key,
+        base_nonce: &Nonce,
+    ) -> [u8; RESPONSE_LENGTH] {
+        let mut response = Vec::with_capacity(RESPONSE_LENGTH);
+        response.extend_from_slice(nonce);
+        seal_onto(&self.long_term, nonce, &[temporary_public_key, base_nonce], &mut response);
+        response.try_into().expect("a nonce and a box of 56 bytes make a response")
+    }
+
+    /// Answers honestly: the 96 bytes for the client, and the session that they begin.
+    pub fn accept(&self, fresh: &Fresh) -> ([u8; RESPONSE_LENGTH], Session) {
+        let response = self.respond(&fresh.response_nonce, &fresh.temporary_public_key(), &fresh.base_nonce);
+        (response, self.session(&fresh.temporary_secret_key, fresh.base_nonce))
+    }
+
+    /// The session with the client's half of the bargain and any half of the relay's.
+    pub fn session(&self, temporary_secret_key: &Key, send_nonce: Nonce) -> Session {
+        Session::new(&self.temporary_public_key, temporary_secret_key, self.base_nonce, send_nonce)
+    }
+}
+
+/// Both directions of an encrypted connection.
+pub struct Session {
+    shared: SalsaBox,
+    receive_nonce: Nonce,
+    send_nonce: Nonce,
+    /// The packet that is just coming in, as much as there is of it: never more than [`MAX_PACKET`].
+    incoming: Vec<u8>,
+}
+
+impl Session {
+    /// A session from its four parts: the other side's temporary public key, the own temporary secret key, and the
+    /// nonces of the first packet in each direction. With the roles exchanged it serves a client as well.
+    pub fn new(
+        their_public_key: &Key,
+        our_secret_key: &Key,
+        receive_nonce: Nonce,
+        send_nonce: Nonce,
+    ) -> Session {
+        let shared = shared_box(their_public_key, our_secret_key);
+        Session { shared, receive_nonce, send_nonce, incoming: Vec::new() }
+    }
+
+    /// Appends the whole packet for `plaintext`, length included, to `stream`.
+    ///
+    /// The content may be anything, legal or not. An empty one yields a packet that every client must refuse.
+    ///
+    /// # Panics
+    ///
+    /// When `plaintext` is so long that no two bytes can tell its length. Between [`MAX_PLAINTEXT`] and there the
+    /// packet is illegal, but can be made.
+    pub fn seal(&mut self, plaintext: &[u8], stream: &mut Vec<u8>) {
+        let length =
+            u16::try_from(MAC_LENGTH + plaintext.len()).expect("the length of a packet has two bytes");
+        stream.extend_from_slice(&length.to_be_bytes());
+        seal_onto(&self.shared, &self.send_nonce, &[plaintext], stream);
+        increment(&mut self.send_nonce);
+    }
+
+    /// Takes the next bytes of the stream, however they are split, and calls `each` with every plaintext that they
+    /// complete.
+    ///
+    /// # Errors
+    ///
+    /// The first packet that cannot be one. The connection is lost with it: there is no way back into step.
+    pub fn open_each(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Broken> {
+        while !bytes.is_empty() {
+            let (taken, rest) = bytes.split_at(self.lacking()?.min(bytes.len()));
+            self.incoming.extend_from_slice(taken);
+            bytes = rest;
+            if self.incoming.len() > PREFIX_LENGTH && self.lacking()? == 0 {
+                let sealed = &mut self.incoming[PREFIX_LENGTH..];
+                open_in_place(&self.shared, &self.receive_nonce, sealed)?;
+                increment(&mut self.receive_nonce);
+                each(&sealed[MAC_LENGTH..]);
+                self.incoming.clear();
+            }
+        }
+        // A length that cannot be is told as soon as it is there, not with the byte after it.
+        self.lacking().map(|_| ())
+    }
+
+    /// Like [`open_each`](Session::open_each), and collects the plaintexts: what a test wants.
+    ///
+    /// # Errors
+    ///
+    /// As `open_each`; the packets before the broken one are lost here.
+    pub fn open(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Broken> {
+        let mut plaintexts = Vec::new();
+        self.open_each(bytes, |plaintext| plaintexts.push(plaintext.to_vec()))?;
+        Ok(plaintexts)
+    }
+
+    /// Bytes of a packet whose end has not come yet. A connection that ends here ends in the middle of it.
+    pub fn unfinished(&self) -> usize {
+        self.incoming.len()
+    }
+
+    /// How many bytes the packet that is coming in still wants before something can be said about it.
+    fn lacking(&self) -> Result<usize, Broken> {
+        let Some((prefix, sealed)) = self.incoming.split_first_chunk() else {
+            return Ok(PREFIX_LENGTH - self.incoming.len());
+        };
+        match usize::from(u16::from_be_bytes(*prefix)) {
+            length @ MIN_BOX..=MAX_BOX => Ok(length - sealed.len()),
+            length => Err(Broken::Length(length)),
+        }
+    }
+}
+
+/// Why bytes from the other side end a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// A packet claims this length, outside of 17..=2048.
+    Length(usize),
+    /// A box does not open: another key, another nonce, or changed bytes.
+    Box,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Length(length) => write!(f, "a packet cannot be {length} bytes long"),
+            Broken::Box => f.write_str("a box does not open"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+fn shared_box(public_key: &Key, secret_key: &Key) -> SalsaBox {
+    SalsaBox::new(&PublicKey::from(*public_key), &SecretKey::from_bytes(*secret_key))
+}
+
+/// Appends the box of `parts`: the MAC, then the ciphertext.
+fn seal_onto(shared: &SalsaBox, nonce: &Nonce, parts: &[&[u8]], stream: &mut Vec<u8>) {
+    let start = stream.len();
+    stream.extend_from_slice(&[0; MAC_LENGTH]);
+    for part in parts {
+        stream.extend_from_slice(part);
+    }
+    let (mac, text) = stream[start..].split_at_mut(MAC_LENGTH);
+    let tag = shared
+        .encrypt_in_place_detached(GenericArray::from_slice(nonce), &[], text)
+        .expect("a box takes far more than a packet can hold");
+    mac.copy_from_slice(&tag);
+}
+
+/// Opens a box where it lies: the MAC stays, the plaintext takes the place of the ciphertext.
+fn open_in_place(shared: &SalsaBox, nonce: &Nonce, sealed: &mut [u8]) -> Result<(), Broken> {
+    let (mac, text) = sealed.split_at_mut(MAC_LENGTH);
+    shared
+        .decrypt_in_place_detached(GenericArray::from_slice(nonce), &[], text, GenericArray::from_slice(mac))
+        .map_err(|_| Broken::Box)
+}
+
+/// +1 over all 24 bytes, the last one first.
+fn increment(nonce: &mut Nonce) {
+    for byte in nonce.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return;
+        }
+    }
+}
+
+/// Cuts an array off the front of bytes whose length the caller knows.
+fn split<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    let (front, rest) = bytes.split_first_chunk().expect("the caller's bytes have a fixed length");
+    (*front, rest)
+}
