@@ -56,6 +56,12 @@ impl Inbox {
             *self = Self::default();
         }
     }
+
+    /// The bytes that it holds, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.partial.capacity()
+    }
 }
 
 fn take<'a>(input: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {

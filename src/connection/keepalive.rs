@@ -53,14 +53,16 @@ impl KeepAlive {
         self.left = Some(now);
     }
 
-    /// A pong: an answer to the last ping, or a late or invented one, which counts for nothing.
-    pub(super) fn handle_pong(&mut self, now: Instant, id: NonZeroU64, settings: &Settings) {
-        if self.waiting == Some(id)
-            && let Some(left) = self.left
-        {
-            self.waiting = None;
-            self.round_trip = Some(now.saturating_duration_since(left));
-            self.deadline = self.pinged + settings.ping_interval;
+    /// A pong: an answer to the last ping (`true`), or a late or invented one, which counts for nothing.
+    pub(super) fn handle_pong(&mut self, now: Instant, id: NonZeroU64, settings: &Settings) -> bool {
+        match self.left {
+            Some(left) if self.waiting == Some(id) => {
+                self.waiting = None;
+                self.round_trip = Some(now.saturating_duration_since(left));
+                self.deadline = self.pinged + settings.ping_interval;
+                true
+            }
+            _ => false,
         }
     }
 

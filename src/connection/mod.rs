@@ -245,7 +245,12 @@ impl Connection {
                 .outbox
                 .push_pong(Packet::Pong(id))
                 .map_err(|outbox::TooManyPongs| DisconnectReason::PingFlood)?,
-            Packet::Pong(id) => keepalive.handle_pong(now, id, &self.settings),
+            Packet::Pong(id) => {
+                // An idle connection holds no buffers, not even that of its last ping.
+                if keepalive.handle_pong(now, id, &self.settings) {
+                    self.outbox.shrink();
+                }
+            }
             Packet::ConnectNotification(id) => {
                 if let Some((route, peer)) = self.routes.handle_online(relay, id) {
                     events.push(Event::RouteOnline { route, peer });
@@ -306,9 +311,7 @@ impl Connection {
             Due::Nothing => Ok(()),
             Due::NoPong => Err(DisconnectReason::NoPong(stage)),
             Due::Ping(ping) => {
-                // An idle connection holds no buffers, and this is where it shows that it is one.
                 self.inbox.shrink();
-                self.outbox.shrink();
                 self.outbox.push_important(Packet::Ping(ping));
                 Ok(())
             }

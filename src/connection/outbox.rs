@@ -37,7 +37,7 @@ pub(super) struct Outbox {
     queue: Queue,
     /// Whether a packet was refused since there was room last.
     refused: bool,
-    /// Whether anything waited since the last [`shrink`](Self::shrink).
+    /// Whether data were sent since the last [`shrink`](Self::shrink).
     used: bool,
 }
 
@@ -72,7 +72,6 @@ impl Outbox {
 
     /// A packet that must not be lost.
     pub(super) fn push_important(&mut self, packet: Packet<'static>) {
-        self.used = true;
         self.important.push_back(packet);
         debug_assert!(self.important.len() <= MAX_IMPORTANT);
     }
@@ -194,12 +193,18 @@ impl Outbox {
         count
     }
 
-    /// Gives memory back that wasn't needed since the last call.
+    /// Gives all memory back, unless data were sent since the last call: then they may go on.
     pub(super) fn shrink(&mut self) {
         if !std::mem::take(&mut self.used) && self.is_empty() {
             self.begun = Vec::new();
             self.important = VecDeque::new();
             self.queue.shrink();
         }
+    }
+
+    /// The bytes that all buffers hold, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.begun.capacity() + self.important.capacity() * size_of::<Packet<'_>>() + self.queue.memory()
     }
 }

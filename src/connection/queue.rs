@@ -84,6 +84,12 @@ impl Queue {
         debug_assert!(self.is_empty());
         self.bytes = VecDeque::new();
     }
+
+    /// The bytes that the queue holds, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
 }
 
 #[cfg(test)]

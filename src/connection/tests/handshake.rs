@@ -1,0 +1,164 @@
+//! From the transport to `Connected`.
+
+use super::*;
+
+#[test]
+fn the_first_packet_is_a_ping_and_its_pong_connects() {
+    let mut pair = Pair::confirming();
+    assert_eq!(pair.connection.stage(), Stage::Confirming);
+    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+    assert_eq!(pair.connection.stage(), Stage::Confirming);
+    pair.now += Duration::from_millis(40);
+    pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
+    assert_eq!(pair.connection.stage(), Stage::Connected);
+    assert_eq!(pair.take_events(), ["Connected { relay: RelayId(3.9) }"]);
+    assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
+}
+
+#[test]
+fn whatever_packet_opens_first_connects_once() {
+    let mut pair = Pair::confirming();
+    pair.relay_sends(&[ping(5), ping(6), pong(FIRST_PING)]).unwrap();
+    assert_eq!(pair.take_events(), ["Connected { relay: RelayId(3.9) }"]);
+}
+
+#[test]
+fn response_and_packets_arrive_in_any_pieces() {
+    let now = Instant::now();
+    let peer = key(7);
+    for split in 1..200 {
+        let mut connection = connecting(now);
+        let (response, mut relay) = hello(&mut connection, now).accept(&fresh());
+        let mut stream = response.to_vec();
+        relay.seal(&pong(FIRST_PING), &mut stream);
+        relay.seal(&[&[7][..], peer.as_bytes(), b"out of band"].concat(), &mut stream);
+        let mut events = Events::with_capacity(8);
+        for piece in stream.chunks_mut(split) {
+            let len = piece.len();
+            assert_eq!(connection.receive(now, piece, &mut events), Ok(len));
+        }
+        let told: Vec<_> = events.iter().collect();
+        let id = connection.id();
+        let oob = Event::Oob { relay: id, sender: peer, data: b"out of band" };
+        assert_eq!(told, [Event::Connected { relay: id }, oob], "pieces of {split} bytes");
+    }
+}
+
+#[test]
+fn a_response_made_with_another_key_is_an_impostors() {
+    let now = Instant::now();
+    let mut connection = connecting(now);
+    let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
+    let result = connection.receive(now, &mut response, &mut Events::with_capacity(8));
+    assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)));
+}
+
+#[test]
+fn our_own_hello_sent_back_is_an_impostors() {
+    let now = Instant::now();
+    let mut connection = connecting(now);
+    connection.handle_connected(now);
+    let hello = flush(&mut connection, now, &mut [0; 4096]);
+    let result = connection.receive(now, &mut hello[32..].to_vec(), &mut Events::with_capacity(8));
+    assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::Reflection)));
+}
+
+#[test]
+fn an_old_response_never_connects() {
+    let now = Instant::now();
+    let mut first = connecting(now);
+    let (response, mut relay) = hello(&mut first, now).accept(&fresh());
+    let mut recorded = response.to_vec();
+    relay.seal(&pong(FIRST_PING), &mut recorded);
+    // The same client and the same relay once more, but fresh keys on our side.
+    let mut opening = opening(Settings::default());
+    opening.entropy.temporary = SecretKey::from([33; 32]);
+    let mut second = Connection::new(opening, now);
+    hello(&mut second, now);
+    let mut events = Events::with_capacity(8);
+    assert_eq!(
+        second.receive(now, &mut recorded, &mut events),
+        Err(DisconnectReason::Impostor(Impostor::Replay))
+    );
+    assert!(events.is_empty());
+}
+
+#[test]
+fn a_length_that_can_not_be_is_an_impostors_before_the_first_packet() {
+    let mut pair = Pair::confirming();
+    assert_eq!(pair.receive(&[0xff, 0xff]), Err(DisconnectReason::Impostor(Impostor::Replay)));
+    assert!(pair.events.is_empty());
+}
+
+#[test]
+fn connecting_and_handshake_share_ten_seconds() {
+    let start = Instant::now();
+    let ping = NonZeroU64::MIN;
+    let mut connection = connecting(start);
+    assert_eq!(connection.deadline(), start + seconds(10));
+    let early = start + seconds(10) - Duration::from_nanos(1);
+    assert_eq!(connection.handle_timeout(early, false, ping), Ok(()));
+    assert_eq!(
+        connection.handle_timeout(start + seconds(10), false, ping),
+        Err(DisconnectReason::TimedOut(Stage::Connecting))
+    );
+
+    let mut connection = connecting(start);
+    connection.handle_connected(start + seconds(7));
+    assert_eq!(connection.deadline(), start + seconds(10));
+    assert_eq!(connection.handle_timeout(early, false, ping), Ok(()));
+    assert_eq!(
+        connection.handle_timeout(start + seconds(10), false, ping),
+        Err(DisconnectReason::TimedOut(Stage::Handshaking))
+    );
+}
+
+#[test]
+fn a_program_that_was_away_gives_the_relay_its_time() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    let back = start + seconds(60);
+    let (mut response, _) = hello(&mut connection, back).accept(&fresh());
+    assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
+    assert_eq!(connection.deadline(), back + seconds(10));
+    connection.receive(back + seconds(9), &mut response, &mut Events::with_capacity(8)).unwrap();
+    assert_eq!(connection.stage(), Stage::Confirming);
+}
+
+#[test]
+fn a_relay_that_never_proves_itself_has_ten_seconds_for_its_pong() {
+    let mut pair = Pair::confirming();
+    pair.sent();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Confirming)));
+    assert_eq!(pair.elapsed(), seconds(10));
+}
+
+#[test]
+fn nothing_can_be_asked_for_before_it_is_connected() {
+    let mut pair = Pair::confirming();
+    let not_connected = Err(SendError::NotConnected);
+    assert_eq!(pair.connection.open_route(key(1)), Err(RouteError::NotConnected));
+    assert_eq!(pair.connection.send_oob(key(1), b"x"), not_connected);
+    assert_eq!(pair.connection.send_to(key(1), b"x"), not_connected);
+    assert_eq!(pair.connection.send_onion_request(&[0; 200]), not_connected);
+    let destination = Destination::Udp("127.0.0.1:1".parse().unwrap());
+    assert_eq!(pair.connection.send_forward_request(destination, b"x"), not_connected);
+    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+}
+
+#[test]
+fn the_times_of_connecting_are_kept() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut connection = connecting(start);
+    assert_eq!(connection.times(), ConnectTimes::default());
+    let (mut response, mut relay) = hello(&mut connection, at(10)).accept(&fresh());
+    let mut events = Events::with_capacity(8);
+    connection.receive(at(25), &mut response, &mut events).unwrap();
+    let mut packet = Vec::new();
+    relay.seal(&pong(FIRST_PING), &mut packet);
+    connection.receive(at(45), &mut packet, &mut events).unwrap();
+    let millis = |millis| Some(Duration::from_millis(millis));
+    let times = ConnectTimes { transport: millis(10), handshake: millis(25), connected: millis(45) };
+    assert_eq!(connection.times(), times);
+}

@@ -1,0 +1,143 @@
+//! Pings and pongs, ours and the relay's.
+
+use super::*;
+
+#[test]
+fn a_ping_every_thirty_seconds() {
+    let mut pair = Pair::connected();
+    for turn in 1..=5 {
+        pair.next_deadline().unwrap();
+        assert_eq!(pair.elapsed(), seconds(30 * turn));
+        assert_eq!(pair.sent(), [ping(pair.ping)]);
+        pair.now += Duration::from_millis(10 * turn);
+        pair.relay_sends(&[pong(pair.ping)]).unwrap();
+        assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(10 * turn)));
+    }
+    assert!(pair.events.is_empty());
+}
+
+#[test]
+fn ten_seconds_without_a_pong_end_it() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+    assert_eq!(pair.elapsed(), seconds(40));
+}
+
+#[test]
+fn pongs_that_answer_no_ping_count_for_nothing() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    let current = pair.ping;
+    // Before the ping has left, nobody can know it.
+    pair.relay_sends(&[pong(current)]).unwrap();
+    pair.sent();
+    pair.relay_sends(&[pong(FIRST_PING), pong(current + 1)]).unwrap();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+}
+
+#[test]
+fn other_packets_are_no_pong() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    pair.now += seconds(9);
+    pair.relay_sends(&[ping(1), [&[7; 33][..], b"oob"].concat()]).unwrap();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+}
+
+#[test]
+fn a_ping_that_can_not_leave_has_the_same_ten_seconds() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.flush_some(0), []);
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+}
+
+#[test]
+fn looking_at_the_time_too_early_or_twice_does_no_harm() {
+    let mut pair = Pair::connected();
+    for _ in 0..100 {
+        pair.timeout(false).unwrap();
+        pair.now += Duration::from_millis(299);
+    }
+    assert!(!pair.connection.has_output());
+    pair.next_deadline().unwrap();
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent().len(), 1);
+}
+
+#[test]
+fn a_pong_that_may_lie_unread_gets_one_more_timeout() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    let id = pair.ping;
+    pair.now += seconds(60);
+    pair.timeout(true).unwrap();
+    assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
+    // Once: a relay that only talks is cut off all the same.
+    let mut other = Pair::connected();
+    other.next_deadline().unwrap();
+    other.sent();
+    other.now += seconds(60);
+    other.timeout(true).unwrap();
+    other.now += seconds(10);
+    assert_eq!(other.timeout(true), Err(DisconnectReason::NoPong(Stage::Connected)));
+
+    pair.now += seconds(1);
+    pair.relay_sends(&[pong(id)]).unwrap();
+    // The next ping is overdue by now.
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+}
+
+#[test]
+fn pings_of_the_relay_are_answered_in_order() {
+    let mut pair = Pair::connected();
+    pair.relay_sends(&[ping(1), ping(u64::MAX), ping(2)]).unwrap();
+    assert_eq!(pair.sent(), [pong(1), pong(u64::MAX), pong(2)]);
+}
+
+#[test]
+fn a_relay_that_pings_and_does_not_read_is_cut_off() {
+    let mut pair = Pair::connected();
+    for id in 1..=32 {
+        pair.relay_sends(&[ping(id)]).unwrap();
+        assert_eq!(pair.flush_some(0), []);
+    }
+    assert_eq!(pair.relay_sends(&[ping(33)]), Err(DisconnectReason::PingFlood));
+}
+
+#[test]
+fn a_relay_that_pings_and_reads_is_not() {
+    let mut pair = Pair::connected();
+    for id in 1..=1000 {
+        pair.relay_sends(&[ping(id)]).unwrap();
+        assert_eq!(pair.sent(), [pong(id)]);
+    }
+}
+
+#[test]
+fn an_idle_connection_gives_its_buffers_back() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    for _ in 0..20 {
+        pair.connection.send_data(route, &[1; 1000]).unwrap();
+    }
+    let mut stream = pair.sealed(&[pong(1)]);
+    let rest = stream.split_off(5);
+    pair.receive(&stream).unwrap();
+    pair.receive(&rest).unwrap();
+    pair.sent();
+    assert!(pair.connection.outbox.memory() > 1000);
+    // The first pong sees that data were sent, the second that none were since.
+    for _ in 0..2 {
+        pair.next_deadline().unwrap();
+        pair.sent();
+        assert!(pair.connection.outbox.memory() > 0);
+        pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    }
+    assert_eq!(pair.connection.outbox.memory(), 0);
+    assert_eq!(pair.connection.inbox.memory(), 0);
+}

@@ -1,0 +1,212 @@
+//! The core in virtual time, against a relay that is played by hand.
+
+mod handshake;
+mod keepalive;
+mod receiving;
+mod routes;
+mod sending;
+
+use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
+
+use super::*;
+
+const RELAY_SECRET: [u8; 32] = [1; 32];
+const CLIENT_SECRET: [u8; 32] = [2; 32];
+const FIRST_PING: u64 = 77;
+
+/// Nonces just below a carry through all 24 bytes, so that every test passes it.
+const CLIENT_BASE: [u8; 24] = [0xff; 24];
+const RELAY_BASE: [u8; 24] = {
+    let mut nonce = [0xff; 24];
+    nonce[23] = 0xfe;
+    nonce
+};
+
+/// A connection, the relay at its other end, and the time.
+struct Pair {
+    connection: Connection,
+    relay: Session,
+    now: Instant,
+    started: Instant,
+    events: Events,
+    scratch: Vec<u8>,
+    /// The id of the next ping.
+    ping: u64,
+}
+
+fn key(byte: u8) -> PublicKey {
+    PublicKey::from([byte; 32])
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn opening(settings: Settings) -> Opening {
+    Opening {
+        id: RelayId { index: 3, generation: 9 },
+        relay_key: PublicKey::from(public_key(&RELAY_SECRET)),
+        identity: Arc::new(SecretKey::from(CLIENT_SECRET)),
+        settings: Arc::new(settings),
+        entropy: Entropy {
+            temporary: SecretKey::from([3; 32]),
+            hello_nonce: [4; 24].into(),
+            base_nonce: CLIENT_BASE.into(),
+        },
+        ping: NonZeroU64::new(FIRST_PING).unwrap(),
+    }
+}
+
+fn fresh() -> Fresh {
+    Fresh { temporary_secret_key: [5; 32], base_nonce: RELAY_BASE, response_nonce: [6; 24] }
+}
+
+/// A connection that waits for its transport.
+fn connecting(now: Instant) -> Connection {
+    Connection::new(opening(Settings::default()), now)
+}
+
+/// Takes the hello of a connection whose transport has just come.
+fn hello(connection: &mut Connection, now: Instant) -> Hello {
+    connection.handle_connected(now);
+    let bytes = flush(connection, now, &mut vec![0; 4096]);
+    let bytes: [u8; HELLO_LENGTH] = bytes.try_into().expect("a hello and nothing else");
+    Hello::open(&bytes, &RELAY_SECRET).expect("a hello for this relay")
+}
+
+/// All that waits to leave.
+fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let all = connection.flush(now, scratch, |part| {
+        bytes.extend_from_slice(part);
+        Ok(part.len())
+    });
+    assert!(all.unwrap());
+    bytes
+}
+
+impl Pair {
+    /// After the handshake response, with the first ping not sent yet.
+    fn confirming() -> Self {
+        Self::confirming_with(Settings::default())
+    }
+
+    fn confirming_with(settings: Settings) -> Self {
+        let now = Instant::now();
+        let mut connection = Connection::new(opening(settings), now);
+        let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
+        let mut events = Events::with_capacity(10_000);
+        assert_eq!(connection.receive(now, &mut response, &mut events), Ok(response.len()));
+        assert!(events.is_empty());
+        Self { connection, relay, now, started: now, events, scratch: vec![0; 64 * 1024], ping: 1000 }
+    }
+
+    fn connected() -> Self {
+        Self::connected_with(Settings::default())
+    }
+
+    fn connected_with(settings: Settings) -> Self {
+        let mut pair = Self::confirming_with(settings);
+        assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+        pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
+        assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { relay: pair.connection.id() })]);
+        pair
+    }
+
+    /// With one route, online, that has the connection id 16.
+    fn with_route(settings: Settings, peer: PublicKey) -> (Self, RouteId) {
+        let mut pair = Self::connected_with(settings);
+        let route = pair.connection.open_route(peer).unwrap();
+        assert_eq!(pair.sent(), [routing_request(peer)]);
+        pair.relay_sends(&[routing_response(16, peer), vec![2, 16]]).unwrap();
+        let told = [
+            format!("{:?}", Event::RouteOpened { route, peer }),
+            format!("{:?}", Event::RouteOnline { route, peer }),
+        ];
+        assert_eq!(pair.take_events(), told);
+        (pair, route)
+    }
+
+    /// What the relay's packets look like on the stream.
+    fn sealed(&mut self, plaintexts: &[Vec<u8>]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        plaintexts.iter().for_each(|plaintext| self.relay.seal(plaintext, &mut stream));
+        stream
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
+        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.events)
+    }
+
+    /// Packets of the relay, in one read.
+    fn relay_sends(&mut self, plaintexts: &[Vec<u8>]) -> Result<(), DisconnectReason> {
+        let stream = self.sealed(plaintexts);
+        let taken = self.receive(&stream)?;
+        assert_eq!(taken, stream.len());
+        Ok(())
+    }
+
+    /// Plaintexts that have left since the last call.
+    fn sent(&mut self) -> Vec<Vec<u8>> {
+        let bytes = flush(&mut self.connection, self.now, &mut self.scratch);
+        self.relay.open(&bytes).expect("packets that open")
+    }
+
+    /// One flush to a socket that takes this many bytes.
+    fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let all = self.connection.flush(self.now, &mut self.scratch, |part| {
+            let taken = part.len().min(room);
+            if taken == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            bytes.extend_from_slice(&part[..taken]);
+            room -= taken;
+            Ok(taken)
+        });
+        assert_eq!(all.unwrap(), !self.connection.has_output());
+        bytes
+    }
+
+    /// Events since the last call, as text.
+    fn take_events(&mut self) -> Vec<String> {
+        let events = self.events.iter().map(|event| format!("{event:?}")).collect();
+        self.events.clear();
+        events
+    }
+
+    fn timeout(&mut self, unread: bool) -> Result<(), DisconnectReason> {
+        self.ping += 1;
+        self.connection.handle_timeout(self.now, unread, NonZeroU64::new(self.ping).unwrap())
+    }
+
+    /// Jumps to the connection's deadline.
+    fn next_deadline(&mut self) -> Result<(), DisconnectReason> {
+        self.now = self.connection.deadline();
+        self.timeout(false)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now - self.started
+    }
+}
+
+fn ping(id: u64) -> Vec<u8> {
+    [&[4][..], &id.to_be_bytes()].concat()
+}
+
+fn pong(id: u64) -> Vec<u8> {
+    [&[5][..], &id.to_be_bytes()].concat()
+}
+
+fn routing_request(peer: PublicKey) -> Vec<u8> {
+    [&[0][..], peer.as_bytes()].concat()
+}
+
+fn routing_response(connection_id: u8, peer: PublicKey) -> Vec<u8> {
+    [&[1, connection_id][..], peer.as_bytes()].concat()
+}
+
+fn data(connection_id: u8, data: &[u8]) -> Vec<u8> {
+    [&[connection_id], data].concat()
+}

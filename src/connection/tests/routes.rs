@@ -1,0 +1,220 @@
+//! Routes as the caller sees them and as they stand on the wire.
+
+use super::*;
+use crate::status::RouteState;
+
+const PEER: u8 = 7;
+
+fn disconnect(connection_id: u8) -> Vec<u8> {
+    vec![3, connection_id]
+}
+
+/// Asked for, not answered.
+fn requested() -> (Pair, RouteId) {
+    let mut pair = Pair::connected();
+    let route = pair.connection.open_route(key(PEER)).unwrap();
+    assert_eq!(pair.sent(), [routing_request(key(PEER))]);
+    (pair, route)
+}
+
+#[test]
+fn a_refusal_is_told_and_frees_the_route() {
+    let (mut pair, route) = requested();
+    pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
+    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteRefused { route, peer: key(PEER) })]);
+    assert_eq!(pair.connection.close_route(route), Err(RouteError::UnknownRoute));
+    assert_eq!(pair.connection.route_count(), 0);
+    pair.connection.open_route(key(PEER)).unwrap();
+}
+
+#[test]
+fn closing_tells_the_relay_online_or_not() {
+    let (mut pair, online) = Pair::with_route(Settings::default(), key(PEER));
+    pair.connection.close_route(online).unwrap();
+    assert_eq!(pair.sent(), [disconnect(16)]);
+    assert_eq!(pair.connection.route_count(), 0);
+
+    let (mut pair, offline) = requested();
+    pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
+    pair.connection.close_route(offline).unwrap();
+    assert_eq!(pair.sent(), [disconnect(16)]);
+    assert_eq!(pair.connection.route_count(), 0);
+}
+
+#[test]
+fn closing_before_the_response_closes_what_it_opens() {
+    let (mut pair, route) = requested();
+    pair.connection.close_route(route).unwrap();
+    assert_eq!(pair.connection.close_route(route), Err(RouteError::UnknownRoute));
+    assert!(!pair.connection.has_output());
+    pair.relay_sends(&[routing_response(16, key(PEER)), vec![2, 16], data(16, b"late")]).unwrap();
+    assert_eq!(pair.take_events(), [""; 0]);
+    assert_eq!(pair.sent(), [disconnect(16)]);
+    assert_eq!(pair.connection.route_count(), 0);
+}
+
+#[test]
+fn closing_before_a_refusal_leaves_nothing() {
+    let (mut pair, route) = requested();
+    pair.connection.close_route(route).unwrap();
+    pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
+    assert_eq!(pair.take_events(), [""; 0]);
+    assert!(!pair.connection.has_output());
+    assert_eq!(pair.connection.route_count(), 0);
+}
+
+#[test]
+fn reopening_before_the_response_asks_again_behind_the_disconnect() {
+    let (mut pair, first) = requested();
+    pair.connection.close_route(first).unwrap();
+    let second = pair.connection.open_route(key(PEER)).unwrap();
+    assert_ne!(first, second);
+    // A second request now would be answered with the first route, which is about to be closed.
+    assert_eq!(pair.sent(), [""; 0].map(Vec::from));
+    pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
+    assert_eq!(pair.take_events(), [""; 0]);
+    assert_eq!(pair.sent(), [disconnect(16), routing_request(key(PEER))]);
+    pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
+    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteOpened { route: second, peer: key(PEER) })]);
+}
+
+#[test]
+fn reopening_and_closing_before_the_response_is_quiet() {
+    let (mut pair, first) = requested();
+    pair.connection.close_route(first).unwrap();
+    let second = pair.connection.open_route(key(PEER)).unwrap();
+    pair.connection.close_route(second).unwrap();
+    pair.relay_sends(&[routing_response(20, key(PEER))]).unwrap();
+    assert_eq!(pair.sent(), [disconnect(20)]);
+    assert_eq!(pair.take_events(), [""; 0]);
+    assert_eq!(pair.connection.route_count(), 0);
+}
+
+#[test]
+fn reopening_a_refused_peer_asks_again() {
+    let (mut pair, first) = requested();
+    pair.connection.close_route(first).unwrap();
+    pair.connection.open_route(key(PEER)).unwrap();
+    pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
+    assert_eq!(pair.sent(), [routing_request(key(PEER))]);
+}
+
+#[test]
+fn the_connection_id_is_given_out_again() {
+    let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
+    pair.connection.close_route(old).unwrap();
+    let new = pair.connection.open_route(key(8)).unwrap();
+    assert_eq!(pair.sent(), [disconnect(16), routing_request(key(8))]);
+    // The first two were on their way when the relay learned of the end.
+    let late = [data(16, b"late"), disconnect(16)];
+    pair.relay_sends(&late).unwrap();
+    assert_eq!(pair.take_events(), [""; 0]);
+    pair.relay_sends(&[routing_response(16, key(8)), vec![2, 16], data(16, b"new")]).unwrap();
+    let peer = key(8);
+    assert_eq!(
+        pair.take_events(),
+        [
+            format!("{:?}", Event::RouteOpened { route: new, peer }),
+            format!("{:?}", Event::RouteOnline { route: new, peer }),
+            format!("{:?}", Event::Data { route: new, peer, data: b"new" }),
+        ]
+    );
+    assert_eq!(pair.connection.send_data(old, b"x"), Err(SendError::UnknownRoute));
+    assert_eq!(pair.connection.close_route(old), Err(RouteError::UnknownRoute));
+}
+
+#[test]
+fn a_connection_id_is_not_free_before_the_relay_was_told() {
+    let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
+    pair.connection.open_route(key(8)).unwrap();
+    pair.sent();
+    pair.connection.close_route(old).unwrap();
+    assert_eq!(pair.connection.route_count(), 2);
+    assert_eq!(
+        pair.relay_sends(&[routing_response(16, key(8))]),
+        Err(Violation::ConnectionIdInUse(16).into())
+    );
+}
+
+#[test]
+fn responses_that_answer_nothing_end_the_connection() {
+    let unsolicited = Err(Violation::UnsolicitedResponse.into());
+    let mut pair = Pair::connected();
+    assert_eq!(pair.relay_sends(&[routing_response(16, key(PEER))]), unsolicited);
+
+    let (mut pair, _) = requested();
+    assert_eq!(pair.relay_sends(&[routing_response(16, key(8))]), unsolicited);
+
+    // Two ids for one key.
+    let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
+    assert_eq!(pair.relay_sends(&[routing_response(17, key(PEER))]), unsolicited);
+
+    // One id for two keys.
+    let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
+    pair.connection.open_route(key(8)).unwrap();
+    assert_eq!(
+        pair.relay_sends(&[routing_response(16, key(8))]),
+        Err(Violation::ConnectionIdInUse(16).into())
+    );
+
+    for id in 1..16 {
+        let (mut pair, _) = requested();
+        let violation = Violation::ConnectionId { kind: 1, id };
+        assert_eq!(pair.relay_sends(&[routing_response(id, key(PEER))]), Err(violation.into()));
+    }
+}
+
+#[test]
+fn notifications_and_data_without_a_route_are_harmless() {
+    let (mut pair, route) = requested();
+    let early = [vec![2, 16], data(16, b"x"), vec![3, 16], vec![2, 255], vec![3, 255], data(255, b"")];
+    pair.relay_sends(&early).unwrap();
+    assert_eq!(pair.take_events(), [""; 0]);
+    pair.relay_sends(&[routing_response(16, key(PEER)), data(16, b"offline"), vec![3, 16]]).unwrap();
+    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteOpened { route, peer: key(PEER) })]);
+    pair.relay_sends(&[vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]]).unwrap();
+    assert_eq!(pair.take_events().len(), 2);
+}
+
+#[test]
+fn one_route_a_peer() {
+    let (mut pair, route) = requested();
+    assert_eq!(pair.connection.open_route(key(PEER)), Err(RouteError::Exists(route)));
+    assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));
+    assert_eq!(pair.connection.find_route(&key(8)), None);
+    let status = pair.connection.route_status(route).unwrap();
+    assert_eq!((status.route, status.peer, status.state), (route, key(PEER), RouteState::Requested));
+    assert_eq!(pair.connection.routes().collect::<Vec<_>>(), [status]);
+}
+
+#[test]
+fn all_240_routes() {
+    let mut pair = Pair::connected();
+    let peer = |number: u8| key(number);
+    let routes: Vec<_> = (0..240).map(|number| pair.connection.open_route(peer(number)).unwrap()).collect();
+    assert_eq!(pair.connection.open_route(peer(240)), Err(RouteError::TooMany));
+    assert_eq!(pair.sent().len(), 240);
+    let responses: Vec<_> = (0..240).map(|number| routing_response(16 + number, peer(number))).collect();
+    pair.relay_sends(&responses).unwrap();
+    pair.relay_sends(&(16..=255).map(|id| vec![2, id]).collect::<Vec<_>>()).unwrap();
+    pair.take_events();
+    for (number, route) in (0..240).zip(&routes) {
+        pair.connection.send_data(*route, &[number]).unwrap();
+    }
+    let expected: Vec<_> = (0..240).map(|number| data(16 + number, &[number])).collect();
+    assert_eq!(pair.sent(), expected);
+    // Closed routes count until the relay was told.
+    pair.connection.close_route(routes[0]).unwrap();
+    assert_eq!(pair.connection.open_route(peer(240)), Err(RouteError::TooMany));
+    pair.sent();
+    pair.connection.open_route(peer(240)).unwrap();
+}
+
+#[test]
+fn a_route_of_another_connection_is_unknown() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    let stale = RouteId::new(route.relay(), route.slot, route.generation + 1);
+    assert_eq!(pair.connection.send_data(stale, b"x"), Err(SendError::UnknownRoute));
+    assert_eq!(pair.connection.route_status(stale), None);
+    assert_eq!(pair.connection.close_route(stale), Err(RouteError::UnknownRoute));
+}

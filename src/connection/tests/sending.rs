@@ -1,0 +1,191 @@
+//! What leaves, in which order, and what doesn't.
+
+use super::*;
+
+fn small_queue() -> Settings {
+    Settings { send_queue: crate::config::MIN_SEND_QUEUE, ..Settings::default() }
+}
+
+#[test]
+fn every_legal_length_leaves_and_every_other_is_an_error() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let bytes = vec![0xab; 2100];
+    let check = |pair: &mut Pair, len: usize, legal: std::ops::RangeInclusive<usize>, head: &[u8], result| {
+        if legal.contains(&len) {
+            assert_eq!(result, Ok(()), "{len}");
+            assert_eq!(pair.sent(), [[head, &bytes[..len]].concat()]);
+        } else {
+            let Err(SendError::Length { length, min, max, .. }) = result else { panic!("{len}: {result:?}") };
+            assert_eq!((length, min, max), (len, *legal.start(), *legal.end()));
+            assert!(!pair.connection.has_output());
+        }
+    };
+    let v4 = Destination::Tcp("1.2.3.4:258".parse().unwrap());
+    let v6 = Destination::Udp("[::1]:258".parse().unwrap());
+    let v4_head = [10, 130, 1, 2, 3, 4, 1, 2];
+    let v6_head = [10, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2];
+    let oob_head = [&[6][..], &[9; 32]].concat();
+    for len in (0..20).chain(170..185).chain(1020..1030).chain(1350..1365).chain(1785..1800).chain(2025..2100)
+    {
+        let some = &bytes[..len];
+        let result = pair.connection.send_data(route, some);
+        check(&mut pair, len, 1..=2031, &[16], result);
+        let result = pair.connection.send_oob(key(9), some);
+        check(&mut pair, len, 1..=1024, &oob_head, result);
+        let result = pair.connection.send_onion_request(some);
+        check(&mut pair, len, 178..=1359, &[8], result);
+        let result = pair.connection.send_forward_request(v4, some);
+        check(&mut pair, len, 1..=1792, &v4_head, result);
+        let result = pair.connection.send_forward_request(v6, some);
+        check(&mut pair, len, 1..=1792, &v6_head, result);
+    }
+}
+
+#[test]
+fn send_to_takes_the_route_where_it_is_online() {
+    let mut pair = Pair::connected();
+    let peer = key(7);
+    let oob = [&[6][..], peer.as_bytes(), b"hi"].concat();
+    pair.connection.send_to(peer, b"hi").unwrap();
+    assert_eq!(pair.sent(), [oob.clone()]);
+    let route = pair.connection.open_route(peer).unwrap();
+    pair.sent();
+    pair.connection.send_to(peer, b"hi").unwrap();
+    pair.relay_sends(&[routing_response(16, peer)]).unwrap();
+    pair.connection.send_to(peer, b"hi").unwrap();
+    assert_eq!(pair.sent(), [oob.clone(), oob.clone()]);
+    assert_eq!(pair.connection.send_data(route, b"hi"), Err(SendError::RouteOffline));
+    pair.relay_sends(&[vec![2, 16]]).unwrap();
+    pair.connection.send_to(peer, b"hi").unwrap();
+    assert_eq!(pair.sent(), [data(16, b"hi")]);
+    pair.relay_sends(&[vec![3, 16]]).unwrap();
+    pair.connection.send_to(peer, b"hi").unwrap();
+    assert_eq!(pair.sent(), [oob]);
+    assert!(matches!(pair.connection.send_to(peer, &[0; 1025]), Err(SendError::Length { max: 1024, .. })));
+}
+
+#[test]
+fn important_packets_pass_data_at_every_packet_boundary() {
+    // The socket takes `room` bytes; then something important comes up.
+    for room in 0..150 {
+        let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+        let packets: Vec<_> = (0..5).map(|number| data(16, &[number; 9])).collect();
+        for packet in &packets {
+            pair.connection.send_data(route, &packet[1..]).unwrap();
+        }
+        let mut stream = pair.flush_some(room);
+        pair.relay_sends(&[ping(1)]).unwrap();
+        pair.connection.open_route(key(8)).unwrap();
+        stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
+        let mut expected = packets.clone();
+        let begun = room.div_ceil(18 + 10).min(5);
+        expected.splice(begun..begun, [pong(1), routing_request(key(8))]);
+        assert_eq!(pair.relay.open(&stream).unwrap(), expected, "after {room} bytes");
+    }
+}
+
+#[test]
+fn a_socket_that_takes_one_byte_a_call_gets_everything_in_order() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let mut expected = Vec::new();
+    for number in 0..20 {
+        pair.connection.send_data(route, &[number; 50]).unwrap();
+        expected.push(data(16, &[number; 50]));
+    }
+    pair.relay_sends(&[ping(1), ping(2)]).unwrap();
+    expected.splice(0..0, [pong(1), pong(2)]);
+    let mut stream = Vec::new();
+    while pair.connection.has_output() {
+        let byte = pair.flush_some(1);
+        assert_eq!(byte.len(), 1);
+        stream.extend(byte);
+    }
+    assert_eq!(pair.relay.open(&stream).unwrap(), expected);
+}
+
+#[test]
+fn a_small_scratch_only_means_more_calls() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
+    let packets: Vec<_> = (0..40).map(|number| vec![number; 1 + usize::from(number) * 37]).collect();
+    for packet in &packets {
+        pair.connection.send_data(route, packet).unwrap();
+    }
+    let expected: Vec<_> = packets.iter().map(|packet| data(16, packet)).collect();
+    assert_eq!(pair.sent(), expected);
+}
+
+#[test]
+fn a_full_queue_takes_nothing_and_tells_once_when_there_is_room() {
+    let (mut pair, route) = Pair::with_route(small_queue(), key(7));
+    let packet = |number: u8| [number; 500];
+    let mut accepted = Vec::new();
+    while pair.connection.send_data(route, &packet(accepted.len() as u8)).is_ok() {
+        accepted.push(data(16, &packet(accepted.len() as u8)));
+    }
+    assert_eq!(pair.connection.send_data(route, &packet(99)), Err(SendError::WouldBlock));
+    assert!(pair.connection.queued() <= crate::config::MIN_SEND_QUEUE);
+    assert!(!pair.connection.take_writable());
+    let mut stream = pair.flush_some(519);
+    assert!(!pair.connection.take_writable(), "one packet less is not room for any packet");
+    stream.extend(pair.flush_some(519 * 4));
+    assert!(pair.connection.take_writable());
+    assert!(!pair.connection.take_writable());
+    pair.connection.send_data(route, &[7; 2031]).unwrap();
+    accepted.push(data(16, &[7; 2031]));
+    stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
+    assert_eq!(pair.relay.open(&stream).unwrap(), accepted);
+}
+
+#[test]
+fn a_full_queue_does_not_stop_important_packets() {
+    let (mut pair, route) = Pair::with_route(small_queue(), key(7));
+    while pair.connection.send_data(route, &[1; 100]).is_ok() {}
+    pair.relay_sends(&[ping(1)]).unwrap();
+    pair.connection.open_route(key(8)).unwrap();
+    pair.next_deadline().unwrap();
+    let sent = pair.sent();
+    assert_eq!(sent[..3], [pong(1), routing_request(key(8)), ping(pair.ping)]);
+    assert!(sent[3..].iter().all(|packet| packet[0] == 16));
+}
+
+#[test]
+fn packets_of_a_closed_route_never_leave() {
+    // However far the socket has come when the route is closed.
+    for room in 0..120 {
+        let (mut pair, first) = Pair::with_route(Settings::default(), key(7));
+        let second = pair.connection.open_route(key(8)).unwrap();
+        pair.sent();
+        pair.relay_sends(&[routing_response(17, key(8)), vec![2, 17]]).unwrap();
+        pair.take_events();
+        for number in 0..3 {
+            pair.connection.send_data(first, &[number; 9]).unwrap();
+            pair.connection.send_data(second, &[number; 9]).unwrap();
+        }
+        let mut stream = pair.flush_some(room);
+        pair.connection.close_route(first).unwrap();
+        // The number is free as soon as the relay knows, and what follows belongs to somebody else.
+        let third = pair.connection.open_route(key(9)).unwrap();
+        stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
+        let sent = pair.relay.open(&stream).unwrap();
+        let end = sent.iter().position(|packet| packet == &[3, 16]).expect("the relay is told");
+        assert!(sent[end..].iter().all(|packet| packet[0] != 16), "after {room} bytes: {sent:?}");
+        assert_eq!(sent.iter().filter(|packet| packet[0] == 17).count(), 3);
+        pair.relay_sends(&[routing_response(16, key(9)), vec![2, 16]]).unwrap();
+        pair.connection.send_data(third, b"new").unwrap();
+        assert_eq!(pair.sent(), [data(16, b"new")]);
+    }
+}
+
+#[test]
+fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    pair.connection.send_data(route, b"x").unwrap();
+    let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
+    let result = pair.connection.flush(pair.now, &mut pair.scratch, |_| results.pop().unwrap());
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    let result = pair.connection.flush(pair.now, &mut pair.scratch, |_| Ok(0));
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
+    // Nothing was spent by trying.
+    assert_eq!(pair.sent(), [data(16, b"x")]);
+}
