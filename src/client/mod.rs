@@ -163,8 +163,6 @@ impl Client {
         }
 
         let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
-        // Packets are put together here, not in the kernel.
-        stream.set_nodelay(true).map_err(ConnectError::Io)?;
         let vacant = self.slots.vacant_entry();
         let index = vacant.key() as u32;
         let token = Token(vacant.key());

@@ -176,6 +176,11 @@ impl Client {
         };
         match result {
             Ok(_) => {
+                // Packets are put together here, not in the kernel. A socket that refuses has just ended, and reading
+                // tells why.
+                if let Err(error) = slot.stream.set_nodelay(true) {
+                    log::debug!("relay {relay}: no TCP_NODELAY: {error}");
+                }
                 slot.connection.handle_connected(now);
                 slot.writable = true;
                 log::trace!("relay {relay}: TCP is there");

@@ -82,8 +82,8 @@ impl Connection {
         }
     }
 
-    /// Puts a packet behind what waits, if there is a session to seal it with. The socket is only
-    /// asked when too much waits.
+    /// Puts a packet behind what waits, if there is a session to seal it with. The socket is not
+    /// asked: that is for [`flush`](Connection::flush).
     pub fn send(&mut self, plaintext: &[u8]) -> bool {
         let Stage::Talking { session, .. } = &mut self.stage else { return false };
         session.seal(plaintext, &mut self.waiting);

@@ -39,6 +39,8 @@ const EVENTS: usize = 1024;
 const READ_LENGTH: usize = 64 * 1024;
 /// The longest time between two looks at all connections: pings are late by this at most.
 const MAX_SWEEP: Duration = Duration::from_secs(1);
+/// The shortest, for relays that tests made impatient.
+const MIN_SWEEP: Duration = Duration::from_millis(1);
 /// How long a client may take to close a connection that the relay has ended.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
 
@@ -88,7 +90,7 @@ impl Server {
             dirty: Vec::new(),
             statistics: Statistics::default(),
             // Fine enough for the short times that tests give.
-            sweep_every: (rules.ping_every.min(rules.pong_within) / 4).min(MAX_SWEEP),
+            sweep_every: (rules.ping_every.min(rules.pong_within) / 4).clamp(MIN_SWEEP, MAX_SWEEP),
             buffer: vec![0; READ_LENGTH].into(),
         }
     }
@@ -108,18 +110,21 @@ impl Server {
             for id in mem::take(&mut self.unread) {
                 self.read(id);
             }
+            let (mut has_clients, mut has_commands) = (false, false);
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(),
-                    WAKER => {
-                        // Whoever connected before the command meets the relay as it was before.
-                        self.accept();
-                        if !self.obey() {
-                            return Ok(());
-                        }
-                    }
+                    LISTENER => has_clients = true,
+                    WAKER => has_commands = true,
                     Token(id) => self.handle_event(id, event),
                 }
+            }
+            // Behind the other events, for a number that was given again would get a stale one. And before the
+            // commands: whoever connected before a command meets the relay as it was before.
+            if has_clients || has_commands {
+                self.accept();
+            }
+            if has_commands && !self.obey() {
+                return Ok(());
             }
             // Behind the reading, so that a relay that was busy does not punish its clients for it.
             let now = Instant::now();

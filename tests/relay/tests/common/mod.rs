@@ -1,0 +1,178 @@
+//! A small blocking client, written by hand: it shares only the box with the relay.
+
+#![allow(dead_code, reason = "each test file uses its part of the client")]
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
+use tox_test_relay::{Conduct, Options, Relay, kind::*};
+
+/// No test waits this long unless it fails.
+pub const GUARD: Duration = Duration::from_secs(20);
+
+pub fn relay(conduct: Conduct) -> Relay {
+    Relay::start(Options { conduct, ..Options::default() }).unwrap()
+}
+
+/// One key pair of a client, and its public half as others write it.
+pub struct Identity(SecretKey);
+
+impl Identity {
+    pub fn new() -> Identity {
+        Identity(SecretKey::from_bytes(rand::random()))
+    }
+
+    pub fn key(&self) -> [u8; 32] {
+        *self.0.public_key().as_bytes()
+    }
+}
+
+/// A hello that has been sent, and what it takes to understand the answer.
+pub struct Greeting {
+    pub stream: TcpStream,
+    pub hello: Vec<u8>,
+    long_term: SalsaBox,
+    temporary: SecretKey,
+    base_nonce: [u8; 24],
+}
+
+impl Greeting {
+    pub fn send(relay: &Relay, me: &Identity) -> Greeting {
+        let mut stream = TcpStream::connect(relay.addr()).unwrap();
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        stream.set_write_timeout(Some(GUARD)).unwrap();
+        stream.set_nodelay(true).unwrap();
+
+        let long_term = SalsaBox::new(&PublicKey::from(relay.public_key()), &me.0);
+        let temporary = SecretKey::from_bytes(rand::random());
+        let (nonce, base_nonce): ([u8; 24], [u8; 24]) = rand::random();
+        let offer = [temporary.public_key().as_bytes(), &base_nonce[..]].concat();
+        let sealed = long_term.encrypt(&nonce.into(), &offer[..]).unwrap();
+        let hello = [&me.key()[..], &nonce, &sealed].concat();
+        stream.write_all(&hello).unwrap();
+        Greeting { stream, hello, long_term, temporary, base_nonce }
+    }
+
+    pub fn temporary_key(&self) -> [u8; 32] {
+        *self.temporary.public_key().as_bytes()
+    }
+
+    pub fn response(&mut self) -> [u8; 96] {
+        let mut response = [0; 96];
+        self.stream.read_exact(&mut response).unwrap();
+        response
+    }
+
+    /// What the response offers: temporary key and base nonce. `None` if it does not open.
+    pub fn open(&self, response: &[u8; 96]) -> Option<([u8; 32], [u8; 24])> {
+        let nonce: [u8; 24] = response[..24].try_into().unwrap();
+        let offer = self.long_term.decrypt(&nonce.into(), &response[24..]).ok()?;
+        Some((offer[..32].try_into().unwrap(), offer[32..].try_into().unwrap()))
+    }
+
+    /// Believes the response without any check but that it opens.
+    pub fn finish(mut self) -> Client {
+        let response = self.response();
+        let (key, receive_nonce) = self.open(&response).expect("the response opens");
+        let shared = SalsaBox::new(&PublicKey::from(key), &self.temporary);
+        Client { stream: self.stream, shared, send_nonce: self.base_nonce, receive_nonce, pings: 0 }
+    }
+}
+
+/// A client that has shaken hands.
+pub struct Client {
+    pub stream: TcpStream,
+    shared: SalsaBox,
+    send_nonce: [u8; 24],
+    receive_nonce: [u8; 24],
+    pings: u64,
+}
+
+impl Client {
+    /// Connects and has itself confirmed.
+    pub fn connect(relay: &Relay, me: &Identity) -> Client {
+        let mut client = Greeting::send(relay, me).finish();
+        client.sync();
+        client
+    }
+
+    /// The next packet as it goes on the stream.
+    pub fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
+        let sealed = self.shared.encrypt(&next(&mut self.send_nonce).into(), plaintext).unwrap();
+        [&(sealed.len() as u16).to_be_bytes()[..], &sealed].concat()
+    }
+
+    pub fn send(&mut self, plaintext: &[u8]) {
+        let packet = self.seal(plaintext);
+        self.stream.write_all(&packet).unwrap();
+    }
+
+    pub fn receive(&mut self) -> Vec<u8> {
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length).unwrap();
+        let mut sealed = vec![0; u16::from_be_bytes(length).into()];
+        self.stream.read_exact(&mut sealed).unwrap();
+        self.shared.decrypt(&next(&mut self.receive_nonce).into(), &sealed[..]).unwrap()
+    }
+
+    #[track_caller]
+    pub fn expect(&mut self, parts: &[&[u8]]) {
+        assert_eq!(self.receive(), parts.concat());
+    }
+
+    /// Makes sure that the relay has handled everything, and has nothing more to say.
+    #[track_caller]
+    pub fn sync(&mut self) {
+        self.pings += 1;
+        let id = self.pings.to_be_bytes();
+        self.send(&[&[PING], &id[..]].concat());
+        self.expect(&[&[PONG], &id]);
+    }
+
+    /// Asks for a route and expects this number.
+    #[track_caller]
+    pub fn ask(&mut self, peer: &[u8; 32], id: u8) {
+        self.send(&[&[ROUTING_REQUEST], &peer[..]].concat());
+        self.expect(&[&[ROUTING_RESPONSE, id], peer]);
+    }
+
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        expect_end(&mut self.stream);
+    }
+
+    #[track_caller]
+    pub fn expect_reset(&mut self) {
+        expect_reset(&mut self.stream);
+    }
+}
+
+/// Nothing more, and a clean end.
+#[track_caller]
+pub fn expect_end(stream: &mut TcpStream) {
+    assert_eq!(stream.read(&mut [0; 1]).expect("a clean end"), 0);
+}
+
+/// Nothing more, and no clean end.
+#[track_caller]
+pub fn expect_reset(stream: &mut TcpStream) {
+    let error = stream.read(&mut [0; 1]).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+/// Hands the nonce out and adds one to it, as the 24-byte number that it is.
+fn next(nonce: &mut [u8; 24]) -> [u8; 24] {
+    let current = *nonce;
+    let (high, low) = nonce.split_at_mut(8);
+    let sum = u128::from_be_bytes((&*low).try_into().unwrap()).checked_add(1);
+    low.copy_from_slice(&sum.unwrap_or(0).to_be_bytes());
+    if sum.is_none() {
+        let sum = u64::from_be_bytes((&*high).try_into().unwrap()).wrapping_add(1);
+        high.copy_from_slice(&sum.to_be_bytes());
+    }
+    current
+}
