@@ -51,6 +51,9 @@ impl Default for Settings {
 /// The smallest queue for which half of it has room for any packet: twice 2 + 2032 bytes.
 pub(crate) const MIN_SEND_QUEUE: usize = 4_068;
 
+/// The longest time that counts, 100 years. A longer one is as long, but can't be added to an instant.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 impl Config {
     /// A client with this DHT secret key as its identity.
     pub fn new(secret_key: SecretKey) -> Self {
@@ -62,21 +65,21 @@ impl Config {
     /// A longer time keeps a socket longer for each relay that is gone.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
+        self.settings.connect_timeout = timeout.min(FOREVER);
         self
     }
 
     /// The time from one ping to the next. Default: 30 s, as the specification says.
     #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.ping_interval = interval;
+        self.settings.ping_interval = interval.min(FOREVER);
         self
     }
 
     /// How long a relay may take to answer a ping. Default: 10 s, as the specification says.
     #[must_use]
     pub fn pong_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.pong_timeout = timeout;
+        self.settings.pong_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -159,5 +162,37 @@ impl Destination {
         match *self {
             Destination::Udp(address) | Destination::Tcp(address) => address,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(SecretKey::from([1; 32]))
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_protocol_document() {
+        let Settings { connect_timeout, ping_interval, pong_timeout, .. } = config().settings;
+        assert_eq!([connect_timeout, ping_interval, pong_timeout].map(|time| time.as_secs()), [10, 30, 10]);
+        assert!(config().check().is_ok());
+    }
+
+    #[test]
+    fn settings_that_can_not_work_are_refused() {
+        let kind = |config: Config| config.check().map_err(|error| error.kind());
+        let refused = Err(io::ErrorKind::InvalidInput);
+        assert_eq!(kind(config().send_queue(4_068)), Ok(()));
+        assert_eq!(kind(config().send_queue(4_067)), refused);
+        assert_eq!(kind(config().connect_timeout(Duration::ZERO)), refused);
+        assert_eq!(kind(config().ping_interval(Duration::ZERO)), refused);
+        assert_eq!(kind(config().pong_timeout(Duration::ZERO)), refused);
+    }
+
+    #[test]
+    fn half_of_the_smallest_send_queue_has_room_for_the_longest_packet() {
+        assert_eq!(MIN_SEND_QUEUE, 2 * (2 + crate::wire::frame::MAX_PLAINTEXT));
     }
 }

@@ -7,7 +7,8 @@ use std::io;
 
 use crate::id::{RelayId, RouteId};
 
-/// Why [`connect`](crate::Client::connect) began nothing.
+/// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself; to try again
+/// after one of the others is of no use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {

@@ -8,6 +8,10 @@ use crate::id::{RelayId, RouteId};
 use crate::key::PublicKey;
 
 /// One thing that happened. Payloads are borrowed from the [`Events`] that holds it.
+///
+/// The ids in it may be stale already: more may have happened in the same poll, and stands further behind. So a call that
+/// fails with [`UnknownRelay`](crate::SendError::UnknownRelay), [`UnknownRoute`](crate::SendError::UnknownRoute) or
+/// [`RouteOffline`](crate::SendError::RouteOffline) while events are handled is nothing to end a program for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -167,8 +171,12 @@ impl Events {
         // `capacity` and the length of a packet bound all payloads to 2 GiB, so 32 bits will do.
         let start = self.payloads.len() as u32;
         self.payloads.extend_from_slice(event.payload());
-        self.records
-            .push(Record { event: event.with_payload(&[]), payload: start..self.payloads.len() as u32 });
+        let payload = start..self.payloads.len() as u32;
+        self.records.push(Record { event: event.with_payload(&[]), payload });
+    }
+
+    fn view(&self, Record { event, payload }: &Record) -> Event<'_> {
+        event.with_payload(&self.payloads[payload.start as usize..payload.end as usize])
     }
 }
 
@@ -218,9 +226,11 @@ impl<'a> Iterator for Iter<'a> {
     type Item = Event<'a>;
 
     fn next(&mut self) -> Option<Event<'a>> {
-        let Record { event, payload } = self.records.next()?;
-        let payload = payload.start as usize..payload.end as usize;
-        Some(event.with_payload(&self.events.payloads[payload]))
+        self.records.next().map(|record| self.events.view(record))
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Event<'a>> {
+        self.records.nth(n).map(|record| self.events.view(record))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -242,5 +252,79 @@ impl<'a> IntoIterator for &'a Events {
 
     fn into_iter(self) -> Iter<'a> {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELAY: RelayId = RelayId { index: 1, generation: 2 };
+
+    fn every_event(data: &[u8]) -> Vec<Event<'_>> {
+        let (relay, route, peer) = (RELAY, RouteId::new(RELAY, 3, 4), PublicKey::from([5; 32]));
+        vec![
+            Event::Connected { relay },
+            Event::RouteOpened { route, peer },
+            Event::RouteRefused { route, peer },
+            Event::RouteOnline { route, peer },
+            Event::Data { route, peer, data },
+            Event::Data { route, peer, data: &[] },
+            Event::Oob { relay, sender: peer, data: &data[1..] },
+            Event::OnionResponse { relay, data: &data[2..] },
+            Event::Forwarding { relay, data: &data[3..] },
+            Event::RouteOffline { route, peer },
+            Event::Writable { relay },
+            Event::Disconnected { relay, reason: DisconnectReason::ClosedByCaller },
+        ]
+    }
+
+    #[test]
+    fn events_come_out_as_they_went_in_with_their_payloads() {
+        let mut events = Events::with_capacity(100);
+        for data in [b"first".as_slice(), b"the second, and longer"] {
+            events.clear();
+            assert!(events.is_empty());
+            let pushed = every_event(data);
+            pushed.iter().for_each(|event| events.push(*event));
+            assert_eq!(events.len(), pushed.len());
+            assert_eq!(events.iter().len(), pushed.len());
+            assert_eq!(events.iter().collect::<Vec<_>>(), pushed);
+            assert_eq!(events.into_iter().collect::<Vec<_>>(), pushed);
+            assert_eq!(format!("{events:?}"), format!("{pushed:?}"));
+        }
+    }
+
+    #[test]
+    fn there_is_room_while_two_more_fit() {
+        let mut events = Events::with_capacity(4);
+        for len in 0..4 {
+            assert_eq!(events.has_room(), len <= 2, "{len} events");
+            events.push(Event::Writable { relay: RELAY });
+        }
+        assert!(!events.has_room());
+        assert_eq!(events.len(), events.capacity());
+        events.clear();
+        assert!(events.has_room());
+    }
+
+    #[test]
+    fn a_capacity_has_its_limits() {
+        for (asked, given) in [(0, 2), (1, 2), (2, 2), (256, 256), ((1 << 20) + 1, 1 << 20)] {
+            assert_eq!(Events::with_capacity(asked).capacity(), given);
+        }
+        assert!(Events::with_capacity(0).has_room());
+    }
+
+    #[test]
+    fn events_used_again_keep_their_memory() {
+        let mut events = Events::with_capacity(100);
+        let mut fill = || {
+            events.clear();
+            every_event(&[7; 2031]).into_iter().for_each(|event| events.push(event));
+            (events.records.capacity(), events.payloads.capacity())
+        };
+        let first = fill();
+        assert_eq!((fill(), fill()), (first, first));
     }
 }

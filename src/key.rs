@@ -18,6 +18,7 @@ pub const KEY_LEN: usize = 32;
 /// let text = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
 /// let key: PublicKey = text.parse()?;
 /// assert_eq!(key.to_string(), text);
+/// assert_eq!(format!("{key:.8}"), "3F0A45A2");
 /// assert!("3F0A45".parse::<PublicKey>().is_err());
 /// # Ok::<(), tox_relay_client::KeyError>(())
 /// ```
@@ -65,10 +66,16 @@ impl FromStr for PublicKey {
     }
 }
 
-/// 64 upper-case hexadecimal digits.
+/// 64 upper-case hexadecimal digits; `{:.8}` shows the first 8, as people compare keys.
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut text = String::with_capacity(2 * KEY_LEN);
+        for byte in self.0 {
+            text.push(DIGITS[usize::from(byte >> 4)].into());
+            text.push(DIGITS[usize::from(byte & 15)].into());
+        }
+        f.pad(&text)
     }
 }
 
@@ -123,5 +130,57 @@ impl fmt::Debug for SecretKey {
 impl Drop for SecretKey {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Alice's and Bob's keys of RFC 7748, section 6.1: secret, public.
+    const PAIRS: [[&str; 2]; 2] = [
+        [
+            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+            "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+        ],
+        [
+            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+            "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+        ],
+    ];
+
+    #[test]
+    fn a_public_key_is_the_one_of_rfc_7748() {
+        for [secret, public] in PAIRS {
+            let digits: PublicKey = secret.parse().expect("64 digits");
+            assert_eq!(SecretKey::from(*digits.as_bytes()).public_key(), public.parse().expect("64 digits"));
+        }
+    }
+
+    #[test]
+    fn digits_are_read_in_either_case_and_written_in_upper_case() {
+        let bytes: [u8; KEY_LEN] = std::array::from_fn(|at| 0x9a_u8.wrapping_add(5 * at as u8));
+        let upper: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        for text in [&upper, &upper.to_lowercase()] {
+            let key: PublicKey = text.parse().expect("64 digits");
+            assert_eq!(key.as_bytes(), &bytes);
+            assert_eq!(key.to_string(), upper);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_with_its_length_or_place() {
+        let parse = |text: &str| text.parse::<PublicKey>();
+        for len in (0..200).filter(|len| *len != 64) {
+            assert_eq!(parse(&"0".repeat(len)), Err(KeyError::Length(len)));
+        }
+        for at in 0..64 {
+            for wrong in ["g", " ", "+", "/", ":"] {
+                let text = "0".repeat(at) + wrong + &"0".repeat(63 - at);
+                assert_eq!(parse(&text), Err(KeyError::Digit(at)), "{text}");
+            }
+        }
+        // 64 bytes, and 63 characters.
+        assert_eq!(parse(&("0".repeat(62) + "é")), Err(KeyError::Digit(62)));
     }
 }

@@ -39,7 +39,11 @@
 //!             Event::Connected { relay } => {
 //!                 client.open_route(relay, friend)?;
 //!             }
-//!             Event::RouteOnline { route, .. } => client.send_data(route, b"hello")?,
+//!             Event::RouteOnline { route, .. } => {
+//!                 if let Err(error) = client.send_data(route, b"hello") {
+//!                     println!("not sent: {error}"); // the friend may be gone again already
+//!                 }
+//!             }
 //!             Event::Data { peer, data, .. } => {
 //!                 println!("{peer}: {data:?}"); // a slice of `events`, nothing was allocated for it
 //! #               assert_eq!((peer, data), (friend, &b"hello"[..]));
@@ -59,7 +63,8 @@
 //!
 //! # How it is used
 //!
-//! - **In a main loop of its own**: as above, with the timeout that suits the rest of the program, or none.
+//! - **In a main loop of its own**: as above, with the timeout that suits the rest of the program, or none. A
+//!   [`Waker`] ends the wait from another thread.
 //! - **In a toxcore-style loop**: call [`Client::poll`] with a timeout of zero, and sleep for [`Client::next_timeout`] or
 //!   the program's own interval, whichever is shorter.
 //! - **In a foreign poller** (epoll, GLib, libuv): on Unix the client is `AsFd`. Wait until its descriptor is readable or
@@ -102,7 +107,7 @@ mod status;
 mod timer;
 mod wire;
 
-pub use client::Client;
+pub use client::{Client, Waker};
 pub use config::{Config, Destination, Relay};
 pub use error::{ConnectError, DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
 pub use event::{Event, Events, Iter};

@@ -28,7 +28,8 @@ use crate::timer::Wheel;
 /// A client of many relays, on one thread.
 ///
 /// Only [`poll`](Self::poll) may wait, as long as it is told; everything else returns at once. What is sent waits in a
-/// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client closes all its connections.
+/// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
+/// [`disconnect`](Self::disconnect) does.
 ///
 /// | per | bound |
 /// | --- | --- |
@@ -41,6 +42,7 @@ use crate::timer::Wheel;
 pub struct Client {
     poller: Poll,
     readiness: mio::Events,
+    waker: Waker,
     identity: Arc<SecretKey>,
     public_key: PublicKey,
     settings: Arc<Settings>,
@@ -93,6 +95,9 @@ enum Notice {
 /// over loopback then costs less than the packets in it.
 const BUFFER_LEN: usize = 64 * 1024;
 
+/// The waker's token; those of connections are their indices.
+const WAKER: Token = Token(usize::MAX);
+
 /// The most sockets whose readiness one system call tells; others are told by the next.
 const READINESS: usize = 1024;
 
@@ -104,8 +109,10 @@ impl Client {
     /// `InvalidInput` for a setting that can't work, and what the operating system says when it gives no poller.
     pub fn new(config: Config) -> io::Result<Self> {
         config.check()?;
+        let poller = Poll::new()?;
         Ok(Self {
-            poller: Poll::new()?,
+            waker: Waker(Arc::new(mio::Waker::new(poller.registry(), WAKER)?)),
+            poller,
             readiness: mio::Events::with_capacity(READINESS),
             public_key: config.secret_key.public_key(),
             identity: Arc::new(config.secret_key),
@@ -139,6 +146,7 @@ impl Client {
     /// The address is none that can be connected to, the key is none, the same identity is connected to this relay
     /// already, or the operating system gave no socket. Nothing was begun then, and nothing will be told.
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
+        let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
         let socket_address = match &address {
             TargetAddr::Ip(address) => *address,
@@ -171,7 +179,6 @@ impl Client {
 
         self.generation = self.generation.wrapping_add(1);
         let id = RelayId { index, generation: self.generation };
-        let now = Instant::now();
         let opening = Opening {
             id,
             relay_key: relay.public_key,
@@ -204,13 +211,22 @@ impl Client {
         Ok(id)
     }
 
-    /// Ends a connection. What waits to be sent is offered to the socket once more and then forgotten;
-    /// [`Disconnected`](crate::Event::Disconnected) follows in the next poll. `false` if the connection has ended before.
+    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. `false` if it has ended
+    /// before.
+    ///
+    /// As far as the socket takes it without waiting, what is queued is sent first, and then a disconnect notification for
+    /// each route, since a relay may take 40 seconds to notice that a client is gone. Dropping the client does the same for
+    /// all its connections.
     pub fn disconnect(&mut self, relay: RelayId) -> bool {
         if self.slot(relay).is_none() {
             return false;
         }
-        self.flush_one(relay, Instant::now());
+        let now = Instant::now();
+        self.flush_one(relay, now);
+        if let Some(slot) = self.slot(relay) {
+            slot.connection.close_all_routes();
+        }
+        self.flush_one(relay, now);
         self.end(relay, DisconnectReason::ClosedByCaller);
         true
     }
@@ -231,7 +247,8 @@ impl Client {
     }
 
     /// Closes a route, online or not. Its id is stale from now on, no event of it follows, and what waits to be sent on
-    /// it never leaves. The relay is told, if need be when it has answered.
+    /// it never leaves: to have the last words sent, call [`flush`](Self::flush) first. The relay is told, if need be when
+    /// it has answered.
     ///
     /// # Errors
     ///
@@ -344,6 +361,12 @@ impl Client {
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// What another thread needs to end the wait of a [`poll`](Self::poll), which then returns as if its time were up: for
+    /// programs that learn of something to send on another thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
     fn peek(&self, relay: RelayId) -> Option<&Slot> {
         self.slots.get(relay.index as usize).filter(|slot| slot.connection.id() == relay)
     }
@@ -376,6 +399,30 @@ impl Client {
         {
             self.dirty.push(relay);
         }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        for relay in self.relays().collect::<Vec<_>>() {
+            self.disconnect(relay);
+        }
+    }
+}
+
+/// Ends the wait of a [`poll`](Client::poll) from another thread: see [`Client::waker`].
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Waker {
+    /// Makes the present [`poll`](Client::poll) return, or the next one if there is none. Waking twice before that is
+    /// waking once.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, which has no reason to fail here.
+    pub fn wake(&self) -> io::Result<()> {
+        self.0.wake()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::client::{BUFFER_LEN, Client, Notice, READINESS, Slot};
+use crate::client::{BUFFER_LEN, Client, Notice, READINESS, Slot, WAKER};
 use crate::error::{DisconnectReason, Stage};
 use crate::event::{Event, Events};
 use crate::id::RelayId;
@@ -22,9 +22,9 @@ impl Client {
     /// Sends what is queued, waits until something happens, and puts what it was into `events`, whose former content is
     /// forgotten. With a timeout it waits no longer than that: zero doesn't wait at all, `None` waits without end.
     ///
-    /// Pings, answers and other work of the library's own don't end the wait. A signal does, without events and without
-    /// an error, so that a program can look at what its handler noted. The wait ends without events, too, when the time
-    /// is up.
+    /// Pings, answers and other work of the library's own don't end the wait. A signal and a [`Waker`](crate::Waker) do,
+    /// without events and without an error, so that a program can look at what its handler noted. The wait ends without
+    /// events, too, when the time is up.
     ///
     /// A program that comes late misses nothing: what has arrived is read before anyone is found to be late.
     ///
@@ -63,9 +63,10 @@ impl Client {
             || !self.notices.is_empty()
     }
 
-    /// Learns which sockets are ready; waits for the first of them. `true` if a signal ended the wait.
+    /// Learns which sockets are ready; waits for the first of them. `true` if a signal or a waker ended the wait.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut timeout = timeout;
+        let mut interrupted = false;
         // So often that all sockets can have told: nobody is late whose answer lies in a socket that hasn't.
         for _ in 0..=self.slots.len() / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
@@ -76,6 +77,7 @@ impl Client {
             let mut count = 0;
             for event in &self.readiness {
                 count += 1;
+                interrupted |= event.token() == WAKER;
                 let Some(slot) = self.slots.get_mut(event.token().0) else {
                     continue;
                 };
@@ -98,7 +100,7 @@ impl Client {
             }
             timeout = Some(Duration::ZERO);
         }
-        Ok(false)
+        Ok(interrupted)
     }
 
     /// One turn. Input comes before the time, so that nobody is late whose answer has arrived.
@@ -130,18 +132,22 @@ impl Client {
         if slot.connection.stage() == Stage::Connecting && !self.finish_connecting(relay, now) {
             return;
         }
+        let mut budget = BUFFER_LEN;
         for _ in 0..2 {
             let Some(slot) = find(&mut self.slots, relay) else {
                 return;
             };
-            match slot.stream.read(&mut self.read_buffer) {
+            match slot.stream.read(&mut self.read_buffer[..budget]) {
                 Ok(0) => {
-                    let reason = DisconnectReason::Closed(slot.connection.stage());
+                    // A reset that a write has met reads as a clean end.
+                    let reset = slot.broken.filter(is_reset);
+                    let reason = reset.unwrap_or(DisconnectReason::Closed(slot.connection.stage()));
                     return self.end(relay, reason);
                 }
                 Ok(len) => {
+                    budget -= len;
                     self.receive(relay, 0..len, now, events);
-                    if len == BUFFER_LEN || self.leftover.is_some() || !events.has_room() {
+                    if budget == 0 || self.leftover.is_some() || !events.has_room() {
                         break;
                     }
                 }
@@ -317,6 +323,10 @@ fn failed(slot: &Slot, error: &io::Error) -> DisconnectReason {
         io::ErrorKind::ConnectionRefused if stage == Stage::Connecting => DisconnectReason::Refused,
         kind => DisconnectReason::Transport { stage, kind },
     }
+}
+
+fn is_reset(reason: &DisconnectReason) -> bool {
+    matches!(reason, DisconnectReason::Transport { kind: io::ErrorKind::ConnectionReset, .. })
 }
 
 /// The first tick that isn't before an instant.

@@ -304,18 +304,29 @@ impl Connection {
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
         let stage = self.stage();
-        let State::Open { keepalive, .. } = &mut self.state else {
-            return if now < self.deadline() { Ok(()) } else { Err(DisconnectReason::TimedOut(stage)) };
-        };
-        match keepalive.handle_timeout(now, unread, ping, &self.settings) {
-            Due::Nothing => Ok(()),
-            Due::NoPong => Err(DisconnectReason::NoPong(stage)),
-            Due::Ping(ping) => {
-                self.inbox.shrink();
-                self.outbox.push_important(Packet::Ping(ping));
-                Ok(())
+        let deadline = match &mut self.state {
+            State::Connecting(connecting) => &mut connecting.deadline,
+            State::Handshaking(handshaking) => &mut handshaking.deadline,
+            State::Open { keepalive, .. } => {
+                return match keepalive.handle_timeout(now, unread, ping, &self.settings) {
+                    Due::Nothing => Ok(()),
+                    Due::NoPong => Err(DisconnectReason::NoPong(stage)),
+                    Due::Ping(ping) => {
+                        self.inbox.shrink();
+                        self.outbox.push_important(Packet::Ping(ping));
+                        Ok(())
+                    }
+                };
             }
+        };
+        if now >= *deadline {
+            if !unread {
+                return Err(DisconnectReason::TimedOut(stage));
+            }
+            // What it waits for may have arrived long ago, and nobody has looked.
+            *deadline = now + self.settings.connect_timeout;
         }
+        Ok(())
     }
 
     /// Whether anything waits to leave.
@@ -371,6 +382,14 @@ impl Connection {
             self.outbox.push_important(Packet::DisconnectNotification(id));
         }
         Ok(())
+    }
+
+    /// Gives all routes up.
+    pub(crate) fn close_all_routes(&mut self) {
+        for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
+            // It was there just now.
+            let _ = self.close_route(route);
+        }
     }
 
     pub(crate) fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {

@@ -60,6 +60,7 @@ enum State {
 }
 
 /// What an accepted routing response means.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Opened(RouteId),
     Refused(RouteId),

@@ -15,10 +15,10 @@ use curve25519_dalek::traits::IsIdentity;
 
 use crate::key::PublicKey;
 
-/// Whether every secret key gives the same shared key with this public key: the points of low order, which no honest
-/// side has and which RFC 7748, section 6.1, says to refuse.
+/// Whether everybody can find the shared key of this public key and any secret one: the points of low order, which have
+/// but a few multiples. No honest side has one, and RFC 7748, section 6.1, says to refuse them.
 pub(crate) fn is_low_order(key: &PublicKey) -> bool {
-    // Every secret key is a multiple of the cofactor 8, and 8 is what takes exactly these points to zero.
+    // Their orders are 1, 2, 4 and 8, so 8 is what takes exactly these points to zero.
     let eight = [true, false, false, false];
     MontgomeryPoint(*key.as_bytes()).mul_bits_be(eight.into_iter()).is_identity()
 }

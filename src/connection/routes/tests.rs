@@ -1,1 +1,628 @@
+//! Each arrow of the diagram and each input that has none, and then a client and an honest relay in any order of events.
 
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
+
+use super::*;
+
+const RELAY: RelayId = RelayId { index: 3, generation: 5 };
+
+fn peer(number: u8) -> PublicKey {
+    [number; 32].into()
+}
+
+fn id(number: u8) -> ConnectionId {
+    ConnectionId::new(number).expect("a connection id")
+}
+
+/// Opens a route that is to be requested at once.
+fn request(routes: &mut Routes, peer: PublicKey) -> RouteId {
+    let (route, now) = routes.open(RELAY, peer).expect("a free route");
+    assert!(now);
+    route
+}
+
+/// Opens a route that has to wait for the closing one to the same peer.
+fn hold(routes: &mut Routes, peer: PublicKey) -> RouteId {
+    let (route, now) = routes.open(RELAY, peer).expect("a free route");
+    assert!(!now);
+    route
+}
+
+fn respond(routes: &mut Routes, peer: PublicKey, id: Option<ConnectionId>) -> Result<Answer, Violation> {
+    routes.handle_response(RELAY, &peer, id)
+}
+
+/// A table with one route, which the relay has registered.
+fn offline(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer);
+    assert_eq!(respond(&mut routes, peer, Some(id)), Ok(Answer::Opened(route)));
+    (routes, route)
+}
+
+fn online(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+    let (mut routes, route) = offline(peer, id);
+    assert_eq!(routes.handle_online(RELAY, id), Some((route, peer)));
+    (routes, route)
+}
+
+fn closing(peer: PublicKey) -> Routes {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer);
+    assert_eq!(routes.close(route), Ok(None));
+    routes
+}
+
+fn leaving(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+    let (mut routes, route) = online(peer, id);
+    assert_eq!(routes.close(route), Ok(Some(id)));
+    (routes, route)
+}
+
+fn state(routes: &Routes, route: RouteId) -> Option<RouteState> {
+    routes.status(route).map(|status| status.state)
+}
+
+/// Nobody sees a route, neither the caller nor the relay's notifications.
+fn assert_hidden(routes: &mut Routes, route: RouteId, peer: PublicKey, id: ConnectionId) {
+    assert_eq!(routes.status(route), None);
+    assert_eq!(routes.find(RELAY, &peer), None);
+    assert_eq!(routes.connection_id(route), None);
+    assert_eq!(routes.close(route), Err(RouteError::UnknownRoute));
+    assert_no_notification(routes, id);
+}
+
+fn assert_no_notification(routes: &mut Routes, id: ConnectionId) {
+    assert_eq!(routes.handle_online(RELAY, id), None);
+    assert_eq!(routes.online(RELAY, id), None);
+    assert_eq!(routes.handle_offline(RELAY, id), None);
+}
+
+fn assert_empty(routes: &Routes) {
+    assert_eq!(routes.len(), 0);
+    assert_eq!(routes.iter(RELAY).count(), 0);
+    assert_eq!((routes.slots.capacity(), routes.by_connection_id.capacity()), (0, 0));
+}
+
+#[test]
+fn an_open_route_is_requested() {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer(1));
+    let status = RouteStatus { route, peer: peer(1), state: RouteState::Requested };
+    assert_eq!(routes.status(route), Some(status));
+    assert_eq!(routes.find(RELAY, &peer(1)), Some(route));
+    assert_eq!(routes.iter(RELAY).collect::<Vec<_>>(), [status]);
+    assert_eq!(routes.connection_id(route), None);
+    assert_no_notification(&mut routes, id(16));
+    assert_eq!(state(&routes, route), Some(RouteState::Requested));
+}
+
+#[test]
+fn a_peer_has_one_route_that_is_not_closed() {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer(1));
+    let exists = Err(RouteError::Exists(route));
+    assert_eq!(routes.open(RELAY, peer(1)), exists);
+    respond(&mut routes, peer(1), Some(id(16))).expect("a response");
+    assert_eq!(routes.open(RELAY, peer(1)), exists);
+    routes.handle_online(RELAY, id(16));
+    assert_eq!(routes.open(RELAY, peer(1)), exists);
+    assert_eq!(routes.len(), 1);
+    request(&mut routes, peer(2));
+    assert_eq!(routes.len(), 2);
+}
+
+#[test]
+fn a_response_registers_a_route_offline() {
+    let (mut routes, route) = offline(peer(1), id(16));
+    assert_eq!(state(&routes, route), Some(RouteState::Offline));
+    assert_eq!(routes.connection_id(route), None);
+    assert_eq!(routes.online(RELAY, id(16)), None);
+    assert_eq!(routes.handle_offline(RELAY, id(16)), None, "it is offline already");
+    assert_no_notification(&mut routes, id(17));
+    assert_eq!(state(&routes, route), Some(RouteState::Offline));
+}
+
+#[test]
+fn notifications_turn_a_route_online_and_offline() {
+    let (mut routes, route) = online(peer(1), id(255));
+    for _ in 0..2 {
+        assert_eq!(state(&routes, route), Some(RouteState::Online));
+        assert_eq!(routes.connection_id(route), Some(id(255)));
+        assert_eq!(routes.online(RELAY, id(255)), Some((route, peer(1))));
+        assert_eq!(routes.handle_online(RELAY, id(255)), None, "it is online already");
+        assert_eq!(routes.handle_offline(RELAY, id(255)), Some((route, peer(1))));
+        assert_eq!(state(&routes, route), Some(RouteState::Offline));
+        assert_eq!(routes.handle_online(RELAY, id(255)), Some((route, peer(1))));
+    }
+    assert_no_notification(&mut routes, id(16));
+}
+
+#[test]
+fn a_refused_route_is_gone() {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer(1));
+    assert_eq!(respond(&mut routes, peer(1), None), Ok(Answer::Refused(route)));
+    assert_hidden(&mut routes, route, peer(1), id(16));
+    assert_empty(&routes);
+}
+
+#[test]
+fn a_response_that_answers_nothing_is_a_violation() {
+    let unsolicited = Err(Violation::UnsolicitedResponse);
+    for answer in [None, Some(id(16)), Some(id(17))] {
+        assert_eq!(respond(&mut Routes::default(), peer(1), answer), unsolicited, "without any request");
+        let mut requested = Routes::default();
+        request(&mut requested, peer(1));
+        assert_eq!(respond(&mut requested, peer(2), answer), unsolicited, "for another peer");
+        let (mut routes, _) = offline(peer(1), id(16));
+        assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "a second one, offline");
+        let (mut routes, _) = online(peer(1), id(16));
+        assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "a second one, online");
+        let (mut routes, _) = leaving(peer(1), id(16));
+        assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "for a route that leaves");
+    }
+}
+
+#[test]
+fn a_connection_id_in_use_is_not_given_out_again() {
+    let in_use = Err(Violation::ConnectionIdInUse(16));
+    let tables = [offline(peer(1), id(16)).0, online(peer(1), id(16)).0, leaving(peer(1), id(16)).0];
+    for mut routes in tables {
+        let route = request(&mut routes, peer(2));
+        assert_eq!(respond(&mut routes, peer(2), Some(id(16))), in_use, "for a request");
+        routes.close(route).expect("an open route");
+        assert_eq!(respond(&mut routes, peer(2), Some(id(16))), in_use, "for a closed request");
+    }
+}
+
+#[test]
+fn closing_a_registered_route_is_told_to_the_relay() {
+    for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16))] {
+        assert_eq!(routes.close(route), Ok(Some(id(16))));
+        assert_hidden(&mut routes, route, peer(1), id(16));
+        assert_eq!(routes.len(), 1);
+        routes.handle_left(id(16));
+        assert_hidden(&mut routes, route, peer(1), id(16));
+        assert_empty(&routes);
+    }
+}
+
+#[test]
+fn only_a_route_that_leaves_is_gone_when_its_notification_has_left() {
+    let mut requested = Routes::default();
+    let route = request(&mut requested, peer(1));
+    for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16)), (requested, route)] {
+        let before = state(&routes, route);
+        routes.handle_left(id(16));
+        routes.handle_left(id(17));
+        assert_eq!(state(&routes, route), before);
+        assert_eq!(routes.len(), 1);
+    }
+    let (mut routes, _) = leaving(peer(1), id(16));
+    routes.handle_left(id(17));
+    assert_eq!(routes.len(), 1);
+}
+
+#[test]
+fn a_route_closed_before_its_response_is_closed_by_it() {
+    let mut routes = Routes::default();
+    let route = request(&mut routes, peer(1));
+    assert_eq!(routes.close(route), Ok(None));
+    assert_hidden(&mut routes, route, peer(1), id(16));
+    let closed = Answer::Closed { registered: Some(id(16)), again: None };
+    assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(closed));
+    assert_hidden(&mut routes, route, peer(1), id(16));
+    assert_eq!(routes.len(), 1);
+    routes.handle_left(id(16));
+    assert_empty(&routes);
+}
+
+#[test]
+fn a_route_closed_before_its_refusal_is_gone_with_it() {
+    let mut routes = closing(peer(1));
+    let closed = Answer::Closed { registered: None, again: None };
+    assert_eq!(respond(&mut routes, peer(1), None), Ok(closed));
+    assert_empty(&routes);
+}
+
+#[test]
+fn a_route_behind_a_closing_one_is_requested_after_its_response() {
+    for answer in [None, Some(id(16))] {
+        let mut routes = closing(peer(1));
+        let held = hold(&mut routes, peer(1));
+        assert_eq!(state(&routes, held), Some(RouteState::Requested));
+        assert_eq!(routes.open(RELAY, peer(1)), Err(RouteError::Exists(held)));
+        assert_no_notification(&mut routes, id(16));
+
+        let closed = Answer::Closed { registered: answer, again: Some(peer(1)) };
+        assert_eq!(respond(&mut routes, peer(1), answer), Ok(closed));
+        assert_eq!(state(&routes, held), Some(RouteState::Requested));
+        // The old route's notification leaves in front of the new request, so its id may come again.
+        answer.into_iter().for_each(|id| routes.handle_left(id));
+        assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(held)));
+        assert_eq!(routes.len(), 1);
+    }
+}
+
+#[test]
+fn a_held_route_that_is_closed_was_never_there() {
+    let mut routes = closing(peer(1));
+    let held = hold(&mut routes, peer(1));
+    assert_eq!(routes.close(held), Ok(None));
+    assert_hidden(&mut routes, held, peer(1), id(16));
+    assert_eq!(routes.len(), 1);
+    let another = hold(&mut routes, peer(1));
+    assert_ne!(another, held);
+    assert_eq!(routes.close(held), Err(RouteError::UnknownRoute));
+    routes.close(another).expect("an open route");
+    let closed = Answer::Closed { registered: Some(id(16)), again: None };
+    assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(closed));
+    routes.handle_left(id(16));
+    assert_empty(&routes);
+}
+
+#[test]
+fn a_route_behind_a_leaving_one_is_requested_at_once() {
+    let (mut routes, _) = leaving(peer(1), id(16));
+    let route = request(&mut routes, peer(1));
+    assert_eq!(routes.len(), 2);
+    routes.handle_left(id(16));
+    assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(route)));
+    assert_eq!(routes.handle_online(RELAY, id(16)), Some((route, peer(1))));
+}
+
+#[test]
+fn a_slot_used_again_makes_no_old_id_valid() {
+    let mut routes = Routes::default();
+    let mut old = Vec::new();
+    for _ in 0..10 {
+        let route = request(&mut routes, peer(1));
+        assert_eq!(route.slot, 0);
+        for stale in &old {
+            assert_eq!(routes.status(*stale), None);
+            assert_eq!(routes.close(*stale), Err(RouteError::UnknownRoute));
+        }
+        respond(&mut routes, peer(1), Some(id(16))).expect("a response");
+        routes.handle_online(RELAY, id(16));
+        assert!(old.iter().all(|stale| routes.connection_id(*stale).is_none()));
+        old.push(route);
+        routes.close(route).expect("an open route");
+        routes.handle_left(id(16));
+    }
+    assert_empty(&routes);
+}
+
+#[test]
+fn there_are_240_routes_and_each_has_its_connection_id() {
+    let mut routes = Routes::default();
+    let opened: Vec<_> = (0..240).map(|number| request(&mut routes, peer(number))).collect();
+    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
+    assert_eq!(routes.open(RELAY, peer(7)), Err(RouteError::Exists(opened[7])));
+    // In an order of the relay's own.
+    let number_of = |connection_id: u8| 255 - connection_id;
+    for connection_id in (16..=255).rev() {
+        let number = number_of(connection_id);
+        let opened = Answer::Opened(opened[usize::from(number)]);
+        assert_eq!(respond(&mut routes, peer(number), Some(id(connection_id))), Ok(opened));
+    }
+    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
+    for connection_id in 16..=255 {
+        let number = number_of(connection_id);
+        let expected = Some((opened[usize::from(number)], peer(number)));
+        assert_eq!(routes.handle_online(RELAY, id(connection_id)), expected);
+        assert_eq!(routes.online(RELAY, id(connection_id)), expected);
+    }
+    // A closed route counts until the relay was told.
+    let first = routes.close(opened[0]).expect("an open route").expect("a registered one");
+    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
+    routes.handle_left(first);
+    request(&mut routes, peer(240));
+    assert_eq!(routes.open(RELAY, peer(241)), Err(RouteError::TooMany));
+    assert_eq!(routes.len(), 240);
+}
+
+/// The peers of the model. The relay refuses the first, as it refuses our own key.
+const PEERS: u8 = 5;
+const REFUSED: u8 = 0;
+
+/// What happens next.
+#[derive(Debug, Clone)]
+enum Step {
+    Open(u8),
+    /// Closes any route that there ever was.
+    Close(Index),
+    /// The oldest important packet gets its place on the stream.
+    Leave,
+    /// The relay takes the oldest packet that has left, and answers.
+    RelayTakes,
+    /// The client takes the oldest packet of the relay.
+    ClientTakes,
+    /// The peer comes to the relay or goes.
+    PeerTurns(u8),
+    /// The peer sends data, if the relay has an online route for it.
+    PeerSends(u8),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..PEERS).prop_map(Step::Open),
+        3 => any::<Index>().prop_map(Step::Close),
+        4 => Just(Step::Leave),
+        4 => Just(Step::RelayTakes),
+        6 => Just(Step::ClientTakes),
+        2 => (0..PEERS).prop_map(Step::PeerTurns),
+        2 => (0..PEERS).prop_map(Step::PeerSends),
+    ]
+}
+
+/// What the client sends. A request knows for which route it was made, which the relay keeps for the model's sake.
+#[derive(Debug, Clone, Copy)]
+enum ToRelay {
+    Request(u8, RouteId),
+    Disconnect(ConnectionId),
+}
+
+/// What the relay sends, and about which route.
+#[derive(Debug, Clone, Copy)]
+enum ToClient {
+    Response(u8, Option<ConnectionId>),
+    Online(ConnectionId),
+    Offline(ConnectionId),
+    Data(ConnectionId),
+}
+
+/// A route as the relay keeps it.
+#[derive(Debug, Clone, Copy)]
+struct Registered {
+    peer: u8,
+    asked_for: RouteId,
+    online: bool,
+}
+
+/// A route as the caller knows it.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    peer: u8,
+    /// `None` once it was closed or refused.
+    state: Option<RouteState>,
+}
+
+#[derive(Default)]
+struct World {
+    routes: Routes,
+    /// Every route that there ever was.
+    known: BTreeMap<RouteId, Known>,
+    waiting: VecDeque<ToRelay>,
+    to_relay: VecDeque<ToRelay>,
+    to_client: VecDeque<(ToClient, RouteId)>,
+    relay: BTreeMap<u8, Registered>,
+    peers: HashSet<u8>,
+}
+
+impl World {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Open(peer) => self.open(*peer),
+            Step::Close(index) if !self.known.is_empty() => {
+                let routes: Vec<_> = self.known.keys().copied().collect();
+                self.close(*index.get(&routes));
+            }
+            Step::Close(_) => {}
+            Step::Leave => {
+                if let Some(packet) = self.waiting.pop_front() {
+                    if let ToRelay::Disconnect(id) = packet {
+                        self.routes.handle_left(id);
+                    }
+                    self.to_relay.push_back(packet);
+                }
+            }
+            Step::RelayTakes => match self.to_relay.pop_front() {
+                Some(ToRelay::Request(peer, route)) => self.relay_registers(peer, route),
+                Some(ToRelay::Disconnect(id)) => {
+                    // Anything else, and an honest relay drops the client.
+                    self.relay.remove(&id.get()).expect("a route that the relay knows");
+                }
+                None => {}
+            },
+            Step::ClientTakes => {
+                if let Some((packet, route)) = self.to_client.pop_front() {
+                    self.client_takes(packet, route);
+                }
+            }
+            Step::PeerTurns(peer) => {
+                let here = !self.peers.remove(peer);
+                self.peers.extend(here.then_some(*peer));
+                if let Some((number, registered)) =
+                    self.relay.iter_mut().find(|(_, route)| route.peer == *peer)
+                {
+                    registered.online = here;
+                    let id = id(*number);
+                    let packet = if here { ToClient::Online(id) } else { ToClient::Offline(id) };
+                    self.to_client.push_back((packet, registered.asked_for));
+                }
+            }
+            Step::PeerSends(peer) => {
+                let found = self.relay.iter().find(|(_, route)| route.peer == *peer && route.online);
+                if let Some((number, route)) = found {
+                    self.to_client.push_back((ToClient::Data(id(*number)), route.asked_for));
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// The one route to a peer that the caller sees.
+    fn visible(&self, peer: u8) -> Option<RouteId> {
+        self.known
+            .iter()
+            .find(|(_, known)| known.peer == peer && known.state.is_some())
+            .map(|(route, _)| *route)
+    }
+
+    fn open(&mut self, number: u8) {
+        let opened = self.routes.open(RELAY, peer(number));
+        if let Some(exists) = self.visible(number) {
+            assert_eq!(opened, Err(RouteError::Exists(exists)));
+            return;
+        }
+        let (route, now) = opened.expect("a free route");
+        let known = Known { peer: number, state: Some(RouteState::Requested) };
+        assert!(self.known.insert(route, known).is_none(), "{route} was given out twice");
+        if now {
+            self.waiting.push_back(ToRelay::Request(number, route));
+        }
+    }
+
+    fn close(&mut self, route: RouteId) {
+        let closed = self.routes.close(route);
+        let known = self.known.get_mut(&route).expect("a route of the model");
+        match known.state.take() {
+            None => assert_eq!(closed, Err(RouteError::UnknownRoute)),
+            Some(RouteState::Requested) => assert_eq!(closed, Ok(None)),
+            Some(RouteState::Offline | RouteState::Online) => {
+                let id = closed.expect("an open route").expect("a registered one");
+                assert_eq!(self.relay[&id.get()].asked_for, route, "{} is another route's", id.get());
+                self.waiting.push_back(ToRelay::Disconnect(id));
+            }
+        }
+    }
+
+    fn relay_registers(&mut self, peer: u8, asked_for: RouteId) {
+        let asked_twice = self.relay.values().any(|route| route.peer == peer);
+        assert!(!asked_twice, "the relay would answer with the old route, which is closed or about to be");
+        if peer == REFUSED {
+            self.to_client.push_back((ToClient::Response(peer, None), asked_for));
+            return;
+        }
+        let number =
+            (16..=255).find(|number| !self.relay.contains_key(number)).expect("a free connection id");
+        let online = self.peers.contains(&peer);
+        self.relay.insert(number, Registered { peer, asked_for, online });
+        self.to_client.push_back((ToClient::Response(peer, Some(id(number))), asked_for));
+        if online {
+            self.to_client.push_back((ToClient::Online(id(number)), asked_for));
+        }
+    }
+
+    fn client_takes(&mut self, packet: ToClient, route: RouteId) {
+        let Known { peer: number, state } = self.known[&route];
+        let event = |told: bool| told.then_some((route, peer(number)));
+        let to = match packet {
+            ToClient::Response(number, connection_id) => {
+                let answer = self.routes.handle_response(RELAY, &peer(number), connection_id);
+                let answer = answer.expect("an honest relay's response");
+                return self.answered(route, number, connection_id, answer);
+            }
+            ToClient::Online(id) => {
+                let told = state == Some(RouteState::Offline);
+                assert_eq!(self.routes.handle_online(RELAY, id), event(told));
+                RouteState::Online
+            }
+            ToClient::Offline(id) => {
+                let told = state == Some(RouteState::Online);
+                assert_eq!(self.routes.handle_offline(RELAY, id), event(told));
+                RouteState::Offline
+            }
+            ToClient::Data(id) => {
+                let told = state == Some(RouteState::Online);
+                assert_eq!(self.routes.online(RELAY, id), event(told));
+                RouteState::Online
+            }
+        };
+        self.known.insert(route, Known { peer: number, state: state.map(|_| to) });
+    }
+
+    fn answered(&mut self, route: RouteId, number: u8, id: Option<ConnectionId>, answer: Answer) {
+        if self.known[&route].state.is_none() {
+            let next = self.visible(number);
+            assert_eq!(answer, Answer::Closed { registered: id, again: next.map(|_| peer(number)) });
+            self.waiting.extend(id.map(ToRelay::Disconnect));
+            self.waiting.extend(next.map(|next| ToRelay::Request(number, next)));
+            return;
+        }
+        let (expected, state) = match id {
+            Some(_) => (Answer::Opened(route), Some(RouteState::Offline)),
+            None => (Answer::Refused(route), None),
+        };
+        assert_eq!(answer, expected);
+        self.known.insert(route, Known { peer: number, state });
+    }
+
+    /// What holds after every step.
+    fn check(&self) {
+        let mut shown = 0;
+        for (route, known) in &self.known {
+            let Known { peer: number, state } = *known;
+            let status = state.map(|state| RouteStatus { route: *route, peer: peer(number), state });
+            assert_eq!(self.routes.status(*route), status);
+            let id = self.routes.connection_id(*route);
+            assert_eq!(id.is_some(), state == Some(RouteState::Online));
+            if let Some(id) = id {
+                assert_eq!(self.relay[&id.get()].asked_for, *route, "{} is another route's", id.get());
+            }
+            shown += usize::from(state.is_some());
+        }
+        assert_eq!(self.routes.iter(RELAY).count(), shown);
+        for number in 0..PEERS {
+            assert_eq!(self.routes.find(RELAY, &peer(number)), self.visible(number));
+        }
+        assert_eq!(self.routes.len(), shown + self.closed_and_not_told());
+        let mut ids = HashSet::new();
+        for route in self.routes.slots.iter().flatten() {
+            if let State::Offline(id) | State::Online(id) | State::Leaving(id) = route.state {
+                assert!(ids.insert(id.get()), "two routes have the connection id {}", id.get());
+            }
+        }
+    }
+
+    /// Closed routes whose response is still to come, or whose disconnect notification is still to leave.
+    fn closed_and_not_told(&self) -> usize {
+        let is_closed = |route: &RouteId| self.known[route].state.is_none();
+        let sent = self.waiting.iter().chain(&self.to_relay);
+        let requests =
+            sent.filter(|packet| matches!(packet, ToRelay::Request(_, route) if is_closed(route))).count();
+        let responses = self.to_client.iter();
+        let responses = responses
+            .filter(|(packet, route)| matches!(packet, ToClient::Response(..)) && is_closed(route))
+            .count();
+        let leaving = self.waiting.iter().filter(|packet| matches!(packet, ToRelay::Disconnect(_))).count();
+        requests + responses + leaving
+    }
+
+    /// Everything is closed, and every packet comes to its end.
+    fn finish(&mut self) {
+        for route in self.known.keys().copied().collect::<Vec<_>>() {
+            self.close(route);
+        }
+        while !(self.waiting.is_empty() && self.to_relay.is_empty() && self.to_client.is_empty()) {
+            for step in [Step::Leave, Step::RelayTakes, Step::ClientTakes] {
+                self.step(&step);
+            }
+        }
+        assert!(self.relay.is_empty(), "the relay was not told of {:?}", self.relay);
+        assert_empty(&self.routes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn client_and_relay_agree_whatever_the_order(steps in prop::collection::vec(any_step(), 1..150)) {
+        let mut world = World::default();
+        for step in &steps {
+            world.step(step);
+        }
+        world.finish();
+    }
+}

@@ -1,0 +1,241 @@
+//! Two people talk through a relay, line by line.
+//!
+//! ```sh
+//! cargo run --example chat -- RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE]
+//! ```
+//!
+//! It prints its own public key, which the other one needs, and sends what is typed. `/peer KEY` says whom to talk to,
+//! `/quit` and the end of the input leave. FILE holds the 32 bytes of a secret key (`head -c 32 /dev/urandom > FILE`);
+//! without it, each start makes a new key.
+//!
+//! A thread reads the terminal, since not every system can poll one. The main loop looks into its channel between two
+//! polls, none of which waits longer than 50 ms, as in the loops of toxcore. (On Unix a loop can wait for the client and
+//! for something else at once: that is the second half of the example `main_loop`.)
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+use std::{env, fmt, fs, io, thread};
+
+use tox_relay_client::{
+    Client, Config, ConnectError, Event, Events, PublicKey, Relay, RelayId, RouteError, SecretKey, SendError,
+};
+
+const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE]";
+
+/// How long a typed line may go unnoticed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The pause before a lost relay is tried again. It doubles each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let chat = match Chat::from_arguments() {
+        Ok(chat) => chat,
+        Err(problem) => {
+            eprintln!("{problem}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match chat.run(&read_lines()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The lines of standard input, until it ends. The channel is short: what can't be sent yet is not read yet.
+fn read_lines() -> Receiver<String> {
+    let (sender, receiver) = sync_channel(16);
+    thread::spawn(move || io::stdin().lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    receiver
+}
+
+struct Chat {
+    client: Client,
+    address: SocketAddr,
+    relay_key: PublicKey,
+    peer: Option<PublicKey>,
+    /// The connection, from its beginning to its end.
+    relay: Option<RelayId>,
+    /// When to connect, while there is no connection; and how long to pause the next time.
+    connect_at: Instant,
+    pause: Duration,
+    /// A line that the send queue had no room for. Until it has, no other line is looked at.
+    unsent: Option<String>,
+}
+
+impl Chat {
+    fn from_arguments() -> Result<Self, Box<dyn Error>> {
+        let mut secret_key = SecretKey::generate();
+        let mut values = Vec::new();
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            if argument == "--secret" {
+                let file = arguments.next().ok_or("--secret needs a file")?;
+                let bytes = fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
+                let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| format!("{file}: not 32 bytes"))?;
+                secret_key = bytes.into();
+            } else if argument.starts_with('-') {
+                return Err(format!("there is no option {argument}").into());
+            } else {
+                values.push(argument);
+            }
+        }
+        let (address, relay_key, peer) = match &values[..] {
+            [address, relay_key] => (address, relay_key, None),
+            [address, relay_key, peer] => (address, relay_key, Some(peer)),
+            _ => return Err("the relay's address and key are needed".into()),
+        };
+        Ok(Self {
+            client: Client::new(Config::new(secret_key))?,
+            address: address.parse().map_err(|_| format!("{address}: not an IP address and port"))?,
+            relay_key: relay_key.parse().map_err(|error| format!("{relay_key}: {error}"))?,
+            peer: peer.map(|peer| peer.parse().map_err(|error| format!("{peer}: {error}"))).transpose()?,
+            relay: None,
+            connect_at: Instant::now(),
+            pause: FIRST_PAUSE,
+            unsent: None,
+        })
+    }
+
+    fn run(mut self, lines: &Receiver<String>) -> Result<(), Box<dyn Error>> {
+        println!("* Your key is {}", self.client.public_key());
+        if self.peer.is_none() {
+            println!("* Whom do you want to talk to? Say it with /peer KEY");
+        }
+        let mut events = Events::with_capacity(64);
+        let mut timeout = TICK;
+        loop {
+            if self.relay.is_none() && self.connect_at <= Instant::now() {
+                self.connect()?;
+            }
+            self.client.poll(&mut events, Some(timeout))?;
+            for event in &events {
+                self.handle_event(event);
+            }
+            self.send_unsent();
+            timeout = TICK;
+            if self.unsent.is_none() {
+                match lines.try_recv() {
+                    Ok(line) if line.trim() == "/quit" => return self.leave(),
+                    Ok(line) => self.handle_line(line)?,
+                    Err(TryRecvError::Empty) => continue,
+                    Err(TryRecvError::Disconnected) => return self.leave(),
+                }
+                timeout = Duration::ZERO; // the next line may be there
+            }
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), ConnectError> {
+        match self.client.connect(Relay::new(self.address, self.relay_key)) {
+            Ok(relay) => self.relay = Some(relay),
+            Err(ConnectError::Io(error)) => self.pause(&error), // there may be no network now
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, reason: &dyn fmt::Display) {
+        println!("* No relay: {reason}. Trying again in {:?}", self.pause);
+        self.relay = None;
+        self.connect_at = Instant::now() + self.pause;
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    fn handle_event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Connected { .. } => {
+                println!("* Connected to the relay");
+                self.pause = FIRST_PAUSE;
+                self.open_route();
+            }
+            Event::Disconnected { reason, .. } => self.pause(&reason),
+            Event::RouteRefused { peer, .. } => println!("* The relay gives no route to {}", short(peer)),
+            Event::RouteOnline { peer, .. } => println!("* {} is online", short(peer)),
+            Event::RouteOffline { peer, .. } => println!("* {} is offline", short(peer)),
+            Event::Data { peer: sender, data, .. } | Event::Oob { sender, data, .. } => {
+                // What others send has no business to steer the terminal.
+                let text = String::from_utf8_lossy(data).replace(char::is_control, "\u{fffd}");
+                let stranger = if self.peer == Some(sender) { "" } else { " (a stranger)" };
+                println!("{}{stranger}: {text}", short(sender));
+            }
+            _ => {} // `Writable` has ended the poll, and what is unsent is tried again anyway
+        }
+    }
+
+    /// Asks for the peer, if there are both a peer and a relay.
+    fn open_route(&mut self) {
+        if let (Some(relay), Some(peer)) = (self.relay, self.peer) {
+            match self.client.open_route(relay, peer) {
+                Ok(_) => println!("* Waiting for {}", short(peer)),
+                // It is asked for when `Connected` comes, or comes again.
+                Err(RouteError::NotConnected | RouteError::UnknownRelay) => {}
+                Err(error) => println!("* No route to {}: {error}", short(peer)),
+            }
+        }
+    }
+
+    fn close_route(&mut self) -> Result<(), RouteError> {
+        let peer = self.relay.zip(self.peer);
+        match peer.and_then(|(relay, peer)| self.client.find_route(relay, &peer)) {
+            Some(route) => self.client.close_route(route),
+            None => Ok(()),
+        }
+    }
+
+    fn handle_line(&mut self, line: String) -> Result<(), RouteError> {
+        match line.strip_prefix("/peer").map(|key| key.trim().parse()) {
+            Some(Ok(peer)) => {
+                self.close_route()?;
+                self.peer = Some(peer);
+                self.open_route();
+            }
+            Some(Err(error)) => println!("* /peer KEY: {error}"),
+            None if line.is_empty() => {}
+            None => {
+                self.unsent = Some(line);
+                self.send_unsent();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what was typed: as data where the peer is online, out of band where not.
+    fn send_unsent(&mut self) {
+        let Some(text) = &self.unsent else { return };
+        match self.relay.zip(self.peer).map(|(relay, peer)| self.client.send_to(relay, peer, text.as_bytes()))
+        {
+            Some(Err(SendError::WouldBlock)) => return, // `Writable` ends a later poll
+            Some(Err(error)) => println!("* Not sent: {error}"),
+            Some(Ok(())) => {}
+            None => println!("* Not sent: there is nobody to talk to"),
+        }
+        self.unsent = None;
+    }
+
+    /// Gives what was sent two seconds to get away, and takes leave of the peer: a relay may need 40 s to notice that a
+    /// connection is gone, but a closed route it tells at once.
+    fn leave(mut self) -> Result<(), Box<dyn Error>> {
+        let Some(relay) = self.relay else { return Ok(()) };
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut events = Events::with_capacity(64);
+        while self.client.relay(relay).is_some_and(|status| status.queued > 0) && Instant::now() < until {
+            self.client.poll(&mut events, Some(TICK))?;
+        }
+        self.close_route()?;
+        self.client.disconnect(relay);
+        Ok(())
+    }
+}
+
+/// The first digits of a key, as people compare them.
+fn short(key: PublicKey) -> String {
+    format!("{:.8}", key.to_string())
+}

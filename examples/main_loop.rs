@@ -1,0 +1,196 @@
+//! The library in a main loop that is there already, in two ways.
+//!
+//! ```sh
+//! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY iterate
+//! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY poller
+//! ```
+//!
+//! `iterate` is the loop of toxcore: do what there is to do, sleep a little, begin again. `poller` (on Unix) waits in
+//! another poller, here mio's, for two clients and a stream of the program's own at once.
+//!
+//! Alice and Bob meet on the relay and say something to each other. The program ends when both have heard it, with an
+//! error if they haven't after ten seconds.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId, SecretKey};
+
+const USAGE: &str = "usage: main_loop RELAY_ADDRESS RELAY_KEY iterate|poller";
+
+/// How often the program of `iterate` has something of its own to do.
+const OWN_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long Alice and Bob may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [address, key, mode] = &arguments[..] else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let start = Instant::now();
+    let result = match (address.parse(), key.parse(), mode.as_str()) {
+        (Ok(address), Ok(key), "iterate") => Pair::new(address, key).and_then(iterate),
+        #[cfg(unix)]
+        (Ok(address), Ok(key), "poller") => Pair::new(address, key).and_then(poller),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => println!("Both have heard the other, {:.1?} after the start.", start.elapsed()),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Iterates and sleeps. Nothing that arrives ends a sleep: it is noticed one interval later at the latest.
+fn iterate(mut pair: Pair) -> Result<(), Box<dyn Error>> {
+    pair.alice.words = b"Hello from a loop that sleeps!".to_vec();
+    while !pair.is_done()? {
+        pair.iterate()?;
+        let interval = pair.next_timeout().map_or(OWN_INTERVAL, |timeout| timeout.min(OWN_INTERVAL));
+        thread::sleep(interval);
+    }
+    Ok(())
+}
+
+/// Waits in a poller of the program's own, where the clients are two sources among others.
+#[cfg(unix)]
+fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
+    use mio::unix::SourceFd;
+    use mio::{Interest, Poll, Token};
+    use std::io::{ErrorKind, Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    const CLIENTS: Token = Token(0);
+    const WORDS: Token = Token(1);
+
+    // Another thread says what Alice is to send. In the same way it could ask the loop for anything.
+    let (mut words, mut mouth) = UnixStream::pair()?;
+    words.set_nonblocking(true)?;
+    thread::spawn(move || mouth.write_all(b"Hello from another thread!"));
+
+    let mut poll = Poll::new()?;
+    let clients = [&pair.alice.client, &pair.bob.client].map(|client| (client.as_raw_fd(), CLIENTS));
+    for (descriptor, token) in clients.into_iter().chain([(words.as_raw_fd(), WORDS)]) {
+        poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+    }
+    let mut ready = mio::Events::with_capacity(16);
+    while !pair.is_done()? {
+        // The descriptors tell what comes from the relay, and only `next_timeout` when it is time for something.
+        match poll.poll(&mut ready, Some(pair.next_timeout().map_or(LIMIT, |timeout| timeout.min(LIMIT)))) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        if ready.iter().any(|event| event.token() == WORDS) {
+            let mut buffer = [0; 1024];
+            match words.read(&mut buffer) {
+                Ok(len) => pair.alice.words.extend_from_slice(&buffer[..len]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // A poll with nothing to do costs less than finding out which of the two has to.
+        pair.iterate()?;
+    }
+    Ok(())
+}
+
+/// Two clients, and the events of whoever was polled last.
+struct Pair {
+    alice: Person,
+    bob: Person,
+    events: Events,
+    start: Instant,
+}
+
+impl Pair {
+    fn new(address: SocketAddr, relay_key: PublicKey) -> Result<Self, Box<dyn Error>> {
+        let (alice, bob) = (SecretKey::generate(), SecretKey::generate());
+        let (alices, bobs) = (alice.public_key(), bob.public_key());
+        let mut pair = Self {
+            alice: Person::new("Alice", alice, bobs)?,
+            bob: Person::new("Bob", bob, alices)?,
+            events: Events::with_capacity(64),
+            start: Instant::now(),
+        };
+        pair.bob.words = b"Hello, Alice!".to_vec();
+        for person in [&mut pair.alice, &mut pair.bob] {
+            person.client.connect(Relay::new(address, relay_key))?;
+        }
+        Ok(pair)
+    }
+
+    /// Does what there is to do, and waits for nothing.
+    fn iterate(&mut self) -> Result<(), Box<dyn Error>> {
+        self.alice.iterate(&mut self.events)?;
+        self.bob.iterate(&mut self.events)
+    }
+
+    /// How long there will be nothing to do, unless something arrives.
+    fn next_timeout(&self) -> Option<Duration> {
+        self.alice.client.next_timeout().into_iter().chain(self.bob.client.next_timeout()).min()
+    }
+
+    fn is_done(&self) -> Result<bool, &'static str> {
+        if self.start.elapsed() > LIMIT {
+            return Err("Alice and Bob haven't met in time");
+        }
+        Ok(self.alice.has_heard && self.bob.has_heard)
+    }
+}
+
+struct Person {
+    name: &'static str,
+    client: Client,
+    friend: PublicKey,
+    /// The route to the friend, while the friend is online.
+    route: Option<RouteId>,
+    /// What to say as soon as there is a route.
+    words: Vec<u8>,
+    has_heard: bool,
+}
+
+impl Person {
+    fn new(name: &'static str, key: SecretKey, friend: PublicKey) -> Result<Self, Box<dyn Error>> {
+        let client = Client::new(Config::new(key))?;
+        Ok(Self { name, client, friend, route: None, words: Vec::new(), has_heard: false })
+    }
+
+    fn iterate(&mut self, events: &mut Events) -> Result<(), Box<dyn Error>> {
+        self.client.poll(events, Some(Duration::ZERO))?;
+        for event in &*events {
+            match event {
+                Event::Connected { relay } => {
+                    self.client.open_route(relay, self.friend)?;
+                }
+                Event::RouteOnline { route, .. } => self.route = Some(route),
+                Event::RouteOffline { .. } => self.route = None,
+                Event::Data { data, .. } => {
+                    println!("{} hears: {}", self.name, String::from_utf8_lossy(data));
+                    self.has_heard = true;
+                }
+                Event::Disconnected { reason, .. } => return Err(format!("{}: {reason}", self.name).into()),
+                _ => {}
+            }
+        }
+        if let Some(route) = self.route
+            && !self.words.is_empty()
+        {
+            self.client.send_data(route, &self.words)?;
+            self.words.clear();
+        }
+        Ok(())
+    }
+}
