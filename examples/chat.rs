@@ -157,14 +157,14 @@ impl Chat {
                 self.open_route();
             }
             Event::Disconnected { reason, .. } => self.pause(&reason),
-            Event::RouteRefused { peer, .. } => println!("* The relay gives no route to {}", short(peer)),
-            Event::RouteOnline { peer, .. } => println!("* {} is online", short(peer)),
-            Event::RouteOffline { peer, .. } => println!("* {} is offline", short(peer)),
+            Event::RouteRefused { peer, .. } => println!("* The relay gives no route to {peer:.8}"),
+            Event::RouteOnline { peer, .. } => println!("* {peer:.8} is online"),
+            Event::RouteOffline { peer, .. } => println!("* {peer:.8} is offline"),
             Event::Data { peer: sender, data, .. } | Event::Oob { sender, data, .. } => {
                 // What others send has no business to steer the terminal.
                 let text = String::from_utf8_lossy(data).replace(char::is_control, "\u{fffd}");
                 let stranger = if self.peer == Some(sender) { "" } else { " (a stranger)" };
-                println!("{}{stranger}: {text}", short(sender));
+                println!("{sender:.8}{stranger}: {text}");
             }
             _ => {} // `Writable` has ended the poll, and what is unsent is tried again anyway
         }
@@ -174,10 +174,10 @@ impl Chat {
     fn open_route(&mut self) {
         if let (Some(relay), Some(peer)) = (self.relay, self.peer) {
             match self.client.open_route(relay, peer) {
-                Ok(_) => println!("* Waiting for {}", short(peer)),
+                Ok(_) => println!("* Waiting for {peer:.8}"),
                 // It is asked for when `Connected` comes, or comes again.
                 Err(RouteError::NotConnected | RouteError::UnknownRelay) => {}
-                Err(error) => println!("* No route to {}: {error}", short(peer)),
+                Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
         }
     }
@@ -233,9 +233,4 @@ impl Chat {
         self.client.disconnect(relay);
         Ok(())
     }
-}
-
-/// The first digits of a key, as people compare them.
-fn short(key: PublicKey) -> String {
-    format!("{:.8}", key.to_string())
 }

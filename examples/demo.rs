@@ -301,5 +301,5 @@ fn affordable_connections() -> usize {
 
 /// The first digits of a key, as people compare them.
 fn short(key: PublicKey) -> String {
-    format!("{:.8}…", key.to_string())
+    format!("{key:.8}…")
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
+use crate::connection::deadline::Deadline;
 
 /// One ping at a time: the next one is due an interval after the last, and not while that one is still unanswered.
 pub(super) struct KeepAlive {
@@ -14,9 +15,7 @@ pub(super) struct KeepAlive {
     /// When the last ping left.
     left: Option<Instant>,
     /// The next ping, or the end of waiting for a pong.
-    deadline: Instant,
-    /// Whether the deadline was put off once, since the pong may have lain unread.
-    extended: bool,
+    deadline: Deadline,
     round_trip: Option<Duration>,
 }
 
@@ -34,14 +33,13 @@ impl KeepAlive {
             pinged: now,
             waiting: Some(ping),
             left: None,
-            deadline: now + settings.pong_timeout,
-            extended: false,
+            deadline: Deadline::new(now + settings.pong_timeout),
             round_trip: None,
         }
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.deadline
+        self.deadline.at()
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
@@ -59,15 +57,15 @@ impl KeepAlive {
             Some(left) if self.waiting == Some(id) => {
                 self.waiting = None;
                 self.round_trip = Some(now.saturating_duration_since(left));
-                self.deadline = self.pinged + settings.ping_interval;
+                self.deadline = Deadline::new(self.pinged + settings.ping_interval);
                 true
             }
             _ => false,
         }
     }
 
-    /// Looks at the time. `unread` says that there may be input which wasn't read yet: the pong may be in it, so it gets
-    /// one more timeout. `ping` is the id of the next ping, if it is time for one.
+    /// Looks at the time. `unread` says that the pong may have arrived unread, and `ping` is the id of the next ping, if
+    /// it is time for one.
     pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -75,19 +73,15 @@ impl KeepAlive {
         ping: NonZeroU64,
         settings: &Settings,
     ) -> Due {
-        if now < self.deadline {
+        let unread = unread && self.waiting.is_some();
+        if !self.deadline.has_passed(now, unread, settings.pong_timeout) {
             return Due::Nothing;
         }
-        if self.waiting.is_none() {
-            let round_trip = self.round_trip;
-            *self = Self { round_trip, ..Self::new(now, ping, settings) };
-            return Due::Ping(ping);
+        if self.waiting.is_some() {
+            return Due::NoPong;
         }
-        if unread && !self.extended {
-            self.extended = true;
-            self.deadline = now + settings.pong_timeout;
-            return Due::Nothing;
-        }
-        Due::NoPong
+        let round_trip = self.round_trip;
+        *self = Self { round_trip, ..Self::new(now, ping, settings) };
+        Due::Ping(ping)
     }
 }

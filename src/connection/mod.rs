@@ -12,6 +12,7 @@
 //!
 //! An error of any of them is final: the connection is over and is not to be used again.
 
+mod deadline;
 mod inbox;
 mod keepalive;
 mod outbox;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Destination, Settings};
+use crate::connection::deadline::Deadline;
 use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
@@ -73,13 +75,13 @@ enum State {
 
 struct Connecting {
     opening: Opening,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 struct Handshaking {
     handshake: Handshake,
     ping: NonZeroU64,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 /// [`ConnectTimes`], in the fewest bytes.
@@ -101,7 +103,7 @@ impl Connection {
         Self {
             id: opening.id,
             state: State::Connecting(Box::new(Connecting {
-                deadline: now + settings.connect_timeout,
+                deadline: Deadline::new(now + settings.connect_timeout),
                 opening,
             })),
             settings,
@@ -130,8 +132,8 @@ impl Connection {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn deadline(&self) -> Instant {
         match &self.state {
-            State::Connecting(connecting) => connecting.deadline,
-            State::Handshaking(handshaking) => handshaking.deadline,
+            State::Connecting(connecting) => connecting.deadline.at(),
+            State::Handshaking(handshaking) => handshaking.deadline.at(),
             State::Open { keepalive, .. } => keepalive.deadline(),
         }
     }
@@ -144,7 +146,8 @@ impl Connection {
         let Connecting { opening, deadline } = &**connecting;
         let (handshake, hello) = Handshake::new(&opening.identity, &opening.relay_key, &opening.entropy);
         // A relay that is late here was not late: the program was away, and the relay has waited for it.
-        let deadline = if now < *deadline { *deadline } else { now + self.settings.connect_timeout };
+        let late = now >= deadline.at();
+        let deadline = Deadline::new(if late { now + self.settings.connect_timeout } else { deadline.at() });
         self.outbox.push_hello(&hello);
         self.times.transport = self.elapsed(now);
         self.state = State::Handshaking(Box::new(Handshaking { handshake, ping: opening.ping, deadline }));
@@ -304,29 +307,23 @@ impl Connection {
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
         let stage = self.stage();
-        let deadline = match &mut self.state {
-            State::Connecting(connecting) => &mut connecting.deadline,
-            State::Handshaking(handshaking) => &mut handshaking.deadline,
+        let timeout = self.settings.connect_timeout;
+        let late = match &mut self.state {
+            State::Connecting(connecting) => connecting.deadline.has_passed(now, unread, timeout),
+            State::Handshaking(handshaking) => handshaking.deadline.has_passed(now, unread, timeout),
             State::Open { keepalive, .. } => {
-                return match keepalive.handle_timeout(now, unread, ping, &self.settings) {
-                    Due::Nothing => Ok(()),
-                    Due::NoPong => Err(DisconnectReason::NoPong(stage)),
+                match keepalive.handle_timeout(now, unread, ping, &self.settings) {
+                    Due::Nothing => {}
+                    Due::NoPong => return Err(DisconnectReason::NoPong(stage)),
                     Due::Ping(ping) => {
                         self.inbox.shrink();
                         self.outbox.push_important(Packet::Ping(ping));
-                        Ok(())
                     }
-                };
+                }
+                false
             }
         };
-        if now >= *deadline {
-            if !unread {
-                return Err(DisconnectReason::TimedOut(stage));
-            }
-            // What it waits for may have arrived long ago, and nobody has looked.
-            *deadline = now + self.settings.connect_timeout;
-        }
-        Ok(())
+        if late { Err(DisconnectReason::TimedOut(stage)) } else { Ok(()) }
     }
 
     /// Whether anything waits to leave.

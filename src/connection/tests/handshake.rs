@@ -162,3 +162,18 @@ fn the_times_of_connecting_are_kept() {
     let times = ConnectTimes { transport: millis(10), handshake: millis(25), connected: millis(45) };
     assert_eq!(connection.times(), times);
 }
+
+#[test]
+fn a_response_that_may_lie_unread_gets_one_more_timeout() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    connection.handle_connected(start);
+    let back = start + seconds(60);
+    assert_eq!(connection.handle_timeout(back, true, NonZeroU64::MIN), Ok(()));
+    assert_eq!(connection.deadline(), back + seconds(10));
+    // Once: a relay that sends a byte now and then is cut off all the same.
+    assert_eq!(
+        connection.handle_timeout(back + seconds(10), true, NonZeroU64::MIN),
+        Err(DisconnectReason::TimedOut(Stage::Handshaking))
+    );
+}
