@@ -346,7 +346,8 @@ impl Connection {
         let routes = &mut self.routes;
         let flushed =
             self.outbox.flush(channel, scratch, write, |packet| match (packet, &mut keepalive) {
-                (Packet::DisconnectNotification(id), _) => routes.handle_left(*id),
+                (Packet::RoutingRequest { peer }, _) => routes.handle_request_left(peer),
+                (Packet::DisconnectNotification(id), _) => routes.handle_disconnect_left(*id),
                 (Packet::Ping(_), Some(keepalive)) => keepalive.handle_ping_left(now),
                 _ => {}
             })?;

@@ -49,10 +49,14 @@ struct Route {
 enum State {
     /// Waits until the closing route to the same peer was answered.
     Held,
-    /// The request is on its way, and so is the response.
-    Requested,
+    /// Asked for. Only once the request has left can there be a response.
+    Requested {
+        left: bool,
+    },
     /// As `Requested`, but the caller has closed it.
-    Closing,
+    Closing {
+        left: bool,
+    },
     Offline(ConnectionId),
     Online(ConnectionId),
     /// The disconnect notification waits to leave.
@@ -84,8 +88,8 @@ impl Routes {
         if self.len() == MAX_ROUTES {
             return Err(RouteError::TooMany);
         }
-        let closing = self.position(&peer, State::Closing).is_some();
-        let state = if closing { State::Held } else { State::Requested };
+        let closing = self.position(&peer, |state| matches!(state, State::Closing { .. })).is_some();
+        let state = if closing { State::Held } else { State::Requested { left: false } };
         self.generation = self.generation.wrapping_add(1);
         let route = Route { peer, generation: self.generation, state };
         let slot = match self.slots.iter().position(Option::is_none) {
@@ -112,9 +116,22 @@ impl Routes {
                 self.forget(connection_id);
                 return Ok(Some(connection_id));
             }
-            _ => route.state = State::Closing,
+            State::Requested { left } => route.state = State::Closing { left },
+            State::Closing { .. } | State::Leaving(_) => return Err(RouteError::UnknownRoute),
         }
         Ok(None)
+    }
+
+    /// The routing request for this peer is on the stream: a response can come.
+    pub(super) fn handle_request_left(&mut self, peer: &PublicKey) {
+        let waits =
+            |state| matches!(state, State::Requested { left: false } | State::Closing { left: false });
+        if let Some(slot) = self.position(peer, waits)
+            && let Some(Route { state: State::Requested { left } | State::Closing { left }, .. }) =
+                &mut self.slots[slot]
+        {
+            *left = true;
+        }
     }
 
     /// A routing response. It is believed only if it answers a request, and gives out an id that is free.
@@ -124,10 +141,8 @@ impl Routes {
         peer: &PublicKey,
         connection_id: Option<ConnectionId>,
     ) -> Result<Answer, Violation> {
-        let (slot, closed) = match self.position(peer, State::Requested) {
-            Some(slot) => (slot, false),
-            None => (self.position(peer, State::Closing).ok_or(Violation::UnsolicitedResponse)?, true),
-        };
+        let asked = |state| matches!(state, State::Requested { left: true } | State::Closing { left: true });
+        let slot = self.position(peer, asked).ok_or(Violation::UnsolicitedResponse)?;
         if let Some(id) = connection_id
             && self.is_in_use(id)
         {
@@ -137,6 +152,7 @@ impl Routes {
             return Err(Violation::UnsolicitedResponse);
         };
         let id = RouteId::new(relay, slot as u8, route.generation);
+        let closed = route.state == State::Closing { left: true };
         match (connection_id, closed) {
             (Some(connection_id), false) => {
                 route.state = State::Offline(connection_id);
@@ -149,9 +165,9 @@ impl Routes {
         if !closed {
             return Ok(Answer::Refused(id));
         }
-        let held = self.position(peer, State::Held).and_then(|slot| self.slots[slot].as_mut());
-        let again = held.map(|held| {
-            held.state = State::Requested;
+        let held = self.position(peer, |state| state == State::Held);
+        let again = held.and_then(|slot| self.slots[slot].as_mut()).map(|held| {
+            held.state = State::Requested { left: false };
             held.peer
         });
         Ok(Answer::Closed { registered: connection_id, again })
@@ -178,7 +194,7 @@ impl Routes {
     }
 
     /// The disconnect notification for this connection id is on the stream: its route is no more.
-    pub(super) fn handle_left(&mut self, id: ConnectionId) {
+    pub(super) fn handle_disconnect_left(&mut self, id: ConnectionId) {
         let leaving =
             |route: &Option<Route>| matches!(route, Some(route) if route.state == State::Leaving(id));
         if let Some(slot) = self.slots.iter().position(leaving) {
@@ -228,10 +244,10 @@ impl Routes {
         (route.generation == id.generation && route.state.visible().is_some()).then_some(route)
     }
 
-    fn position(&self, peer: &PublicKey, state: State) -> Option<usize> {
-        self.slots
-            .iter()
-            .position(|route| matches!(route, Some(route) if route.state == state && route.peer == *peer))
+    /// The slot of the route to this peer that is in such a state.
+    fn position(&self, peer: &PublicKey, is_it: impl Fn(State) -> bool) -> Option<usize> {
+        let wanted = |route: &Route| route.peer == *peer && is_it(route.state);
+        self.slots.iter().position(|route| route.as_ref().is_some_and(wanted))
     }
 
     fn is_in_use(&self, id: ConnectionId) -> bool {
@@ -281,10 +297,10 @@ impl State {
     /// The state as the caller sees it; a route that the caller has closed is none.
     fn visible(self) -> Option<RouteState> {
         match self {
-            State::Held | State::Requested => Some(RouteState::Requested),
+            State::Held | State::Requested { .. } => Some(RouteState::Requested),
             State::Offline(_) => Some(RouteState::Offline),
             State::Online(_) => Some(RouteState::Online),
-            State::Closing | State::Leaving(_) => None,
+            State::Closing { .. } | State::Leaving(_) => None,
         }
     }
 }

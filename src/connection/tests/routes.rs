@@ -152,6 +152,7 @@ fn responses_that_answer_nothing_end_the_connection() {
     // One id for two keys.
     let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.open_route(key(8)).unwrap();
+    pair.sent();
     assert_eq!(
         pair.relay_sends(&[routing_response(16, key(8))]),
         Err(Violation::ConnectionIdInUse(16).into())
@@ -162,6 +163,16 @@ fn responses_that_answer_nothing_end_the_connection() {
         let violation = Violation::ConnectionId { kind: 1, id };
         assert_eq!(pair.relay_sends(&[routing_response(id, key(PEER))]), Err(violation.into()));
     }
+}
+
+#[test]
+fn answers_to_requests_that_have_not_left_end_the_connection() {
+    // Believed, they would let a relay that doesn't read make the caller ask again and again.
+    let mut pair = Pair::connected();
+    pair.connection.open_route(key(PEER)).unwrap();
+    assert_eq!(pair.flush_some(0), []);
+    let refusal = pair.relay_sends(&[routing_response(0, key(PEER))]);
+    assert_eq!(refusal, Err(Violation::UnsolicitedResponse.into()));
 }
 
 #[test]
