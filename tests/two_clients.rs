@@ -1,35 +1,339 @@
-//! smoke
-use std::time::{Duration, Instant};
-use tox_relay_client::*;
-use tox_test_relay::{Options, Relay as TestRelay};
+//! What two clients of one relay do with each other: routes that come, go and come back, and packets of all kinds.
+
+mod support;
+
+use support::{Conduct, Couple, GUARD, Options, Peer, TestRelay, Told, honest, numbered, relay, until};
+use tox_relay_client::{Destination, DisconnectReason, RouteError, RouteId, RouteState, SendError, Stage};
+use tox_test_relay::switch::Rules;
+
+/// The number that a relay gives to the first route of a client.
+const FIRST: u8 = 16;
 
 #[test]
-fn smoke() {
-    let relay = TestRelay::start(Options::default()).unwrap();
-    let key = PublicKey::from(relay.public_key());
-    let mut a = Client::new(Config::new(SecretKey::generate())).unwrap();
-    let mut b = Client::new(Config::new(SecretKey::generate())).unwrap();
-    let (pa, pb) = (a.public_key(), b.public_key());
-    a.connect(Relay::new(relay.addr(), key)).unwrap();
-    b.connect(Relay::new(relay.addr(), key)).unwrap();
-    let mut events = Events::with_capacity(64);
-    let start = Instant::now();
-    let mut got = false;
-    while !got && start.elapsed() < Duration::from_secs(5) {
-        for (client, peer) in [(&mut a, pb), (&mut b, pa)] {
-            client.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
-            for event in &events {
-                println!("{event:?}");
-                match event {
-                    Event::Connected { relay } => {
-                        client.open_route(relay, peer).unwrap();
-                    }
-                    Event::RouteOnline { route, .. } => client.send_data(route, b"hello").unwrap(),
-                    Event::Data { data, .. } => got = data == b"hello",
-                    _ => {}
-                }
+fn two_clients_that_ask_for_each_other_are_online() {
+    let relay = honest();
+    let (mut a, mut b) = (Peer::new(), Peer::new());
+    let (at_a, at_b) = (a.connect(&relay), b.connect(&relay));
+    let to_b = a.client.open_route(at_a, b.key).unwrap();
+    assert_eq!(a.client.route(to_b).unwrap().state, RouteState::Requested);
+    a.until("the answer", |a| a.told.contains(&Told::Opened(to_b, b.key)));
+    assert_eq!(a.client.route(to_b).unwrap().state, RouteState::Offline);
+    assert_eq!(a.client.send_data(to_b, b"too early"), Err(SendError::RouteOffline));
+    assert_eq!(a.client.open_route(at_a, b.key), Err(RouteError::Exists(to_b)));
+
+    let to_a = b.client.open_route(at_b, a.key).unwrap();
+    let told_a = [Told::Connected(at_a), Told::Opened(to_b, b.key), Told::Online(to_b, b.key)];
+    let told_b = [Told::Connected(at_b), Told::Opened(to_a, a.key), Told::Online(to_a, a.key)];
+    until([&mut a, &mut b], "online", |[a, b]| a.told == told_a && b.told == told_b);
+    let status = a.client.route(to_b).unwrap();
+    assert_eq!((status.route, status.peer, status.state), (to_b, b.key, RouteState::Online));
+    assert_eq!(a.client.find_route(at_a, &b.key), Some(to_b));
+    assert_eq!(a.client.routes(at_a).collect::<Vec<_>>(), [status]);
+    assert_eq!(relay.statistics().routes, 2);
+}
+
+#[test]
+fn data_of_any_length_arrive_whole_both_ways() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    let (to_b, to_a) = (couple.to_b, couple.to_a);
+    for len in [1, 2, 1400, 2030, 2031] {
+        couple.a.client.send_data(to_b, &numbered(1, len)).unwrap();
+        couple.b.client.send_data(to_a, &numbered(2, len)).unwrap();
+        couple.until("data", |c| !c.a.told.is_empty() && !c.b.told.is_empty());
+        assert_eq!(couple.a.told, [Told::Data(to_b, couple.b.key, numbered(2, len))]);
+        assert_eq!(couple.b.told, [Told::Data(to_a, couple.a.key, numbered(1, len))]);
+        couple.a.told.clear();
+        couple.b.told.clear();
+    }
+    for len in [0, 2032, 70_000] {
+        let result = couple.a.client.send_data(to_b, &vec![0; len]);
+        assert!(matches!(result, Err(SendError::Length { min: 1, max: 2031, .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn data_of_no_byte_at_all_arrive_as_that() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert!(relay.send(couple.a.raw_key(), &[FIRST]));
+    couple.until("data", |c| !c.a.told.is_empty());
+    assert_eq!(couple.a.told, [Told::Data(couple.to_b, couple.b.key, vec![])]);
+    couple.a.client.send_data(couple.to_b, b"on it goes").unwrap();
+    couple.until("more data", |c| c.b.data() == [b"on it goes"]);
+}
+
+/// Packets on their way in one direction.
+#[derive(Default)]
+struct Way {
+    sent: u32,
+    came: u32,
+}
+
+impl Way {
+    const PACKETS: u32 = 3_000;
+    /// The most that are on their way at a time: a relay throws away what a client doesn't take.
+    const WINDOW: u32 = 100;
+
+    fn packet(number: u32) -> Vec<u8> {
+        numbered(number, [4, 5, 100, 1400, 2031][number as usize % 5])
+    }
+
+    fn pump(&mut self, sender: &mut Peer, route: RouteId, receiver: &mut Peer) {
+        for told in receiver.told.drain(..) {
+            match told {
+                Told::Data(_, _, data) => assert_eq!(data, Self::packet(self.came)),
+                Told::Writable(_) => continue,
+                other => panic!("{other:?}"),
+            }
+            self.came += 1;
+        }
+        while self.sent < Self::PACKETS.min(self.came + Self::WINDOW) {
+            match sender.client.send_data(route, &Self::packet(self.sent)) {
+                Ok(()) => self.sent += 1,
+                Err(SendError::WouldBlock) => break,
+                Err(other) => panic!("{other}"),
             }
         }
     }
-    assert!(got);
+}
+
+fn thousands_of_packets(couple: &mut Couple) {
+    let (to_b, to_a) = (couple.to_b, couple.to_a);
+    let (mut there, mut back) = (Way::default(), Way::default());
+    couple.until("all packets", |Couple { a, b, .. }| {
+        there.pump(a, to_b, b);
+        back.pump(b, to_a, a);
+        there.came == Way::PACKETS && back.came == Way::PACKETS
+    });
+}
+
+#[test]
+fn thousands_of_packets_of_all_sizes_arrive_in_order() {
+    let relay = honest();
+    thousands_of_packets(&mut Couple::on(&relay));
+    assert_eq!(relay.statistics().thrown_away, 0);
+}
+
+#[test]
+fn two_events_a_poll_are_enough_for_everything() {
+    let relay = honest();
+    thousands_of_packets(&mut Couple::of(&relay, Peer::new().capacity(2), Peer::new().capacity(0)));
+}
+
+#[test]
+fn a_relay_that_sends_byte_by_byte_is_a_relay_like_any_other() {
+    let relay = relay(Conduct::OneByte);
+    let mut couple = Couple::on(&relay);
+    couple.a.client.send_data(couple.to_b, &numbered(1, 2031)).unwrap();
+    couple.b.client.send_data(couple.to_a, &numbered(2, 1400)).unwrap();
+    couple.a.client.send_oob(couple.at_a, couple.b.key, &numbered(3, 1024)).unwrap();
+    couple.until("all of it", |c| c.a.told.len() == 1 && c.b.told.len() == 2);
+    assert_eq!(couple.a.data(), [numbered(2, 1400)]);
+    assert_eq!(couple.b.data(), [numbered(1, 2031)]);
+    assert_eq!(couple.b.told[1], Told::Oob(couple.at_b, couple.a.key, numbered(3, 1024)));
+    assert!(couple.b.client.disconnect(couple.at_b));
+    couple.until("offline", |c| c.a.told.last() == Some(&Told::Offline(c.to_b, c.b.key)));
+}
+
+#[test]
+fn oob_packets_need_no_route() {
+    let relay = honest();
+    let (mut a, mut b) = (Peer::new(), Peer::new());
+    let (at_a, at_b) = (a.connect(&relay), b.connect(&relay));
+    for len in [1, 1024] {
+        a.client.send_oob(at_a, b.key, &numbered(1, len)).unwrap();
+        b.client.send_oob(at_b, a.key, &numbered(2, len)).unwrap();
+        let (for_a, for_b) = (numbered(2, len), numbered(1, len));
+        until([&mut a, &mut b], "both", |[a, b]| {
+            a.told.last() == Some(&Told::Oob(at_a, b.key, for_a.clone()))
+                && b.told.last() == Some(&Told::Oob(at_b, a.key, for_b.clone()))
+        });
+    }
+    for len in [0, 1025] {
+        let result = a.client.send_oob(at_a, b.key, &vec![0; len]);
+        assert!(matches!(result, Err(SendError::Length { min: 1, max: 1024, .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn send_to_goes_out_of_band_until_the_route_is_online() {
+    let relay = honest();
+    let (mut a, mut b) = (Peer::new(), Peer::new());
+    let (at_a, at_b) = (a.connect(&relay), b.connect(&relay));
+    a.client.send_to(at_a, b.key, b"no route").unwrap();
+    let to_b = a.client.open_route(at_a, b.key).unwrap();
+    a.client.send_to(at_a, b.key, b"offline").unwrap();
+    assert!(matches!(a.client.send_to(at_a, b.key, &[0; 1025]), Err(SendError::Length { max: 1024, .. })));
+    until([&mut a, &mut b], "two OOB packets", |[_, b]| b.told.len() == 3);
+    assert_eq!(b.told[1], Told::Oob(at_b, a.key, b"no route".to_vec()));
+    assert_eq!(b.told[2], Told::Oob(at_b, a.key, b"offline".to_vec()));
+
+    let to_a = b.client.open_route(at_b, a.key).unwrap();
+    let online = Told::Online(to_b, b.key);
+    until([&mut a, &mut b], "online", |[a, _]| a.told.contains(&online));
+    a.client.send_to(at_a, b.key, &[7; 2031]).unwrap();
+    let data = Told::Data(to_a, a.key, vec![7; 2031]);
+    until([&mut a, &mut b], "data", |[_, b]| b.told.contains(&data));
+}
+
+#[test]
+fn a_peer_that_comes_back_is_online_on_the_same_route() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    for _ in 0..3 {
+        assert!(couple.b.client.disconnect(couple.at_b));
+        couple.until("offline", |c| c.a.told == [Told::Offline(c.to_b, c.b.key)]);
+        assert_eq!(couple.a.client.send_data(couple.to_b, b"gone"), Err(SendError::RouteOffline));
+        couple.a.told.clear();
+        let new = couple.b.connect(&relay);
+        assert_eq!(couple.b.client.routes(new).count(), 0, "a new connection has no routes");
+        let to_a = couple.b.client.open_route(new, couple.a.key).unwrap();
+        assert_ne!(to_a, couple.to_a);
+        couple.until("online", |c| c.a.told == [Told::Online(c.to_b, c.b.key)]);
+        couple.a.told.clear();
+        couple.a.client.send_data(couple.to_b, b"welcome back").unwrap();
+        couple.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
+        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownRelay));
+        (couple.at_b, couple.to_a) = (new, to_a);
+    }
+}
+
+#[test]
+fn a_connection_that_was_lost_comes_back_without_routes() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert!(relay.reset(couple.a.raw_key()));
+    assert!(matches!(couple.a.end(couple.at_a), DisconnectReason::Transport { stage: Stage::Connected, .. }));
+    assert_eq!(couple.a.client.route(couple.to_b), None);
+    let at_a = couple.a.connect(&relay);
+    let status = couple.a.client.relay(at_a).unwrap();
+    assert_eq!((status.routes, status.queued), (0, 0));
+    let to_b = couple.a.client.open_route(at_a, couple.b.key).unwrap();
+    couple.until("offline and online", |c| c.b.told.len() == 2);
+    let (to_a, a) = (couple.to_a, couple.a.key);
+    assert_eq!(couple.b.told, [Told::Offline(to_a, a), Told::Online(to_a, a)]);
+    couple.until("online", |c| c.a.told.contains(&Told::Online(to_b, c.b.key)));
+}
+
+#[test]
+fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    let routes = |count| relay.wait_until(GUARD, move |s| s.routes == count).is_some();
+    let assert_stale = |couple: &mut Couple, route| {
+        assert_eq!(couple.a.client.close_route(route), Err(RouteError::UnknownRoute));
+        assert_eq!(couple.a.client.send_data(route, b"data"), Err(SendError::UnknownRoute));
+        assert_eq!(couple.a.client.route(route), None);
+        assert_eq!(couple.a.client.find_route(couple.at_a, &couple.b.key), None);
+    };
+
+    let old = couple.to_b;
+    // Online. What waits for the route never leaves, or the relay would drop us.
+    couple.a.client.send_data(couple.to_b, b"never leaves").unwrap();
+    couple.a.client.close_route(couple.to_b).unwrap();
+    assert_stale(&mut couple, old);
+    couple.until("offline", |c| c.b.told == [Told::Offline(c.to_a, c.a.key)]);
+    assert!(routes(1));
+    // Requested: closed behind the answer. Then held back until that has come, and closed once more.
+    for _ in 0..3 {
+        let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
+        couple.a.client.close_route(route).unwrap();
+        assert_stale(&mut couple, route);
+    }
+    couple.until("an idle connection", |c| c.a.client.relay(c.at_a).unwrap().routes == 0);
+    assert!(routes(1));
+    // Offline.
+    couple.b.client.close_route(couple.to_a).unwrap();
+    let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
+    couple.until("the answer", |c| c.a.told.contains(&Told::Opened(route, c.b.key)));
+    couple.a.client.close_route(route).unwrap();
+    assert_stale(&mut couple, route);
+    couple.until("an idle connection", |c| c.a.client.relay(c.at_a).unwrap().routes == 0);
+    assert!(routes(0));
+
+    // Closed and opened in one breath, it is a new route under the same number.
+    let (to_b, _) = support::pair(&mut couple.a, couple.at_a, &mut couple.b, couple.at_b);
+    couple.a.client.close_route(to_b).unwrap();
+    let new = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
+    assert_ne!(new, to_b);
+    assert_eq!(couple.a.client.send_data(to_b, b"stale"), Err(SendError::UnknownRoute));
+    couple.until("online again", |c| c.a.told.contains(&Told::Online(new, c.b.key)));
+    assert!(relay.send(couple.a.raw_key(), &[FIRST, 1]));
+    couple.until("data", |c| c.a.told.contains(&Told::Data(new, c.b.key, vec![1])));
+    assert!(couple.b.data().is_empty(), "nothing was sent on an open route");
+    assert_eq!(relay.statistics().dropped, 0);
+}
+
+#[test]
+fn a_connection_has_240_routes_and_none_to_itself() {
+    let relay = honest();
+    let mut a = Peer::new();
+    let at_a = a.connect(&relay);
+    let own = a.client.open_route(at_a, a.key).unwrap();
+    a.until("the refusal", |a| a.told.contains(&Told::Refused(own, a.key)));
+    assert_eq!(a.client.route(own), None);
+
+    for round in 0..2u8 {
+        a.told.clear();
+        let open = |n| {
+            a.client
+                .open_route(at_a, [n, round].repeat(16).try_into().map(|key: [u8; 32]| key.into()).unwrap())
+        };
+        let routes: Vec<_> = (0..240).map(open).map(Result::unwrap).collect();
+        assert_eq!(a.client.open_route(at_a, a.key), Err(RouteError::TooMany));
+        a.until("240 answers", |a| a.told.len() == 240);
+        assert!(
+            a.told
+                .iter()
+                .zip(&routes)
+                .all(|(told, id)| matches!(told, Told::Opened(route, _) if route == id))
+        );
+        assert_eq!(a.client.routes(at_a).count(), 240);
+        assert_eq!(relay.statistics().routes, 240);
+        for &route in &routes {
+            a.client.close_route(route).unwrap();
+        }
+        a.until("all closed", |a| a.client.relay(at_a).unwrap().routes == 0);
+        assert!(relay.wait_until(GUARD, |statistics| statistics.routes == 0).is_some());
+    }
+}
+
+#[test]
+fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
+    let relay = honest();
+    let mut a = Peer::new();
+    let at_a = a.connect(&relay);
+    for len in [178, 1359] {
+        a.client.send_onion_request(at_a, &numbered(1, len)).unwrap();
+        let answer = Told::Onion(at_a, numbered(1, len)[24..].to_vec());
+        a.until("the onion's answer", |a| a.told.last() == Some(&answer));
+    }
+    for (len, address) in [(1, "192.0.2.1:1"), (1792, "[2001:db8::1]:65535")] {
+        let address = address.parse().unwrap();
+        for destination in [Destination::Udp(address), Destination::Tcp(address)] {
+            a.client.send_forward_request(at_a, destination, &numbered(2, len)).unwrap();
+            let answer = Told::Forwarding(at_a, numbered(2, len));
+            a.until("what was forwarded", |a| a.told.last() == Some(&answer));
+            a.told.clear();
+        }
+    }
+    let result =
+        [a.client.send_onion_request(at_a, &[0; 177]), a.client.send_onion_request(at_a, &[0; 1360])];
+    assert!(result.iter().all(|r| matches!(r, Err(SendError::Length { min: 178, max: 1359, .. }))));
+    let nowhere = Destination::Udp(([192, 0, 2, 1], 1).into());
+    for len in [0, 1793] {
+        let result = a.client.send_forward_request(at_a, nowhere, &vec![0; len]);
+        assert!(matches!(result, Err(SendError::Length { min: 1, max: 1792, .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn a_relay_without_forwarding_closes() {
+    let rules = Rules { dht: false, ..Rules::default() };
+    let relay = TestRelay::start(Options { rules, ..Options::default() }).unwrap();
+    let mut a = Peer::new();
+    let at_a = a.connect(&relay);
+    a.client.send_forward_request(at_a, Destination::Udp(([192, 0, 2, 1], 1).into()), b"data").unwrap();
+    assert_eq!(a.end(at_a), DisconnectReason::Closed(Stage::Connected));
 }

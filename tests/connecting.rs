@@ -1,0 +1,212 @@
+//! How connections begin, and why some don't: told at once, and with the reason.
+
+mod support;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+use support::{
+    AT_ONCE, Conduct, Options, Peer, SHORT, TestRelay, Told, address, any_key, assert_end, assert_over,
+    honest,
+};
+use tox_relay_client::DisconnectReason::{Closed, ClosedByCaller, Refused, TimedOut};
+use tox_relay_client::{Config, ConnectError, Event, Relay, RouteError, SecretKey, SendError, Stage};
+
+/// A port that nobody listens on, and that nobody else gets while this lives.
+fn dead_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.begin(&relay);
+    let status = peer.client.relay(id).unwrap();
+    assert_eq!(status.stage, Stage::Connecting);
+    assert_eq!(status.times.connected, None);
+    assert_eq!(peer.client.open_route(id, any_key()), Err(RouteError::NotConnected));
+    assert_eq!(peer.client.send_oob(id, any_key(), b"data"), Err(SendError::NotConnected));
+
+    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    let status = peer.client.relay(id).unwrap();
+    assert_eq!(status.stage, Stage::Connected);
+    assert_eq!((status.identity, status.public_key), (peer.key, relay.public_key().into()));
+    let times = status.times;
+    assert!(times.transport.unwrap() <= times.handshake.unwrap());
+    assert!(times.handshake.unwrap() <= times.connected.unwrap());
+    assert!(status.round_trip.is_some(), "the first packet was the pong");
+    // Hello and ping; response and pong.
+    assert_eq!((status.traffic.bytes_out, status.traffic.packets_out), (128 + 2 + 16 + 9, 1));
+    assert_eq!((status.traffic.bytes_in, status.traffic.packets_in), (96 + 2 + 16 + 9, 1));
+    assert_eq!((status.queued, status.routes), (0, 0));
+}
+
+#[test]
+fn a_refused_connection_is_told_at_once() {
+    let (_reserved, dead) = dead_port();
+    let mut peer = Peer::new();
+    let start = Instant::now();
+    let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
+    assert_eq!(peer.end(id), Refused);
+    assert!(start.elapsed() < AT_ONCE);
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
+    let ports: Vec<_> = (0..60).map(|_| dead_port()).collect();
+    let mut peer = Peer::new().capacity(8);
+    let mut connect =
+        |(_, address): &(Socket, SocketAddr)| peer.client.connect(Relay::new(*address, any_key())).unwrap();
+    let ids: Vec<_> = ports.iter().map(&mut connect).collect();
+    for &id in &ids {
+        assert_eq!(peer.end(id), Refused);
+    }
+    assert_eq!(peer.told.len(), ids.len());
+    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.next_timeout(), None);
+}
+
+#[test]
+fn whoever_does_not_answer_in_time_has_timed_out_in_the_stage_it_came_to() {
+    let quick = |config: Config| config.connect_timeout(SHORT);
+    for silent in [Conduct::Mute, Conduct::Deaf, Conduct::Garbage(vec![1; 95])] {
+        assert_end(silent, quick, TimedOut(Stage::Handshaking));
+    }
+}
+
+#[test]
+fn a_listener_that_never_accepts_times_out() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
+    let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
+    assert_eq!(peer.end(id), TimedOut(Stage::Handshaking), "the backlog is TCP already");
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_listener_whose_backlog_is_full_times_out_while_connecting() {
+    let (listener, address) = dead_port();
+    listener.listen(0).unwrap();
+    let _crowd = [(); 3].map(|()| TcpStream::connect_timeout(&address, Duration::from_millis(50)));
+    let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
+    let start = Instant::now();
+    let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
+    assert_eq!(peer.end(id), TimedOut(Stage::Connecting));
+    assert!(start.elapsed() >= SHORT);
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_relay_is_reached_over_ipv6() {
+    let options = Options { address: (Ipv6Addr::LOCALHOST, 0).into(), ..Options::default() };
+    match TestRelay::start(options) {
+        Ok(relay) => _ = Peer::new().connect(&relay),
+        Err(error) => eprintln!("skipped: this machine has no [::1]: {error}"),
+    }
+}
+
+#[test]
+fn a_name_is_never_resolved_here() {
+    let mut peer = Peer::new();
+    for relay in [Relay::new("localhost:1", any_key()), Relay::new(("localhost", 1), any_key())] {
+        let result = peer.client.connect(relay);
+        assert!(
+            matches!(&result, Err(ConnectError::NameWithoutProxy(name)) if name == "localhost"),
+            "{result:?}"
+        );
+    }
+    assert_eq!(peer.client.relays().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
+    let mut peer = Peer::new();
+    for text in ["", "127.0.0.1", "127.0.0.1:port", ":"] {
+        let result = peer.client.connect(Relay::new(text, any_key()));
+        assert!(matches!(result, Err(ConnectError::Address(_))), "{text:?}: {result:?}");
+    }
+    for low_order in [[0; 32], {
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    }] {
+        let result = peer.client.connect(Relay::new("127.0.0.1:1", low_order.into()));
+        assert!(matches!(result, Err(ConnectError::LowOrderKey)), "{result:?}");
+    }
+    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.next_timeout(), None);
+}
+
+#[test]
+fn one_identity_connects_to_one_relay_once_at_a_time() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let first = peer.begin(&relay);
+    let assert_refused = |peer: &mut Peer| {
+        let result = peer.client.connect(address(&relay));
+        assert!(matches!(result, Err(ConnectError::AlreadyConnected(id)) if id == first), "{result:?}");
+    };
+    assert_refused(&mut peer);
+    peer.until("connected", |peer| peer.told.contains(&Told::Connected(first)));
+    assert_refused(&mut peer);
+    // Another identity may, and after the end this one may again, even before the end was told.
+    let other = peer.client.connect(address(&relay).identity(SecretKey::generate())).unwrap();
+    assert!(peer.client.disconnect(first));
+    let again = peer.connect(&relay);
+    peer.until("the other", |peer| peer.told.contains(&Told::Connected(other)));
+    assert_ne!(first, again);
+    assert_eq!(peer.ends(first), [ClosedByCaller]);
+    assert_eq!(peer.client.relays().count(), 2);
+}
+
+#[test]
+fn a_second_client_with_the_same_key_takes_the_place_of_the_first() {
+    let relay = honest();
+    let secret = SecretKey::generate();
+    let (mut first, mut second) = (Peer::new(), Peer::new());
+    let old = first.client.connect(address(&relay).identity(secret.clone())).unwrap();
+    first.until("connected", |peer| peer.told.contains(&Told::Connected(old)));
+    let new = second.client.connect(address(&relay).identity(secret)).unwrap();
+    second.until("connected", |peer| peer.told.contains(&Told::Connected(new)));
+    assert_eq!(first.end(old), Closed(Stage::Connected));
+    assert!(second.client.relay(new).is_some());
+}
+
+#[test]
+fn the_client_can_be_used_while_its_events_are_read() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let first = peer.begin(&relay);
+    let mut second = None;
+    peer.until("the second connection", |Peer { client, events, told, .. }| {
+        for event in &*events {
+            match event {
+                Event::Connected { relay } if relay == first => assert!(client.disconnect(first)),
+                Event::Disconnected { relay: id, reason } if id == first => {
+                    assert_eq!(reason, ClosedByCaller);
+                    assert!(second.is_none(), "told once");
+                    second = Some(client.connect(address(&relay)).unwrap());
+                }
+                _ => {}
+            }
+        }
+        second.is_some_and(|id| told.contains(&Told::Connected(id)))
+    });
+    assert_eq!(peer.ends(first), [ClosedByCaller]);
+}
+
+#[test]
+fn times_without_end_are_no_mistake() {
+    let relay = honest();
+    let forever = Duration::MAX;
+    let mut peer =
+        Peer::with(|config| config.connect_timeout(forever).ping_interval(forever).pong_timeout(forever));
+    peer.connect(&relay);
+    assert!(peer.client.next_timeout().is_some());
+}

@@ -1,0 +1,225 @@
+//! Each way in which a connection ends: told once, at once, last, and with the reason.
+
+mod support;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use socket2::SockRef;
+use support::by_hand::ByHand;
+use support::{Conduct, Peer, SHORT, Told, any_key, assert_end, assert_over, honest, relay};
+use tox_relay_client::DisconnectReason::{self, Closed, ClosedByCaller, NoPong, Protocol};
+use tox_relay_client::{Config, Impostor, Relay, Stage, Violation};
+use tox_test_relay::kind;
+
+fn reset(stage: Stage) -> DisconnectReason {
+    DisconnectReason::Transport { stage, kind: io::ErrorKind::ConnectionReset }
+}
+
+#[test]
+fn a_close_in_each_stage_is_told_at_once() {
+    assert_end(Conduct::CloseOnAccept, |config| config, Closed(Stage::Handshaking));
+    assert_end(Conduct::CloseAfterHello, |config| config, Closed(Stage::Handshaking));
+    assert_end(Conduct::CloseAfterHandshake, |config| config, Closed(Stage::Confirming));
+
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    assert!(relay.close(peer.raw_key()));
+    assert_eq!(peer.end(id), Closed(Stage::Connected));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_reset_in_each_stage_is_told_at_once() {
+    assert_end(Conduct::ResetAfterHello, |config| config, reset(Stage::Handshaking));
+    assert_end(Conduct::ResetAfterHandshake, |config| config, reset(Stage::Confirming));
+
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    assert!(relay.reset(peer.raw_key()));
+    assert_eq!(peer.end(id), reset(Stage::Connected));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_reset_before_the_first_poll_is_told() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut peer = Peer::new();
+    let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    assert_eq!(peer.end(id), reset(Stage::Connecting));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_reset_that_a_write_meets_first_is_told_as_a_reset() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    assert!(relay.reset(peer.raw_key()));
+    peer.client.send_oob(id, any_key(), b"into the void").unwrap();
+    peer.client.flush();
+    assert_eq!(peer.end(id), reset(Stage::Connected));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_relay_that_answers_no_ping_is_told() {
+    let quick = |config: Config| config.pong_timeout(SHORT);
+    for conduct in [Conduct::NoPong, Conduct::SilentAfterHandshake, Conduct::DeafAfterHandshake] {
+        assert_end(conduct, quick, NoPong(Stage::Confirming));
+    }
+
+    // One that proves itself with another packet is connected before.
+    let relay = relay(Conduct::NoPong);
+    let mut peer = Peer::with(|config| config.pong_timeout(8 * SHORT));
+    let id = peer.begin(&relay);
+    let key = *peer.raw_key();
+    let ping = [&[kind::PING][..], &[1; 8]].concat();
+    peer.until("the handshake", |peer| {
+        peer.client.relay(id).unwrap().stage == Stage::Confirming && relay.send(&key, &ping)
+    });
+    assert_eq!(peer.end(id), NoPong(Stage::Connected));
+    assert_eq!(peer.told[0], Told::Connected(id));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn an_established_connection_ends_when_pongs_stop() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(4 * SHORT));
+    let id = peer.connect(&relay);
+    assert!(relay.stop_reading(peer.raw_key()));
+    assert_eq!(peer.end(id), NoPong(Stage::Connected));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn impostors_are_found_out() {
+    for (conduct, expected) in [
+        (Conduct::Garbage(vec![7; 200]), Impostor::WrongKey),
+        (Conduct::WrongKey, Impostor::WrongKey),
+        (Conduct::ReflectHello, Impostor::Reflection),
+        (Conduct::ReflectTemporaryKey, Impostor::Reflection),
+        (Conduct::LowOrderKey, Impostor::LowOrderKey),
+        (Conduct::GarbageAfterHandshake(vec![0; 2]), Impostor::Replay),
+        (Conduct::GarbageAfterHandshake([&[0, 25][..], &[9; 25]].concat()), Impostor::Replay),
+    ] {
+        assert_end(conduct, |config| config, DisconnectReason::Impostor(expected));
+    }
+}
+
+#[test]
+fn an_old_response_played_again_is_never_connected() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.pong_timeout(4 * SHORT));
+    let real = peer.connect(&relay);
+    peer.client.disconnect(real);
+    relay.set_conduct(Conduct::Replay);
+    // With nothing behind the response,
+    let silent = peer.begin(&relay);
+    assert_eq!(peer.end(silent), NoPong(Stage::Confirming));
+    // and with packets that the real relay sent once.
+    let talking = peer.begin(&relay);
+    let key = *peer.raw_key();
+    peer.until("the response", |peer| {
+        peer.client.relay(talking).is_some_and(|status| status.stage == Stage::Confirming)
+    });
+    assert!(relay.send_raw(&key, &[&[0, 25][..], &[9; 25]].concat()));
+    assert_eq!(peer.end(talking), DisconnectReason::Impostor(Impostor::Replay));
+    let connected = peer.told.iter().filter(|told| matches!(told, Told::Connected(_)));
+    assert_eq!(connected.count(), 1, "only the real one");
+}
+
+#[test]
+fn a_relay_with_another_key_than_it_was_asked_for_closes() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.client.connect(Relay::new(relay.addr(), any_key())).unwrap();
+    assert_eq!(peer.end(id), Closed(Stage::Handshaking));
+    assert!(Closed(Stage::Handshaking).to_string().contains("another public key"));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn what_breaks_the_protocol_ends_the_connection() {
+    let packet = |head: &[u8], len: usize| [head, &vec![1; len - head.len()]].concat();
+    for (plaintext, expected) in [
+        (packet(&[kind::ROUTING_REQUEST], 33), Violation::Kind(0)),
+        (packet(&[kind::OOB_SEND], 40), Violation::Kind(6)),
+        (packet(&[0x0c], 40), Violation::Kind(0x0c)),
+        (vec![], Violation::PacketLength(16)),
+        (vec![99; 2033], Violation::PacketLength(2049)),
+        (packet(&[kind::ROUTING_RESPONSE, 16], 34), Violation::UnsolicitedResponse),
+        (packet(&[kind::ROUTING_RESPONSE, 15], 34), Violation::ConnectionId { kind: 1, id: 15 }),
+        (packet(&[kind::ROUTING_RESPONSE], 33), Violation::Length { kind: 1, length: 33 }),
+        (vec![kind::CONNECTION_NOTIFICATION, 0], Violation::ConnectionId { kind: 2, id: 0 }),
+        (vec![kind::DISCONNECT_NOTIFICATION], Violation::Length { kind: 3, length: 1 }),
+        (packet(&[kind::PING, 0, 0, 0, 0, 0, 0, 0, 0], 9), Violation::PingId),
+        (packet(&[kind::OOB_RECEIVE], 33), Violation::Length { kind: 7, length: 33 }),
+    ] {
+        let relay = relay(Conduct::Unsolicited(vec![plaintext]));
+        let mut peer = Peer::new();
+        let id = peer.begin(&relay);
+        assert_eq!(peer.end(id), Protocol(expected));
+        assert_eq!(peer.told[0], Told::Connected(id), "the pong in front was good");
+        assert_over(&mut peer, id);
+    }
+}
+
+#[test]
+fn late_packets_of_routes_that_are_gone_do_no_harm() {
+    let relay = relay(Conduct::Unsolicited(vec![
+        vec![kind::CONNECTION_NOTIFICATION, 200],
+        vec![kind::DISCONNECT_NOTIFICATION, 200],
+        vec![200, 1, 2, 3],
+        [&[kind::PONG][..], &[1; 8]].concat(),
+    ]));
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    peer.until("all of them", |peer| peer.client.relay(id).unwrap().traffic.packets_in == 5);
+    assert_eq!(peer.told, [Told::Connected(id)]);
+}
+
+#[test]
+fn an_end_that_the_caller_wants_is_told_once_in_any_stage() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    for stage in [Stage::Connecting, Stage::Handshaking, Stage::Connected] {
+        if stage == Stage::Handshaking {
+            relay.set_conduct(Conduct::Mute);
+        } else {
+            relay.set_conduct(Conduct::Honest);
+        }
+        let id = peer.begin(&relay);
+        peer.until("the stage", |peer| peer.client.relay(id).unwrap().stage == stage);
+        assert!(peer.client.disconnect(id));
+        assert!(!peer.client.disconnect(id));
+        assert_eq!(peer.end(id), ClosedByCaller);
+        assert_over(&mut peer, id);
+    }
+}
+
+#[test]
+fn a_relay_hears_of_all_routes_before_the_end() {
+    for dropped in [false, true] {
+        let mut peer = Peer::new();
+        let (mut relay, id) = ByHand::connect(&mut peer);
+        let [route, ..] = [16, 17, 18].map(|number| relay.open_route(&mut peer, id, number).0);
+        peer.client.send_data(route, b"last words").unwrap();
+        if dropped {
+            drop(peer);
+        } else {
+            assert!(peer.client.disconnect(id));
+        }
+        relay.read_to_end();
+        let goodbyes = [16, 17, 18].map(|number| vec![kind::DISCONNECT_NOTIFICATION, number]);
+        let last_words = [&[16], &b"last words"[..]].concat();
+        assert_eq!(relay.received, [&[last_words][..], &goodbyes].concat());
+    }
+}

@@ -1,0 +1,146 @@
+//! Relays that read slowly: what is taken, what is refused, and when there is room again.
+
+use std::time::Duration;
+
+use interop::{Bootstrapd, CEvent, wait_for};
+use tox_relay_client::{Config, RouteId, SecretKey, SendError};
+
+use crate::driver::{End, LIMIT, Ours, Told, WINDOW, meet, numbered, pair, signal};
+use crate::presence::is_closed;
+use crate::theirs::Theirs;
+use crate::valve::Valve;
+
+/// What Tox sends at most.
+const LENGTH: usize = 1400;
+
+/// What becomes of that on the stream, with the length, the MAC and the kind.
+const PACKET: usize = 2 + 16 + 1 + LENGTH;
+
+/// More than the kernel ever holds for a relay that doesn't read (some MiB).
+const FAR_TOO_MUCH: usize = 64 * 1024 * 1024 / LENGTH;
+
+#[test]
+fn a_small_queue_refuses_tells_when_there_is_room_and_loses_nothing() {
+    const PACKETS: usize = 500;
+    let relay = Bootstrapd::start().unwrap();
+    // The smallest: two packets of this length fit.
+    let mut ours = Ours::with_config(&relay, Config::new(SecretKey::generate()).send_queue(4_068));
+    let mut theirs = Theirs::connected(&relay, SecretKey::generate());
+    meet(&mut ours, &mut theirs);
+    let route = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
+
+    let (mut sent, mut arrived, mut refused) = (0, 0, 0);
+    let done = wait_for(LIMIT, || {
+        while let Some(event) = theirs.try_next() {
+            assert!(matches!(&event, CEvent::Data { data, .. } if *data == numbered(arrived, LENGTH)));
+            arrived += 1;
+        }
+        while sent < PACKETS.min(arrived + WINDOW) {
+            match ours.client.send_data(route, &numbered(sent, LENGTH)) {
+                Ok(()) => sent += 1,
+                Err(SendError::WouldBlock) => {
+                    refused += 1;
+                    assert_eq!(ours.next(), Told::Writable(ours.relay));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        ours.client.flush();
+        (arrived == PACKETS).then_some(())
+    });
+
+    assert_eq!(done, Some(()), "{arrived} of {sent} arrived");
+    assert!(refused >= PACKETS / 4, "{refused}");
+    ours.fence(); // so no Writable came that nobody waited for
+}
+
+#[test]
+fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
+    let relay = Bootstrapd::start().unwrap();
+    let config = Config::new(SecretKey::generate());
+    let (mut valve, mut ours) = Valve::between(&relay, |relay| Ours::begin(config, relay));
+    let connected = wait_for(LIMIT, || {
+        valve.pass(u64::MAX);
+        ours.next_within(Duration::ZERO)
+    });
+    assert_eq!(connected, Some(Told::Connected(ours.relay)));
+    let mut peer = Ours::new(&relay);
+    peer.open(ours.key());
+    let route = ours.client.open_route(ours.relay, peer.key()).unwrap();
+    for told in [Told::Opened(route), Told::Online(route)] {
+        let next = wait_for(LIMIT, || {
+            valve.pass(u64::MAX);
+            ours.next_within(Duration::ZERO)
+        });
+        assert_eq!(next, Some(told));
+    }
+    peer.expect_online();
+
+    signal(&relay, "STOP");
+    let start = valve.passed;
+    let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
+    let mut sent = send_until_blocked(&mut ours, route, || valve.pass(open_to(0)));
+    let queued = ours.client.relay(ours.relay).unwrap().queued;
+    assert!(queued > 64 * 1024 / 2 && queued <= 64 * 1024, "{queued}");
+    let asked = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
+
+    signal(&relay, "CONT");
+    let (blocked, end) = (sent, sent + WINDOW);
+    let (mut arrived, mut told) = (0, Vec::new());
+    let done = wait_for(4 * LIMIT, || {
+        valve.pass(open_to(arrived));
+        while let Some(event) = ours.next_within(Duration::ZERO) {
+            assert!(arrived < blocked, "important packets pass those that are queued");
+            told.push(event);
+        }
+        while told.contains(&Told::Writable(ours.relay)) && sent < end {
+            ours.client.send_data(route, &numbered(sent, LENGTH)).unwrap();
+            sent += 1;
+        }
+        while let Some(event) = peer.next_within(Duration::ZERO) {
+            assert!(matches!(&event, Told::Data(_, data) if *data == numbered(arrived, LENGTH)), "{event:?}");
+            arrived += 1;
+        }
+        (arrived == end).then_some(())
+    });
+    assert_eq!(done, Some(()), "{arrived} of {sent} arrived, {told:?}");
+    assert!(told.len() == 2 && told.contains(&Told::Opened(asked)), "{told:?}");
+    assert_eq!(ours.client.relay(ours.relay).unwrap().queued, 0);
+}
+
+#[test]
+fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
+    let mut relay = Bootstrapd::start().unwrap();
+    let (mut ours, peer) = pair::<Ours, Theirs>(&relay);
+    let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
+    signal(&relay, "STOP");
+    send_until_blocked(&mut ours, route, || {});
+    relay.kill();
+    let reason = loop {
+        match ours.next() {
+            // The kernel may have found a little more room for a socket that was full.
+            Told::Writable(_) => {}
+            Told::Disconnected(_, reason) => break reason,
+            told => panic!("{told:?}"),
+        }
+    };
+    assert!(is_closed(reason), "{reason:?}");
+    assert_eq!(ours.next_within(Duration::ZERO), None);
+    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
+}
+
+/// Sends until the socket is full and the queue behind it, too. Gives how many packets were taken.
+fn send_until_blocked(ours: &mut Ours, route: RouteId, mut pass: impl FnMut()) -> usize {
+    for number in 0..FAR_TOO_MUCH {
+        while let Err(error) = ours.client.send_data(route, &numbered(number, LENGTH)) {
+            assert_eq!(error, SendError::WouldBlock);
+            pass();
+            // The queue was full; was the socket? Then there is no room after a poll either.
+            match ours.next_within(Duration::ZERO) {
+                None => return number,
+                Some(told) => assert_eq!(told, Told::Writable(ours.relay)),
+            }
+        }
+    }
+    panic!("the socket is never full")
+}

@@ -1,0 +1,238 @@
+//! Routes that are closed: in each of their states, and asked for again at once.
+
+use interop::{Bootstrapd, CEvent, CSend};
+use tox_relay_client::{RouteError, RouteId, SecretKey, SendError};
+
+use crate::driver::{End, Ours, Told, meet, pair};
+use crate::theirs::Theirs;
+
+#[test]
+fn a_peer_of_ours_sees_that_the_route_was_closed() {
+    a_peer_sees_that_the_route_was_closed::<Ours>();
+}
+
+#[test]
+fn a_c_peer_sees_that_the_route_was_closed() {
+    a_peer_sees_that_the_route_was_closed::<Theirs>();
+}
+
+#[test]
+fn a_route_that_is_closed_offline_is_no_more_at_the_relay() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = begin(&relay);
+    ours.open(theirs.key());
+    ours.close();
+    ours.fence();
+
+    theirs.open(ours.key());
+    theirs.fence(); // so it is not online
+    ours.open(theirs.key());
+    ours.expect_online();
+    theirs.expect_online();
+}
+
+#[test]
+fn a_route_that_is_closed_after_its_peer_has_left_is_no_more_at_the_relay() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    theirs.close();
+    ours.expect_offline();
+    ours.close();
+    ours.fence();
+
+    theirs.open(ours.key());
+    theirs.fence(); // so it is not online
+    ours.fence();
+}
+
+#[test]
+fn a_route_that_is_closed_before_the_answer_is_closed_behind_it() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = begin(&relay);
+    let route = open(&mut ours, &theirs);
+    close(&mut ours, route);
+    ours.fence();
+    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 0);
+    theirs.open(ours.key());
+    theirs.fence(); // so it is not online
+
+    // The same with the peer there: it sees both.
+    let route = open(&mut ours, &theirs);
+    close(&mut ours, route);
+    ours.fence();
+    theirs.expect_online();
+    theirs.expect_offline();
+    theirs.fence();
+    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 0);
+}
+
+#[test]
+fn a_route_that_is_closed_before_the_answer_can_be_opened_again_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = begin(&relay);
+    theirs.open(ours.key());
+    let old = open(&mut ours, &theirs);
+    ours.client.flush(); // the request is on its way
+    close(&mut ours, old);
+    let new = open(&mut ours, &theirs);
+    assert_eq!(ours.next(), Told::Opened(new));
+    assert_eq!(ours.next(), Told::Online(new));
+    theirs.expect_online();
+    theirs.expect_offline();
+    theirs.expect_online();
+    talk(&mut ours, new, &mut theirs);
+}
+
+#[test]
+fn a_route_that_is_opened_and_closed_again_and_again_ends_as_it_was_left() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = begin(&relay);
+    theirs.open(ours.key());
+    for _ in 0..50 {
+        let route = open(&mut ours, &theirs);
+        close(&mut ours, route);
+    }
+    let last = open(&mut ours, &theirs);
+    assert_eq!(ours.next(), Told::Opened(last));
+    assert_eq!(ours.next(), Told::Online(last));
+    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 1);
+    theirs.expect_online();
+    theirs.expect_offline();
+    theirs.expect_online();
+    talk(&mut ours, last, &mut theirs);
+}
+
+#[test]
+fn an_online_route_can_be_closed_and_opened_again_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    for _ in 0..10 {
+        let old = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
+        close(&mut ours, old);
+        let new = open(&mut ours, &theirs);
+        assert_ne!(new, old);
+        assert_eq!(ours.next(), Told::Opened(new));
+        assert_eq!(ours.next(), Told::Online(new));
+        theirs.expect_offline();
+        theirs.expect_online();
+        assert_eq!(ours.client.send_data(old, b"stale"), Err(SendError::UnknownRoute));
+        talk(&mut ours, new, &mut theirs);
+    }
+}
+
+#[test]
+fn an_offline_route_can_be_closed_and_opened_again_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = begin(&relay);
+    let old = ours.open_route(theirs.key());
+    close(&mut ours, old);
+    let new = open(&mut ours, &theirs);
+    assert_eq!(ours.next(), Told::Opened(new));
+    theirs.open(ours.key());
+    theirs.expect_online();
+    assert_eq!(ours.next(), Told::Online(new));
+    talk(&mut ours, new, &mut theirs);
+}
+
+/// The relay would drop us for data on a route that is no more.
+#[test]
+fn data_that_wait_for_a_closed_route_never_leave() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let their_key = theirs.key();
+    let route = ours.client.find_route(ours.relay, &their_key).unwrap();
+    ours.client.send_data(route, b"one").unwrap();
+    ours.client.send_oob(ours.relay, their_key, b"not on the route").unwrap();
+    ours.client.send_data(route, b"two").unwrap();
+    close(&mut ours, route);
+    let new = open(&mut ours, &theirs);
+    assert_eq!(ours.next(), Told::Opened(new));
+    assert_eq!(ours.next(), Told::Online(new));
+    theirs.expect_offline();
+    theirs.expect_online();
+    theirs.expect_oob(ours.key(), b"not on the route");
+    talk(&mut ours, new, &mut theirs);
+}
+
+#[test]
+fn data_that_come_for_a_route_that_was_just_closed_do_no_harm() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    theirs.send_data(b"late");
+    theirs.send_oob(ours.key(), b"not on the route");
+    theirs.fence(); // they lie in our socket
+    ours.close();
+    ours.expect_oob(theirs.key(), b"not on the route");
+    ours.fence();
+    theirs.expect_offline();
+    ours.open(theirs.key());
+    ours.expect_online();
+    theirs.expect_online();
+}
+
+#[test]
+fn both_ends_close_at_the_same_time() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    for _ in 0..10 {
+        theirs.close();
+        ours.close();
+        ours.fence(); // a notification of their closing would be for a route that we have closed
+        // Whose notification the relay reads first decides whether they see ours.
+        let fence = SecretKey::generate().public_key();
+        assert_eq!(theirs.client.request_route(fence.as_bytes()), CSend::Sent);
+        loop {
+            match theirs.next() {
+                CEvent::Offline { .. } => {}
+                CEvent::RoutingResponse { connection_id, peer } if peer == *fence.as_bytes() => {
+                    assert_eq!(theirs.client.disconnect_route(connection_id), CSend::Sent);
+                    break;
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+        meet(&mut ours, &mut theirs);
+    }
+}
+
+fn a_peer_sees_that_the_route_was_closed<P: End>() {
+    let relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut peer) = pair::<Ours, P>(&relay);
+    let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
+    ours.close();
+    peer.expect_offline();
+    assert_eq!(ours.client.find_route(ours.relay, &peer.key()), None);
+    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
+    assert_eq!(ours.client.close_route(route), Err(RouteError::UnknownRoute));
+
+    // Its own route is still there, so ours brings it back; then it closes.
+    ours.open(peer.key());
+    ours.expect_online();
+    peer.expect_online();
+    peer.close();
+    ours.expect_offline();
+    ours.fence();
+    peer.fence();
+}
+
+fn begin(relay: &Bootstrapd) -> (Ours, Theirs) {
+    (Ours::new(relay), Theirs::connected(relay, SecretKey::generate()))
+}
+
+/// Unlike that of [`End`], it waits for no answer.
+fn open(ours: &mut Ours, theirs: &Theirs) -> RouteId {
+    ours.client.open_route(ours.relay, theirs.key()).unwrap()
+}
+
+/// Unlike that of [`End`], it sends nothing yet.
+fn close(ours: &mut Ours, route: RouteId) {
+    ours.client.close_route(route).unwrap();
+}
+
+fn talk(ours: &mut Ours, route: RouteId, theirs: &mut Theirs) {
+    ours.client.send_data(route, b"ping").unwrap();
+    ours.client.flush();
+    theirs.expect_data(b"ping");
+    theirs.send_data(b"pong");
+    assert_eq!(ours.next(), Told::Data(route, b"pong".to_vec()));
+}

@@ -1,0 +1,151 @@
+//! Relays that are there, that are gone, that come back, and that are somebody else.
+
+use std::net::{Ipv6Addr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use interop::Bootstrapd;
+use tox_relay_client::{
+    Config, ConnectError, DisconnectReason, Relay, RouteError, SecretKey, SendError, Stage,
+};
+
+use crate::driver::{AT_ONCE, End, Ours, Told, pair, relay_of, signal};
+use crate::presence::is_closed;
+use crate::theirs::Theirs;
+
+#[test]
+fn a_connection_says_how_it_came_to_be() {
+    let relay = Bootstrapd::start().unwrap();
+    let ours = Ours::new(&relay);
+    let status = ours.client.relay(ours.relay).unwrap();
+    assert_eq!(status.stage, Stage::Connected);
+    assert_eq!(*status.public_key.as_bytes(), relay.public_key());
+    assert_eq!(status.identity, ours.key());
+    assert!(status.times.transport.is_some());
+    assert!(status.times.transport <= status.times.handshake);
+    assert!(status.times.handshake <= status.times.connected);
+    // The relay's first packet is its pong.
+    assert!(status.round_trip.is_some());
+}
+
+#[test]
+fn a_relay_on_ipv6_is_like_the_others() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("not tested: this machine has no IPv6");
+        return;
+    }
+    let relay = Bootstrapd::start_ipv6().unwrap();
+    assert!(relay.addr().is_ipv6());
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    ours.send_data(b"hello");
+    theirs.expect_data(b"hello");
+    theirs.send_data(b"hello yourself");
+    ours.expect_data(b"hello yourself");
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_told_at_once() {
+    let mut relay = Bootstrapd::start().unwrap();
+    relay.kill();
+    let start = Instant::now();
+    let mut ours = begin(relay_of(&relay));
+    assert_eq!(ours.next_reason(), DisconnectReason::Refused);
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    assert_eq!(ours.client.relays().count(), 0);
+}
+
+#[test]
+fn a_relay_with_another_key_is_told_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let start = Instant::now();
+    let mut ours = begin(Relay::new(relay.addr(), SecretKey::generate().public_key()));
+    let reason = ours.next_reason();
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    assert!(is_closed(reason), "{reason:?}");
+    let during_the_handshake = matches!(
+        reason,
+        DisconnectReason::Closed(Stage::Handshaking)
+            | DisconnectReason::Transport { stage: Stage::Handshaking, .. }
+    );
+    assert!(during_the_handshake, "{reason:?}");
+}
+
+#[test]
+fn the_same_relay_twice_with_one_key_is_an_error() {
+    let relay = Bootstrapd::start().unwrap();
+    let mut ours = Ours::new(&relay);
+    let again = ours.client.connect(relay_of(&relay));
+    assert!(matches!(again, Err(ConnectError::AlreadyConnected(first)) if first == ours.relay), "{again:?}");
+    ours.fence();
+}
+
+#[test]
+fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_back() {
+    let mut relay = Bootstrapd::start().unwrap();
+    let (mut ours, _theirs) = pair::<Ours, Theirs>(&relay);
+    for _ in 0..3 {
+        let (old, route) = (ours.relay, ours.open_route(SecretKey::generate().public_key()));
+        let start = Instant::now();
+        relay.kill();
+        let reason = ours.next_reason();
+        assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+        assert!(is_closed(reason), "{reason:?}");
+        assert_eq!(ours.next_within(Duration::ZERO), None, "it is told once");
+
+        assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
+        assert_eq!(ours.client.open_route(old, ours.key()), Err(RouteError::UnknownRelay));
+        assert!(ours.client.relay(old).is_none());
+        assert!(!ours.client.disconnect(old));
+
+        relay.restart().unwrap();
+        ours.reconnect(&relay);
+        assert_ne!(ours.relay, old);
+        assert_eq!(ours.client.routes(ours.relay).count(), 0);
+        let mut theirs = Theirs::connected(&relay, SecretKey::generate());
+        ours.send_oob(theirs.key(), b"are you back, too?");
+        theirs.expect_oob(ours.key(), b"are you back, too?");
+    }
+}
+
+#[test]
+fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
+    let mut relay = Bootstrapd::start().unwrap();
+    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    theirs.send_data(b"one");
+    theirs.send_data(b"two");
+    theirs.fence(); // they lie in our socket
+    relay.kill();
+    ours.expect_data(b"one");
+    ours.expect_data(b"two");
+    let reason = ours.next_reason();
+    assert!(is_closed(reason), "{reason:?}");
+}
+
+#[test]
+fn a_relay_that_hangs_is_found_by_the_timeouts() {
+    let relay = Bootstrapd::start().unwrap();
+    let config = |key| Config::new(key).ping_interval(Duration::from_millis(200)).pong_timeout(AT_ONCE);
+    let mut connected = Ours::with_config(&relay, config(SecretKey::generate()));
+    signal(&relay, "STOP");
+    // The kernel still takes connections for it.
+    let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
+    let mut connecting = Ours::begin(connecting, relay_of(&relay));
+    assert_eq!(connecting.next_reason(), DisconnectReason::TimedOut(Stage::Handshaking));
+    assert_eq!(connected.next_reason(), DisconnectReason::NoPong(Stage::Connected));
+
+    signal(&relay, "CONT");
+    connected.reconnect(&relay);
+    connected.fence();
+}
+
+#[test]
+fn a_closed_connection_is_told_with_its_reason() {
+    let relay = Bootstrapd::start().unwrap();
+    let mut ours = Ours::new(&relay);
+    assert!(ours.client.disconnect(ours.relay));
+    assert_eq!(ours.next(), Told::Disconnected(ours.relay, DisconnectReason::ClosedByCaller));
+    assert_eq!(ours.client.relays().count(), 0);
+}
+
+fn begin(relay: Relay) -> Ours {
+    Ours::begin(Config::new(SecretKey::generate()), relay)
+}

@@ -1,0 +1,256 @@
+//! Drives a client of ours, and waits for what it tells.
+
+use std::collections::VecDeque;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use interop::Bootstrapd;
+use tox_relay_client::{Client, Config, DisconnectReason, Event, Events, PublicKey};
+use tox_relay_client::{Relay, RelayId, RouteId, SecretKey};
+
+/// For whatever takes some milliseconds on an idle machine: a guard, which no test waits for.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// For what must be told at once, on a machine that is busy with other tests as well. Far less than
+/// the 10 s of the protocol's timeouts.
+pub const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// What has to be sent before what came of it is waited for, at most: packets of 2031 bytes then stay
+/// below the 64 KiB that the C client can read at a time, and far below what the relay can write to
+/// a socket. It throws away what it cannot write.
+pub const WINDOW: usize = 16;
+
+/// What both ends of a route can do, so that a test holds for our client and for the C client. Each
+/// end has one route at a time.
+pub trait End {
+    /// Connected to the relay with this key.
+    fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self;
+    /// The public key that peers ask for.
+    fn key(&self) -> PublicKey;
+    /// Asks for a route to `peer`, and waits for the relay's answer.
+    fn open(&mut self, peer: PublicKey);
+    /// Gives the route up.
+    fn close(&mut self);
+    /// Sends data on the route.
+    fn send_data(&mut self, data: &[u8]);
+    /// Sends data outside of any route.
+    fn send_oob(&mut self, peer: PublicKey, data: &[u8]);
+    /// Waits for the next event, which has to be that the route is online.
+    fn expect_online(&mut self);
+    /// Waits for the next event, which has to be that the route is offline.
+    fn expect_offline(&mut self);
+    /// Waits for the next event, which has to be these data on the route.
+    fn expect_data(&mut self, data: &[u8]);
+    /// Waits for the next event, which has to be these data outside of any route.
+    fn expect_oob(&mut self, sender: PublicKey, data: &[u8]);
+    /// Waits until the relay has dealt with all that was sent, and no event but its answer has come.
+    fn fence(&mut self);
+}
+
+/// An event of ours, with data of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Connected(RelayId),
+    Disconnected(RelayId, DisconnectReason),
+    Opened(RouteId),
+    Refused(RouteId),
+    Online(RouteId),
+    Offline(RouteId),
+    Data(RouteId, Vec<u8>),
+    Oob(PublicKey, Vec<u8>),
+    Onion(Vec<u8>),
+    Forwarding(Vec<u8>),
+    Writable(RelayId),
+}
+
+/// A client of ours with one relay.
+pub struct Ours {
+    pub client: Client,
+    pub relay: RelayId,
+    /// The route that [`End`] is about.
+    route: Option<RouteId>,
+    events: Events,
+    told: VecDeque<Told>,
+}
+
+impl Ours {
+    /// Begins to connect.
+    pub fn begin(config: Config, relay: Relay) -> Self {
+        let mut client = Client::new(config).unwrap();
+        let relay = client.connect(relay).unwrap();
+        Self { client, relay, route: None, events: Events::with_capacity(256), told: VecDeque::new() }
+    }
+
+    /// Connected with this configuration.
+    pub fn with_config(bootstrapd: &Bootstrapd, config: Config) -> Self {
+        let mut ours = Self::begin(config, relay_of(bootstrapd));
+        assert_eq!(ours.next(), Told::Connected(ours.relay));
+        ours
+    }
+
+    /// Connected with a new key.
+    pub fn new(bootstrapd: &Bootstrapd) -> Self {
+        Self::connected(bootstrapd, SecretKey::generate())
+    }
+
+    /// Connects to the relay once more, after the last connection has ended.
+    pub fn reconnect(&mut self, bootstrapd: &Bootstrapd) {
+        self.relay = self.client.connect(relay_of(bootstrapd)).unwrap();
+        assert_eq!(self.next(), Told::Connected(self.relay));
+    }
+
+    /// The next event, which is waited for.
+    pub fn next(&mut self) -> Told {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            if let Some(told) = self.told.pop_front() {
+                return told;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no event within {LIMIT:?}: {:?}", self.client.relay(self.relay));
+            self.poll(left);
+        }
+    }
+
+    /// The next event, if there is one before so much time has passed. With none at all, what has
+    /// come by now.
+    pub fn next_within(&mut self, time: Duration) -> Option<Told> {
+        if self.told.is_empty() {
+            self.poll(time);
+        }
+        self.told.pop_front()
+    }
+
+    /// Opens a route, and waits for the answer, which has to be the next event.
+    pub fn open_route(&mut self, peer: PublicKey) -> RouteId {
+        let route = self.client.open_route(self.relay, peer).unwrap();
+        assert_eq!(self.next(), Told::Opened(route));
+        route
+    }
+
+    /// The end of this connection, which has to be the next event.
+    pub fn next_reason(&mut self) -> DisconnectReason {
+        match self.next() {
+            Told::Disconnected(relay, reason) if relay == self.relay => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn poll(&mut self, timeout: Duration) {
+        self.client.poll(&mut self.events, Some(timeout)).unwrap();
+        for event in &self.events {
+            if let Event::RouteOpened { route, peer }
+            | Event::RouteOnline { route, peer }
+            | Event::RouteOffline { route, peer }
+            | Event::Data { route, peer, .. } = event
+                && let Some(status) = self.client.route(route)
+            {
+                assert_eq!(status.peer, peer, "{event:?}");
+            }
+            self.told.push_back(Told::from(event));
+        }
+    }
+}
+
+impl End for Ours {
+    fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self {
+        Self::with_config(relay, Config::new(secret_key))
+    }
+
+    fn key(&self) -> PublicKey {
+        self.client.public_key()
+    }
+
+    fn open(&mut self, peer: PublicKey) {
+        self.route = Some(self.open_route(peer));
+    }
+
+    fn close(&mut self) {
+        self.client.close_route(self.route.take().unwrap()).unwrap();
+        self.client.flush();
+    }
+
+    fn send_data(&mut self, data: &[u8]) {
+        self.client.send_data(self.route.unwrap(), data).unwrap();
+        self.client.flush();
+    }
+
+    fn send_oob(&mut self, peer: PublicKey, data: &[u8]) {
+        self.client.send_oob(self.relay, peer, data).unwrap();
+        self.client.flush();
+    }
+
+    fn expect_online(&mut self) {
+        assert_eq!(self.next(), Told::Online(self.route.unwrap()));
+    }
+
+    fn expect_offline(&mut self) {
+        assert_eq!(self.next(), Told::Offline(self.route.unwrap()));
+    }
+
+    fn expect_data(&mut self, data: &[u8]) {
+        assert_eq!(self.next(), Told::Data(self.route.unwrap(), data.to_vec()));
+    }
+
+    fn expect_oob(&mut self, sender: PublicKey, data: &[u8]) {
+        assert_eq!(self.next(), Told::Oob(sender, data.to_vec()));
+    }
+
+    fn fence(&mut self) {
+        let route = self.open_route(SecretKey::generate().public_key());
+        self.client.close_route(route).unwrap();
+        self.client.flush();
+    }
+}
+
+impl From<Event<'_>> for Told {
+    fn from(event: Event<'_>) -> Self {
+        match event {
+            Event::Connected { relay } => Self::Connected(relay),
+            Event::Disconnected { relay, reason } => Self::Disconnected(relay, reason),
+            Event::RouteOpened { route, .. } => Self::Opened(route),
+            Event::RouteRefused { route, .. } => Self::Refused(route),
+            Event::RouteOnline { route, .. } => Self::Online(route),
+            Event::RouteOffline { route, .. } => Self::Offline(route),
+            Event::Data { route, data, .. } => Self::Data(route, data.to_vec()),
+            Event::Oob { sender, data, .. } => Self::Oob(sender, data.to_vec()),
+            Event::OnionResponse { data, .. } => Self::Onion(data.to_vec()),
+            Event::Forwarding { data, .. } => Self::Forwarding(data.to_vec()),
+            Event::Writable { relay } => Self::Writable(relay),
+            other => panic!("an event that these tests don't know: {other:?}"),
+        }
+    }
+}
+
+/// The relay as our client wants to hear of it.
+pub fn relay_of(bootstrapd: &Bootstrapd) -> Relay {
+    Relay::new(bootstrapd.addr(), bootstrapd.public_key().into())
+}
+
+/// Two ends that are online for each other.
+pub fn pair<A: End, B: End>(relay: &Bootstrapd) -> (A, B) {
+    let mut a = A::connected(relay, SecretKey::generate());
+    let mut b = B::connected(relay, SecretKey::generate());
+    meet(&mut a, &mut b);
+    (a, b)
+}
+
+/// Sends the relay's process a signal.
+pub fn signal(bootstrapd: &Bootstrapd, name: &str) {
+    let id = bootstrapd.process_id().unwrap().to_string();
+    let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Both open a route to each other, `a` first.
+pub fn meet(a: &mut impl End, b: &mut impl End) {
+    a.open(b.key());
+    b.open(a.key());
+    b.expect_online();
+    a.expect_online();
+}
+
+/// Data that tell one packet from the others.
+pub fn numbered(number: usize, length: usize) -> Vec<u8> {
+    (number as u64).to_be_bytes().into_iter().cycle().skip(4).take(length).collect()
+}

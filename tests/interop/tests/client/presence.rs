@@ -1,0 +1,137 @@
+//! Peers that go and come back, and clients that connect once more.
+
+use interop::Bootstrapd;
+use tox_relay_client::{DisconnectReason, RouteError, RouteId, RouteState, SecretKey, SendError};
+
+use crate::driver::{End, Ours, Told, meet, relay_of};
+use crate::theirs::Theirs;
+
+#[test]
+fn a_peer_of_ours_is_gone_and_connects_again() {
+    a_peer_is_gone_and_connects_again::<Ours>();
+}
+
+#[test]
+fn a_c_peer_is_gone_and_connects_again() {
+    a_peer_is_gone_and_connects_again::<Theirs>();
+}
+
+#[test]
+fn a_peer_of_ours_closes_its_route_leaves_and_comes_back() {
+    a_peer_closes_its_route_leaves_and_comes_back::<Ours>();
+}
+
+#[test]
+fn a_c_peer_closes_its_route_leaves_and_comes_back() {
+    a_peer_closes_its_route_leaves_and_comes_back::<Theirs>();
+}
+
+#[test]
+fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
+    let relay = Bootstrapd::start().unwrap();
+    let key = SecretKey::generate();
+    let mut friend = Theirs::connected(&relay, SecretKey::generate());
+    let mut old = Ours::connected(&relay, key.clone());
+    meet(&mut old, &mut friend);
+
+    let mut new = Ours::connected(&relay, key);
+    assert!(is_closed(old.next_reason()));
+    friend.expect_offline();
+    assert_eq!(new.client.routes(new.relay).count(), 0);
+    assert_eq!(new.client.relay(new.relay).unwrap().routes, 0);
+
+    // The relay has none either: its notification would come in front of the answer to this.
+    new.fence();
+    new.open(friend.key());
+    new.expect_online();
+    friend.expect_online();
+    new.send_data(b"it is me");
+    friend.expect_data(b"it is me");
+    friend.send_data(b"so it is");
+    new.expect_data(b"so it is");
+    assert_eq!(old.client.relays().count(), 0);
+}
+
+#[test]
+fn a_client_that_disconnects_can_connect_again_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let mut friend = Theirs::connected(&relay, SecretKey::generate());
+    let mut ours = Ours::new(&relay);
+    meet(&mut ours, &mut friend);
+    for _ in 0..3 {
+        let (old, old_route) = (ours.relay, ours.client.find_route(ours.relay, &friend.key()).unwrap());
+        assert!(ours.client.disconnect(old));
+        ours.relay = ours.client.connect(relay_of(&relay)).unwrap();
+        assert_ne!(ours.relay, old);
+        assert_eq!(ours.next(), Told::Disconnected(old, DisconnectReason::ClosedByCaller));
+        assert_eq!(ours.next(), Told::Connected(ours.relay));
+        friend.expect_offline();
+
+        assert_eq!(ours.client.send_data(old_route, b"stale"), Err(SendError::UnknownRelay));
+        assert_eq!(ours.client.close_route(old_route), Err(RouteError::UnknownRelay));
+        ours.open(friend.key());
+        ours.expect_online();
+        friend.expect_online();
+        ours.send_data(b"back again");
+        friend.expect_data(b"back again");
+    }
+}
+
+/// The relay doesn't look whether a socket was closed: it notices a peer that has gone without a word
+/// when that connects again (here), or when it answers no ping (in `idle`).
+fn a_peer_is_gone_and_connects_again<P: End>() {
+    let relay = Bootstrapd::start().unwrap();
+    let key = SecretKey::generate();
+    let mut ours = Ours::new(&relay);
+    let mut peer = P::connected(&relay, key.clone());
+    meet(&mut ours, &mut peer);
+    let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
+    for _ in 0..3 {
+        drop(peer);
+        peer = P::connected(&relay, key.clone());
+        assert_eq!(ours.next(), Told::Offline(route));
+        assert_eq!(ours.client.route(route).unwrap().state, RouteState::Offline);
+        assert_eq!(ours.client.send_data(route, b"nobody there"), Err(SendError::RouteOffline));
+        ours.fence(); // the peer is there, but has not asked for us
+        come_back(&mut ours, route, &mut peer);
+    }
+}
+
+fn a_peer_closes_its_route_leaves_and_comes_back<P: End>() {
+    let relay = Bootstrapd::start().unwrap();
+    let key = SecretKey::generate();
+    let mut ours = Ours::new(&relay);
+    let mut peer = P::connected(&relay, key.clone());
+    meet(&mut ours, &mut peer);
+    let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
+    for _ in 0..3 {
+        peer.close();
+        assert_eq!(ours.next(), Told::Offline(route));
+        drop(peer);
+        ours.fence();
+        peer = P::connected(&relay, key.clone());
+        come_back(&mut ours, route, &mut peer);
+    }
+}
+
+fn come_back(ours: &mut Ours, route: RouteId, peer: &mut impl End) {
+    peer.open(ours.key());
+    peer.expect_online();
+    assert_eq!(ours.next(), Told::Online(route));
+    assert_eq!(ours.client.route(route).unwrap().state, RouteState::Online);
+    ours.send_data(b"welcome back");
+    peer.expect_data(b"welcome back");
+    peer.send_data(b"thank you");
+    ours.expect_data(b"thank you");
+}
+
+/// Whether a connection ended because the relay closed its socket. That is a reset where something
+/// of ours was still on the way.
+pub fn is_closed(reason: DisconnectReason) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    match reason {
+        DisconnectReason::Closed(_) => true,
+        DisconnectReason::Transport { kind, .. } => matches!(kind, ConnectionReset | BrokenPipe),
+        _ => false,
+    }
+}

@@ -1,0 +1,327 @@
+//! How long a poll waits, what ends it, and how a client lives in somebody else's loop.
+
+mod support;
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::by_hand::ByHand;
+use support::{Couple, GUARD, Peer, TestRelay, Told, any_key, honest, settled};
+use tox_relay_client::{DisconnectReason, Event, RelayId, Stage};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn packets(peer: &Peer, relay: RelayId) -> (u64, u64) {
+    let traffic = peer.client.relay(relay).unwrap().traffic;
+    (traffic.packets_out, traffic.packets_in)
+}
+
+/// Away from the client, busy with something else.
+fn away(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+/// A client that pings in short intervals, and a relay.
+fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, RelayId) {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
+    let id = peer.connect(&relay);
+    peer.told.clear();
+    (relay, peer, id)
+}
+
+#[test]
+fn a_poll_with_a_timeout_of_zero_does_not_wait() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let start = Instant::now();
+    for _ in 0..1000 {
+        peer.poll(Duration::ZERO);
+    }
+    let id = peer.connect(&relay);
+    for _ in 0..1000 {
+        peer.poll(Duration::ZERO);
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?} for 2000 polls", start.elapsed());
+    assert_eq!(peer.told, [Told::Connected(id)]);
+}
+
+#[test]
+fn a_poll_waits_as_long_as_it_was_told_and_no_longer() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    for timeout in [Duration::from_nanos(1), MILLISECOND, 50 * MILLISECOND] {
+        for connected in [false, true] {
+            if connected && peer.told.is_empty() {
+                peer.connect(&relay);
+            }
+            let start = Instant::now();
+            peer.poll(timeout);
+            let elapsed = start.elapsed();
+            assert!(elapsed >= timeout, "{timeout:?}: {elapsed:?}");
+            assert!(elapsed < timeout + Duration::from_secs(5), "{timeout:?}: {elapsed:?}");
+            assert!(peer.events.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_poll_without_a_timeout_ends_when_something_happens() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    let key = *peer.raw_key();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            away(50 * MILLISECOND);
+            assert!(relay.send(&key, b"\x09an answer"));
+        });
+        peer.client.poll(&mut peer.events, None).unwrap();
+    });
+    let told: Vec<_> = peer.events.iter().map(Told::from).collect();
+    assert_eq!(told, [Told::Onion(id, b"an answer".to_vec())]);
+}
+
+#[test]
+fn work_of_its_own_does_not_end_a_poll() {
+    let (_relay, mut peer, id) = pinging(10 * MILLISECOND, GUARD);
+    let before = packets(&peer, id);
+    let start = Instant::now();
+    peer.poll(400 * MILLISECOND);
+    assert!(start.elapsed() >= 400 * MILLISECOND);
+    assert!(peer.events.is_empty());
+    let (out, back) = packets(&peer, id);
+    assert!(out >= before.0 + 3 && back >= before.1 + 3, "pings were sent and answered: {out}, {back}");
+}
+
+#[test]
+fn a_poll_without_a_timeout_goes_on_behind_pings_and_ends_with_the_connection() {
+    let (relay, mut peer, id) = pinging(20 * MILLISECOND, 400 * MILLISECOND);
+    let key = *peer.raw_key();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let since = relay.statistics().packets_in;
+            relay.wait_until(GUARD, move |statistics| statistics.packets_in >= since + 3).unwrap();
+            assert!(relay.stop_reading(&key));
+        });
+        peer.client.poll(&mut peer.events, None).unwrap();
+    });
+    let told: Vec<_> = peer.events.iter().map(Told::from).collect();
+    assert_eq!(told, [Told::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
+}
+
+#[test]
+fn a_waker_ends_a_poll_of_another_thread_once() {
+    let mut peer = Peer::new();
+    let waker = peer.client.waker();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            away(50 * MILLISECOND);
+            waker.wake().unwrap();
+        });
+        peer.client.poll(&mut peer.events, None).unwrap();
+    });
+    assert!(peer.events.is_empty());
+    // Where there is none, the next one. Twice is once.
+    waker.clone().wake().unwrap();
+    waker.wake().unwrap();
+    peer.client.poll(&mut peer.events, None).unwrap();
+    let start = Instant::now();
+    peer.poll(50 * MILLISECOND);
+    assert!(start.elapsed() >= 50 * MILLISECOND);
+    assert_eq!(peer.told, []);
+}
+
+/// The signal goes to this very thread, again and again until the poll has ended.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_ends_a_poll_without_an_error() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let noted = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&noted)).unwrap();
+    let this_thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let this_thread = this_thread.file_name().unwrap();
+    let relay = honest();
+    let mut peer = Peer::new();
+    peer.connect(&relay);
+
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                away(20 * MILLISECOND);
+                assert!(Command::new("kill").arg("-USR1").arg(this_thread).status().unwrap().success());
+            }
+        });
+        let start = Instant::now();
+        peer.poll(GUARD);
+        ended.store(true, Ordering::Relaxed);
+        assert!(start.elapsed() < GUARD, "the signal ended the wait");
+    });
+    assert!(peer.events.is_empty());
+    assert!(noted.load(Ordering::Relaxed));
+}
+
+#[test]
+fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_deadline() {
+    let relay = honest();
+    let timeout = Duration::from_secs(3);
+    let mut peer = Peer::with(|config| config.connect_timeout(timeout).ping_interval(2 * timeout));
+    assert_eq!(peer.client.next_timeout(), None);
+    let id = peer.begin(&relay);
+    assert!(peer.client.next_timeout().unwrap() <= timeout);
+    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    let next = peer.client.next_timeout().unwrap();
+    assert!(!next.is_zero() && next <= 2 * timeout, "{next:?}");
+
+    peer.client.send_oob(id, any_key(), b"waits to be sent").unwrap();
+    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO));
+    peer.client.flush();
+    assert!(!peer.client.next_timeout().unwrap().is_zero());
+    peer.client.open_route(id, any_key()).unwrap();
+    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO));
+    peer.poll(Duration::ZERO);
+
+    peer.client.disconnect(id);
+    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO), "the end is still to be told");
+    peer.poll(Duration::ZERO);
+    assert_eq!(peer.ends(id).len(), 1);
+    assert_eq!(peer.client.next_timeout(), None);
+}
+
+#[test]
+fn what_a_full_socket_keeps_back_is_no_reason_to_come_again_at_once() {
+    let mut peer = Peer::new();
+    let (_relay, id) = ByHand::connect(&mut peer);
+    let mut full = 0;
+    while full < 3 {
+        while peer.client.send_oob(id, any_key(), &[0; 1024]).is_ok() {
+            full = 0;
+        }
+        peer.poll(20 * MILLISECOND);
+        full += 1;
+    }
+    assert!(!peer.client.next_timeout().unwrap().is_zero());
+}
+
+#[test]
+fn what_little_room_has_left_over_is_a_reason_to_come_again_at_once() {
+    let relay = honest();
+    let mut peer = Peer::new().capacity(2);
+    let id = peer.connect(&relay);
+    for _ in 0..10 {
+        assert!(relay.send(peer.raw_key(), b"\x09an answer"));
+    }
+    settled(&relay);
+    peer.told.clear();
+    peer.poll(GUARD);
+    while peer.told.len() < 10 {
+        assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO));
+        peer.poll(Duration::ZERO);
+        assert!(!peer.events.is_empty());
+    }
+    assert!(peer.told.iter().all(|told| matches!(told, Told::Onion(relay, _) if *relay == id)));
+}
+
+#[test]
+fn a_loop_that_sleeps_for_next_timeout_keeps_its_connections() {
+    // A loop that knows nothing of the client's sockets: packets would come late, deadlines don't.
+    let (relay, mut peer, id) = pinging(30 * MILLISECOND, 5 * GUARD);
+    let mut polls = 0;
+    while packets(&peer, id).0 < 10 {
+        polls += 1;
+        assert!(polls < 1000, "next_timeout doesn't lead to the next ping");
+        away(peer.client.next_timeout().unwrap().min(50 * MILLISECOND));
+        peer.poll(Duration::ZERO);
+    }
+    assert_eq!(peer.told, []);
+    assert_eq!(relay.statistics().dropped, 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn another_poller_wakes_up_for_what_a_client_gets() {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use mio::unix::SourceFd;
+    use mio::{Events, Interest, Poll, Token};
+
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert_eq!(couple.a.client.as_fd().as_raw_fd(), couple.a.client.as_raw_fd());
+    let mut poll = Poll::new().unwrap();
+    let fd = couple.a.client.as_raw_fd();
+    poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
+    let mut ready = Events::with_capacity(8);
+    for round in 0..100u8 {
+        couple.b.client.send_data(couple.to_a, &[round]).unwrap();
+        couple.b.client.flush();
+        while couple.a.told.is_empty() {
+            let timeout = couple.a.client.next_timeout();
+            poll.poll(&mut ready, timeout).unwrap();
+            assert!(!ready.is_empty() || timeout.is_some_and(|timeout| timeout < GUARD), "nobody woke us");
+            couple.a.poll(Duration::ZERO);
+        }
+        assert_eq!(couple.a.told, [Told::Data(couple.to_b, couple.b.key, vec![round])]);
+        couple.a.told.clear();
+    }
+}
+
+#[test]
+fn a_program_that_was_away_finds_the_pong_before_it_judges() {
+    let (interval, timeout) = (40 * MILLISECOND, 300 * MILLISECOND);
+    let (relay, mut peer, id) = pinging(interval, timeout);
+    for _ in 0..3 {
+        let before = packets(&peer, id).0;
+        let answered = relay.statistics().packets_out;
+        peer.until("a ping", |peer| {
+            peer.poll(Duration::ZERO);
+            packets(peer, id).0 > before
+        });
+        assert!(relay.wait_until(GUARD, move |statistics| statistics.packets_out > answered).is_some());
+        away(interval + timeout + 50 * MILLISECOND);
+        peer.poll(Duration::ZERO);
+        assert_eq!(peer.told, []);
+    }
+    assert!(peer.client.relay(id).is_some());
+}
+
+#[test]
+fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
+    let relay = honest();
+    let timeout = 60 * MILLISECOND;
+    let mut peer = Peer::with(|config| config.connect_timeout(timeout).pong_timeout(timeout));
+    let id = peer.begin(&relay);
+    // TCP, the response, the pong: each has come when the program comes back.
+    for (stage, hellos, packets_out) in
+        [(Stage::Handshaking, 0, 0), (Stage::Confirming, 1, 0), (Stage::Connected, 1, 1)]
+    {
+        let has_come = move |statistics: &tox_test_relay::Statistics| {
+            (statistics.hellos, statistics.packets_out) == (hellos, packets_out)
+        };
+        assert!(relay.wait_until(GUARD, has_come).is_some());
+        away(2 * timeout);
+        peer.poll(Duration::ZERO);
+        let status = peer.client.relay(id);
+        assert_eq!(status.map(|status| status.stage), Some(stage), "{:?}", peer.told);
+    }
+    assert_eq!(peer.told, [Told::Connected(id)]);
+}
+
+#[test]
+fn events_are_forgotten_by_the_next_poll() {
+    let relay = honest();
+    let mut a = Peer::new();
+    let id = a.begin(&relay);
+    a.until("connected", |a| !a.told.is_empty());
+    assert_eq!((a.events.len(), a.events.is_empty()), (1, false));
+    assert_eq!(a.events.iter().next(), Some(Event::Connected { relay: id }));
+    a.poll(Duration::ZERO);
+    assert!(a.events.is_empty());
+}

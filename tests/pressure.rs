@@ -1,0 +1,325 @@
+//! Under pressure: relays that don't read, that flood, and that end in the middle; small buffers; and the bounds.
+
+mod support;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use support::by_hand::ByHand;
+use support::{Couple, GUARD, Peer, Told, any_key, honest, numbered, settled};
+use tox_relay_client::{DisconnectReason, Relay, RouteId, SendError, Stage};
+use tox_test_relay::kind;
+
+/// The number of the route that the relays played by hand give out.
+const NUMBER: u8 = 42;
+
+/// The most that a connection reads in one poll.
+const READ_A_POLL: u64 = 64 * 1024;
+
+/// Sends numbered packets until the queue stays full, and tells how many were taken. The relay must not read.
+#[track_caller]
+fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
+    let (mut count, mut unchanged) = (0, 0);
+    while unchanged < 3 {
+        match peer.client.send_data(route, &numbered(count, len)) {
+            Ok(()) => (count, unchanged) = (count + 1, 0),
+            Err(error) => {
+                assert_eq!(error, SendError::WouldBlock);
+                unchanged += 1;
+                peer.poll(Duration::from_millis(20));
+            }
+        }
+    }
+    peer.told.retain(|told| *told != Told::Writable(route.relay()));
+    assert_eq!(peer.told, []);
+    count
+}
+
+/// Reads until the client has nothing more to send.
+#[track_caller]
+fn read_all(relay: &mut ByHand, peer: &mut Peer) {
+    let id = peer.client.relays().next().unwrap();
+    peer.until("an empty queue", |peer| {
+        relay.read() == 0 && peer.client.relay(id).is_some_and(|s| s.queued == 0) && peer.events.is_empty()
+    });
+}
+
+#[test]
+fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
+    let mut peer = Peer::new();
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, _) = relay.open_route(&mut peer, id, NUMBER);
+    let count = fill(&mut peer, route, 1000);
+    // Nothing of a refused packet was taken, and no smaller one gets past it for long.
+    let status = peer.client.relay(id).unwrap();
+    assert!(status.queued <= 64 * 1024 && status.queued > 64 * 1024 - 1003, "{}", status.queued);
+    assert_eq!(peer.client.send_data(route, &[0; 1000]), Err(SendError::WouldBlock));
+    assert_eq!(peer.client.send_oob(id, any_key(), &[0; 1000]), Err(SendError::WouldBlock));
+    assert_eq!(peer.client.send_onion_request(id, &[0; 1000]), Err(SendError::WouldBlock));
+    assert_eq!(peer.client.relay(id).unwrap().queued, status.queued);
+
+    peer.until("room", |peer| {
+        relay.read();
+        !peer.told.is_empty()
+    });
+    assert!(peer.client.relay(id).unwrap().queued <= 32 * 1024, "half of the queue is free");
+    read_all(&mut relay, &mut peer);
+    assert_eq!(peer.told, [Told::Writable(id)], "told once");
+    let expected: Vec<_> = (0..count).map(|n| [&[NUMBER], &numbered(n, 1000)[..]].concat()).collect();
+    assert!(relay.received == expected, "all that was accepted, in order");
+}
+
+#[test]
+fn a_small_queue_is_as_good_for_packets_of_any_size() {
+    let mut peer = Peer::with(|config| config.send_queue(4_068));
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, _) = relay.open_route(&mut peer, id, NUMBER);
+    for n in 0..100 {
+        let len = [1, 700, 2031][n as usize % 3];
+        while let Err(error) = peer.client.send_data(route, &numbered(n, len)) {
+            assert_eq!(error, SendError::WouldBlock);
+            peer.told.clear();
+            peer.until("room", |peer| {
+                relay.read();
+                peer.told == [Told::Writable(id)]
+            });
+        }
+        assert!(peer.client.relay(id).unwrap().queued <= 4_068);
+    }
+    read_all(&mut relay, &mut peer);
+    assert_eq!(relay.received.len(), 100);
+}
+
+#[test]
+fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
+    let mut peer = Peer::new();
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, _) = relay.open_route(&mut peer, id, NUMBER);
+    let (other, _) = relay.open_route(&mut peer, id, NUMBER + 1);
+    let count = fill(&mut peer, route, 1000);
+    let wanted = any_key();
+    peer.client.close_route(other).unwrap();
+    peer.client.open_route(id, wanted).unwrap();
+    relay.send(&[&[kind::PING][..], &[7; 8]].concat());
+    let packets_in = peer.client.relay(id).unwrap().traffic.packets_in;
+    peer.until("the ping", |peer| peer.client.relay(id).unwrap().traffic.packets_in > packets_in);
+    assert!(peer.told.is_empty());
+
+    read_all(&mut relay, &mut peer);
+    let important = [
+        vec![kind::DISCONNECT_NOTIFICATION, NUMBER + 1],
+        [&[kind::ROUTING_REQUEST][..], wanted.as_bytes()].concat(),
+        [&[kind::PONG][..], &[7; 8]].concat(),
+    ];
+    let at = relay.received.iter().position(|packet| *packet == important[0]).expect("it wasn't dropped");
+    let received: Vec<_> = relay.received.drain(..).collect();
+    assert_eq!(received[at..at + 3], important, "in their own order");
+    assert_eq!(received.len(), count as usize + 3);
+    let behind = received.len() - (at + 3);
+    assert!(behind * 1003 > 60 * 1024, "in front of what waited in the queue, {behind} packets");
+}
+
+#[test]
+fn data_of_a_closed_route_never_leave() {
+    let mut peer = Peer::new();
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (closed, _) = relay.open_route(&mut peer, id, NUMBER);
+    let (open, _) = relay.open_route(&mut peer, id, NUMBER + 1);
+    fill(&mut peer, closed, 1000);
+    peer.client.close_route(closed).unwrap();
+    assert_eq!(peer.client.relay(id).unwrap().queued, 0, "they are forgotten at once");
+    peer.client.send_data(open, b"room for others").unwrap();
+    peer.until("the packet behind", |_| {
+        relay.read();
+        relay.received.back() == Some(&[&[NUMBER + 1], &b"room for others"[..]].concat())
+    });
+    let goodbye = vec![kind::DISCONNECT_NOTIFICATION, NUMBER];
+    let at = relay.received.iter().position(|packet| *packet == goodbye).unwrap();
+    assert_eq!(at, relay.received.len() - 2, "nothing of the route behind its end");
+}
+
+#[test]
+fn a_relay_that_pings_and_does_not_read_is_cut_off() {
+    let mut peer = Peer::new();
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, _) = relay.open_route(&mut peer, id, NUMBER);
+    fill(&mut peer, route, 1000);
+    let ping = [&[kind::PING][..], &[7; 8]].concat();
+    for _ in 0..32 {
+        relay.send(&ping);
+        peer.poll(Duration::ZERO);
+    }
+    peer.poll(Duration::from_millis(20));
+    assert!(peer.told.is_empty(), "so many may wait");
+    relay.send(&ping);
+    assert_eq!(peer.end(id), DisconnectReason::PingFlood);
+    assert_eq!(peer.told.len(), 1);
+}
+
+#[test]
+fn a_relay_that_pings_and_reads_is_answered_each_time() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    let before = relay.statistics().packets_in;
+    for n in 1..=50u64 {
+        assert!(relay.send(peer.raw_key(), &[&[kind::PING][..], &n.to_be_bytes()].concat()));
+        peer.until("the answer", |peer| {
+            peer.client.relay(id).is_some_and(|status| status.traffic.packets_out == n + 1)
+        });
+    }
+    assert!(relay.wait_until(GUARD, move |statistics| statistics.packets_in == before + 50).is_some());
+    assert_eq!(relay.statistics().dropped, 0);
+}
+
+#[test]
+fn a_flooding_relay_does_not_starve_another() {
+    // The largest packets, and small ones that fill the events long before the input is used up.
+    for (len, capacity, polls) in [(2031, 256, 3), (1, 1024, 8)] {
+        let mut peer = Peer::new().capacity(capacity);
+        let (mut flooding, flooded) = ByHand::connect(&mut peer);
+        flooding.open_route(&mut peer, flooded, NUMBER);
+        let (mut quiet, id) = ByHand::connect(&mut peer);
+        let packet = [&[NUMBER], &numbered(9, len)[..]].concat();
+        flooding.flood(&packet);
+        // Once, so that it has its place in front of the other.
+        peer.poll(GUARD);
+        peer.told.clear();
+        quiet.send(&[&[kind::ONION_RESPONSE], &b"a word"[..]].concat());
+        for _ in 0..polls {
+            peer.poll(Duration::ZERO);
+        }
+        assert!(peer.told.contains(&Told::Onion(id, b"a word".to_vec())), "{len}: not within {polls} polls");
+        let before = peer.told.len();
+        peer.poll(GUARD);
+        assert!(peer.told.len() > before, "{len}: the flood was not over yet");
+    }
+}
+
+#[test]
+fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
+    let mut peer = Peer::new().capacity(1 << 20);
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    relay.open_route(&mut peer, id, NUMBER);
+    let sent = relay.flood(&[&[NUMBER], &numbered(9, 1400)[..]].concat());
+    let mut polls = 0;
+    while peer.told.len() < sent - 1 {
+        let before = peer.client.relay(id).unwrap().traffic.bytes_in;
+        peer.poll(GUARD);
+        let read = peer.client.relay(id).unwrap().traffic.bytes_in - before;
+        assert!(read <= READ_A_POLL, "{read} bytes in poll {polls}");
+        polls += 1;
+    }
+}
+
+#[test]
+fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
+    for capacity in [2, 3, 10] {
+        let mut peer = Peer::new().capacity(capacity);
+        let (mut relay, id) = ByHand::connect(&mut peer);
+        relay.open_route(&mut peer, id, NUMBER);
+        let packets: Vec<_> = (0..500).map(|n| [&[NUMBER], &numbered(n, 50)[..]].concat()).collect();
+        relay.send_all(packets.iter().map(|packet| &packet[..]));
+        relay.close();
+        while !matches!(peer.told.last(), Some(Told::Disconnected(..))) {
+            peer.poll(GUARD);
+            assert!((1..=capacity).contains(&peer.events.len()));
+        }
+        let data: Vec<_> = packets.iter().map(|packet| &packet[1..]).collect();
+        assert_eq!(peer.data(), data, "in order");
+        assert_eq!(peer.told.len(), 501);
+        assert_eq!(peer.ends(id), [DisconnectReason::Closed(Stage::Connected)]);
+    }
+}
+
+#[test]
+fn the_end_of_many_connections_is_told_in_as_few_events_as_there_is_room_for() {
+    let relay = honest();
+    let mut peer = Peer::new().capacity(2);
+    let identities = [(); 20].map(|()| tox_relay_client::SecretKey::generate());
+    let begin = |secret| peer.client.connect(support::address(&relay).identity(secret)).unwrap();
+    let ids = identities.map(begin);
+    peer.until("all connected", |peer| peer.told.len() == ids.len());
+    for id in ids {
+        assert!(peer.client.disconnect(id));
+    }
+    let expected: Vec<_> = ids.map(|id| Told::Disconnected(id, DisconnectReason::ClosedByCaller)).into();
+    peer.told.clear();
+    peer.until("all ends", |peer| peer.told.len() == ids.len());
+    assert_eq!(peer.told, expected);
+}
+
+#[test]
+fn what_arrived_before_a_reset_is_told_before_the_end() {
+    for writes_first in [false, true] {
+        let mut peer = Peer::new().capacity(8);
+        let (mut relay, id) = ByHand::connect(&mut peer);
+        relay.open_route(&mut peer, id, NUMBER);
+        let packets: Vec<_> = (0..50).map(|n| [&[NUMBER], &numbered(n, 100)[..]].concat()).collect();
+        relay.send_all(packets.iter().map(|packet| &packet[..]));
+        relay.reset();
+        if writes_first {
+            peer.client.send_oob(id, any_key(), b"meets the reset").unwrap();
+        }
+        let reset = DisconnectReason::Transport {
+            stage: Stage::Connected,
+            kind: std::io::ErrorKind::ConnectionReset,
+        };
+        assert_eq!(peer.end(id), reset);
+        assert_eq!(peer.data().len(), 50);
+        assert!(matches!(peer.told.last(), Some(Told::Disconnected(..))));
+    }
+}
+
+#[test]
+fn data_sent_right_before_disconnecting_arrive() {
+    let relay = honest();
+    // With input unread, closing is not clean by itself.
+    for unread in [false, true] {
+        let mut couple = Couple::on(&relay);
+        if unread {
+            for _ in 0..20 {
+                assert!(relay.send(couple.a.raw_key(), &[kind::ONION_RESPONSE; 1000]));
+            }
+            settled(&relay);
+        }
+        for n in 0..20 {
+            couple.a.client.send_data(couple.to_b, &numbered(n, 1000)).unwrap();
+        }
+        assert!(couple.a.client.disconnect(couple.at_a));
+        couple.b.until("offline", |b| matches!(b.told.last(), Some(Told::Offline(..))));
+        let expected: Vec<_> = (0..20).map(|n| numbered(n, 1000)).collect();
+        assert_eq!(couple.b.data(), expected, "unread input: {unread}");
+        assert_eq!(couple.a.end(couple.at_a), DisconnectReason::ClosedByCaller);
+    }
+}
+
+#[test]
+fn nobody_is_late_whom_full_events_kept_from_being_heard() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let mut peer = Peer::with(|config| config.connect_timeout(TIMEOUT)).capacity(2);
+    let mut busy = [(); 2].map(|()| {
+        let (mut relay, id) = ByHand::connect(&mut peer);
+        relay.open_route(&mut peer, id, NUMBER);
+        relay
+    });
+    let (mut handshaking, id) = ByHand::greet(&mut peer);
+    // Two relays have so much to tell that no poll comes to the others: one has answered the hello, one has accepted.
+    for relay in &mut busy {
+        relay.send_all([&[NUMBER, 1][..]; 500]);
+    }
+    handshaking.respond();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let begun = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
+    let _accepted = listener.accept().unwrap();
+    std::thread::park_timeout(TIMEOUT + Duration::from_millis(50));
+    for _ in 0..3 {
+        peer.poll(Duration::ZERO);
+        assert_eq!((peer.ends(id), peer.ends(begun)), (vec![], vec![]));
+    }
+    peer.until("both have been heard", |peer| {
+        let stage = |id| peer.client.relay(id).map(|status| status.stage);
+        stage(id) == Some(Stage::Confirming) && stage(begun) == Some(Stage::Handshaking)
+    });
+    peer.until("all data", |peer| peer.data().len() == 1000);
+}

@@ -1,0 +1,128 @@
+//! One client with several connections: to many relays, and with several identities. Nothing of one is ever another's.
+
+mod support;
+
+use support::{Couple, Peer, Told, address, honest, numbered, pair, until};
+use tox_relay_client::{DisconnectReason, RouteError, SecretKey, SendError};
+
+#[test]
+fn routes_of_one_relay_are_never_those_of_another() {
+    let relays = [(); 4].map(|()| honest());
+    let (mut a, mut b) = (Peer::new(), Peer::new());
+    // Both know each other on all relays, and all the relays' numbers for them are the same.
+    let routes = relays.each_ref().map(|relay| {
+        let (at_a, at_b) = (a.connect(relay), b.connect(relay));
+        let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
+        assert_eq!((to_b.relay(), to_a.relay()), (at_a, at_b));
+        (to_b, to_a)
+    });
+    for (n, (to_b, _)) in routes.iter().enumerate() {
+        assert!(routes[..n].iter().all(|(other, _)| other != to_b));
+    }
+    a.told.clear();
+    b.told.clear();
+    let mut expected = Vec::new();
+    for (n, (to_b, to_a)) in routes.iter().enumerate() {
+        for round in 0..20 {
+            let data = numbered(round, 10 + n);
+            a.client.send_data(*to_b, &data).unwrap();
+            expected.push(Told::Data(*to_a, a.key, data));
+        }
+    }
+    until([&mut a, &mut b], "all data", |[_, b]| b.told.len() == expected.len());
+    // In order on each route; between routes there is none.
+    b.told.sort_by_key(|told| {
+        routes.iter().position(|(_, to_a)| matches!(told, Told::Data(id, ..) if id == to_a))
+    });
+    assert_eq!(b.told, expected);
+
+    // One route is closed and one connection ended; the others don't notice.
+    a.client.close_route(routes[0].0).unwrap();
+    a.client.disconnect(routes[1].0.relay());
+    assert_eq!(a.client.close_route(routes[0].0), Err(RouteError::UnknownRoute));
+    assert_eq!(a.client.close_route(routes[1].0), Err(RouteError::UnknownRelay));
+    b.told.clear();
+    let offline = [0, 1].map(|n: usize| Told::Offline(routes[n].1, a.key));
+    until([&mut a, &mut b], "two offline", |[_, b]| offline.iter().all(|told| b.told.contains(told)));
+    assert_eq!(b.told.len(), 2);
+    for (to_b, to_a) in &routes[2..] {
+        a.client.send_data(*to_b, b"still here").unwrap();
+        let data = Told::Data(*to_a, a.key, b"still here".to_vec());
+        until([&mut a, &mut b], "data", |[_, b]| b.told.contains(&data));
+    }
+}
+
+#[test]
+fn an_end_takes_all_routes_of_that_connection_and_no_other() {
+    let (first, second) = (honest(), honest());
+    let mut couple = Couple::on(&first);
+    let other = couple.a.connect(&second);
+    let kept = couple.a.client.open_route(other, couple.b.key).unwrap();
+    couple
+        .a
+        .until("the answer", |a| a.told.contains(&Told::Opened(kept, a.client.route(kept).unwrap().peer)));
+    drop(first);
+    assert!(matches!(
+        couple.a.end(couple.at_a),
+        DisconnectReason::Closed(_) | DisconnectReason::Transport { .. }
+    ));
+    assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownRelay));
+    assert_eq!(couple.a.client.route(couple.to_b), None);
+    assert!(couple.a.client.route(kept).is_some());
+    // The place of the old connection is taken by a new one, and the old ids lead nowhere still.
+    let third = honest();
+    let new = couple.a.connect(&third);
+    let route = couple.a.client.open_route(new, couple.b.key).unwrap();
+    assert_ne!(route, couple.to_b);
+    assert_eq!(couple.a.client.close_route(couple.to_b), Err(RouteError::UnknownRelay));
+    assert!(!couple.a.client.disconnect(couple.at_a));
+    assert!(couple.a.client.route(route).is_some());
+}
+
+#[test]
+fn a_client_with_two_identities_meets_itself() {
+    let relay = honest();
+    let mut a = Peer::new();
+    let secret = SecretKey::generate();
+    let other_key = secret.public_key();
+    let main = a.connect(&relay);
+    let other = a.client.connect(address(&relay).identity(secret)).unwrap();
+    a.until("both connected", |a| a.told.contains(&Told::Connected(other)));
+    assert_eq!(a.client.relay(main).unwrap().identity, a.key);
+    assert_eq!(a.client.relay(other).unwrap().identity, other_key);
+    let there = a.client.open_route(main, other_key).unwrap();
+    let back = a.client.open_route(other, a.key).unwrap();
+    a.until("both online", |a| {
+        a.told.contains(&Told::Online(there, other_key)) && a.told.contains(&Told::Online(back, a.key))
+    });
+    a.client.send_data(there, b"to myself").unwrap();
+    a.until("data", |a| a.told.contains(&Told::Data(back, a.key, b"to myself".to_vec())));
+    a.client.send_oob(other, a.key, b"from the other").unwrap();
+    a.until("OOB", |a| a.told.contains(&Told::Oob(main, other_key, b"from the other".to_vec())));
+}
+
+#[test]
+fn a_client_and_its_events_can_move_to_another_thread() {
+    fn assert_send<T: Send>(_: &T) {}
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert_send(&couple.a.client);
+    assert_send(&couple.a.events);
+    couple.b.client.send_data(couple.to_a, b"across threads").unwrap();
+    couple.b.client.flush();
+    let mut a = couple.a;
+    let thread = std::thread::spawn(move || {
+        a.until("data", |a| a.data() == [b"across threads"]);
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_client_that_is_dropped_closes_its_connections() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    drop(couple.a);
+    couple.b.until("offline", |b| matches!(b.told[..], [Told::Offline(..)]));
+    drop(couple.b);
+    assert!(relay.wait_until(support::GUARD, |statistics| statistics.connected == 0).is_some());
+}

@@ -1,0 +1,159 @@
+//! A relay that the test plays by hand, on its own thread: it reads and writes when the test says so, and the test sees
+//! each packet in the order in which it stood on the stream.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tox_relay_client::{PublicKey, Relay, RelayId, RouteId};
+use tox_test_relay::kind;
+use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
+
+use super::{GUARD, Peer, Told};
+
+/// Asked of the system for the relay's socket: full soon, so that a test needn't send megabytes.
+const SMALL: usize = 16 * 1024;
+
+/// What a flood fills: more than some polls read, and no more than it takes.
+const LARGE: usize = 512 * 1024;
+
+pub struct ByHand {
+    stream: TcpStream,
+    session: Session,
+    /// Sealed, and not taken by the socket yet.
+    unsent: Vec<u8>,
+    /// Packets of the client, oldest first.
+    pub received: VecDeque<Vec<u8>>,
+}
+
+impl ByHand {
+    /// Connects a client up to its hello. The response leaves with the first packet that is sent, or with
+    /// [`respond`](Self::respond).
+    pub fn greet(peer: &mut Peer) -> (Self, RelayId) {
+        let secret_key: [u8; 32] = rand::random();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        SockRef::from(&listener).set_recv_buffer_size(SMALL).unwrap();
+        let relay = Relay::new(listener.local_addr().unwrap(), public_key(&secret_key).into());
+        let id = peer.client.connect(relay).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        SockRef::from(&stream).set_send_buffer_size(LARGE).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        stream.set_write_timeout(Some(GUARD)).unwrap();
+        peer.until("the hello has left", |peer| peer.client.relay(id).unwrap().traffic.bytes_out == 128);
+        let mut hello = [0; HELLO_LENGTH];
+        stream.read_exact(&mut hello).unwrap();
+        let fresh = Fresh {
+            temporary_secret_key: rand::random(),
+            base_nonce: rand::random(),
+            response_nonce: rand::random(),
+        };
+        let (response, session) = Hello::open(&hello, &secret_key).unwrap().accept(&fresh);
+        (Self { stream, session, unsent: response.into(), received: VecDeque::new() }, id)
+    }
+
+    /// Answers the hello.
+    pub fn respond(&mut self) {
+        self.send_all([]);
+    }
+
+    /// Connects a client.
+    pub fn connect(peer: &mut Peer) -> (Self, RelayId) {
+        let (mut relay, id) = Self::greet(peer);
+        relay.respond();
+        let ping = relay.receive(peer);
+        relay.send(&[&[kind::PONG], &ping[1..]].concat());
+        peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+        peer.told.clear();
+        (relay, id)
+    }
+
+    /// Opens a route of the client to somebody, online, under this number.
+    pub fn open_route(&mut self, peer: &mut Peer, id: RelayId, number: u8) -> (RouteId, PublicKey) {
+        let friend = super::any_key();
+        let route = peer.client.open_route(id, friend).unwrap();
+        assert_eq!(self.receive(peer), [&[kind::ROUTING_REQUEST][..], friend.as_bytes()].concat());
+        self.send(&[&[kind::ROUTING_RESPONSE, number][..], friend.as_bytes()].concat());
+        self.send(&[kind::CONNECTION_NOTIFICATION, number]);
+        peer.until("online", |peer| peer.told.contains(&Told::Online(route, friend)));
+        peer.told.clear();
+        (route, friend)
+    }
+
+    /// Puts a packet on the stream.
+    pub fn send(&mut self, plaintext: &[u8]) {
+        self.send_all([plaintext]);
+    }
+
+    /// Puts packets on the stream, in one piece.
+    pub fn send_all<'a>(&mut self, plaintexts: impl IntoIterator<Item = &'a [u8]>) {
+        for plaintext in plaintexts {
+            self.session.seal(plaintext, &mut self.unsent);
+        }
+        self.stream.write_all(&self.unsent).unwrap();
+        self.unsent.clear();
+    }
+
+    /// Sends packets like this one until neither socket takes more, and tells how many. The end of the last one leaves
+    /// with the next packet.
+    pub fn flood(&mut self, plaintext: &[u8]) -> usize {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut count = 0;
+        while self.unsent.is_empty() {
+            self.session.seal(plaintext, &mut self.unsent);
+            count += 1;
+            while !self.unsent.is_empty()
+                && let Ok(len) = self.stream.write(&self.unsent)
+            {
+                self.unsent.drain(..len);
+            }
+        }
+        self.stream.set_nonblocking(false).unwrap();
+        count
+    }
+
+    /// The client's next packet; the client is polled until it comes.
+    #[track_caller]
+    pub fn receive(&mut self, peer: &mut Peer) -> Vec<u8> {
+        let mut packet = None;
+        peer.until("a packet", |_| {
+            self.read();
+            packet = self.received.pop_front();
+            packet.is_some()
+        });
+        packet.unwrap()
+    }
+
+    /// Reads once, as far as something is there, and tells how many bytes it was.
+    pub fn read(&mut self) -> usize {
+        let mut buffer = [0; 16 * 1024];
+        self.stream.set_nonblocking(true).unwrap();
+        let len = match self.stream.read(&mut buffer) {
+            Ok(len) => len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => panic!("{error}"),
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        self.received.extend(self.session.open(&buffer[..len]).unwrap());
+        len
+    }
+
+    /// Reads until the client has ended the connection.
+    pub fn read_to_end(&mut self) {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        self.received.extend(self.session.open(&bytes).unwrap());
+    }
+
+    /// Ends the connection cleanly, behind what was sent. What the client sends goes on to be taken.
+    pub fn close(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}

@@ -1,0 +1,294 @@
+//! What the tests of the loop share: clients that keep what they were told, polled together until something holds.
+
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
+pub mod by_hand;
+
+use std::time::{Duration, Instant};
+
+use tox_relay_client::{
+    Client, Config, Destination, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteError,
+    RouteId, SecretKey, SendError,
+};
+pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
+
+/// No test waits this long unless it fails.
+pub const GUARD: Duration = Duration::from_secs(20);
+
+/// What is told at once is told long before the default timeouts, which are 10 s.
+pub const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// A timeout that a test waits for.
+pub const SHORT: Duration = Duration::from_millis(150);
+
+/// How long one client is polled while others are to be polled, too.
+const TURN: Duration = Duration::from_millis(1);
+
+/// An event that owns what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Connected(RelayId),
+    Disconnected(RelayId, DisconnectReason),
+    Opened(RouteId, PublicKey),
+    Refused(RouteId, PublicKey),
+    Online(RouteId, PublicKey),
+    Offline(RouteId, PublicKey),
+    Data(RouteId, PublicKey, Vec<u8>),
+    Oob(RelayId, PublicKey, Vec<u8>),
+    Onion(RelayId, Vec<u8>),
+    Forwarding(RelayId, Vec<u8>),
+    Writable(RelayId),
+}
+
+impl From<Event<'_>> for Told {
+    fn from(event: Event<'_>) -> Self {
+        match event {
+            Event::Connected { relay } => Told::Connected(relay),
+            Event::Disconnected { relay, reason } => Told::Disconnected(relay, reason),
+            Event::RouteOpened { route, peer } => Told::Opened(route, peer),
+            Event::RouteRefused { route, peer } => Told::Refused(route, peer),
+            Event::RouteOnline { route, peer } => Told::Online(route, peer),
+            Event::RouteOffline { route, peer } => Told::Offline(route, peer),
+            Event::Data { route, peer, data } => Told::Data(route, peer, data.to_vec()),
+            Event::Oob { relay, sender, data } => Told::Oob(relay, sender, data.to_vec()),
+            Event::OnionResponse { relay, data } => Told::Onion(relay, data.to_vec()),
+            Event::Forwarding { relay, data } => Told::Forwarding(relay, data.to_vec()),
+            Event::Writable { relay } => Told::Writable(relay),
+            event => panic!("an event that the tests don't know: {event:?}"),
+        }
+    }
+}
+
+/// A client, and all that it was told.
+pub struct Peer {
+    pub client: Client,
+    pub key: PublicKey,
+    /// Oldest first.
+    pub told: Vec<Told>,
+    pub events: Events,
+}
+
+impl Peer {
+    pub fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    /// A client with other settings than the default ones.
+    pub fn with(settings: impl FnOnce(Config) -> Config) -> Self {
+        let client = Client::new(settings(Config::new(SecretKey::generate()))).unwrap();
+        Self { key: client.public_key(), client, told: Vec::new(), events: Events::with_capacity(256) }
+    }
+
+    /// Holds so many events a poll.
+    #[must_use]
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.events = Events::with_capacity(events);
+        self
+    }
+
+    /// Begins to connect.
+    pub fn begin(&mut self, relay: &TestRelay) -> RelayId {
+        self.client.connect(address(relay)).unwrap()
+    }
+
+    /// Connects, and is done when it is.
+    #[track_caller]
+    pub fn connect(&mut self, relay: &TestRelay) -> RelayId {
+        let id = self.begin(relay);
+        self.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+        id
+    }
+
+    /// Polls once, and keeps what was told.
+    pub fn poll(&mut self, timeout: Duration) {
+        self.client.poll(&mut self.events, Some(timeout)).unwrap();
+        self.told.extend(self.events.iter().map(Told::from));
+    }
+
+    /// Polls until `holds`; fails with `what` when that takes too long.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        let guard = Instant::now() + GUARD;
+        while !holds(self) {
+            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; told: {:?}", self.tail());
+            self.poll(Duration::from_millis(10));
+        }
+    }
+
+    /// Polls until a connection has ended, and tells why.
+    #[track_caller]
+    pub fn end(&mut self, relay: RelayId) -> DisconnectReason {
+        let mut reason = None;
+        self.until("the end", |peer| {
+            reason = peer.ends(relay).first().copied();
+            reason.is_some()
+        });
+        reason.unwrap()
+    }
+
+    /// Each time that the end of a connection was told.
+    pub fn ends(&self, relay: RelayId) -> Vec<DisconnectReason> {
+        let end = |told: &Told| match *told {
+            Told::Disconnected(id, reason) if id == relay => Some(reason),
+            _ => None,
+        };
+        self.told.iter().filter_map(end).collect()
+    }
+
+    /// The data that came, on all routes, in order.
+    pub fn data(&self) -> Vec<&[u8]> {
+        let data = |told: &'_ Told| matches!(told, Told::Data(..));
+        self.told.iter().filter(|told| data(told)).map(payload).collect()
+    }
+
+    /// The key as the test relay takes it.
+    pub fn raw_key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    fn tail(&self) -> &[Told] {
+        &self.told[self.told.len().saturating_sub(20)..]
+    }
+}
+
+/// The data of an event; of one that has none, nothing.
+pub fn payload(told: &Told) -> &[u8] {
+    match told {
+        Told::Data(_, _, data) | Told::Oob(_, _, data) | Told::Onion(_, data) | Told::Forwarding(_, data) => {
+            data
+        }
+        _ => &[],
+    }
+}
+
+/// Polls several clients in turn until `holds`; fails with `what` when that takes too long.
+#[track_caller]
+pub fn until<const N: usize>(
+    mut peers: [&mut Peer; N],
+    what: &str,
+    mut holds: impl FnMut(&mut [&mut Peer; N]) -> bool,
+) {
+    let guard = Instant::now() + GUARD;
+    while !holds(&mut peers) {
+        if Instant::now() >= guard {
+            let told: Vec<_> = peers.iter().map(|peer| peer.tail()).collect();
+            panic!("not within {GUARD:?}: {what}; told: {told:#?}");
+        }
+        for peer in &mut peers {
+            peer.poll(TURN);
+        }
+    }
+}
+
+/// Opens a route in both directions, and is done when both are online.
+#[track_caller]
+pub fn pair(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) -> (RouteId, RouteId) {
+    let to_b = a.client.open_route(at_a, b.key).unwrap();
+    let to_a = b.client.open_route(at_b, a.key).unwrap();
+    until([&mut *a, &mut *b], "both routes are online", |[a, b]| {
+        a.told.contains(&Told::Online(to_b, b.key)) && b.told.contains(&Told::Online(to_a, a.key))
+    });
+    (to_b, to_a)
+}
+
+/// Two clients that are connected to one relay, and online to each other.
+pub struct Couple {
+    pub a: Peer,
+    pub b: Peer,
+    pub at_a: RelayId,
+    pub at_b: RelayId,
+    pub to_b: RouteId,
+    pub to_a: RouteId,
+}
+
+impl Couple {
+    #[track_caller]
+    pub fn on(relay: &TestRelay) -> Self {
+        Self::of(relay, Peer::new(), Peer::new())
+    }
+
+    #[track_caller]
+    pub fn of(relay: &TestRelay, mut a: Peer, mut b: Peer) -> Self {
+        let (at_a, at_b) = (a.connect(relay), b.connect(relay));
+        let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
+        a.told.clear();
+        b.told.clear();
+        Self { a, b, at_a, at_b, to_b, to_a }
+    }
+
+    /// Polls both until `holds`.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        let guard = Instant::now() + GUARD;
+        while !holds(self) {
+            let told = [self.a.tail(), self.b.tail()];
+            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; told: {told:#?}");
+            self.a.poll(TURN);
+            self.b.poll(TURN);
+        }
+    }
+}
+
+/// A relay that does as it is told.
+pub fn relay(conduct: Conduct) -> TestRelay {
+    TestRelay::start(Options { conduct, ..Options::default() }).unwrap()
+}
+
+pub fn honest() -> TestRelay {
+    relay(Conduct::Honest)
+}
+
+/// Where a relay is, as a client takes it.
+pub fn address(relay: &TestRelay) -> Relay {
+    Relay::new(relay.addr(), relay.public_key().into())
+}
+
+/// Waits until the relay has handed to its sockets what it was asked to send before.
+#[track_caller]
+pub fn settled(relay: &TestRelay) {
+    relay.wait_until(GUARD, |_| true).expect("the relay lives");
+}
+
+pub fn any_key() -> PublicKey {
+    SecretKey::generate().public_key()
+}
+
+/// Bytes that tell which packet they are.
+pub fn numbered(number: u32, len: usize) -> Vec<u8> {
+    let mut data = number.to_be_bytes().repeat(len.div_ceil(4));
+    data.truncate(len);
+    data
+}
+
+/// Every call with the id of a connection that has ended says so, and its end isn't told again.
+#[track_caller]
+pub fn assert_over(peer: &mut Peer, relay: RelayId) {
+    let anyone = any_key();
+    assert!(peer.client.relay(relay).is_none());
+    assert!(peer.client.relays().all(|id| id != relay));
+    assert_eq!(peer.client.routes(relay).count(), 0);
+    assert_eq!(peer.client.find_route(relay, &anyone), None);
+    assert_eq!(peer.client.open_route(relay, anyone), Err(RouteError::UnknownRelay));
+    assert_eq!(peer.client.send_oob(relay, anyone, b"data"), Err(SendError::UnknownRelay));
+    assert_eq!(peer.client.send_to(relay, anyone, b"data"), Err(SendError::UnknownRelay));
+    assert_eq!(peer.client.send_onion_request(relay, &[0; 200]), Err(SendError::UnknownRelay));
+    let destination = Destination::Udp(([127, 0, 0, 1], 1).into());
+    assert_eq!(peer.client.send_forward_request(relay, destination, b"data"), Err(SendError::UnknownRelay));
+    assert!(!peer.client.disconnect(relay));
+    peer.poll(Duration::from_millis(5));
+    assert_eq!(peer.ends(relay).len(), 1, "the end is told once");
+    assert!(matches!(peer.told.last(), Some(Told::Disconnected(id, _)) if *id == relay), "and last");
+}
+
+/// Connects to a relay of this conduct, and asserts how that ends.
+#[track_caller]
+pub fn assert_end(conduct: Conduct, settings: impl FnOnce(Config) -> Config, expected: DisconnectReason) {
+    let description = format!("{conduct:?}");
+    let relay = relay(conduct);
+    let mut peer = Peer::with(settings);
+    let start = Instant::now();
+    let id = peer.begin(&relay);
+    assert_eq!(peer.end(id), expected, "{description}");
+    assert!(start.elapsed() < AT_ONCE, "{description}: {:?}", start.elapsed());
+    assert_over(&mut peer, id);
+}
