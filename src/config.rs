@@ -41,8 +41,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
-            // What Linux takes in one call at the most before a socket has grown, and some 45 of the largest packets in
-            // use today (1 + 1400 bytes).
+            // What is sealed for one write, and some 45 of the largest packets in use today (1 + 1400 bytes).
             send_queue: 64 * 1024,
         }
     }

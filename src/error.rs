@@ -54,7 +54,8 @@ pub enum RouteError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The queue is full; [`Event::Writable`](crate::Event::Writable) tells when there is room again.
+    /// The socket takes no more and the queue is full; [`Event::Writable`](crate::Event::Writable) tells when there is room
+    /// again.
     #[error("the relay reads too slowly: the send queue is full")]
     WouldBlock,
     /// The data are too short or too long for a packet of this kind.
@@ -129,12 +130,14 @@ pub enum DisconnectReason {
     #[error("closed by the relay {0}{hint}", hint = wrong_key_hint(*.0))]
     Closed(Stage),
     /// The network or the operating system ended the connection: a reset, an unreachable host.
-    #[error("{kind} {stage}")]
+    #[error("{} {stage}", code.map_or_else(|| (*kind).into(), io::Error::from_raw_os_error))]
     Transport {
         /// The stage in which it happened.
         stage: Stage,
         /// What the operating system said.
         kind: io::ErrorKind,
+        /// Its number for that, if it gave one.
+        code: Option<i32>,
     },
     /// Whoever answers does not hold the relay's secret key.
     #[error("not the relay that was asked for: {0}")]
@@ -149,8 +152,8 @@ pub enum DisconnectReason {
 
 fn wrong_key_hint(stage: Stage) -> &'static str {
     match stage {
-        Stage::Handshaking | Stage::Confirming => ", as a relay does that has another public key",
-        Stage::Connecting | Stage::Connected => "",
+        Stage::Handshaking => ", as a relay does that has another public key",
+        _ => "",
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-/// Names one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until its
-/// [`Disconnected`](crate::Event::Disconnected) event.
+/// Names one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until it ends, of
+/// which [`Disconnected`](crate::Event::Disconnected) tells then or in one of the next polls.
 ///
 /// An id is never given out twice (its generation would have to pass through 2³² connections first), so an id that
 /// was kept too long is answered with an error.

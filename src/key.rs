@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use zeroize::Zeroize;
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
@@ -111,7 +112,7 @@ impl SecretKey {
 
     /// The public key that belongs to it. Costs a scalar multiplication, some 15 microseconds.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(crypto_box::SecretKey::from_bytes(self.0).public_key().to_bytes())
+        PublicKey(MontgomeryPoint::mul_base_clamped(self.0).to_bytes())
     }
 }
 

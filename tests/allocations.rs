@@ -9,10 +9,10 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::time::Duration;
 
-use support::{Couple, GUARD, Peer, honest};
-use tox_relay_client::{Event, SendError};
+use support::by_hand::ByHand;
+use support::{GUARD, Peer, Told, numbered};
+use tox_relay_client::{Event, RouteId};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -57,71 +57,82 @@ fn allocations(run: impl FnOnce()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-/// Sends data until the queue is full, and lets the socket have them. Tells how many packets it was.
-fn send(couple: &mut Couple, data: &[u8]) -> u64 {
-    let mut count = 0;
-    loop {
-        let sent = match count % 3 {
-            0 => couple.a.client.send_data(couple.to_b, data),
-            1 => couple.a.client.send_to(couple.at_a, couple.b.key, data),
-            _ => couple.a.client.send_oob(couple.at_a, couple.b.key, &data[..data.len().min(1024)]),
-        };
-        match sent {
-            Ok(()) => count += 1,
-            Err(error) => {
-                assert_eq!(error, SendError::WouldBlock);
-                couple.a.client.flush();
-                return count;
-            }
-        }
-    }
+/// The number of the route.
+const NUMBER: u8 = 16;
+
+/// The lengths of the packets that are measured: the longest, one that Tox has in use, and small ones.
+const LENGTHS: [usize; 4] = [2031, 1400, 100, 1];
+
+fn packet(len: usize) -> Vec<u8> {
+    [&[NUMBER], &numbered(7, len)[..]].concat()
 }
 
 /// Polls until so many packets have come.
-fn receive(peer: &mut Peer, mut count: u64) {
+fn receive(peer: &mut Peer, mut count: usize) {
     while count > 0 {
         peer.client.poll(&mut peer.events, Some(GUARD)).unwrap();
         assert!(!peer.events.is_empty(), "{count} packets have not come");
         for event in &peer.events {
             match event {
-                Event::Data { data, .. } | Event::Oob { data, .. } => {
-                    assert!(!data.is_empty());
-                    count -= 1;
-                }
+                Event::Data { data, .. } => assert!(!data.is_empty()),
                 other => panic!("{other:?}"),
             }
+            count -= 1;
         }
     }
+}
+
+/// Everything grows to the most that it can need: the queue, the beginning of a packet, the payloads of a poll.
+fn warm_up(peer: &mut Peer, relay: &mut ByHand, route: RouteId) {
+    let mut sent = 0;
+    while peer.client.send_data(route, &[7; 1000]).is_ok() {
+        sent += 1;
+    }
+    peer.until("the whole queue", |_| {
+        relay.read();
+        relay.received.len() == sent
+    });
+    assert_eq!(peer.told, [Told::Writable(route.relay())]);
+    // Of this length more fit into what one poll reads than of any other.
+    let count = relay.flood(&packet(1400));
+    receive(peer, count - 1);
+    relay.respond();
+    receive(peer, 1);
+    let bytes_in = peer.client.relay(route.relay()).unwrap().traffic.bytes_in;
+    relay.send_all_but_one_byte(&packet(2031));
+    peer.until("the beginning", |peer| {
+        peer.client.relay(route.relay()).unwrap().traffic.bytes_in == bytes_in + 2049
+    });
+    relay.respond();
+    receive(peer, 1);
 }
 
 #[test]
 fn neither_sending_nor_receiving_allocates_after_warming_up() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the counter counts");
-    let relay = honest();
-    let mut couple = Couple::of(&relay, Peer::new(), Peer::new().capacity(1024));
+    let mut peer = Peer::new().capacity(1024);
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, friend) = relay.open_route(&mut peer, id, NUMBER);
+    warm_up(&mut peer, &mut relay, route);
+
     let data = [7; 2031];
-    let mut sent_before = relay.statistics().packets_out;
-    let (mut measured, mut packets) = (0, 0);
-    for round in 0..40 {
-        // Small packets make the most events, and large ones the longest payloads.
-        let len = [1400, 2031, 100][round % 3];
-        let mut count = 0;
-        let mut allocated = allocations(|| count = send(&mut couple, &data[..len]));
-        // All of it lies in the socket then, so each round has polls as large as they can be.
-        sent_before += count;
-        relay.wait_until(GUARD, move |s| s.packets_out + s.thrown_away >= sent_before).unwrap();
-        support::settled(&relay);
-        allocated += allocations(|| receive(&mut couple.b, count));
-        // What was refused is told of, and the other direction has its turn.
-        allocated += allocations(|| {
-            couple.a.client.poll(&mut couple.a.events, Some(Duration::ZERO)).unwrap();
+    for round in 0..100 {
+        let len = LENGTHS[round % LENGTHS.len()];
+        let sent = allocations(|| {
+            for _ in 0..4 {
+                peer.client.send_data(route, &data[..len]).unwrap();
+                peer.client.send_to(id, friend, &data[..len]).unwrap();
+                peer.client.send_oob(id, friend, &data[..len.min(1024)]).unwrap();
+            }
+            peer.client.flush();
         });
-        if round >= 10 {
-            measured += allocated;
-            packets += count;
-        }
+        relay.received.clear();
+        peer.until("all packets", |_| {
+            relay.read();
+            relay.received.len() == 12
+        });
+        relay.send_all([&packet(len)[..]; 30]);
+        let received = allocations(|| receive(&mut peer, 30));
+        assert_eq!((sent, received), (0, 0), "round {round}, {len} bytes");
     }
-    assert_eq!(relay.statistics().thrown_away, 0);
-    assert!(packets > 1000, "{packets} packets");
-    assert_eq!(measured, 0, "allocations for {packets} packets");
 }

@@ -14,7 +14,12 @@ use tox_relay_client::{Config, Impostor, Relay, Stage, Violation};
 use tox_test_relay::kind;
 
 fn reset(stage: Stage) -> DisconnectReason {
-    DisconnectReason::Transport { stage, kind: io::ErrorKind::ConnectionReset }
+    let code = match () {
+        () if cfg!(target_os = "linux") => 104,
+        () if cfg!(windows) => 10_054,
+        () => 54,
+    };
+    DisconnectReason::Transport { stage, kind: io::ErrorKind::ConnectionReset, code: Some(code) }
 }
 
 #[test]
@@ -222,4 +227,19 @@ fn a_relay_hears_of_all_routes_before_the_end() {
         let last_words = [&[16], &b"last words"[..]].concat();
         assert_eq!(relay.received, [&[last_words][..], &goodbyes].concat());
     }
+}
+
+#[test]
+fn what_was_measured_can_be_asked_for_until_the_next_poll() {
+    let relay = relay(Conduct::CloseAfterHandshake);
+    let mut peer = Peer::new();
+    let id = peer.begin(&relay);
+    assert!(peer.client.ended(id).is_none());
+    assert_eq!(peer.end(id), Closed(Stage::Confirming));
+    let status = peer.client.ended(id).expect("told just now");
+    assert_eq!((status.stage, status.public_key), (Stage::Confirming, relay.public_key().into()));
+    assert!(status.times.handshake.is_some() && status.times.connected.is_none());
+    assert_eq!(status.traffic.bytes_in, 96);
+    peer.poll(Duration::ZERO);
+    assert!(peer.client.ended(id).is_none());
 }

@@ -62,6 +62,10 @@ pub struct Client {
     /// What was learned outside of a poll, or when there was no room for it: ends of connections, and room in queues. At
     /// most one of each a connection.
     notices: VecDeque<Notice>,
+    /// Whether notices came before input in the last turn.
+    notices_first: bool,
+    /// The connections whose end the last poll has told.
+    ended: Vec<(RelayId, Box<RelayStatus>)>,
     /// Input that a full `Events` left over. It lies in `read_buffer`, and nothing is read until it is handled.
     leftover: Option<Leftover>,
     read_buffer: Box<[u8]>,
@@ -82,17 +86,19 @@ struct Slot {
     dirty: bool,
     /// Whether the socket takes bytes, as far as is known.
     writable: bool,
+    /// Whether a `Notice::Writable` of it waits.
+    noticed: bool,
     /// Writing has failed. What the relay sent before is still read; then this is why it ended.
     broken: Option<DisconnectReason>,
 }
 
 enum Notice {
-    Ended(RelayId, DisconnectReason),
+    Ended(RelayId, DisconnectReason, Box<RelayStatus>),
     Writable(RelayId),
 }
 
-/// The most that one connection reads a poll, and that is sealed for one write. Larger ones gain nothing: a system call
-/// over loopback then costs less than the packets in it.
+/// The most that one connection reads a poll, and that is sealed for one write. From here on, system calls cost little
+/// beside the packets that they move.
 const BUFFER_LEN: usize = 64 * 1024;
 
 /// The waker's token; those of connections are their indices.
@@ -118,7 +124,8 @@ impl Client {
             identity: Arc::new(config.secret_key),
             settings: Arc::new(config.settings),
             slots: Slab::new(),
-            generation: 0,
+            // Anywhere, so that ids of two clients are hardly ever the same.
+            generation: rand::random(),
             by_keys: HashMap::new(),
             hasher: RandomState::new(),
             wheel: Wheel::new(),
@@ -126,6 +133,8 @@ impl Client {
             attention: VecDeque::new(),
             dirty: Vec::new(),
             notices: VecDeque::new(),
+            notices_first: false,
+            ended: Vec::new(),
             leftover: None,
             read_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
             write_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
@@ -138,8 +147,8 @@ impl Client {
     }
 
     /// Begins a connection to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) tells what became of it, at the latest when the connect timeout has
-    /// run out.
+    /// [`Disconnected`](crate::Event::Disconnected) tells what became of it. That takes no longer than the connect timeout
+    /// for connecting and the handshake, and the pong timeout for the relay's first packet.
     ///
     /// # Errors
     ///
@@ -203,6 +212,7 @@ impl Client {
             attentive: false,
             dirty: false,
             writable: false,
+            noticed: false,
             broken: None,
         });
         self.wheel.schedule(index, scheduled);
@@ -215,18 +225,17 @@ impl Client {
     /// before.
     ///
     /// As far as the socket takes it without waiting, what is queued is sent first, and then a disconnect notification for
-    /// each route, since a relay may take 40 seconds to notice that a client is gone. Dropping the client does the same for
-    /// all its connections.
+    /// each route, since a relay may take 40 seconds to notice that a client is gone. That is an attempt: what the network
+    /// still holds when the socket closes may be lost. Dropping the client does the same for all its connections.
     pub fn disconnect(&mut self, relay: RelayId) -> bool {
         if self.slot(relay).is_none() {
             return false;
         }
-        let now = Instant::now();
-        self.flush_one(relay, now);
+        self.flush_one(relay);
         if let Some(slot) = self.slot(relay) {
             slot.connection.close_all_routes();
         }
-        self.flush_one(relay, now);
+        self.flush_one(relay);
         self.end(relay, DisconnectReason::ClosedByCaller);
         true
     }
@@ -316,18 +325,13 @@ impl Client {
 
     /// A connection as it is now; `None` once it has ended.
     pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
-        let slot = self.peek(relay)?;
-        Some(RelayStatus {
-            stage: slot.connection.stage(),
-            address: slot.address.clone(),
-            public_key: slot.relay_key,
-            identity: slot.identity,
-            round_trip: slot.connection.round_trip(),
-            times: slot.connection.times(),
-            traffic: slot.connection.traffic(),
-            queued: slot.connection.queued(),
-            routes: slot.connection.route_count(),
-        })
+        self.peek(relay).map(Slot::status)
+    }
+
+    /// A connection as it was at its end, from the poll that has told of it to the next one. For those who measure: how far
+    /// it had come and how long that took, and its traffic.
+    pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
+        self.ended.iter().find(|(ended, _)| *ended == relay).map(|(_, status)| &**status)
     }
 
     /// All connections that haven't ended, in no order.
@@ -385,6 +389,11 @@ impl Client {
         send: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let slot = self.slot(relay).ok_or(SendError::UnknownRelay)?;
+        if slot.writable && slot.connection.is_nearly_full() {
+            // The queue is full only when the socket is, not because nobody has polled.
+            self.flush_one(relay);
+        }
+        let slot = self.slot(relay).ok_or(SendError::UnknownRelay)?;
         send(&mut slot.connection)?;
         self.mark_dirty(relay);
         Ok(())
@@ -398,6 +407,22 @@ impl Client {
             && !std::mem::replace(&mut slot.dirty, true)
         {
             self.dirty.push(relay);
+        }
+    }
+}
+
+impl Slot {
+    fn status(&self) -> RelayStatus {
+        RelayStatus {
+            stage: self.connection.stage(),
+            address: self.address.clone(),
+            public_key: self.relay_key,
+            identity: self.identity,
+            round_trip: self.connection.round_trip(),
+            times: self.connection.times(),
+            traffic: self.connection.traffic(),
+            queued: self.connection.queued(),
+            routes: self.connection.route_count(),
         }
     }
 }

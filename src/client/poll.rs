@@ -34,9 +34,10 @@ impl Client {
     /// [`Disconnected`](Event::Disconnected).
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.ended.clear();
         let mut now = Instant::now();
         let until = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.flush_dirty(now);
+        self.flush_dirty();
         loop {
             let time_left = until.map(|until| until.saturating_duration_since(now));
             let wait = [time_left, self.next_timeout()].into_iter().flatten().min();
@@ -52,7 +53,7 @@ impl Client {
     /// Sends what is queued now, and not only when [`poll`](Self::poll) is called next. What the sockets don't take
     /// stays queued; what fails is told by `poll`.
     pub fn flush(&mut self) {
-        self.flush_dirty(Instant::now());
+        self.flush_dirty();
     }
 
     /// Whether there is something to do that no socket and no deadline will tell of.
@@ -67,7 +68,7 @@ impl Client {
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut timeout = timeout;
         let mut interrupted = false;
-        // So often that all sockets can have told: nobody is late whose answer lies in a socket that hasn't.
+        // Until every ready socket has been reported, so that no relay is judged late while its answer is unread.
         for _ in 0..=self.slots.len() / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
                 Ok(()) => {}
@@ -105,7 +106,11 @@ impl Client {
 
     /// One turn. Input comes before the time, so that nobody is late whose answer has arrived.
     fn work(&mut self, now: Instant, events: &mut Events) {
-        self.tell_notices(events);
+        // Notices and input can each fill `events`, and neither may always be first.
+        self.notices_first = !self.notices_first;
+        if self.notices_first {
+            self.tell_notices(events);
+        }
         if let Some(Leftover { relay, range }) = self.leftover.take() {
             self.receive(relay, range, now, events);
         }
@@ -119,7 +124,7 @@ impl Client {
             self.attend(relay, now, events);
         }
         self.handle_deadlines(now);
-        self.flush_dirty(now);
+        self.flush_dirty();
         self.tell_notices(events);
     }
 
@@ -182,8 +187,8 @@ impl Client {
         };
         match result {
             Ok(_) => {
-                // Packets are put together here, not in the kernel. A socket that refuses has just ended, and reading
-                // tells why.
+                // Packets are put together here, not in the kernel. If this fails the socket is already dead, and the
+                // next read says why.
                 if let Err(error) = slot.stream.set_nodelay(true) {
                     log::debug!("relay {relay}: no TCP_NODELAY: {error}");
                 }
@@ -238,33 +243,33 @@ impl Client {
         }
     }
 
-    fn flush_dirty(&mut self, now: Instant) {
+    fn flush_dirty(&mut self) {
         while let Some(relay) = self.dirty.pop() {
-            self.flush_one(relay, now);
+            self.flush_one(relay);
         }
     }
 
     /// Writes what a connection has, as far as its socket takes it.
-    pub(super) fn flush_one(&mut self, relay: RelayId, now: Instant) {
+    pub(super) fn flush_one(&mut self, relay: RelayId) {
         let Some(slot) = find(&mut self.slots, relay) else {
             return;
         };
         slot.dirty = false;
-        if !slot.writable || slot.broken.is_some() {
-            return;
-        }
-        let stream = &mut slot.stream;
-        match slot.connection.flush(now, &mut self.write_buffer, |bytes| stream.write(bytes)) {
-            Ok(all) => slot.writable = all,
-            Err(error) => {
-                // What the relay sent before may tell more, and must not be lost.
-                slot.broken = Some(failed(slot, &error));
-                if !std::mem::replace(&mut slot.attentive, true) {
-                    self.attention.push_back(relay);
+        if slot.writable && slot.broken.is_none() {
+            // Now, and not when the turn began: the round trip of a ping is counted from here.
+            let (now, stream) = (Instant::now(), &mut slot.stream);
+            match slot.connection.flush(now, &mut self.write_buffer, |bytes| stream.write(bytes)) {
+                Ok(all) => slot.writable = all,
+                Err(error) => {
+                    // What the relay sent before may tell more, and must not be lost.
+                    slot.broken = Some(failed(slot, &error));
+                    if !std::mem::replace(&mut slot.attentive, true) {
+                        self.attention.push_back(relay);
+                    }
                 }
             }
         }
-        if slot.connection.take_writable() {
+        if slot.connection.take_writable() && !std::mem::replace(&mut slot.noticed, true) {
             self.notices.push_back(Notice::Writable(relay));
         }
     }
@@ -287,6 +292,7 @@ impl Client {
 
     /// Takes a connection out and closes its socket. Its end is told behind the events that are there.
     pub(super) fn end(&mut self, relay: RelayId, reason: DisconnectReason) {
+        let status = self.slots[relay.index as usize].status();
         let mut slot = self.slots.remove(relay.index as usize);
         self.wheel.cancel(relay.index);
         let keys = self.hash_keys(&slot.identity, &slot.relay_key);
@@ -297,17 +303,26 @@ impl Client {
             log::warn!("relay {relay}: the poller did not let go of its socket: {error}");
         }
         log::debug!("relay {relay}: {reason}");
-        self.notices.push_back(Notice::Ended(relay, reason));
+        self.notices.push_back(Notice::Ended(relay, reason, Box::new(status)));
     }
 
     fn tell_notices(&mut self, events: &mut Events) {
         while events.has_room()
             && let Some(notice) = self.notices.pop_front()
         {
-            events.push(match notice {
-                Notice::Ended(relay, reason) => Event::Disconnected { relay, reason },
-                Notice::Writable(relay) => Event::Writable { relay },
-            });
+            match notice {
+                Notice::Ended(relay, reason, status) => {
+                    self.ended.push((relay, status));
+                    events.push(Event::Disconnected { relay, reason });
+                }
+                Notice::Writable(relay) => {
+                    // A connection that has ended meanwhile has nothing to be written to.
+                    if let Some(slot) = find(&mut self.slots, relay) {
+                        slot.noticed = false;
+                        events.push(Event::Writable { relay });
+                    }
+                }
+            }
         }
     }
 }
@@ -321,7 +336,7 @@ fn failed(slot: &Slot, error: &io::Error) -> DisconnectReason {
     let stage = slot.connection.stage();
     match error.kind() {
         io::ErrorKind::ConnectionRefused if stage == Stage::Connecting => DisconnectReason::Refused,
-        kind => DisconnectReason::Transport { stage, kind },
+        kind => DisconnectReason::Transport { stage, kind, code: error.raw_os_error() },
     }
 }
 
@@ -329,12 +344,26 @@ fn is_reset(reason: &DisconnectReason) -> bool {
     matches!(reason, DisconnectReason::Transport { kind: io::ErrorKind::ConnectionReset, .. })
 }
 
-/// The first tick that isn't before an instant.
-pub(super) fn tick(epoch: std::time::Instant, instant: Instant) -> u64 {
-    instant.saturating_duration_since(epoch).as_micros().div_ceil(1000) as u64
+/// The first tick that isn't before an instant: to the nanosecond, or a deadline would be due before it has come, and
+/// then again and again.
+pub(super) fn tick(epoch: Instant, instant: Instant) -> u64 {
+    instant.saturating_duration_since(epoch).as_nanos().div_ceil(1_000_000) as u64
 }
 
 /// A ping id that no relay can know beforehand.
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_never_before_its_instant() {
+        let epoch = Instant::now();
+        let ticks = |nanos| tick(epoch, epoch + Duration::from_nanos(nanos));
+        assert_eq!([0, 1, 999, 999_999, 1_000_000].map(ticks), [0, 1, 1, 1, 1]);
+        assert_eq!([1_000_001, 5_000_000, 5_000_500].map(ticks), [2, 5, 6]);
+    }
 }

@@ -29,6 +29,7 @@ use crate::connection::deadline::Deadline;
 use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
+use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
 use crate::crypto::{Channel, Entropy, Handshake, RESPONSE_LEN};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
@@ -36,7 +37,7 @@ use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::{PublicKey, SecretKey};
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
-use crate::wire::frame::{PREFIX_LEN, frame_len};
+use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{ConnectionId, Packet};
 
@@ -406,9 +407,11 @@ impl Connection {
 
     /// As data where the peer is online on a route, since that is smaller; out of band where not.
     pub(crate) fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
-        let route = self.routes.find(self.id, &peer);
-        match route.filter(|route| self.routes.connection_id(*route).is_some()) {
-            Some(route) => self.send_data(route, data),
+        match self.routes.online_to(&peer) {
+            Some(connection_id) => {
+                check_len("a data packet", data, ROUTE_DATA)?;
+                self.send(&Packet::Data { connection_id, data })
+            }
             None => self.send_oob(peer, data),
         }
     }
@@ -460,6 +463,11 @@ impl Connection {
 
     pub(crate) fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    /// Whether there may be no room in the queue of data for the longest packet.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.outbox.queued() + LENGTH + MAX_PLAINTEXT > self.settings.send_queue
     }
 
     /// Bytes that wait in the queue of data.

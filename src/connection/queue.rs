@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::wire::{ConnectionId, Packet};
 
 /// What each packet costs beside its plaintext: its length.
-const LENGTH: usize = 2;
+pub(super) const LENGTH: usize = 2;
 
 /// Packets in the order in which they were accepted, as `length (2) | plaintext`.
 #[derive(Default)]

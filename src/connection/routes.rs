@@ -189,8 +189,19 @@ impl Routes {
     }
 
     /// The online route with this connection id.
-    pub(super) fn online(&mut self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
-        self.turn(relay, State::Online(id), State::Online(id), id)
+    pub(super) fn online(&self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
+        let slot = *self.by_connection_id.get(index(id))?;
+        let route = self.slots.get(usize::from(slot))?.as_ref()?;
+        (route.state == State::Online(id))
+            .then_some((RouteId::new(relay, slot, route.generation), route.peer))
+    }
+
+    /// The connection id of the route to this peer, if it is online.
+    pub(super) fn online_to(&self, peer: &PublicKey) -> Option<ConnectionId> {
+        self.slots.iter().flatten().find_map(|route| match route.state {
+            State::Online(id) if route.peer == *peer => Some(id),
+            _ => None,
+        })
     }
 
     /// The disconnect notification for this connection id is on the stream: its route is no more.

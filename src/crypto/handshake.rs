@@ -7,12 +7,12 @@
 //!
 //! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce (24)`.
 
+use crypto_box::SalsaBox;
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
-use crypto_box::{SalsaBox, SecretKey as BoxSecretKey};
 
 use crate::crypto::channel::Channel;
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
-use crate::crypto::{box_key, is_low_order};
+use crate::crypto::{BoxSecretKey, box_key, is_low_order};
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;
@@ -46,19 +46,19 @@ pub(crate) struct Handshake {
 impl Handshake {
     /// Makes the hello of `identity` for the relay that holds the secret key of `relay`.
     pub(crate) fn new(identity: &SecretKey, relay: &PublicKey, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
-        let secret = BoxSecretKey::from_bytes(*identity.as_bytes());
+        let secret = BoxSecretKey::new(identity);
         let handshake = Self {
-            long_term: SalsaBox::new(&box_key(relay), &secret),
-            temporary: BoxSecretKey::from_bytes(*entropy.temporary.as_bytes()),
+            long_term: SalsaBox::new(&box_key(relay), &secret.0),
+            temporary: BoxSecretKey::new(&entropy.temporary),
             base_nonce: entropy.base_nonce,
         };
         let mut hello = [0; HELLO_LEN];
         let (public, rest) = hello.split_at_mut(KEY_LEN);
         let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
         let (mac, payload) = sealed.split_at_mut(MAC_LEN);
-        public.copy_from_slice(secret.public_key().as_bytes());
+        public.copy_from_slice(secret.0.public_key().as_bytes());
         nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
-        payload[..KEY_LEN].copy_from_slice(handshake.temporary.public_key().as_bytes());
+        payload[..KEY_LEN].copy_from_slice(handshake.temporary.0.public_key().as_bytes());
         payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
         let tag = handshake
             .long_term
@@ -89,13 +89,13 @@ impl Handshake {
         let receiving: [u8; NONCE_LEN] = base_nonce.try_into().expect("what is left of the payload");
         let key = PublicKey::from(*key);
         // Both boxes have one key, so our own hello opens here as well as a response does.
-        if key.as_bytes() == self.temporary.public_key().as_bytes() {
+        if key.as_bytes() == self.temporary.0.public_key().as_bytes() {
             return Err(Impostor::Reflection);
         }
         if is_low_order(&key) {
             return Err(Impostor::LowOrderKey);
         }
-        let cipher = SalsaBox::new(&box_key(&key), &self.temporary);
+        let cipher = SalsaBox::new(&box_key(&key), &self.temporary.0);
         Ok(Channel::new(cipher, self.base_nonce, receiving.into()))
     }
 }

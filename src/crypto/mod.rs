@@ -13,14 +13,36 @@ use crypto_box::PublicKey as BoxPublicKey;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::traits::IsIdentity;
 
-use crate::key::PublicKey;
+use crate::key::{KEY_LEN, PublicKey, SecretKey};
 
-/// Whether everybody can find the shared key of this public key and any secret one: the points of low order, which have
-/// but a few multiples. No honest side has one, and RFC 7748, section 6.1, says to refuse them.
+/// Whether this is a point of low order. It has only a few multiples, so anybody can find the key that it shares with a
+/// secret one. No honest side has such a key, and RFC 7748, section 6.1, says to refuse it.
 pub(crate) fn is_low_order(key: &PublicKey) -> bool {
     // Their orders are 1, 2, 4 and 8, so 8 is what takes exactly these points to zero.
     let eight = [true, false, false, false];
     MontgomeryPoint(*key.as_bytes()).mul_bits_be(eight.into_iter()).is_identity()
+}
+
+/// A secret key of `crypto_box` that is wiped whole when dropped. Version 0.9.1 itself wipes the scalar and forgets the
+/// bytes that it keeps beside it.
+struct BoxSecretKey(crypto_box::SecretKey);
+
+impl BoxSecretKey {
+    fn new(key: &SecretKey) -> Self {
+        Self(crypto_box::SecretKey::from_bytes(*key.as_bytes()))
+    }
+
+    fn wipe(&mut self) {
+        self.0 = crypto_box::SecretKey::from_bytes([0; KEY_LEN]);
+        // Or the compiler would drop the assignment to what is about to be dropped.
+        std::hint::black_box(&self.0);
+    }
+}
+
+impl Drop for BoxSecretKey {
+    fn drop(&mut self) {
+        self.wipe();
+    }
 }
 
 fn box_key(key: &PublicKey) -> BoxPublicKey {

@@ -375,3 +375,11 @@ fn the_largest_packet_passes() {
     assert_eq!(send(&mut channel, &text), sealed(&relay, [3; NONCE_LEN], &text));
     assert_eq!(channel.open(&mut sealed(&relay, [4; NONCE_LEN], &text)), Some(text.as_slice()));
 }
+
+#[test]
+fn a_secret_key_of_crypto_box_is_wiped_whole() {
+    let mut secret = crate::crypto::BoxSecretKey::new(&SecretKey::from([0xa7; 32]));
+    assert_eq!(secret.0.to_bytes(), [0xa7; 32]);
+    secret.wipe();
+    assert_eq!(secret.0.to_bytes(), [0; 32]);
+}

@@ -54,7 +54,7 @@ impl ByHand {
         (Self { stream, session, unsent: response.into(), received: VecDeque::new() }, id)
     }
 
-    /// Answers the hello.
+    /// Answers the hello, or sends the end of what was sent in part.
     pub fn respond(&mut self) {
         self.send_all([]);
     }
@@ -94,6 +94,15 @@ impl ByHand {
         }
         self.stream.write_all(&self.unsent).unwrap();
         self.unsent.clear();
+    }
+
+    /// Puts a packet on the stream, all but its last byte. That leaves with the next packet, or with
+    /// [`respond`](Self::respond).
+    pub fn send_all_but_one_byte(&mut self, plaintext: &[u8]) {
+        self.session.seal(plaintext, &mut self.unsent);
+        let last = self.unsent.len() - 1;
+        self.stream.write_all(&self.unsent[..last]).unwrap();
+        self.unsent.drain(..last);
     }
 
     /// Sends packets like this one until neither socket takes more, and tells how many. The end of the last one leaves
