@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId, SecretKey};
+use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId, SecretKey, SendError};
 
 const USAGE: &str = "usage: main_loop RELAY_ADDRESS RELAY_KEY iterate|poller";
 
@@ -173,7 +173,8 @@ impl Person {
         for event in &*events {
             match event {
                 Event::Connected { relay } => {
-                    self.client.open_route(relay, self.friend)?;
+                    // It can only fail where `Disconnected` follows in the same poll.
+                    let _ = self.client.open_route(relay, self.friend);
                 }
                 Event::RouteOnline { route, .. } => self.route = Some(route),
                 Event::RouteOffline { .. } => self.route = None,
@@ -188,8 +189,11 @@ impl Person {
         if let Some(route) = self.route
             && !self.words.is_empty()
         {
-            self.client.send_data(route, &self.words)?;
-            self.words.clear();
+            match self.client.send_data(route, &self.words) {
+                Ok(()) => self.words.clear(),
+                Err(SendError::WouldBlock) => {} // once more in the next iteration
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

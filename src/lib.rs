@@ -37,7 +37,9 @@
 //!     for event in &events {
 //!         match event {
 //!             Event::Connected { relay } => {
-//!                 client.open_route(relay, friend)?;
+//!                 if let Err(error) = client.open_route(relay, friend) {
+//!                     println!("no route: {error}"); // the relay may be gone again: `Disconnected` follows
+//!                 }
 //!             }
 //!             Event::RouteOnline { route, .. } => {
 //!                 if let Err(error) = client.send_data(route, b"hello") {

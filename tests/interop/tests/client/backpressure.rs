@@ -20,7 +20,7 @@ const PACKET: usize = 2 + 16 + 1 + LENGTH;
 const FAR_TOO_MUCH: usize = 64 * 1024 * 1024 / LENGTH;
 
 #[test]
-fn a_small_queue_refuses_tells_when_there_is_room_and_loses_nothing() {
+fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
     const PACKETS: usize = 500;
     let relay = Bootstrapd::start().unwrap();
     // The smallest: two packets of this length fit.
@@ -29,7 +29,7 @@ fn a_small_queue_refuses_tells_when_there_is_room_and_loses_nothing() {
     meet(&mut ours, &mut theirs);
     let route = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
 
-    let (mut sent, mut arrived, mut refused) = (0, 0, 0);
+    let (mut sent, mut arrived) = (0, 0);
     let done = wait_for(LIMIT, || {
         while let Some(event) = theirs.try_next() {
             assert!(matches!(&event, CEvent::Data { data, .. } if *data == numbered(arrived, LENGTH)));
@@ -38,10 +38,7 @@ fn a_small_queue_refuses_tells_when_there_is_room_and_loses_nothing() {
         while sent < PACKETS.min(arrived + WINDOW) {
             match ours.client.send_data(route, &numbered(sent, LENGTH)) {
                 Ok(()) => sent += 1,
-                Err(SendError::WouldBlock) => {
-                    refused += 1;
-                    assert_eq!(ours.next(), Told::Writable(ours.relay));
-                }
+                Err(SendError::WouldBlock) => assert_eq!(ours.next(), Told::Writable(ours.relay)),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -50,7 +47,6 @@ fn a_small_queue_refuses_tells_when_there_is_room_and_loses_nothing() {
     });
 
     assert_eq!(done, Some(()), "{arrived} of {sent} arrived");
-    assert!(refused >= PACKETS / 4, "{refused}");
     ours.fence(); // so no Writable came that nobody waited for
 }
 

@@ -1,9 +1,11 @@
 //! Peers that go and come back, and clients that connect once more.
 
+use std::time::Instant;
+
 use interop::Bootstrapd;
 use tox_relay_client::{DisconnectReason, RouteError, RouteId, RouteState, SecretKey, SendError};
 
-use crate::driver::{End, Ours, Told, meet, relay_of};
+use crate::driver::{AT_ONCE, End, Ours, Told, meet, relay_of};
 use crate::theirs::Theirs;
 
 #[test]
@@ -50,6 +52,28 @@ fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
     friend.send_data(b"so it is");
     new.expect_data(b"so it is");
     assert_eq!(old.client.relays().count(), 0);
+}
+
+#[test]
+fn a_client_that_disconnects_or_is_dropped_is_offline_for_its_peers_at_once() {
+    let relay = Bootstrapd::start().unwrap();
+    let mut friend = Theirs::connected(&relay, SecretKey::generate());
+    let mut ours = Ours::new(&relay);
+    meet(&mut ours, &mut friend);
+    let start = Instant::now();
+    ours.client.disconnect(ours.relay);
+    friend.expect_offline();
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+
+    assert_eq!(ours.next_reason(), DisconnectReason::ClosedByCaller);
+    ours.reconnect(&relay);
+    ours.open(friend.key());
+    ours.expect_online();
+    friend.expect_online();
+    let start = Instant::now();
+    drop(ours);
+    friend.expect_offline();
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
 }
 
 #[test]

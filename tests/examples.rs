@@ -1,0 +1,124 @@
+//! The examples that need a relay, as their users run them, on a relay of our own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tox_relay_client::PublicKey;
+use tox_test_relay::{Options, Relay};
+
+/// No test waits this long unless it fails.
+const GUARD: Duration = Duration::from_secs(20);
+
+fn relay() -> (Relay, [String; 2]) {
+    let relay = Relay::start(Options::default()).unwrap();
+    let arguments = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
+    (relay, arguments)
+}
+
+/// `cargo test` builds the examples beside its tests.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let built: PathBuf = test.parent().unwrap().with_file_name("examples").join(name);
+    assert!(built.with_extension(std::env::consts::EXE_EXTENSION).exists(), "`cargo build --examples` first");
+    Command::new(built)
+}
+
+/// A program that is talked to line by line, and does not outlive the test.
+struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Program {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { input: child.stdin.take(), child, lines }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The next line in which `text` stands.
+    #[track_caller]
+    fn hear(&self, text: &str) -> String {
+        let guard = Instant::now() + GUARD;
+        loop {
+            let left = guard.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("never said: {text}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends its input, reads the rest of its output, and tells how it ended.
+    fn end(mut self) -> ExitStatus {
+        self.input = None;
+        while self.lines.recv_timeout(GUARD).is_ok() {}
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn two_people_chat() {
+    let (_relay, place) = relay();
+    let start = || {
+        let mut command = example("chat");
+        command.args(&place);
+        Program::start(command)
+    };
+    let (mut alice, mut bob) = (start(), start());
+    let key = |person: &Program| {
+        let line = person.hear("key");
+        line.split_whitespace().find(|word| word.parse::<PublicKey>().is_ok()).expect("a key").to_owned()
+    };
+    let (alices, bobs) = (key(&alice), key(&bob));
+    alice.say(&format!("/peer {bobs}"));
+    bob.say(&format!("/peer {alices}"));
+    alice.hear("online");
+    bob.hear("online");
+    alice.say("Hello, Bob.");
+    assert!(bob.hear("Hello, Bob.").starts_with(&alices[..8]));
+    bob.say("Hello, Alice.");
+    assert!(alice.hear("Hello, Alice.").starts_with(&bobs[..8]));
+    bob.say("/quit");
+    alice.hear("offline");
+    assert!(bob.end().success());
+    assert!(alice.end().success());
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    for name in ["chat", "main_loop"] {
+        let output = example(name).arg("not an address").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("usage"));
+    }
+}
+
+#[test]
+fn both_kinds_of_loops_let_two_clients_meet() {
+    let (_relay, place) = relay();
+    let modes: &[&str] = if cfg!(unix) { &["iterate", "poller"] } else { &["iterate"] };
+    for mode in modes {
+        let output = example("main_loop").args(&place).arg(mode).output().unwrap();
+        assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Both have heard the other"));
+    }
+}
