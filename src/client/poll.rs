@@ -12,6 +12,9 @@ use crate::error::{DisconnectReason, Stage};
 use crate::event::{Event, Events};
 use crate::id::RelayId;
 
+/// No tick: the connection is not in the wheel.
+const NEVER: u64 = u64::MAX;
+
 /// Input of one connection that is still to be handled: a range of `Client::read_buffer`.
 pub(super) struct Leftover {
     relay: RelayId,
@@ -234,7 +237,7 @@ impl Client {
             let has_leftover = self.leftover.as_ref().is_some_and(|leftover| leftover.relay == relay);
             let unread = slot.attentive || has_leftover;
             let result = slot.connection.handle_timeout(now, unread, ping_id());
-            slot.scheduled = u64::MAX;
+            slot.scheduled = NEVER;
             let broken = slot.broken;
             match result {
                 Ok(()) => self.settle(relay),
