@@ -151,7 +151,7 @@ impl Relay {
 pub enum Destination {
     /// A node that listens on UDP.
     Udp(SocketAddr),
-    /// A node that is reached through TCP.
+    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that asks for it.
     Tcp(SocketAddr),
 }
 

@@ -85,7 +85,7 @@ pub enum Event<'a> {
     Forwarding {
         /// The connection it came on.
         relay: RelayId,
-        /// The forwarded data, unread: 1 to 2031 bytes.
+        /// The forwarded data, unread: 0 to 2031 bytes.
         data: &'a [u8],
     },
     /// The send queue has room for any packet again, after it answered [`WouldBlock`](crate::SendError::WouldBlock).

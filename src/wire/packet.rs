@@ -13,7 +13,7 @@
 //! | 0x08 | onion request | client | nonce (24), onion data | 179..=1360 |
 //! | 0x09 | onion response | relay | onion data | 2..=2032 |
 //! | 0x0a | forward request | client | destination (7 or 19), data 1..=1792 | 9..=1812 |
-//! | 0x0b | forwarding | relay | data | 2..=2032 |
+//! | 0x0b | forwarding | relay | data, perhaps none | 1..=2032 |
 //! | 0x10..=0xff | data | both | data; the kind is the connection id | 1..=2032 |
 
 use std::net::{IpAddr, SocketAddr};
@@ -189,7 +189,7 @@ impl<'a> Packet<'a> {
                 }
                 Packet::ForwardRequest { destination, data }
             }
-            FORWARDING => Packet::Forwarding(some()?),
+            FORWARDING => Packet::Forwarding(rest),
             ONION_REQUEST_KIND => return Err(bad_length),
             ConnectionId::MIN.. => Packet::Data { connection_id: connection_id(kind)?, data: rest },
             _ => return Err(Malformed::Kind(kind)),

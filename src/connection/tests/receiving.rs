@@ -115,7 +115,6 @@ fn packets_that_no_relay_sends_end_the_connection() {
         ([&[7][..], &[1; 32]].concat(), Violation::Length { kind: 7, length: 33 }),
         ([&[7][..], &[1; 32 + 1025]].concat(), Violation::Length { kind: 7, length: 1058 }),
         (vec![9], Violation::Length { kind: 9, length: 1 }),
-        (vec![11], Violation::Length { kind: 11, length: 1 }),
     ];
     for (packet, violation) in faults {
         let mut pair = Pair::connected();
