@@ -5,7 +5,7 @@
 
 #![allow(dead_code, unused_imports, missing_docs)]
 
-#[path = "../src/config.rs"]
+#[path = "../src/config/mod.rs"]
 mod config;
 #[path = "../src/crypto/mod.rs"]
 mod crypto;

@@ -15,6 +15,18 @@ pub enum ConnectError {
     /// The address could not be read.
     #[error("not an address: {0}")]
     Address(#[source] io::Error),
+    /// The host name is empty, longer than 255 bytes, or has other characters than ASCII letters, digits, dots, hyphens and
+    /// underscores. (An international name has such a form, too: its `xn--` one.)
+    #[error("{0:?} is no host name that a proxy can be told")]
+    Name(String),
+    /// This kind of proxy can't be asked for such an address.
+    #[error("a {proxy} proxy can't be asked for {target}")]
+    BeyondProxy {
+        /// The kind of proxy, as in its URL.
+        proxy: &'static str,
+        /// The kind of address, in words.
+        target: &'static str,
+    },
     /// The address is a host name, and only a proxy may resolve names: a resolver would learn who is asked for.
     #[error("{0:?} is a host name: without a proxy to resolve it, a relay needs an IP address")]
     NameWithoutProxy(String),
@@ -88,8 +100,10 @@ pub enum SendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The TCP connection is being made.
+    /// The TCP connection is being made, to the relay or to its proxy.
     Connecting,
+    /// The proxy is there; its tunnel to the relay isn't.
+    Tunnelling,
     /// TCP is there; the handshake response has not come.
     Handshaking,
     /// The handshake response has come, and may be an old one: no packet has proved it yet.
@@ -102,6 +116,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Stage::Connecting => "while connecting",
+            Stage::Tunnelling => "during the exchange with the proxy",
             Stage::Handshaking => "during the handshake",
             Stage::Confirming => "before the relay's first packet",
             Stage::Connected => "after it was connected",
@@ -116,7 +131,7 @@ pub enum DisconnectReason {
     /// The caller called [`disconnect`](crate::Client::disconnect).
     #[error("closed by the caller")]
     ClosedByCaller,
-    /// Nothing listens at the relay's address.
+    /// Nothing listens at the address of the relay, or of its proxy.
     #[error("connection refused: nothing listens at this address")]
     Refused,
     /// The connect timeout ran out in this stage.
@@ -139,6 +154,9 @@ pub enum DisconnectReason {
         /// Its number for that, if it gave one.
         code: Option<i32>,
     },
+    /// The proxy made no tunnel to the relay.
+    #[error("the proxy made no tunnel to the relay: {0}")]
+    Proxy(ProxyError),
     /// Whoever answers does not hold the relay's secret key.
     #[error("not the relay that was asked for: {0}")]
     Impostor(Impostor),
@@ -154,6 +172,110 @@ fn wrong_key_hint(stage: Stage) -> &'static str {
     match stage {
         Stage::Handshaking => ", as a relay does that has another public key",
         _ => "",
+    }
+}
+
+/// Why a proxy made no tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// A SOCKS5 proxy wants another authentication than was offered: user name and password where there were none, or
+    /// something that this library doesn't know.
+    #[error("it wants another authentication than it was offered")]
+    NoAcceptableMethod,
+    /// A SOCKS5 proxy rejected the user name or the password.
+    #[error("it rejected the user name or the password")]
+    Credentials,
+    /// A SOCKS5 reply other than 0.
+    #[error("SOCKS5 reply {code}, {}", socks5_reply(*.code))]
+    Socks5 {
+        /// The reply, as in RFC 1928, section 6.
+        code: u8,
+    },
+    /// A SOCKS4 reply other than 90.
+    #[error("SOCKS4 reply {code}, {}", socks4_reply(*.code))]
+    Socks4 {
+        /// The reply.
+        code: u8,
+    },
+    /// An HTTP answer other than 2xx; 407 means that it wants (other) credentials.
+    #[error("HTTP status {status} {reason}")]
+    Http {
+        /// The status code.
+        status: u16,
+        /// What it says in words, shortened.
+        reason: Phrase,
+    },
+    /// An answer in another protocol version, or in no such protocol at all.
+    #[error("it answers with version {version}, which is not that of {protocol}")]
+    Version {
+        /// The protocol that was expected.
+        protocol: &'static str,
+        /// The version byte that came.
+        version: u8,
+    },
+    /// An answer that the protocol doesn't have.
+    #[error("its answer makes no sense: {0}")]
+    Malformed(&'static str),
+}
+
+fn socks5_reply(code: u8) -> &'static str {
+    match code {
+        1 => "general failure",
+        2 => "connection not allowed by its rules",
+        3 => "network unreachable",
+        4 => "host unreachable",
+        5 => "connection refused",
+        6 => "time to live expired",
+        7 => "command not supported",
+        8 => "address type not supported",
+        _ => "an unknown one",
+    }
+}
+
+fn socks4_reply(code: u8) -> &'static str {
+    match code {
+        91 => "rejected or failed",
+        92 => "rejected: no identd answers on our machine",
+        93 => "rejected: identd knows another user id",
+        _ => "an unknown one",
+    }
+}
+
+/// A few words that came from outside: up to 47 bytes of printable ASCII, everything else replaced by `?`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Phrase {
+    len: u8,
+    bytes: [u8; Phrase::MAX],
+}
+
+impl Phrase {
+    const MAX: usize = 47;
+
+    pub(crate) fn new(text: &str) -> Self {
+        let mut phrase = Self { len: 0, bytes: [0; Self::MAX] };
+        for (place, letter) in phrase.bytes.iter_mut().zip(text.chars()) {
+            *place = if matches!(letter, ' '..='~') { letter as u8 } else { b'?' };
+            phrase.len += 1;
+        }
+        phrase
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
     }
 }
 

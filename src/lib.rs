@@ -78,7 +78,7 @@
 //! # What is promised
 //!
 //! - Nothing blocks but [`Client::poll`], and that only as long as it is told. No resolver is asked: a relay's address is
-//!   an IP address.
+//!   an IP address, or a name that a [`Proxy`] resolves. What is told to use a proxy never goes around it.
 //! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A recorded
 //!   handshake or our own bytes sent back prove nothing.
 //! - Each connection ends with exactly one [`Event::Disconnected`] that says why; what arrived before the end stands in
@@ -105,13 +105,16 @@ mod error;
 mod event;
 mod id;
 mod key;
+mod proxy;
 mod status;
 mod timer;
 mod wire;
 
 pub use client::{Client, Waker};
-pub use config::{Config, Destination, Relay};
-pub use error::{ConnectError, DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
+pub use config::{Config, Destination, Proxy, ProxyConfigError, Relay};
+pub use error::{
+    ConnectError, DisconnectReason, Impostor, Phrase, ProxyError, RouteError, SendError, Stage, Violation,
+};
 pub use event::{Event, Events, Iter};
 pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};

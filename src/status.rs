@@ -37,8 +37,10 @@ pub struct RelayStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectTimes {
-    /// TCP was there.
+    /// TCP was there, to the relay or to its proxy.
     pub transport: Option<Duration>,
+    /// The proxy's tunnel was there. `None` without a proxy.
+    pub tunnel: Option<Duration>,
     /// The handshake response had come.
     pub handshake: Option<Duration>,
     /// The relay had proved itself: [`Connected`](crate::Event::Connected).

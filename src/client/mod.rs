@@ -16,7 +16,7 @@ use slab::Slab;
 use socks::TargetAddr;
 
 use crate::client::poll::Leftover;
-use crate::config::{Config, Destination, Relay, Settings};
+use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
 use crate::crypto::{Entropy, is_low_order};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
@@ -45,6 +45,7 @@ pub struct Client {
     waker: Waker,
     identity: Arc<SecretKey>,
     public_key: PublicKey,
+    proxy: Option<Arc<Proxy>>,
     settings: Arc<Settings>,
     slots: Slab<Slot>,
     /// Of the last connection that was begun.
@@ -122,6 +123,7 @@ impl Client {
             readiness: mio::Events::with_capacity(READINESS),
             public_key: config.secret_key.public_key(),
             identity: Arc::new(config.secret_key),
+            proxy: config.proxy,
             settings: Arc::new(config.settings),
             slots: Slab::new(),
             // Anywhere, so that ids of two clients are hardly ever the same.
@@ -157,9 +159,15 @@ impl Client {
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
-        let socket_address = match &address {
-            TargetAddr::Ip(address) => *address,
-            TargetAddr::Domain(name, _) => return Err(ConnectError::NameWithoutProxy(name.clone())),
+        let proxy = match relay.way {
+            Way::AsAll => self.proxy.clone(),
+            Way::Direct => None,
+            Way::Through(proxy) => Some(proxy),
+        };
+        let socket_address = match (&proxy, &address) {
+            (Some(proxy), _) => proxy.check(&address).map(|()| proxy.address())?,
+            (None, TargetAddr::Ip(address)) => *address,
+            (None, TargetAddr::Domain(name, _)) => return Err(ConnectError::NameWithoutProxy(name.clone())),
         };
         if is_low_order(&relay.public_key) {
             return Err(ConnectError::LowOrderKey);
@@ -192,6 +200,7 @@ impl Client {
             id,
             relay_key: relay.public_key,
             identity,
+            tunnel: proxy.map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
             entropy: Entropy {
                 temporary: SecretKey::generate(),

@@ -24,7 +24,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Destination, Settings};
+use socks::TargetAddr;
+use zeroize::Zeroizing;
+
+use crate::config::{Destination, Proxy, Settings};
 use crate::connection::deadline::Deadline;
 use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
@@ -36,6 +39,7 @@ use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Vio
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::{PublicKey, SecretKey};
+use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
 use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
@@ -46,6 +50,8 @@ pub(crate) struct Opening {
     pub(crate) id: RelayId,
     pub(crate) relay_key: PublicKey,
     pub(crate) identity: Arc<SecretKey>,
+    /// The proxy to go through, and where it is to lead.
+    pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) entropy: Entropy,
     /// The id of the first ping.
@@ -66,29 +72,33 @@ pub(crate) struct Connection {
 }
 
 enum State {
-    /// There is no transport yet.
-    Connecting(Box<Connecting>),
-    /// The hello is on its way; the response is still to come.
-    Handshaking(Box<Handshaking>),
+    /// On the way to the keys; boxed, since it is over soon.
+    Opening(Box<Doorway>),
     /// Packets pass. The relay has proved itself once the first of them has opened.
     Open { channel: Channel, keepalive: KeepAlive, confirmed: bool },
 }
 
-struct Connecting {
+struct Doorway {
     opening: Opening,
+    /// Of all steps together.
     deadline: Deadline,
+    step: Step,
 }
 
-struct Handshaking {
-    handshake: Handshake,
-    ping: NonZeroU64,
-    deadline: Deadline,
+enum Step {
+    /// There is no transport yet.
+    Connecting,
+    /// The proxy was asked to lead on to the relay.
+    Tunnelling(Tunnel),
+    /// The hello is on its way; the response is still to come.
+    Handshaking(Handshake),
 }
 
 /// [`ConnectTimes`], in the fewest bytes.
 #[derive(Default)]
 struct Times {
     transport: Micros,
+    tunnel: Micros,
     handshake: Micros,
     connected: Micros,
 }
@@ -103,9 +113,10 @@ impl Connection {
         let settings = Arc::clone(&opening.settings);
         Self {
             id: opening.id,
-            state: State::Connecting(Box::new(Connecting {
+            state: State::Opening(Box::new(Doorway {
                 deadline: Deadline::new(now + settings.connect_timeout),
                 opening,
+                step: Step::Connecting,
             })),
             settings,
             inbox: Inbox::default(),
@@ -122,9 +133,12 @@ impl Connection {
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        match self.state {
-            State::Connecting(_) => Stage::Connecting,
-            State::Handshaking(_) => Stage::Handshaking,
+        match &self.state {
+            State::Opening(doorway) => match doorway.step {
+                Step::Connecting => Stage::Connecting,
+                Step::Tunnelling(_) => Stage::Tunnelling,
+                Step::Handshaking(_) => Stage::Handshaking,
+            },
             State::Open { confirmed: false, .. } => Stage::Confirming,
             State::Open { confirmed: true, .. } => Stage::Connected,
         }
@@ -133,25 +147,29 @@ impl Connection {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn deadline(&self) -> Instant {
         match &self.state {
-            State::Connecting(connecting) => connecting.deadline.at(),
-            State::Handshaking(handshaking) => handshaking.deadline.at(),
+            State::Opening(doorway) => doorway.deadline.at(),
             State::Open { keepalive, .. } => keepalive.deadline(),
         }
     }
 
-    /// The transport is there: the hello can go.
+    /// The transport is there: the proxy can be asked, or the relay greeted.
     pub(crate) fn handle_connected(&mut self, now: Instant) {
-        let State::Connecting(connecting) = &self.state else {
+        let State::Opening(doorway) = &mut self.state else {
             return;
         };
-        let Connecting { opening, deadline } = &**connecting;
-        let (handshake, hello) = Handshake::new(&opening.identity, &opening.relay_key, &opening.entropy);
         // A relay that is late here was not late: the program was away, and the relay has waited for it.
-        let late = now >= deadline.at();
-        let deadline = Deadline::new(if late { now + self.settings.connect_timeout } else { deadline.at() });
-        self.outbox.push_hello(&hello);
-        self.times.transport = self.elapsed(now);
-        self.state = State::Handshaking(Box::new(Handshaking { handshake, ping: opening.ping, deadline }));
+        if now >= doorway.deadline.at() {
+            doorway.deadline = Deadline::new(now + self.settings.connect_timeout);
+        }
+        self.times.transport = Micros::between(self.started, now);
+        match &doorway.opening.tunnel {
+            Some((proxy, target)) => {
+                let mut request = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
+                doorway.step = Step::Tunnelling(Tunnel::new(proxy, target, &mut request));
+                self.outbox.push_raw(&request);
+            }
+            None => doorway.greet(&mut self.outbox),
+        }
     }
 
     /// Takes what the transport has read. Returns how much of it, which is less than all only where `events` is full:
@@ -180,15 +198,31 @@ impl Connection {
     ) -> Result<(), DisconnectReason> {
         while events.has_room() {
             match &mut self.state {
-                State::Connecting(_) => return Ok(()),
-                State::Handshaking(_) => {
-                    let Ok(response) =
-                        inbox.next(input, |_| Ok::<_, std::convert::Infallible>(Some(RESPONSE_LEN)));
-                    let Some(response) = response else {
-                        return Ok(());
-                    };
-                    self.handle_response(now, response)?;
-                }
+                State::Opening(doorway) => match &mut doorway.step {
+                    Step::Connecting => return Ok(()),
+                    Step::Tunnelling(tunnel) => {
+                        let mut unread = &**input;
+                        let mut answer = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
+                        let progress =
+                            tunnel.receive(&mut unread, &mut answer).map_err(DisconnectReason::Proxy)?;
+                        let taken = input.len() - unread.len();
+                        *input = &mut std::mem::take(input)[taken..];
+                        self.outbox.push_raw(&answer);
+                        if progress == Progress::Waiting {
+                            return Ok(());
+                        }
+                        self.times.tunnel = Micros::between(self.started, now);
+                        doorway.greet(&mut self.outbox);
+                    }
+                    Step::Handshaking(_) => {
+                        let whole = |_: &[u8]| Ok::<_, std::convert::Infallible>(Some(RESPONSE_LEN));
+                        let Ok(response) = inbox.next(input, whole);
+                        let Some(response) = response else {
+                            return Ok(());
+                        };
+                        self.handle_response(now, response)?;
+                    }
+                },
                 State::Open { channel, confirmed, .. } => {
                     // Until one has opened, what is no packet shows that this isn't the relay.
                     let fault = |violation| match *confirmed {
@@ -210,14 +244,18 @@ impl Connection {
 
     /// The handshake response has come. Nothing is proved yet, but a ping can go that will.
     fn handle_response(&mut self, now: Instant, response: &[u8]) -> Result<(), DisconnectReason> {
-        let State::Handshaking(handshaking) = &self.state else {
+        let State::Opening(doorway) = &self.state else {
             return Ok(());
         };
+        let Step::Handshaking(handshake) = &doorway.step else {
+            return Ok(());
+        };
+        let ping = doorway.opening.ping;
         let response = response.try_into().expect("a message of the length that was asked for");
-        let channel = handshaking.handshake.finish(response).map_err(DisconnectReason::Impostor)?;
-        self.outbox.push_important(Packet::Ping(handshaking.ping));
-        self.times.handshake = self.elapsed(now);
-        let keepalive = KeepAlive::new(now, handshaking.ping, &self.settings);
+        let channel = handshake.finish(response).map_err(DisconnectReason::Impostor)?;
+        self.outbox.push_important(Packet::Ping(ping));
+        self.times.handshake = Micros::between(self.started, now);
+        let keepalive = KeepAlive::new(now, ping, &self.settings);
         self.state = State::Open { channel, keepalive, confirmed: false };
         Ok(())
     }
@@ -310,8 +348,7 @@ impl Connection {
         let stage = self.stage();
         let timeout = self.settings.connect_timeout;
         let late = match &mut self.state {
-            State::Connecting(connecting) => connecting.deadline.has_passed(now, unread, timeout),
-            State::Handshaking(handshaking) => handshaking.deadline.has_passed(now, unread, timeout),
+            State::Opening(doorway) => doorway.deadline.has_passed(now, unread, timeout),
             State::Open { keepalive, .. } => {
                 match keepalive.handle_timeout(now, unread, ping, &self.settings) {
                     Due::Nothing => {}
@@ -478,13 +515,20 @@ impl Connection {
     pub(crate) fn times(&self) -> ConnectTimes {
         ConnectTimes {
             transport: self.times.transport.get(),
+            tunnel: self.times.tunnel.get(),
             handshake: self.times.handshake.get(),
             connected: self.times.connected.get(),
         }
     }
+}
 
-    fn elapsed(&self, now: Instant) -> Micros {
-        Micros::between(self.started, now)
+impl Doorway {
+    /// Begins the handshake.
+    fn greet(&mut self, outbox: &mut Outbox) {
+        let Opening { identity, relay_key, entropy, .. } = &self.opening;
+        let (handshake, hello) = Handshake::new(identity, relay_key, entropy);
+        outbox.push_raw(&hello);
+        self.step = Step::Handshaking(handshake);
     }
 }
 

@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::io;
 
+use zeroize::Zeroizing;
+
 use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::Queue;
 use crate::connection::routes::MAX_ROUTES;
@@ -27,8 +29,9 @@ const _: () = assert!(MIN_SEND_QUEUE / 2 >= 2 + MAX_PLAINTEXT);
 /// See the module.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// Sealed bytes that must leave next: the rest of one packet, or of the hello. At most [`MAX_FRAME`].
-    begun: Vec<u8>,
+    /// Bytes that must leave next: the rest of one sealed packet, at most [`MAX_FRAME`]; before there are packets, the
+    /// hello or what a proxy is told, which may be secret.
+    begun: Zeroizing<Vec<u8>>,
     /// At most [`MAX_IMPORTANT`].
     important: VecDeque<Packet<'static>>,
     /// How many of them are pongs. At most [`MAX_PONGS`].
@@ -64,10 +67,15 @@ impl Outbox {
         self.queue.len()
     }
 
-    /// The hello, which is not a packet. It leaves before all of them.
-    pub(super) fn push_hello(&mut self, hello: &[u8]) {
-        debug_assert!(self.is_empty());
-        self.begun.extend_from_slice(hello);
+    /// Bytes that are no packet: the hello, or a message to a proxy. They leave before all packets.
+    pub(super) fn push_raw(&mut self, bytes: &[u8]) {
+        debug_assert!(self.important.is_empty() && self.queue.is_empty());
+        if self.begun.is_empty() {
+            // As long as it has to be, and wipes what has left.
+            self.begun = Zeroizing::new(bytes.to_vec());
+        } else {
+            self.begun.extend_from_slice(bytes);
+        }
     }
 
     /// A packet that must not be lost.
@@ -105,7 +113,7 @@ impl Outbox {
     }
 
     /// Writes until all has left or the socket takes no more. `scratch` holds the batches and has room for at least one
-    /// packet; `left` sees each important packet that leaves. Without a `channel`, only the hello can be here.
+    /// packet; `left` sees each important packet that leaves. Without a `channel`, there are no packets.
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
@@ -117,7 +125,7 @@ impl Outbox {
         let mut flushed = Flushed { all: false, bytes: 0, packets: 0 };
         loop {
             let batch = match &channel {
-                _ if !self.begun.is_empty() => &self.begun,
+                _ if !self.begun.is_empty() => &self.begun[..],
                 Some(channel) => {
                     let len = self.seal_batch(channel, scratch);
                     &scratch[..len]
@@ -196,7 +204,7 @@ impl Outbox {
     /// Gives all memory back, unless data were sent since the last call: then they may go on.
     pub(super) fn shrink(&mut self) {
         if !std::mem::take(&mut self.used) && self.is_empty() {
-            self.begun = Vec::new();
+            self.begun = Zeroizing::default();
             self.important = VecDeque::new();
             self.queue.shrink();
         }

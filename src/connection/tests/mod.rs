@@ -47,6 +47,7 @@ fn opening(settings: Settings) -> Opening {
         id: RelayId { index: 3, generation: 9 },
         relay_key: PublicKey::from(public_key(&RELAY_SECRET)),
         identity: Arc::new(SecretKey::from(CLIENT_SECRET)),
+        tunnel: None,
         settings: Arc::new(settings),
         entropy: Entropy {
             temporary: SecretKey::from([3; 32]),

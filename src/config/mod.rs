@@ -1,7 +1,13 @@
-//! What a caller says before it connects: about the client, about one relay, about a forwarded packet.
+//! What a caller says before it connects: about the client, about one relay, about a proxy, about a forwarded packet.
+
+mod proxy;
+
+pub(crate) use proxy::{Credentials, Protocol};
+pub use proxy::{Proxy, ProxyConfigError};
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socks::{TargetAddr, ToTargetAddr};
@@ -22,6 +28,7 @@ use crate::key::{PublicKey, SecretKey};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) secret_key: SecretKey,
+    pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) settings: Settings,
 }
 
@@ -56,10 +63,19 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 impl Config {
     /// A client with this DHT secret key as its identity.
     pub fn new(secret_key: SecretKey) -> Self {
-        Self { secret_key, settings: Settings::default() }
+        Self { secret_key, proxy: None, settings: Settings::default() }
     }
 
-    /// How long connecting and the handshake may take together. Default: 10 s.
+    /// Reaches all relays through this proxy. Default: none.
+    ///
+    /// A connection that is told to use a proxy never goes around it.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(Arc::new(proxy));
+        self
+    }
+
+    /// How long connecting, the exchange with a proxy and the handshake may take together. Default: 10 s.
     ///
     /// A longer time keeps a socket longer for each relay that is gone.
     #[must_use]
@@ -125,21 +141,46 @@ pub struct Relay {
     pub(crate) address: io::Result<TargetAddr>,
     pub(crate) public_key: PublicKey,
     pub(crate) identity: Option<SecretKey>,
+    pub(crate) way: Way,
+}
+
+/// How a relay is reached.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// As all relays of the client are.
+    AsAll,
+    Direct,
+    Through(Arc<Proxy>),
 }
 
 impl Relay {
     /// The relay at this address that holds the secret key of `public_key`.
     ///
-    /// An address is whatever [`socks::ToTargetAddr`] takes: a `SocketAddr`, `"ip:port"`, `(ip, port)`. One that can't
-    /// be read, and a host name, are errors of [`connect`](crate::Client::connect): this library asks no resolver.
+    /// An address is whatever [`socks::ToTargetAddr`] takes: a `SocketAddr`, `"ip:port"`, `(ip, port)`, and for proxies
+    /// that resolve names also `"name:port"`, `(name, port)`. One that can't be read, and a name without such a proxy,
+    /// are errors of [`connect`](crate::Client::connect): this library asks no resolver.
     pub fn new(address: impl ToTargetAddr, public_key: PublicKey) -> Self {
-        Self { address: address.to_target_addr(), public_key, identity: None }
+        Self { address: address.to_target_addr(), public_key, identity: None, way: Way::AsAll }
     }
 
     /// Connects with this key pair in the place of the client's own.
     #[must_use]
     pub fn identity(mut self, secret_key: SecretKey) -> Self {
         self.identity = Some(secret_key);
+        self
+    }
+
+    /// Reaches this relay through a proxy of its own, whatever the client's other relays do.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.way = Way::Through(Arc::new(proxy));
+        self
+    }
+
+    /// Reaches this relay without a proxy, whatever the client's other relays do.
+    #[must_use]
+    pub fn direct(mut self) -> Self {
+        self.way = Way::Direct;
         self
     }
 }

@@ -1,0 +1,93 @@
+//! The exchange with a proxy before the relay is reached: bytes in, bytes out, and no IO.
+//!
+//! A [`Tunnel`] says what to send first, takes what the proxy answers however it is split, and says when the tunnel to
+//! the relay stands. What follows in the same input is the relay's already, and stays there.
+
+mod http;
+mod socks4;
+mod socks5;
+
+use socks::TargetAddr;
+
+use crate::config::{Protocol, Proxy};
+use crate::error::ProxyError;
+
+use http::Http;
+use socks4::Socks4;
+use socks5::Socks5;
+
+/// No message to a proxy is longer: that to HTTP has a name twice, user name and password in base 64, and 80 bytes more.
+/// A buffer of this size doesn't grow, which would leave copies of credentials behind.
+pub(crate) const MAX_REQUEST: usize = 2048;
+
+/// See the module.
+pub(crate) enum Tunnel {
+    Socks5(Socks5),
+    Socks4(Socks4),
+    Http(Http),
+}
+
+/// What has become of a tunnel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The proxy has more to say; all input is used up.
+    Waiting,
+    /// The tunnel stands. What is left of the input comes from the relay.
+    Open,
+}
+
+impl Tunnel {
+    /// Asks `proxy` for a tunnel to `target`: the bytes to send first are put into `out`.
+    pub(crate) fn new(proxy: &Proxy, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
+        match &proxy.protocol {
+            Protocol::Socks5(credentials) => Tunnel::Socks5(Socks5::new(credentials.as_ref(), target, out)),
+            Protocol::Socks4 { user_id, .. } => Tunnel::Socks4(Socks4::new(user_id, target, out)),
+            Protocol::Http(credentials) => Tunnel::Http(Http::new(credentials.as_ref(), target, out)),
+        }
+    }
+
+    /// Takes what the proxy sent off `input`, and puts what is to be sent in answer into `out`.
+    pub(crate) fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
+        match self {
+            Tunnel::Socks5(socks5) => socks5.receive(input, out),
+            Tunnel::Socks4(socks4) => socks4.receive(input),
+            Tunnel::Http(http) => http.receive(input),
+        }
+    }
+}
+
+/// A message that comes in pieces, whose length shows as it comes.
+#[derive(Default)]
+struct Message {
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    /// Takes bytes off `input` until there are as many as `len` says of those that are there. `None` while there are
+    /// fewer.
+    fn fill<E>(
+        &mut self,
+        input: &mut &[u8],
+        len: impl Fn(&[u8]) -> Result<usize, E>,
+    ) -> Result<Option<&[u8]>, E> {
+        loop {
+            let missing = len(&self.bytes)?.saturating_sub(self.bytes.len());
+            if missing == 0 {
+                return Ok(Some(&self.bytes));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+            let (piece, rest) = input.split_at(missing.min(input.len()));
+            self.bytes.extend_from_slice(piece);
+            *input = rest;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

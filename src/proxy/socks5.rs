@@ -1,0 +1,153 @@
+//! SOCKS version 5 (RFC 1928), without authentication or with user name and password (RFC 1929).
+//!
+//! | message | bytes |
+//! | --- | --- |
+//! | greeting | 5, number of methods, the methods |
+//! | its answer | 5, method or 0xff |
+//! | user name and password | 1, length, user name, length, password |
+//! | its answer | 1, 0 or a failure |
+//! | request | 5, 1 (connect), 0, address type, address, port (2) |
+//! | reply | 5, 0 or a failure, 0, address type, address, port (2) |
+//!
+//! An address is 4 bytes (type 1, IPv4), 16 bytes (type 4, IPv6), or a length and that many bytes (type 3, a name). The
+//! address in the reply is of any type, whatever was asked for.
+
+use std::net::{IpAddr, SocketAddr};
+
+use socks::TargetAddr;
+use zeroize::Zeroizing;
+
+use crate::config::Credentials;
+use crate::error::ProxyError;
+use crate::proxy::{Message, Progress};
+
+const VERSION: u8 = 5;
+const NO_AUTHENTICATION: u8 = 0;
+const USER_AND_PASSWORD: u8 = 2;
+const NO_ACCEPTABLE_METHOD: u8 = 0xff;
+/// The version of the negotiation of RFC 1929.
+const NEGOTIATION: u8 = 1;
+const CONNECT: u8 = 1;
+const SUCCEEDED: u8 = 0;
+const IPV4: u8 = 1;
+const NAME: u8 = 3;
+const IPV6: u8 = 4;
+
+pub(crate) struct Socks5 {
+    step: Step,
+    message: Message,
+    /// The message with user name and password, where they were offered. Wiped when it is sent or dropped.
+    login: Option<Zeroizing<Vec<u8>>>,
+    request: Vec<u8>,
+}
+
+enum Step {
+    Method,
+    Login,
+    Reply,
+}
+
+impl Socks5 {
+    pub(super) fn new(credentials: Option<&Credentials>, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
+        let login = credentials.map(login);
+        match login {
+            Some(_) => out.extend([VERSION, 2, USER_AND_PASSWORD, NO_AUTHENTICATION]),
+            None => out.extend([VERSION, 1, NO_AUTHENTICATION]),
+        }
+        Self { step: Step::Method, message: Message::default(), login, request: request(target) }
+    }
+
+    pub(super) fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
+        loop {
+            let Some(message) = self.message.fill(input, |bytes| match self.step {
+                Step::Method => version_and(bytes, VERSION, "SOCKS5"),
+                Step::Login => version_and(bytes, NEGOTIATION, "SOCKS5 authentication"),
+                Step::Reply => reply_len(bytes),
+            })?
+            else {
+                return Ok(Progress::Waiting);
+            };
+            let answer = message[1];
+            self.message.clear();
+            self.step = match (&self.step, answer) {
+                (Step::Method, USER_AND_PASSWORD) if self.login.is_some() => {
+                    out.extend_from_slice(&self.login.take().expect("just looked at"));
+                    Step::Login
+                }
+                (Step::Method, NO_AUTHENTICATION) | (Step::Login, SUCCEEDED) => {
+                    self.login = None;
+                    out.append(&mut self.request);
+                    Step::Reply
+                }
+                (Step::Method, NO_ACCEPTABLE_METHOD) => return Err(ProxyError::NoAcceptableMethod),
+                (Step::Method, _) => {
+                    return Err(ProxyError::Malformed("SOCKS5: a method that was not offered"));
+                }
+                (Step::Login, _) => return Err(ProxyError::Credentials),
+                (Step::Reply, SUCCEEDED) => return Ok(Progress::Open),
+                (Step::Reply, code) => return Err(ProxyError::Socks5 { code }),
+            };
+        }
+    }
+}
+
+fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
+    let (user, password) = (credentials.user.as_bytes(), credentials.password.as_bytes());
+    // As long as it gets from the beginning: a vector that grows leaves copies behind.
+    let mut login = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
+    login.extend([NEGOTIATION, user.len() as u8]);
+    login.extend_from_slice(user);
+    login.push(password.len() as u8);
+    login.extend_from_slice(password);
+    login
+}
+
+fn request(target: &TargetAddr) -> Vec<u8> {
+    let mut request = vec![VERSION, CONNECT, 0];
+    let port = match target {
+        TargetAddr::Ip(address) => {
+            match address.ip() {
+                IpAddr::V4(ip) => {
+                    request.push(IPV4);
+                    request.extend(ip.octets());
+                }
+                IpAddr::V6(ip) => {
+                    request.push(IPV6);
+                    request.extend(ip.octets());
+                }
+            }
+            SocketAddr::port(address)
+        }
+        TargetAddr::Domain(name, port) => {
+            request.extend([NAME, name.len() as u8]);
+            request.extend_from_slice(name.as_bytes());
+            *port
+        }
+    };
+    request.extend(port.to_be_bytes());
+    request
+}
+
+/// The length of an answer of two bytes, once its first byte is the right one.
+fn version_and(bytes: &[u8], version: u8, what: &'static str) -> Result<usize, ProxyError> {
+    match bytes.first() {
+        Some(first) if *first != version => Err(ProxyError::Version { protocol: what, version: *first }),
+        _ => Ok(2),
+    }
+}
+
+/// The length of a reply as far as it can be told. A failure is told without waiting for its address, which some
+/// proxies leave out.
+fn reply_len(bytes: &[u8]) -> Result<usize, ProxyError> {
+    version_and(bytes, VERSION, "SOCKS5")?;
+    Ok(match *bytes {
+        [] | [_] => 2,
+        [_, code, ..] if code != SUCCEEDED => 2,
+        [_, _, _, IPV4, ..] => 4 + 4 + 2,
+        [_, _, _, IPV6, ..] => 4 + 16 + 2,
+        [_, _, _, NAME, len, ..] => 5 + usize::from(len) + 2,
+        [_, _, _, NAME] => 5,
+        [_, _, _, _, ..] => return Err(ProxyError::Malformed("SOCKS5: an unknown type of address")),
+        _ => 4,
+    })
+}

@@ -1,0 +1,246 @@
+//! Each protocol against messages written out by hand, split at every byte, and with everything that a proxy may get
+//! wrong.
+
+use crate::config::Proxy;
+use crate::error::ProxyError;
+use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
+use socks::{TargetAddr, ToTargetAddr};
+
+/// What stands behind the proxy's last byte: the relay's first ones.
+const RELAYS: &[u8] = b"relay";
+
+fn v4() -> TargetAddr {
+    "1.2.3.4:258".to_target_addr().unwrap()
+}
+
+fn v6() -> TargetAddr {
+    "[1:2::ff]:258".to_target_addr().unwrap()
+}
+
+fn name() -> TargetAddr {
+    "relay.example:258".to_target_addr().unwrap()
+}
+
+fn proxy(url: &str) -> Proxy {
+    url.parse().unwrap()
+}
+
+/// Plays a conversation with every split of the proxy's messages: what we say, what it answers, what we say then, and so
+/// on. Behind its last message come bytes of the relay.
+fn converse(proxy: &Proxy, target: &TargetAddr, ours: &[&[u8]], theirs: &[&[u8]]) {
+    let longest = theirs.iter().map(|message| message.len()).max().unwrap_or_default();
+    for split in 1..=longest + RELAYS.len() {
+        let mut said = Vec::new();
+        let mut tunnel = Tunnel::new(proxy, target, &mut said);
+        for (turn, message) in theirs.iter().enumerate() {
+            assert_eq!(said, ours[turn], "turn {turn}");
+            said.clear();
+            let last = turn + 1 == theirs.len();
+            let stream = if last { [message, RELAYS].concat() } else { message.to_vec() };
+            let mut progress = Progress::Waiting;
+            let mut used = 0;
+            for piece in stream.chunks(split) {
+                let mut unread = piece;
+                progress = tunnel.receive(&mut unread, &mut said).unwrap();
+                used += piece.len() - unread.len();
+                if progress == Progress::Open {
+                    break;
+                }
+                assert!(unread.is_empty());
+            }
+            assert_eq!(used, message.len(), "turn {turn}, pieces of {split}");
+            assert_eq!(progress == Progress::Open, last);
+        }
+        assert_eq!(said, b"");
+    }
+}
+
+/// What becomes of an answer to the first message, or of answers one behind the other.
+fn outcome(url: &str, answers: &[&[u8]]) -> Result<Progress, ProxyError> {
+    let mut said = Vec::new();
+    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
+    let mut progress = Progress::Waiting;
+    for answer in answers {
+        progress = tunnel.receive(&mut &answer[..], &mut said)?;
+    }
+    Ok(progress)
+}
+
+#[test]
+fn socks5_asks_for_each_kind_of_address() {
+    let plain = proxy("socks5://127.0.0.1:1080");
+    let granted: &[u8] = &[5, 0, 0, 1, 9, 9, 9, 9, 9, 9];
+    let requests: [(TargetAddr, &[u8]); 3] = [
+        (v4(), &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2]),
+        (v6(), &[5, 1, 0, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 1, 2]),
+        (name(), b"\x05\x01\x00\x03\x0drelay.example\x01\x02"),
+    ];
+    for (target, request) in requests {
+        converse(&plain, &target, &[&[5, 1, 0], request], &[&[5, 0], granted]);
+    }
+}
+
+#[test]
+fn socks5_replies_carry_any_kind_of_address() {
+    let plain = proxy("socks5://127.0.0.1:1080");
+    let request: &[u8] = &[5, 1, 0, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 1, 2];
+    let v6 = [&[5, 0, 0, 4][..], &[7; 18]].concat();
+    let long_name = [&[5, 0, 0, 3, 255][..], &[7; 257]].concat();
+    let replies: [&[u8]; 4] = [&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0], &v6, &long_name, &[5, 0, 0, 3, 0, 0, 0]];
+    for reply in replies {
+        converse(&plain, &self::v6(), &[&[5, 1, 0], request], &[&[5, 0], reply]);
+    }
+}
+
+#[test]
+fn socks5_logs_in_where_the_proxy_wants_it() {
+    let proxy = proxy("socks5://al%20ice:s%3Acret@127.0.0.1:1080");
+    let greeting: &[u8] = &[5, 2, 2, 0];
+    let login: &[u8] = b"\x01\x06al ice\x06s:cret";
+    let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
+    let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    converse(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[1, 0], granted]);
+    converse(&proxy, &v4(), &[greeting, request], &[&[5, 0], granted]);
+}
+
+#[test]
+fn socks5_refusals_are_told() {
+    let url = "socks5://127.0.0.1:1080";
+    for code in 1..=255 {
+        assert_eq!(outcome(url, &[&[5, 0], &[5, code]]), Err(ProxyError::Socks5 { code }));
+    }
+    assert_eq!(outcome(url, &[&[5, 0xff]]), Err(ProxyError::NoAcceptableMethod));
+    let with_login = "socks5://user:password@127.0.0.1:1080";
+    for failure in 1..=255 {
+        assert_eq!(outcome(with_login, &[&[5, 2], &[1, failure]]), Err(ProxyError::Credentials));
+    }
+    let refused = ProxyError::Socks5 { code: 5 };
+    assert_eq!(refused.to_string(), "SOCKS5 reply 5, connection refused");
+}
+
+#[test]
+fn socks5_nonsense_is_told_at_its_first_byte() {
+    let url = "socks5://127.0.0.1:1080";
+    let version = |version| Err(ProxyError::Version { protocol: "SOCKS5", version });
+    assert_eq!(outcome(url, &[b"H"]), version(b'H'));
+    assert_eq!(outcome(url, &[&[5, 0], &[4]]), version(4));
+    // A method that was not offered: login without credentials, and one that nobody knows.
+    for method in [1, 2, 3, 0xfe] {
+        assert!(matches!(outcome(url, &[&[5, method]]), Err(ProxyError::Malformed(_))));
+    }
+    assert!(matches!(outcome(url, &[&[5, 0], &[5, 0, 0, 2]]), Err(ProxyError::Malformed(_))));
+    let with_login = "socks5://user:password@127.0.0.1:1080";
+    let negotiation = ProxyError::Version { protocol: "SOCKS5 authentication", version: 5 };
+    assert_eq!(outcome(with_login, &[&[5, 2], &[5]]), Err(negotiation));
+}
+
+#[test]
+fn socks4_asks_by_address_and_4a_by_name() {
+    let granted: &[u8] = &[0, 90, 1, 2, 3, 4, 5, 6];
+    converse(&proxy("socks4://127.0.0.1:1"), &v4(), &[&[4, 1, 1, 2, 1, 2, 3, 4, 0]], &[granted]);
+    let with_id = b"\x04\x01\x01\x02\x01\x02\x03\x04me\x00";
+    converse(&proxy("socks4://me@127.0.0.1:1"), &v4(), &[with_id], &[granted]);
+    let by_name = b"\x04\x01\x01\x02\x00\x00\x00\x01me\x00relay.example\x00";
+    converse(&proxy("socks4a://me@127.0.0.1:1"), &name(), &[by_name], &[granted]);
+}
+
+#[test]
+fn socks4_refusals_are_told() {
+    for code in (0..=255).filter(|code| *code != 90) {
+        let answer = outcome("socks4a://127.0.0.1:1", &[&[0, code, 0, 0, 0, 0, 0, 0]]);
+        assert_eq!(answer, Err(ProxyError::Socks4 { code }));
+    }
+    let version = ProxyError::Version { protocol: "SOCKS4", version: 4 };
+    assert_eq!(outcome("socks4a://127.0.0.1:1", &[&[4]]), Err(version));
+}
+
+#[test]
+fn http_asks_for_each_kind_of_address() {
+    let plain = proxy("http://127.0.0.1:3128");
+    for (target, authority) in [(v4(), "1.2.3.4:258"), (v6(), "[1:2::ff]:258"), (name(), "relay.example:258")]
+    {
+        let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        converse(&plain, &target, &[request.as_bytes()], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
+    }
+}
+
+#[test]
+fn http_sends_basic_credentials_at_once() {
+    // The example of RFC 7617, section 2.
+    let proxy = proxy("http://Aladdin:open%20sesame@127.0.0.1:3128");
+    let request = b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\
+        Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
+    converse(&proxy, &v4(), &[request], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
+}
+
+#[test]
+fn http_answers_of_any_shape_open_the_tunnel() {
+    let plain = proxy("http://127.0.0.1:3128");
+    let request = b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\r\n";
+    let answers: [&[u8]; 8] = [
+        b"HTTP/1.0 200 Connection established\r\nProxy-agent: tiny/1\r\n\r\n",
+        b"HTTP/1.1 200\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 299 Odd\r\nA: 1\r\nB: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\nA: only line feeds\n\n",
+        b"HTTP/1.1 200 OK\r\nfolded:\r\n on two lines\r\nno colon at all\r\n: no name\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\nA: 1\r\n\r\nHTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: carriage\rreturn\r\r\n\r\n",
+    ];
+    for answer in answers {
+        converse(&plain, &v4(), &[request], &[answer]);
+    }
+}
+
+#[test]
+fn http_refusals_are_told_with_status_and_reason() {
+    let url = "http://127.0.0.1:3128";
+    let told = |answer: &[u8]| outcome(url, &[answer]).unwrap_err().to_string();
+    let wanted = told(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n");
+    assert_eq!(wanted, "HTTP status 407 Proxy Authentication Required");
+    // "200" elsewhere than in the status opens nothing.
+    assert_eq!(told(b"HTTP/1.1 502 200 OK\r\n\r\n200"), "HTTP status 502 200 OK");
+    assert_eq!(told(b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n"), "HTTP status 302 Found");
+    let long = [&b"HTTP/1.1 403 "[..], &[b'x'; 200], b"\r\n\r\n"].concat();
+    assert_eq!(told(&long), format!("HTTP status 403 {}", "x".repeat(47)));
+}
+
+#[test]
+fn http_nonsense_is_told() {
+    let url = "http://127.0.0.1:3128";
+    for answer in [
+        "200 OK\r\n\r\n",
+        "SSH-2.0-x\r\n\r\n",
+        "\r\n\r\n",
+        "HTTP/1.1 2 OK\r\n\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+    ] {
+        let result = outcome(url, &[answer.as_bytes()]);
+        assert!(matches!(result, Err(ProxyError::Malformed(_))), "{answer:?}: {result:?}");
+    }
+}
+
+#[test]
+fn http_answers_have_an_end() {
+    let url = "http://127.0.0.1:3128";
+    let header = [b'a'; 1000];
+    for endless in [&b"HTTP/1.1 200 OK\r\nA: "[..], b"HTTP/1.1 100 Continue\r\n\r\n", b""] {
+        let mut answers = vec![endless];
+        answers.extend([&header[..]; 16]);
+        assert_eq!(outcome(url, &answers), Ok(Progress::Waiting));
+        answers.push(&header);
+        assert!(matches!(outcome(url, &answers), Err(ProxyError::Malformed(_))));
+    }
+}
+
+#[test]
+fn the_longest_messages_fit_the_buffer_that_must_not_grow() {
+    let longest = "x".repeat(255);
+    let target = (longest.as_str(), 65535).to_target_addr().unwrap();
+    let address = "127.0.0.1:1".parse().unwrap();
+    for proxy in [Proxy::socks5(address), Proxy::http(address)] {
+        let mut request = Vec::with_capacity(MAX_REQUEST);
+        Tunnel::new(&proxy.credentials(&longest, &longest).unwrap(), &target, &mut request);
+        assert_eq!(request.capacity(), MAX_REQUEST);
+    }
+}
