@@ -1,29 +1,31 @@
 //! Two people talk through a relay, line by line.
 //!
 //! ```sh
-//! cargo run --example chat -- RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE]
+//! cargo run --example chat -- RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]
 //! ```
 //!
 //! It prints its own public key, which the other one needs, and sends what is typed. `/peer KEY` says whom to talk to,
 //! `/quit` and the end of the input leave. FILE holds the 32 bytes of a secret key (`head -c 32 /dev/urandom > FILE`);
-//! without it, each start makes a new key.
+//! without it, each start makes a new key. URL is that of a proxy, such as `socks5://127.0.0.1:9050`, which then also resolves
+//! the relay's host name.
 //!
 //! A thread reads the terminal, since not every system can poll one. The main loop looks into its channel between two
 //! polls, none of which waits longer than 50 ms, as in the loops of toxcore. (On Unix a loop can wait for the client and
 //! for something else at once: that is the second half of the example `main_loop`.)
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs, io, thread};
 
+use tox_relay_client::socks::{TargetAddr, ToTargetAddr};
 use tox_relay_client::{
-    Client, Config, ConnectError, Event, Events, PublicKey, Relay, RelayId, RouteError, SecretKey, SendError,
+    Client, Config, ConnectError, Event, Events, Proxy, PublicKey, Relay, RelayId, RouteError, SecretKey,
+    SendError,
 };
 
-const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE]";
+const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
 
 /// How long a typed line may go unnoticed.
 const TICK: Duration = Duration::from_millis(50);
@@ -58,7 +60,7 @@ fn read_lines() -> Receiver<String> {
 
 struct Chat {
     client: Client,
-    address: SocketAddr,
+    address: TargetAddr,
     relay_key: PublicKey,
     peer: Option<PublicKey>,
     /// The connection, from its beginning to its end.
@@ -73,6 +75,7 @@ struct Chat {
 impl Chat {
     fn from_arguments() -> Result<Self, Box<dyn Error>> {
         let mut secret_key = SecretKey::generate();
+        let mut proxy = None;
         let mut values = Vec::new();
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -81,6 +84,9 @@ impl Chat {
                 let bytes = fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
                 let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| format!("{file}: not 32 bytes"))?;
                 secret_key = bytes.into();
+            } else if argument == "--proxy" {
+                // The URL isn't repeated in the error: a password may stand in it.
+                proxy = Some(arguments.next().ok_or("--proxy needs a URL")?.parse::<Proxy>()?);
             } else if argument.starts_with('-') {
                 return Err(format!("there is no option {argument}").into());
             } else {
@@ -92,9 +98,13 @@ impl Chat {
             [address, relay_key, peer] => (address, relay_key, Some(peer)),
             _ => return Err("the relay's address and key are needed".into()),
         };
+        let mut config = Config::new(secret_key);
+        if let Some(proxy) = proxy {
+            config = config.proxy(proxy);
+        }
         Ok(Self {
-            client: Client::new(Config::new(secret_key))?,
-            address: address.parse().map_err(|_| format!("{address}: not an IP address and port"))?,
+            client: Client::new(config)?,
+            address: address.as_str().to_target_addr().map_err(|error| format!("{address}: {error}"))?,
             relay_key: relay_key.parse().map_err(|error| format!("{relay_key}: {error}"))?,
             peer: peer.map(|peer| peer.parse().map_err(|error| format!("{peer}: {error}"))).transpose()?,
             relay: None,
@@ -134,7 +144,7 @@ impl Chat {
     }
 
     fn connect(&mut self) -> Result<(), ConnectError> {
-        match self.client.connect(Relay::new(self.address, self.relay_key)) {
+        match self.client.connect(Relay::new(self.address.clone(), self.relay_key)) {
             Ok(relay) => self.relay = Some(relay),
             Err(ConnectError::Io(error)) => self.pause(&error), // there may be no network now
             Err(error) => return Err(error),

@@ -140,9 +140,9 @@ pub enum DisconnectReason {
     /// A ping was not answered in time.
     #[error("the relay answered no ping in time ({0})")]
     NoPong(Stage),
-    /// The relay closed the connection. During the handshake that most often means that the relay has another public
-    /// key than it was asked for.
-    #[error("closed by the relay {0}{hint}", hint = wrong_key_hint(*.0))]
+    /// The relay closed the connection, or the proxy, which can't be told apart behind it. During the handshake that most
+    /// often means that the relay has another public key than it was asked for.
+    #[error("closed by the {closer} {0}{hint}", closer = closer(*.0), hint = wrong_key_hint(*.0))]
     Closed(Stage),
     /// The network or the operating system ended the connection: a reset, an unreachable host.
     #[error("{} {stage}", code.map_or_else(|| (*kind).into(), io::Error::from_raw_os_error))]
@@ -166,6 +166,10 @@ pub enum DisconnectReason {
     /// 32 pongs wait to leave and the relay sent one more ping: it pings without end, or does not read the answers.
     #[error("the relay sends more pings than it takes answers")]
     PingFlood,
+}
+
+fn closer(stage: Stage) -> &'static str {
+    if stage == Stage::Tunnelling { "proxy" } else { "relay" }
 }
 
 fn wrong_key_hint(stage: Stage) -> &'static str {

@@ -5,21 +5,13 @@ mod support;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use support::{
     AT_ONCE, Conduct, Options, Peer, SHORT, TestRelay, Told, address, any_key, assert_end, assert_over,
-    honest,
+    dead_port, honest,
 };
 use tox_relay_client::DisconnectReason::{Closed, ClosedByCaller, Refused, TimedOut};
 use tox_relay_client::{Config, ConnectError, Event, Relay, RouteError, SecretKey, SendError, Stage};
-
-/// A port that nobody listens on, and that nobody else gets while this lives.
-fn dead_port() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
-}
 
 #[test]
 fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {

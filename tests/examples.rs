@@ -1,6 +1,7 @@
 //! The examples that need a relay, as their users run them, on a relay of our own.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -101,6 +102,22 @@ fn two_people_chat() {
     alice.hear("offline");
     assert!(bob.end().success());
     assert!(alice.end().success());
+}
+
+#[test]
+fn a_chat_goes_through_a_proxy_and_never_around_it() {
+    let (_relay, place) = relay();
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut command = example("chat");
+    command.args(&place).args(["--proxy", &format!("http://{}", proxy.local_addr().unwrap())]);
+    let chat = Program::start(command);
+    let (mut stream, _) = proxy.accept().unwrap();
+    let mut request = String::new();
+    BufReader::new(&stream).read_line(&mut request).unwrap();
+    assert_eq!(request, format!("CONNECT {} HTTP/1.1\r\n", place[0]));
+    stream.write_all(b"HTTP/1.1 403 Not here\r\n\r\n").unwrap();
+    chat.hear("HTTP status 403 Not here");
+    assert!(chat.end().success());
 }
 
 #[test]

@@ -179,6 +179,7 @@ impl Client {
                 (Arc::new(secret), public)
             }
         };
+        let via = if proxy.is_some() { ", a proxy" } else { "" };
         let keys = self.hash_keys(&public_key, &relay.public_key);
         let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
         if let Some(slot) =
@@ -226,7 +227,7 @@ impl Client {
         });
         self.wheel.schedule(index, scheduled);
         self.by_keys.insert(keys, index);
-        log::debug!("relay {id}: connecting to {socket_address}, key {}", relay.public_key);
+        log::debug!("relay {id}: connecting to {socket_address}{}, key {}", via, relay.public_key);
         Ok(id)
     }
 

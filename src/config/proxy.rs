@@ -253,3 +253,6 @@ impl fmt::Debug for Proxy {
         write!(f, "Proxy({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

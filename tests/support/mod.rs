@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 pub mod by_hand;
+pub mod scripted_proxy;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use tox_relay_client::{
     Client, Config, Destination, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteError,
     RouteId, SecretKey, SendError,
@@ -247,6 +250,14 @@ pub fn address(relay: &TestRelay) -> Relay {
 #[track_caller]
 pub fn settled(relay: &TestRelay) {
     relay.wait_until(GUARD, |_| true).expect("the relay lives");
+}
+
+/// A port that nobody listens on, and that nobody else gets while this lives.
+pub fn dead_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 pub fn any_key() -> PublicKey {

@@ -159,7 +159,8 @@ fn the_times_of_connecting_are_kept() {
     relay.seal(&pong(FIRST_PING), &mut packet);
     connection.receive(at(45), &mut packet, &mut events).unwrap();
     let millis = |millis| Some(Duration::from_millis(millis));
-    let times = ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };
+    let times =
+        ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };
     assert_eq!(connection.times(), times);
 }
 

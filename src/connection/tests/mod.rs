@@ -5,6 +5,7 @@ mod keepalive;
 mod receiving;
 mod routes;
 mod sending;
+mod tunnel;
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 

@@ -1,0 +1,152 @@
+//! Proxies as they are written, and what they can be asked for.
+
+use super::*;
+use crate::config::{Config, Relay};
+use crate::key::{PublicKey, SecretKey};
+use socks::ToTargetAddr;
+
+fn address() -> SocketAddr {
+    "127.0.0.1:1080".parse().unwrap()
+}
+
+fn parse(url: &str) -> Result<Proxy, ProxyConfigError> {
+    url.parse()
+}
+
+#[test]
+fn a_url_says_what_a_call_says() {
+    let same = [
+        ("socks5://127.0.0.1:1080", Proxy::socks5(address())),
+        ("SOCKS5h://127.0.0.1:1080/", Proxy::socks5(address())),
+        ("socks4://127.0.0.1:1080", Proxy::socks4(address())),
+        ("socks4a://127.0.0.1:1080", Proxy::socks4a(address())),
+        ("http://127.0.0.1:1080", Proxy::http(address())),
+        ("http://[::1]:3128", Proxy::http("[::1]:3128".parse().unwrap())),
+        ("socks5://a:b@127.0.0.1:1080", Proxy::socks5(address()).credentials("a", "b").unwrap()),
+        ("http://a:@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
+        ("http://a@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
+        ("socks4a://me@127.0.0.1:1080", Proxy::socks4a(address()).user_id("me").unwrap()),
+        // Everything behind the first colon is the password, and everything in front of the last @ belongs to it.
+        ("http://a:b:c@d@127.0.0.1:1080", Proxy::http(address()).credentials("a", "b:c@d").unwrap()),
+        (
+            "socks5://%41%3a:%25%c3%a4+@127.0.0.1:1080",
+            Proxy::socks5(address()).credentials("A:", "%ä+").unwrap(),
+        ),
+    ];
+    for (url, proxy) in same {
+        assert_eq!(parse(url).as_ref(), Ok(&proxy), "{url}");
+    }
+}
+
+#[test]
+fn a_url_that_can_not_be_meant_is_refused() {
+    use ProxyConfigError::{Address, Encoding, NoPassword, Path, Scheme};
+    let refused = [
+        ("", Scheme),
+        ("127.0.0.1:1080", Scheme),
+        ("https://127.0.0.1:1080", Scheme),
+        ("socks6://127.0.0.1:1080", Scheme),
+        ("socks5://", Address),
+        ("socks5://localhost:1080", Address),
+        ("socks5://127.0.0.1", Address),
+        ("socks5://::1:1080", Address),
+        ("socks5://127.0.0.1:65536", Address),
+        ("socks5://user:password127.0.0.1:1080", Address),
+        ("http://127.0.0.1:3128/x", Path),
+        ("http://127.0.0.1:3128?x", Path),
+        ("http://127.0.0.1:3128#x", Path),
+        ("http://%:x@127.0.0.1:3128", Encoding),
+        ("http://x:%4@127.0.0.1:3128", Encoding),
+        ("http://x:%g0@127.0.0.1:3128", Encoding),
+        ("http://x:%ff@127.0.0.1:3128", Encoding),
+        ("socks4://me:x@127.0.0.1:1080", NoPassword),
+    ];
+    for (url, error) in refused {
+        assert_eq!(parse(url), Err(error), "{url}");
+    }
+}
+
+#[test]
+fn names_and_passwords_have_the_lengths_of_their_protocols() {
+    let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+    let length = |what, length, min| Err(ProxyConfigError::Length { what, length, min });
+    for proxy in [Proxy::socks5(address()), Proxy::http(address())] {
+        assert!(proxy.clone().credentials(&longest, &longest).is_ok());
+    }
+    let (socks5, http) = (Proxy::socks5(address()), Proxy::http(address()));
+    assert_eq!(socks5.clone().credentials(&too_long, "x"), length("user name", 256, 1));
+    assert_eq!(socks5.clone().credentials("x", &too_long), length("password", 256, 1));
+    // RFC 1929 has no empty ones; Basic has.
+    assert_eq!(socks5.clone().credentials("", "x"), length("user name", 0, 1));
+    assert_eq!(socks5.credentials("x", ""), length("password", 0, 1));
+    assert_eq!(http.clone().credentials(&too_long, ""), length("user name", 256, 0));
+    assert!(http.credentials("", "").is_ok());
+    let socks4 = Proxy::socks4(address());
+    assert!(socks4.clone().user_id(&longest).is_ok());
+    assert_eq!(socks4.user_id(&too_long), length("user id", 256, 0));
+}
+
+#[test]
+fn what_a_protocol_can_not_carry_is_refused() {
+    let character = |what| Err(ProxyConfigError::Character(what));
+    // The first colon ends the user name (RFC 7617), and a line end would begin a header of the caller's.
+    assert_eq!(Proxy::http(address()).credentials("a:b", "x"), character("user name"));
+    assert_eq!(Proxy::http(address()).credentials("a\r\nb", "x"), character("user name"));
+    assert_eq!(Proxy::http(address()).credentials("a", "x\n"), character("password"));
+    assert!(Proxy::socks5(address()).credentials("a:b", "x\r\n").is_ok());
+    assert_eq!(Proxy::socks4(address()).user_id("a\0b"), character("user id"));
+}
+
+#[test]
+fn a_proxy_is_asked_only_for_what_it_can_reach() {
+    let [v4, v6, name] =
+        ["1.2.3.4:5", "[::1]:5", "relay.onion:5"].map(|target| target.to_target_addr().unwrap());
+    let reaches = |proxy: Proxy| [&v4, &v6, &name].map(|target| proxy.check(target).is_ok());
+    assert_eq!(reaches(Proxy::socks5(address())), [true, true, true]);
+    assert_eq!(reaches(Proxy::http(address())), [true, true, true]);
+    assert_eq!(reaches(Proxy::socks4a(address())), [true, false, true]);
+    assert_eq!(reaches(Proxy::socks4(address())), [true, false, false]);
+    let error = Proxy::socks4(address()).check(&name).unwrap_err();
+    assert_eq!(error.to_string(), "a socks4 proxy can't be asked for a host name");
+}
+
+#[test]
+fn a_name_that_could_mean_something_else_to_a_proxy_is_refused() {
+    let proxy = Proxy::http(address());
+    let check = |name: &str| proxy.check(&TargetAddr::Domain(name.to_owned(), 1)).is_ok();
+    let longest = "x".repeat(255);
+    for good in ["a", "a.b", "xn--mnchen-3ya.de", "under_score.onion", "trailing.", &longest] {
+        assert!(check(good), "{good}");
+    }
+    for bad in ["", "a b", "a\r\nHost: b", "a\0", "a:1", "ä.de", "[::1]", "a/b", "a@b", &"x".repeat(256)] {
+        assert!(!check(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn credentials_are_never_shown() {
+    let url = "socks5://alice-the-user:the-secret@127.0.0.1:1080";
+    let proxy = parse(url).unwrap();
+    let key = PublicKey::from([7; 32]);
+    let relay = Relay::new("127.0.0.1:1", key).proxy(proxy.clone());
+    let config = Config::new(SecretKey::from([1; 32])).proxy(proxy.clone());
+    let mut shown = vec![format!("{proxy:?} {proxy} {relay:?} {config:#?}")];
+    // Nor where the URL was misspelled, which puts them in other places.
+    for wrong in [
+        url.replace("://", ":/"),
+        url.replace("socks5", "socks9"),
+        url.replace('@', "%"),
+        url.replace("1080", "port"),
+        url.replace("the-secret", "%zthe-secret"),
+        format!("{url}/the-secret"),
+        url.replace("the-secret", &"the-secret".repeat(30)),
+        url.replace("socks5", "socks4"),
+        url.replace("socks5", "http").replace("the-secret", "the-secret%0a"),
+    ] {
+        let error = parse(&wrong).unwrap_err();
+        shown.push(format!("{error} {error:?}"));
+    }
+    for text in shown {
+        assert!(!text.contains("the-secret") && !text.contains("alice"), "{text}");
+    }
+}

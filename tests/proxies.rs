@@ -1,0 +1,295 @@
+//! Relays through proxies: what is said to them, what they may answer, and that a proxy which fails is never bypassed.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+
+use socks::{Socks4Stream, Socks5Stream, TargetAddr, ToTargetAddr};
+use support::scripted_proxy::{ScriptedProxy, Then, Turn};
+use support::{
+    Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, assert_over, dead_port, honest,
+};
+use tox_relay_client::{ConnectError, DisconnectReason, Proxy, ProxyError, Relay, Stage};
+
+type Kind = fn(SocketAddr) -> Proxy;
+
+fn login(proxy: Proxy) -> Proxy {
+    proxy.credentials("alice", "secret").unwrap()
+}
+
+/// Where `Relay::new` finds a relay that it is to reach as `target`.
+fn relay_at(target: &TargetAddr, relay: &TestRelay) -> Relay {
+    Relay::new(target.clone(), relay.public_key().into())
+}
+
+/// The script of a proxy that makes the tunnel which is asked for.
+fn granting(kind: &str, port: u16) -> Vec<Turn> {
+    let port = port.to_be_bytes();
+    let request = [&[5, 1, 0, 1, 127, 0, 0, 1][..], &port].concat();
+    let by_name = [&b"\x05\x01\x00\x03\x0brelay.onion"[..], &port].concat();
+    // An IPv4 address, an IPv6 address and a name in the replies, none of which is what was asked for.
+    let granted = vec![5, 0, 0, 1, 10, 0, 0, 1, 4, 56];
+    let granted_v6 = [&[5, 0, 0, 4][..], &[9; 18]].concat();
+    let granted_name = b"\x05\x00\x00\x03\x05other\x04\x38".to_vec();
+    let number = u16::from_be_bytes(port);
+    match kind {
+        "socks5" => vec![(vec![5, 1, 0], vec![5, 0]), (request, granted_v6)],
+        "socks5, by name" => vec![(vec![5, 1, 0], vec![5, 0]), (by_name, granted)],
+        "socks5 with login" => vec![
+            (vec![5, 2, 2, 0], vec![5, 2]),
+            (b"\x01\x05alice\x06secret".to_vec(), vec![1, 0]),
+            (request, granted_name),
+        ],
+        "socks4" => {
+            let request = [&[4, 1][..], &port, &[127, 0, 0, 1, 0]].concat();
+            vec![(request, vec![0, 90, 0, 0, 0, 0, 0, 0])]
+        }
+        "socks4a, by name" => {
+            let request = [&[4, 1][..], &port, b"\x00\x00\x00\x01me\x00relay.onion\x00"].concat();
+            vec![(request, vec![0, 90, 1, 2, 3, 4, 5, 6])]
+        }
+        "http" => {
+            let request = format!("CONNECT 127.0.0.1:{number} HTTP/1.1\r\nHost: 127.0.0.1:{number}\r\n\r\n");
+            let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 Connection established\r\nA: b\r\n\r\n";
+            vec![(request.into(), answer.into())]
+        }
+        "http with login, by name" => {
+            let request = format!(
+                "CONNECT relay.onion:{number} HTTP/1.1\r\nHost: relay.onion:{number}\r\n\
+                 Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n\r\n"
+            );
+            vec![(request.into(), b"HTTP/1.1 299 Sure\n\n".to_vec())]
+        }
+        other => unreachable!("{other}"),
+    }
+}
+
+#[test]
+fn each_kind_of_proxy_leads_to_the_relay() {
+    let kinds: [(&str, Kind); 7] = [
+        ("socks5", Proxy::socks5),
+        ("socks5, by name", Proxy::socks5),
+        ("socks5 with login", |address| login(Proxy::socks5(address))),
+        ("socks4", Proxy::socks4),
+        ("socks4a, by name", |address| Proxy::socks4a(address).user_id("me").unwrap()),
+        ("http", Proxy::http),
+        ("http with login, by name", |address| login(Proxy::http(address))),
+    ];
+    for (kind, proxy) in kinds {
+        let relay = honest();
+        let script = granting(kind, relay.addr().port());
+        let scripted = ScriptedProxy::start(script, Then::Connect(relay.addr()));
+        let target = match kind.ends_with("by name") {
+            true => ("relay.onion", relay.addr().port()).to_target_addr().unwrap(),
+            false => TargetAddr::Ip(relay.addr()),
+        };
+        let mut a = Peer::with(|config| config.proxy(proxy(scripted.address)));
+        let at_a = a.client.connect(relay_at(&target, &relay)).unwrap();
+        a.until(kind, |a| a.told.contains(&Told::Connected(at_a)));
+        let status = a.client.relay(at_a).unwrap();
+        assert_eq!(format!("{:?}", status.address), format!("{target:?}"), "as the caller wrote it");
+        let times = status.times;
+        assert!(times.transport <= times.tunnel && times.tunnel <= times.handshake, "{times:?}");
+
+        let mut b = Peer::new();
+        let at_b = b.connect(&relay);
+        let (to_b, to_a) = support::pair(&mut a, at_a, &mut b, at_b);
+        let mut couple = Couple { a, b, at_a, at_b, to_b, to_a };
+        couple.a.client.send_data(to_b, b"through the tunnel").unwrap();
+        couple.b.client.send_data(to_a, b"and back").unwrap();
+        couple.until("both have data", |couple| {
+            couple.b.data() == [b"through the tunnel"] && couple.a.data() == [b"and back"]
+        });
+        drop(couple);
+        assert_eq!(scripted.finish(), b"");
+    }
+}
+
+/// What a client says to a proxy that answers each of its messages with the next of `answers` and then closes.
+fn overheard(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let answers: Vec<Vec<u8>> = answers.iter().map(|answer| answer.to_vec()).collect();
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut heard = Vec::new();
+        for answer in answers {
+            // A message is far shorter than what a socket takes in one piece, so it comes in one.
+            let mut message = vec![0; 4096];
+            let len = stream.read(&mut message).unwrap();
+            message.truncate(len);
+            heard.push(message);
+            stream.write_all(&answer).unwrap();
+        }
+        heard
+    });
+    client(proxy);
+    thread.join().unwrap()
+}
+
+#[test]
+fn the_socks_crate_says_the_same() {
+    let refused_5: &[u8] = &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0];
+    let refused_4: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
+    let ours = |proxy: Proxy, target: &TargetAddr| {
+        let mut peer = Peer::with(|config| config.proxy(proxy));
+        let id = peer.client.connect(Relay::new(target.clone(), any_key())).unwrap();
+        assert!(matches!(peer.end(id), DisconnectReason::Proxy(_)));
+    };
+    for target in ["1.2.3.4:258", "[1:2::ff]:65535", "relay.onion:443"] {
+        let target = target.to_target_addr().unwrap();
+
+        let plain: [&[u8]; 2] = [&[5, 0], refused_5];
+        assert_eq!(
+            overheard(&plain, |proxy| ours(Proxy::socks5(proxy), &target)),
+            overheard(&plain, |proxy| drop(Socks5Stream::connect(proxy, target.clone()).unwrap_err())),
+        );
+        for answers in [&[&[5, 2], &[1, 0], refused_5][..], &[&[5, 0], refused_5]] {
+            assert_eq!(
+                overheard(answers, |proxy| ours(login(Proxy::socks5(proxy)), &target)),
+                overheard(answers, |proxy| {
+                    Socks5Stream::connect_with_password(proxy, target.clone(), "alice", "secret")
+                        .unwrap_err();
+                }),
+            );
+        }
+        if matches!(target, TargetAddr::Ip(SocketAddr::V6(_))) {
+            continue; // SOCKS4 has no IPv6
+        }
+        for id in ["", "alice"] {
+            assert_eq!(
+                overheard(&[refused_4], |proxy| ours(Proxy::socks4a(proxy).user_id(id).unwrap(), &target)),
+                overheard(&[refused_4], |proxy| {
+                    Socks4Stream::connect(proxy, target.clone(), id).unwrap_err();
+                }),
+            );
+        }
+    }
+}
+
+/// A relay's port that nobody may connect to.
+struct Forbidden(TcpListener);
+
+impl Forbidden {
+    fn new() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn relay(&self) -> Relay {
+        Relay::new(self.0.local_addr().unwrap(), any_key())
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, what: &str) {
+        let visitor = self.0.accept();
+        assert!(
+            matches!(&visitor, Err(error) if error.kind() == ErrorKind::WouldBlock),
+            "{what}: {visitor:?}"
+        );
+    }
+}
+
+/// How a connection ends whose proxy plays this script.
+#[track_caller]
+fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
+    let forbidden = Forbidden::new();
+    let timeout = if matches!(then, Then::Wait) { SHORT } else { GUARD };
+    let scripted = ScriptedProxy::start(turns, then);
+    let mut peer = Peer::with(|config| config.proxy(kind(scripted.address)).connect_timeout(timeout));
+    let id = peer.client.connect(forbidden.relay()).unwrap();
+    let reason = peer.end(id);
+    assert_over(&mut peer, id);
+    drop(peer);
+    forbidden.assert_untouched(&reason.to_string());
+    assert_eq!(scripted.finish(), b"", "nothing was said behind: {reason}");
+    reason
+}
+
+#[test]
+fn a_proxy_that_fails_is_never_bypassed() {
+    let greeting = || (vec![5, 1, 0], vec![5, 0]);
+    let timed_out = DisconnectReason::TimedOut(Stage::Tunnelling);
+    let closed = DisconnectReason::Closed(Stage::Tunnelling);
+    let greeted = |answer: &[u8]| vec![(vec![5, 1, 0], answer.to_vec())];
+
+    assert_eq!(end(Proxy::socks5, greeted(&[]), Then::Wait), timed_out);
+    assert_eq!(end(Proxy::socks5, vec![greeting()], Then::Close), closed);
+    assert_eq!(end(Proxy::socks5, greeted(&[5]), Then::Close), closed);
+    let refused = |error| DisconnectReason::Proxy(error);
+    assert_eq!(end(Proxy::socks5, greeted(&[5, 0xff]), Then::Close), refused(ProxyError::NoAcceptableMethod));
+    assert!(matches!(
+        end(Proxy::socks5, greeted(&[5, 1]), Then::Close),
+        DisconnectReason::Proxy(ProxyError::Malformed(_))
+    ));
+    assert_eq!(
+        end(Proxy::socks5, greeted(b"H"), Then::Close),
+        refused(ProxyError::Version { protocol: "SOCKS5", version: b'H' })
+    );
+    let reset = end(Proxy::socks5, vec![greeting()], Then::Reset);
+    assert!(
+        matches!(
+            reset,
+            DisconnectReason::Transport { stage: Stage::Tunnelling, kind: ErrorKind::ConnectionReset, .. }
+        ),
+        "{reset:?}"
+    );
+}
+
+#[test]
+fn a_proxy_that_is_gone_is_never_bypassed() {
+    let forbidden = Forbidden::new();
+    let (_reserved, dead) = dead_port();
+    let mut peer = Peer::with(|config| config.proxy(Proxy::http(dead)));
+    let id = peer.client.connect(forbidden.relay()).unwrap();
+    assert_eq!(peer.end(id), DisconnectReason::Refused);
+    assert_over(&mut peer, id);
+    forbidden.assert_untouched("a proxy that is gone");
+}
+
+#[test]
+fn one_relay_may_go_another_way_than_all_others() {
+    let relay = honest();
+    let (_reserved, nowhere) = dead_port();
+    let scripted = ScriptedProxy::start(granting("socks5", relay.addr().port()), Then::Connect(relay.addr()));
+    let mut peer = Peer::with(|config| config.proxy(Proxy::http(nowhere)));
+    let other = honest();
+    let direct = peer.client.connect(address(&other).direct()).unwrap();
+    let tunnelled = peer.client.connect(address(&relay).proxy(Proxy::socks5(scripted.address))).unwrap();
+    let third = honest();
+    let as_all = peer.client.connect(address(&third)).unwrap();
+    peer.until("all three are told of", |peer| peer.told.len() == 3);
+    for told in [
+        Told::Connected(direct),
+        Told::Connected(tunnelled),
+        Told::Disconnected(as_all, DisconnectReason::Refused),
+    ] {
+        assert!(peer.told.contains(&told), "{told:?}");
+    }
+    assert_eq!(peer.client.relay(direct).unwrap().times.tunnel, None);
+    assert!(peer.client.relay(tunnelled).unwrap().times.tunnel.is_some());
+}
+
+#[test]
+fn what_a_proxy_can_not_be_asked_for_is_an_error_of_connect() {
+    let proxy = ([127, 0, 0, 1], 1).into();
+    let refuse = |proxy: Option<Proxy>, target: &str| {
+        let relay = Relay::new(target, any_key());
+        let relay = match proxy {
+            Some(proxy) => relay.proxy(proxy),
+            None => relay,
+        };
+        Peer::new().client.connect(relay).unwrap_err()
+    };
+    assert!(matches!(refuse(None, "relay.onion:443"), ConnectError::NameWithoutProxy(_)));
+    assert!(matches!(
+        refuse(Some(Proxy::socks4(proxy)), "relay.onion:443"),
+        ConnectError::BeyondProxy { proxy: "socks4", .. }
+    ));
+    assert!(matches!(refuse(Some(Proxy::socks4a(proxy)), "[::1]:443"), ConnectError::BeyondProxy { .. }));
+    assert!(matches!(refuse(Some(Proxy::http(proxy)), "a b:443"), ConnectError::Name(_)));
+    assert!(matches!(refuse(Some(Proxy::http(proxy)), "no port"), ConnectError::Address(_)));
+}

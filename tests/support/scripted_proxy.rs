@@ -1,0 +1,87 @@
+//! A proxy that keeps to a script: it insists on each of the client's messages to the byte, and answers as it is told.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::GUARD;
+
+/// What the client says, and what the proxy answers.
+pub type Turn = (Vec<u8>, Vec<u8>);
+
+/// What a proxy does when its script is played.
+pub enum Then {
+    /// Passes everything on between the client and whoever listens here.
+    Connect(SocketAddr),
+    /// Ends the connection cleanly.
+    Close,
+    /// Ends it with a reset.
+    Reset,
+    /// Says nothing more.
+    Wait,
+}
+
+/// Serves one connection on a thread of its own.
+pub struct ScriptedProxy {
+    pub address: SocketAddr,
+    thread: JoinHandle<io::Result<Vec<u8>>>,
+}
+
+impl ScriptedProxy {
+    pub fn start(turns: Vec<Turn>, then: Then) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { address, thread: thread::spawn(move || serve(&listener, turns, &then)) }
+    }
+
+    /// What the client said behind the script, up to its end, which must be near.
+    #[track_caller]
+    pub fn finish(self) -> Vec<u8> {
+        self.thread.join().expect("the client kept to the script").unwrap()
+    }
+}
+
+fn serve(listener: &TcpListener, turns: Vec<Turn>, then: &Then) -> io::Result<Vec<u8>> {
+    let (mut client, _) = listener.accept()?;
+    client.set_nodelay(true)?;
+    client.set_read_timeout(Some(GUARD))?;
+    for (expected, answer) in turns {
+        let mut said = vec![0; expected.len()];
+        client.read_exact(&mut said)?;
+        assert_eq!(said, expected);
+        for byte in &answer {
+            client.write_all(&[*byte])?;
+        }
+    }
+    let mut rest = Vec::new();
+    match then {
+        Then::Connect(target) => connect(client, TcpStream::connect(target)?)?,
+        Then::Close => {
+            client.shutdown(Shutdown::Write)?;
+            client.read_to_end(&mut rest)?;
+        }
+        Then::Reset => SockRef::from(&client).set_linger(Some(Duration::ZERO))?,
+        Then::Wait => {
+            client.read_to_end(&mut rest)?;
+        }
+    }
+    Ok(rest)
+}
+
+/// Passes bytes on in both directions until both sides have ended.
+fn connect(client: TcpStream, relay: TcpStream) -> io::Result<()> {
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        thread::spawn(move || {
+            // A reset ends this direction like a clean end does.
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        })
+    };
+    let up = pass(client.try_clone()?, relay.try_clone()?);
+    let down = pass(relay, client);
+    up.join().and(down.join()).expect("a thread that only copies");
+    Ok(())
+}
