@@ -1,30 +1,29 @@
 //! A real `tox-bootstrapd` on loopback: the relay that the network runs.
 
-use std::fs::{self, DirBuilder};
-use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::process::{self, ExitStatus};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
-use std::{env, error, fmt};
 
-use crate::process::{CONFIG, Process};
-use crate::wait_for;
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::ports::free_ports;
+use crate::process::{Process, Program};
 
 /// For the key to be printed, and for the port to answer. A start takes some tens of milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+const PROGRAM: Program = Program { name: "tox-bootstrapd", package: "toxcore-utils" };
+
+/// The configuration's name inside the directory that the program is started in.
+const CONFIG: &str = "conf";
+
+/// The directory holds a secret key.
+const PRIVATE: u32 = 0o700;
+
 /// How often other ports are tried when the program ends at once, as it does when its port is taken.
 const START_TRIES: u32 = 5;
-
-/// Where ports are looked for: below the ports that Linux gives to outgoing connections by default
-/// (from 32768), so that nothing is given ours while the relay is down between a kill and a restart.
-const FIRST_PORT: u16 = 10_000;
-const PORT_PAIRS: u16 = 11_000;
 
 /// A running `tox-bootstrapd` with its relay on, in a temporary directory of its own. It knows no
 /// other node, so it talks only to who talks to it. It listens on all addresses, as it knows no
@@ -77,9 +76,8 @@ impl Bootstrapd {
     /// Kills it first if it runs. After an error it is down.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.kill();
-        let (mut process, public_key) = start_in(&self.directory)?;
-        wait_for(START_LIMIT, || TcpStream::connect_timeout(&self.addr, START_LIMIT).ok())
-            .ok_or_else(|| process.not_ready(START_LIMIT))?;
+        let (mut process, public_key) = start_in(self.directory.path())?;
+        process.wait_until_it_listens(self.addr, START_LIMIT)?;
         self.process = Some(process);
         self.public_key = public_key;
         Ok(())
@@ -96,7 +94,8 @@ impl Bootstrapd {
     }
 
     fn try_start(ip: IpAddr) -> Result<Self, Error> {
-        let directory = Directory::new().map_err(|source| Error::Io { what: "make a directory", source })?;
+        let directory = Directory::new(PROGRAM.name, PRIVATE)
+            .map_err(|source| Error::Io { what: "make a directory", source })?;
         let dht_port = free_ports(ip)?;
         let addr = SocketAddr::new(ip, dht_port + 1);
         fs::write(directory.path().join(CONFIG), config(addr, dht_port))
@@ -107,74 +106,27 @@ impl Bootstrapd {
     }
 }
 
-/// Why there is no relay.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// A program is missing on this machine.
-    NotInstalled {
-        /// The program's name.
-        program: &'static str,
-        /// The Debian package that has it.
-        package: &'static str,
-    },
-    /// The program ended instead of running. When its port is taken it does so with status 1.
-    Ended {
-        /// How it ended.
-        status: ExitStatus,
-        /// What it printed.
-        output: String,
-    },
-    /// The program runs, but has not printed its key, or its port has not answered, within `limit`.
-    NotReady {
-        /// How long it was given.
-        limit: Duration,
-        /// What it printed.
-        output: String,
-    },
-    /// None of the ports that were tried is free.
-    NoFreePort,
-    /// The operating system refused something.
-    Io {
-        /// What was to be done, to be read after "cannot".
-        what: &'static str,
-        /// Its reason.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInstalled { program, package } => {
-                write!(f, "{program} is not installed; it is in the Debian package {package}")
-            }
-            Self::Ended { status, output } => {
-                write!(f, "tox-bootstrapd ended with {status} and printed:\n{output}")
-            }
-            Self::NotReady { limit, output } => {
-                write!(f, "tox-bootstrapd was not ready after {limit:?} and printed:\n{output}")
-            }
-            Self::NoFreePort => {
-                let last = FIRST_PORT + 2 * PORT_PAIRS;
-                write!(f, "no two free ports between {FIRST_PORT} and {last}")
-            }
-            Self::Io { what, source } => write!(f, "cannot {what}: {source}"),
-        }
+/// Starts it where its configuration is, and waits until it prints its public key, which it does last, with its relay port
+/// bound.
+fn start_in(directory: &Path) -> Result<(Process, [u8; 32]), Error> {
+    let arguments = [&format!("--config={CONFIG}"), "--foreground", "--log-backend=stdout"];
+    let (mut process, keys) = Process::start(PROGRAM, &arguments, directory, parse_key)?;
+    match keys.recv_timeout(START_LIMIT) {
+        Ok(key) => Ok((process, key)),
+        Err(RecvTimeoutError::Timeout) => Err(process.not_ready(START_LIMIT)),
+        // It has printed its last, so it has ended or is about to.
+        Err(RecvTimeoutError::Disconnected) => Err(process.ended(START_LIMIT)),
     }
 }
 
-impl error::Error for Error {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-fn start_in(directory: &Directory) -> Result<(Process, [u8; 32]), Error> {
-    Process::start("tox-bootstrapd", directory.path(), START_LIMIT)
+/// The key in a line of the output, if this is the one.
+fn parse_key(line: &str) -> Option<[u8; 32]> {
+    let (digits, []) = line.strip_prefix("Public Key: ")?.trim().as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let bytes: Option<Vec<u8>> =
+        digits.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    bytes?.try_into().ok()
 }
 
 /// Paths are relative to the directory that the program is started in, so none needs quoting.
@@ -196,61 +148,10 @@ fn config(relay: SocketAddr, dht_port: u16) -> String {
     )
 }
 
-/// A UDP port for the DHT, with the TCP port after it free as well. Nothing holds them until the
-/// relay does, so a start that loses them to somebody else is tried again with others. Within this
-/// process no port is given out twice before all were; other processes begin somewhere else.
-fn free_ports(ip: IpAddr) -> Result<u16, Error> {
-    static FIRST: OnceLock<u64> = OnceLock::new();
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // The standard library's hasher is seeded by the operating system.
-    let first = *FIRST.get_or_init(|| RandomState::new().hash_one(0) % u64::from(PORT_PAIRS));
-    let any = match ip {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    (0..PORT_PAIRS)
-        .map(|_| {
-            let pair = first + u64::from(NEXT.fetch_add(1, Ordering::Relaxed));
-            FIRST_PORT + 2 * (pair % u64::from(PORT_PAIRS)) as u16
-        })
-        .find(|&port| UdpSocket::bind((any, port)).is_ok() && TcpListener::bind((any, port + 1)).is_ok())
-        .ok_or(Error::NoFreePort)
-}
-
-/// A new directory that nobody else can read, since it will hold a secret key; removed on drop.
-#[derive(Debug)]
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("tox-bootstrapd-{}-{number}", process::id());
-            let path = env::temp_dir().join(name);
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self(path)),
-                // Left behind by a killed process that had the same id.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpStream;
     use std::{panic, thread};
 
     #[test]
@@ -275,11 +176,11 @@ mod tests {
     #[test]
     fn a_port_in_use_is_an_error_that_carries_the_output() {
         let first = Bootstrapd::start().unwrap();
-        let directory = Directory::new().unwrap();
+        let directory = Directory::new(PROGRAM.name, PRIVATE).unwrap();
         let config = config(first.addr(), first.addr().port() - 1);
         fs::write(directory.path().join(CONFIG), config).unwrap();
 
-        let error = start_in(&directory).unwrap_err();
+        let error = start_in(directory.path()).unwrap_err();
 
         assert!(matches!(&error, Error::Ended { output, .. } if output.contains("TCP")), "{error}");
     }
@@ -293,6 +194,16 @@ mod tests {
         assert_eq!(relay.process_id(), None);
         assert!(TcpStream::connect(relay.addr()).is_err());
         relay.kill();
+    }
+
+    #[test]
+    fn keys_are_64_hex_digits() {
+        let parse = |digits: &str| parse_key(&format!("Public Key: {digits}"));
+        assert_eq!(parse(&"aB".repeat(32)), Some([0xab; 32]));
+        for bad in ["", "a", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32)] {
+            assert_eq!(parse(bad), None);
+        }
+        assert_eq!(parse_key(&"ab".repeat(32)), None);
     }
 
     /// A process that is dead but not reaped counts as running.

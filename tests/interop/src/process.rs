@@ -1,20 +1,16 @@
-//! One running `tox-bootstrapd`, from its start to its end.
+//! One running program, from its start to its end.
 
 use std::io::{self, BufRead, BufReader, PipeReader};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::bootstrapd::Error;
+use crate::error::Error;
 use crate::wait_for;
-
-/// The configuration's name inside the directory that the program is started in.
-pub(crate) const CONFIG: &str = "conf";
-
-/// What comes before the key in the output.
-const KEY_LABEL: &str = "Public Key: ";
 
 /// How much of the output is kept for error messages; the rest is read and thrown away. A start
 /// prints about 1 KiB.
@@ -23,31 +19,44 @@ const KEPT_OUTPUT: usize = 64 * 1024;
 /// The program's exit status when `setpriv` could not find it, as with every POSIX shell.
 const NOT_FOUND: i32 = 127;
 
+/// A program that a Debian package brings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) package: &'static str,
+}
+
 /// A child process that never blocks on its output, and that ends with this value, or with the
 /// process that holds this value if that one is killed.
 #[derive(Debug)]
 pub(crate) struct Process {
+    program: Program,
     child: Child,
     /// Gives the output, once the child has ended. Taken only by [`Process::stop`].
     reader: Option<JoinHandle<String>>,
 }
 
 impl Process {
-    /// Starts `program` in `directory`, where its configuration is, and waits until it prints its
-    /// public key, which it does last, with its relay port bound.
-    pub(crate) fn start(program: &str, directory: &Path, limit: Duration) -> Result<(Self, [u8; 32]), Error> {
-        let (program, directory) = (program.to_owned(), directory.to_owned());
+    /// Starts a program in `directory`. The receiver gives what `find` found first in the lines that it prints.
+    pub(crate) fn start<T: Send + 'static>(
+        program: Program,
+        arguments: &[&str],
+        directory: &Path,
+        find: fn(&str) -> Option<T>,
+    ) -> Result<(Self, Receiver<T>), Error> {
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let directory = directory.to_owned();
         let (child_sender, child) = mpsc::sync_channel(1);
-        let (key_sender, public_key) = mpsc::sync_channel(1);
+        let (found_sender, found) = mpsc::sync_channel(1);
         // The child is started by the thread that then reads its output to the end, since the
         // kernel sends the signal asked for in `launch` when the thread that started it is gone:
         // a test's own thread may be gone long before the test process.
         let reader = thread::Builder::new()
-            .name("tox-bootstrapd".to_owned())
-            .spawn(move || match launch(&program, directory) {
+            .name(program.name.to_owned())
+            .spawn(move || match launch(program, &arguments, &directory) {
                 Ok((child, output)) => {
                     let _ = child_sender.send(Ok(child));
-                    read(output, &key_sender)
+                    read(output, find, &found_sender)
                 }
                 Err(error) => {
                     let _ = child_sender.send(Err(error));
@@ -56,43 +65,63 @@ impl Process {
             })
             .map_err(|source| Error::Io { what: "start a thread", source })?;
         let child = child.recv().expect("the thread sends before it ends")?;
-        let mut process = Self { child, reader: Some(reader) };
-        match public_key.recv_timeout(limit) {
-            Ok(key) => Ok((process, key)),
-            Err(RecvTimeoutError::Timeout) => Err(process.not_ready(limit)),
-            Err(RecvTimeoutError::Disconnected) => Err(process.ended(limit)),
+        Ok((Self { program, child, reader: Some(reader) }, found))
+    }
+
+    /// Waits until somebody listens at `address`, which is hoped to be this program.
+    pub(crate) fn wait_until_it_listens(
+        &mut self,
+        address: SocketAddr,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let listens = wait_for(limit, || match self.child.try_wait() {
+            Ok(None) => TcpStream::connect_timeout(&address, limit).ok().map(|_| true),
+            _ => Some(false),
+        });
+        match listens {
+            Some(true) => Ok(()),
+            Some(false) => Err(self.ended(limit)),
+            None => Err(self.not_ready(limit)),
         }
     }
 
     /// Ends the process, and tells that it was not ready after `limit`.
     pub(crate) fn not_ready(&mut self, limit: Duration) -> Error {
-        Error::NotReady { limit, output: self.stop() }
+        Error::NotReady { program: self.program.name, limit, output: self.stop() }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The output has come to its end, so the process has ended or is about to. Why?
-    fn ended(&mut self, limit: Duration) -> Error {
+    /// The process has ended or is about to. Why?
+    pub(crate) fn ended(&mut self, limit: Duration) -> Error {
         let status = wait_for(limit, || self.child.try_wait().transpose());
         let output = self.stop();
+        let program = self.program.name;
         match status {
             Some(Ok(status)) if status.code() == Some(NOT_FOUND) => {
-                Error::NotInstalled { program: "tox-bootstrapd", package: "toxcore-utils" }
+                Error::NotInstalled { program, package: self.program.package }
             }
-            Some(Ok(status)) => Error::Ended { status, output },
-            Some(Err(source)) => Error::Io { what: "ask for tox-bootstrapd's exit status", source },
-            None => Error::NotReady { limit, output },
+            Some(Ok(status)) => Error::Ended { program, status, output },
+            Some(Err(source)) => Error::Io { what: "ask for an exit status", source },
+            None => Error::NotReady { program, limit, output },
         }
     }
 
-    /// Kills by id and reaps; harmless on a process that has ended. Gives the output.
+    /// Kills the process and what it has started, and reaps it; harmless if it has ended. Gives the output.
     fn stop(&mut self) -> String {
+        self.kill_group();
         let _ = self.child.kill();
         let _: io::Result<ExitStatus> = self.child.wait();
         let output = self.reader.take().map(JoinHandle::join);
         output.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Kills by the group, which an ended process may have left some behind in.
+    fn kill_group(&self) {
+        let group = format!("-{}", self.id());
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
     }
 }
 
@@ -103,15 +132,16 @@ impl Drop for Process {
 }
 
 /// The started program, and what it prints on both its outputs.
-fn launch(program: &str, directory: PathBuf) -> Result<(Child, PipeReader), Error> {
+fn launch(program: Program, arguments: &[String], directory: &Path) -> Result<(Child, PipeReader), Error> {
     let pipe = |source| Error::Io { what: "make a pipe", source };
     let (output, writer) = io::pipe().map_err(pipe)?;
     // `setpriv` asks the kernel to kill the program when this process is gone, then becomes it, so
     // the id stays. `Drop` cannot do that for a test process that is itself killed.
     Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", program])
-        .args([&format!("--config={CONFIG}"), "--foreground", "--log-backend=stdout"])
+        .args(["--pdeathsig", "KILL", "--", program.name])
+        .args(arguments)
         .current_dir(directory)
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(writer.try_clone().map_err(pipe)?)
         .stderr(writer)
@@ -119,18 +149,18 @@ fn launch(program: &str, directory: PathBuf) -> Result<(Child, PipeReader), Erro
         .map(|child| (child, output))
         .map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::NotInstalled { program: "setpriv", package: "util-linux" },
-            _ => Error::Io { what: "start tox-bootstrapd", source },
+            _ => Error::Io { what: "start a program", source },
         })
 }
 
 /// Reads to the end, so that the program never waits for a reader. Gives the first of it.
-fn read(output: PipeReader, keys: &SyncSender<[u8; 32]>) -> String {
+fn read<T>(output: PipeReader, find: fn(&str) -> Option<T>, found: &SyncSender<T>) -> String {
     let mut kept = String::new();
     for line in BufReader::new(output).split(b'\n') {
         let Ok(line) = line else { break };
         let line = String::from_utf8_lossy(&line);
-        if let Some(key) = line.strip_prefix(KEY_LABEL).and_then(parse_key) {
-            let _ = keys.try_send(key);
+        if let Some(what) = find(&line) {
+            let _ = found.try_send(what);
         }
         if kept.len() + line.len() < KEPT_OUTPUT {
             kept.push_str(&line);
@@ -140,30 +170,16 @@ fn read(output: PipeReader, keys: &SyncSender<[u8; 32]>) -> String {
     kept
 }
 
-fn parse_key(hex: &str) -> Option<[u8; 32]> {
-    let (digits, []) = hex.trim().as_bytes().as_chunks::<2>() else { return None };
-    let bytes: Option<Vec<u8>> =
-        digits.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-    bytes?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_missing_program_is_named_with_its_package() {
-        let limit = Duration::from_secs(60);
-        let error = Process::start("tox-bootstrapd-not-here", Path::new("/"), limit).unwrap_err();
-        assert!(matches!(error, Error::NotInstalled { program: "tox-bootstrapd", .. }), "{error}");
-        assert!(error.to_string().contains("toxcore-utils"), "{error}");
-    }
-
-    #[test]
-    fn keys_are_64_hex_digits() {
-        assert_eq!(parse_key(&"aB".repeat(32)), Some([0xab; 32]));
-        for bad in ["", "a", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32)] {
-            assert_eq!(parse_key(bad), None);
-        }
+        let missing = Program { name: "no-such-program", package: "no-such-package" };
+        let (mut process, _) = Process::start(missing, &[], Path::new("/"), |_| None::<()>).unwrap();
+        let error = process.ended(Duration::from_secs(60));
+        assert!(matches!(error, Error::NotInstalled { program: "no-such-program", .. }), "{error}");
+        assert!(error.to_string().contains("no-such-package"), "{error}");
     }
 }

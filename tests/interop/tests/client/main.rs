@@ -12,5 +12,6 @@ mod idle;
 mod limits;
 mod onion;
 mod presence;
+mod proxies;
 mod theirs;
 mod valve;
