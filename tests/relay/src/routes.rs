@@ -55,4 +55,11 @@ impl Routes {
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
         self.0.iter().flatten()
     }
+
+    /// Number, peer, and whether the peer is there.
+    pub fn numbered(&self) -> impl Iterator<Item = (u8, Key, bool)> {
+        let routes = self.0.iter().zip(FIRST..);
+        routes
+            .filter_map(|(route, id)| route.as_ref().map(|route| (id, route.peer, route.other_end.is_some())))
+    }
 }

@@ -176,6 +176,11 @@ impl Switch {
         self.clients.len()
     }
 
+    /// A client's routes: number, peer, and whether the peer is there.
+    pub fn routes_of(&self, client: ClientId) -> impl Iterator<Item = (u8, Key, bool)> {
+        self.clients.get(&client).into_iter().flat_map(|client| client.routes.numbered())
+    }
+
     /// How many routes there are, each end counted by itself. Walks over all of them.
     pub fn routes(&self) -> usize {
         self.clients.values().map(|client| client.routes.iter().count()).sum()

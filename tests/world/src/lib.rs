@@ -1,0 +1,49 @@
+//! A simulated world: the cores of many clients, many relays, and the network between them, on virtual time and from one
+//! seed.
+//!
+//! The network splits and merges bytes anywhere, delays, stalls, cuts and half-closes connections. Relays restart, which
+//! forgets all routes, and answer late. Clients open, close and reopen routes, send all kinds of packets, and stop
+//! polling for a minute. What may have happened is known from both ends of each connection, and checked at every step:
+//!
+//! - what a relay receives of a client is what the client accepted for sending, in order, with nothing missing but what
+//!   was queued for a route that was closed meanwhile; and an honest relay never finds fault with it;
+//! - data arrive in order, at most once, whole, from the peer that sent them, and on a route that is online;
+//! - `Connected` comes once and first; a connection ends for a reason that the world gave it;
+//! - the names of routes are never used again; bounds hold;
+//! - at the end, when the network is quiet, both ends of each connection agree on every route, and when all are closed,
+//!   nothing is left of them.
+//!
+//! A seed that fails is printed, and replays exactly: `cargo run --release -p world -- SEED`.
+
+mod chance;
+mod link;
+mod relay;
+mod user;
+mod world;
+
+pub use user::Census;
+pub use world::World;
+
+// The core is private to the library, so it is compiled in here from its sources.
+macro_rules! core {
+    ($($module:ident = $path:literal),* $(,)?) => {
+        $(
+            #[allow(dead_code, unused_imports, missing_docs, clippy::all)]
+            #[path = $path]
+            mod $module;
+        )*
+    };
+}
+
+core! {
+    config = "../../../src/config/mod.rs",
+    connection = "../../../src/connection/mod.rs",
+    crypto = "../../../src/crypto/mod.rs",
+    error = "../../../src/error.rs",
+    event = "../../../src/event.rs",
+    id = "../../../src/id.rs",
+    key = "../../../src/key.rs",
+    proxy = "../../../src/proxy/mod.rs",
+    status = "../../../src/status.rs",
+    wire = "../../../src/wire/mod.rs",
+}

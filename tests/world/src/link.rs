@@ -1,0 +1,199 @@
+//! One TCP connection between a client and a relay: two pipes with everything that a network does to bytes, and the
+//! ledger of what was put in at one end and must come out at the other.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tox_test_relay::session::Key;
+
+use crate::chance::Chance;
+
+/// The capacity of a pipe that delays nothing for long.
+const WIDE: usize = 256 * 1024;
+
+/// One direction.
+pub struct Pipe {
+    /// The pieces on their way, and when each arrives, in this order.
+    flying: VecDeque<(Instant, Vec<u8>)>,
+    bytes: usize,
+    capacity: usize,
+    slowest: Duration,
+    stalled_until: Option<Instant>,
+    closed: bool,
+}
+
+/// What a reader finds.
+pub enum Read {
+    Bytes(Vec<u8>),
+    Nothing,
+    End,
+}
+
+impl Pipe {
+    fn new(narrow: bool, chance: &mut Chance) -> Self {
+        Self {
+            flying: VecDeque::new(),
+            bytes: 0,
+            capacity: if narrow { chance.magnitude(1, WIDE) } else { WIDE },
+            slowest: chance.millis(0, 400),
+            stalled_until: None,
+            closed: false,
+        }
+    }
+
+    /// Takes as many bytes as there is room for.
+    pub fn write(&mut self, bytes: &[u8], now: Instant, chance: &mut Chance) -> usize {
+        let taken = bytes.len().min(self.capacity - self.bytes);
+        if taken > 0 {
+            let latest = self.flying.back().map_or(now, |(at, _)| *at);
+            let at = (now + chance.millis(0, self.slowest.as_millis() as usize)).max(latest);
+            self.flying.push_back((at, bytes[..taken].to_vec()));
+            self.bytes += taken;
+        }
+        taken
+    }
+
+    /// No more is written. What flies still arrives.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// What has arrived, at most `most` bytes of it, whatever pieces it was written in.
+    pub fn read(&mut self, now: Instant, most: usize) -> Read {
+        if self.stalled_until.is_some_and(|until| now < until) {
+            return Read::Nothing;
+        }
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some((at, piece)) = self.flying.front_mut()
+            && *at <= now
+        {
+            let taken = piece.len().min(most - bytes.len());
+            bytes.extend(piece.drain(..taken));
+            if piece.is_empty() {
+                self.flying.pop_front();
+            }
+        }
+        self.bytes -= bytes.len();
+        match bytes.is_empty() {
+            false => Read::Bytes(bytes),
+            true if self.closed && self.flying.is_empty() => Read::End,
+            true => Read::Nothing,
+        }
+    }
+
+    /// Whether more has arrived than was read.
+    pub fn has_arrived(&self, now: Instant) -> bool {
+        self.stalled_until.is_none_or(|until| until <= now)
+            && self.flying.front().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// The network gets well.
+    fn heal(&mut self) {
+        self.stalled_until = None;
+        self.capacity = WIDE;
+    }
+}
+
+/// What a client has accepted for sending on one connection, until the relay has it.
+#[derive(Default)]
+pub struct Ledger {
+    accepted: VecDeque<Accepted>,
+    /// The relay's pings that were not answered yet.
+    pings: VecDeque<u64>,
+}
+
+/// A packet that may wait, as both ends know it: the number of its route is the connection's own affair.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packet {
+    Data { peer: Key, data: Vec<u8> },
+    Other { plaintext: Vec<u8> },
+}
+
+struct Accepted {
+    packet: Packet,
+    /// Its route was closed while it may still have waited.
+    revoked: bool,
+}
+
+impl Ledger {
+    pub fn accept(&mut self, packet: Packet) {
+        self.accepted.push_back(Accepted { packet, revoked: false });
+    }
+
+    /// The route to this peer was closed: what waits for it may never leave.
+    pub fn revoke(&mut self, closed: &Key) {
+        for Accepted { packet, revoked } in &mut self.accepted {
+            *revoked |= matches!(packet, Packet::Data { peer, .. } if peer == closed);
+        }
+    }
+
+    /// The relay has received a packet that isn't important.
+    pub fn arrive(&mut self, packet: &Packet) {
+        loop {
+            let next = self.accepted.pop_front().expect("a packet that the client never accepted");
+            if next.packet == *packet {
+                return;
+            }
+            assert!(next.revoked, "lost: {:?}; in its place: {packet:?}", next.packet);
+        }
+    }
+
+    pub fn ping(&mut self, id: u64) {
+        self.pings.push_back(id);
+    }
+
+    pub fn pong(&mut self, id: u64) {
+        assert_eq!(self.pings.pop_front(), Some(id), "a pong that answers no ping, or not in order");
+    }
+
+    /// Whether all that was accepted has arrived.
+    pub fn is_settled(&self) -> bool {
+        self.accepted.iter().all(|accepted| accepted.revoked) && self.pings.is_empty()
+    }
+}
+
+/// Both directions, and what happened to them.
+pub struct Link {
+    /// When the client learns that the connection is there.
+    pub established: Instant,
+    pub up: Pipe,
+    pub down: Pipe,
+    pub ledger: Ledger,
+    /// Both ends are gone, and with them what was on its way.
+    pub cut: bool,
+    /// Something kept one side from answering in time, so timeouts are no mistakes.
+    pub troubled: bool,
+}
+
+impl Link {
+    pub fn new(now: Instant, chance: &mut Chance) -> Self {
+        let slow = chance.one_in(20);
+        let narrow = chance.one_in(3);
+        Self {
+            established: now + if slow { chance.millis(0, 20_000) } else { chance.millis(0, 300) },
+            up: Pipe::new(narrow, chance),
+            down: Pipe::new(narrow, chance),
+            ledger: Ledger::default(),
+            cut: false,
+            troubled: slow || narrow,
+        }
+    }
+
+    /// Nothing arrives for a while, in one direction or in both.
+    pub fn stall(&mut self, now: Instant, chance: &mut Chance) {
+        let until = Some(now + chance.millis(100, 70_000));
+        let which = chance.range(1, 3);
+        for (bit, pipe) in [(1, &mut self.up), (2, &mut self.down)] {
+            if which & bit != 0 {
+                pipe.stalled_until = until;
+            }
+        }
+        self.troubled = true;
+    }
+
+    pub fn heal(&mut self) {
+        self.up.heal();
+        self.down.heal();
+    }
+}

@@ -1,0 +1,215 @@
+//! A relay: the switch of the test relay behind the links of this world.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tox_test_relay::Reason;
+use tox_test_relay::kind::{self, is_kept};
+use tox_test_relay::outbox::{ClientId, Outbox, Output};
+use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Session, public_key};
+use tox_test_relay::switch::{Rules, Switch};
+
+use crate::chance::Chance;
+use crate::link::{Link, Packet, Read};
+
+/// The relay throws data away that find so many bytes waiting.
+const FULL: usize = 64 * 1024;
+
+pub struct Relay {
+    secret_key: Key,
+    pub public_key: Key,
+    switch: Switch,
+    seats: BTreeMap<ClientId, Seat>,
+    next_seat: ClientId,
+    outbox: Outbox,
+    /// It answers nobody before then.
+    pub away_until: Option<Instant>,
+}
+
+/// One client's place.
+struct Seat {
+    link: Rc<RefCell<Link>>,
+    /// The hello as far as it has come.
+    hello: Vec<u8>,
+    session: Option<Session>,
+    /// Sealed, and not taken by the link yet.
+    unsent: Vec<u8>,
+}
+
+impl Relay {
+    pub fn new(chance: &mut Chance) -> Self {
+        let secret_key = chance.bytes();
+        Self {
+            secret_key,
+            public_key: public_key(&secret_key),
+            switch: Switch::new(Rules::default()),
+            seats: BTreeMap::new(),
+            next_seat: 0,
+            outbox: Outbox::new(),
+            away_until: None,
+        }
+    }
+
+    pub fn accept(&mut self, link: Rc<RefCell<Link>>) {
+        self.seats
+            .insert(self.next_seat, Seat { link, hello: Vec::new(), session: None, unsent: Vec::new() });
+        self.next_seat += 1;
+    }
+
+    /// Forgets everybody, as a crash does.
+    pub fn restart(&mut self) {
+        for seat in std::mem::take(&mut self.seats).values() {
+            seat.link.borrow_mut().cut = true;
+        }
+        self.switch = Switch::new(Rules::default());
+    }
+
+    /// Ends one connection cleanly, behind what was sent.
+    pub fn hang_up_on_somebody(&mut self, chance: &mut Chance) {
+        let all: Vec<ClientId> = self.seats.keys().copied().collect();
+        if let Some(&seat) = chance.pick(&all) {
+            self.leave(seat);
+        }
+    }
+
+    /// Whoever waits for it from now on may run out of time.
+    pub fn go_away(&mut self, until: Instant) {
+        self.away_until = Some(until);
+        self.seats.values().for_each(|seat| seat.link.borrow_mut().troubled = true);
+    }
+
+    /// Lets it read, answer and write once.
+    pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
+        if self.away_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.away_until = None;
+        for id in self.seats.keys().copied().collect::<Vec<_>>() {
+            self.read(id, now, chance);
+        }
+        let ping = chance.number().max(1);
+        self.switch.sweep(now, ping, &mut self.outbox);
+        self.deliver();
+        for seat in self.seats.values_mut() {
+            let taken = seat.link.borrow_mut().down.write(&seat.unsent, now, chance);
+            seat.unsent.drain(..taken);
+        }
+    }
+
+    fn read(&mut self, id: ClientId, now: Instant, chance: &mut Chance) {
+        let link = Rc::clone(&self.seats[&id].link);
+        if link.borrow().cut {
+            return self.leave(id);
+        }
+        let most = chance.magnitude(1, 256 * 1024);
+        let read = link.borrow_mut().up.read(now, most);
+        match read {
+            Read::Nothing => {}
+            Read::End => self.leave(id),
+            Read::Bytes(bytes) => self.handle(id, &bytes, now, chance),
+        }
+    }
+
+    fn handle(&mut self, id: ClientId, mut bytes: &[u8], now: Instant, chance: &mut Chance) {
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if seat.session.is_none() {
+            let (head, rest) = bytes.split_at(bytes.len().min(HELLO_LENGTH - seat.hello.len()));
+            seat.hello.extend_from_slice(head);
+            bytes = rest;
+            let Ok(hello) = <&[u8; HELLO_LENGTH]>::try_from(&seat.hello[..]) else { return };
+            let hello = Hello::open(hello, &self.secret_key).expect("a hello for this relay");
+            let fresh = Fresh {
+                temporary_secret_key: chance.bytes(),
+                base_nonce: nonce(chance),
+                response_nonce: chance.bytes(),
+            };
+            let (response, session) = hello.accept(&fresh);
+            seat.unsent.extend(response);
+            seat.session = Some(session);
+            self.switch.join(id, *hello.client_public_key(), now);
+        }
+        let session = seat.session.as_mut().expect("made above");
+        let packets = session.open(bytes).expect("a client's packets open");
+        for packet in packets {
+            let route = self.switch.routes_of(id).find(|(number, ..)| *number == packet[0]);
+            let mut link = seat.link.borrow_mut();
+            match (packet[0], &packet[1..]) {
+                (kind::PONG, id) => link.ledger.pong(u64::from_be_bytes(id.try_into().expect("8 bytes"))),
+                (kind::ROUTING_REQUEST | kind::DISCONNECT_NOTIFICATION | kind::PING, _) => {}
+                (_, data) => link.ledger.arrive(&match route {
+                    Some((_, peer, _)) => Packet::Data { peer, data: data.to_vec() },
+                    None => Packet::Other { plaintext: packet.clone() },
+                }),
+            }
+            drop(link);
+            self.switch.handle(id, &packet, &mut self.outbox);
+        }
+        self.deliver();
+    }
+
+    /// Does what the switch wants done.
+    fn deliver(&mut self) {
+        let mut gone = Vec::new();
+        for output in self.outbox.iter() {
+            match output {
+                Output::Send { client, plaintext } => {
+                    let Some(seat) = self.seats.get_mut(&client) else { continue };
+                    let Some(session) = &mut seat.session else { continue };
+                    if !is_kept(plaintext[0]) && seat.unsent.len() > FULL {
+                        continue;
+                    }
+                    if let [kind::PING, id @ ..] = plaintext {
+                        let id = u64::from_be_bytes(id.try_into().expect("8 bytes"));
+                        seat.link.borrow_mut().ledger.ping(id);
+                    }
+                    session.seal(plaintext, &mut seat.unsent);
+                }
+                Output::Drop { client, reason } => {
+                    let link = &self.seats[&client].link;
+                    match reason {
+                        Reason::Replaced => {}
+                        Reason::NoPong => assert!(link.borrow().troubled, "no pong in time"),
+                        other => panic!("an honest relay finds fault with the client: {other}"),
+                    }
+                    gone.push(client);
+                }
+            }
+        }
+        self.outbox.clear();
+        for client in gone {
+            self.close(client);
+        }
+    }
+
+    /// Forgets a client. What was sealed for it and has room on the link still arrives.
+    fn leave(&mut self, id: ClientId) {
+        self.switch.leave(id, &mut self.outbox);
+        self.close(id);
+        self.deliver();
+    }
+
+    fn close(&mut self, id: ClientId) {
+        if let Some(seat) = self.seats.remove(&id) {
+            seat.link.borrow_mut().down.close();
+        }
+    }
+
+    /// The routes of whoever is confirmed with this key: the peer's key, and whether it is online.
+    pub fn routes_of(&self, client: &Key) -> BTreeMap<Key, bool> {
+        let id = self.switch.find(client);
+        let routes = id.into_iter().flat_map(|id| self.switch.routes_of(id));
+        routes.map(|(_, peer, online)| (peer, online)).collect()
+    }
+}
+
+/// Every second one carries through many bytes soon.
+fn nonce(chance: &mut Chance) -> [u8; 24] {
+    let mut nonce: [u8; 24] = chance.bytes();
+    if chance.one_in(2) {
+        let from = chance.range(0, 23);
+        nonce[from..].fill(0xff);
+    }
+    nonce
+}

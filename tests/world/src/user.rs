@@ -1,0 +1,503 @@
+//! One client: its connections to all relays, what it asks of them, and what it may be told.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::num::NonZeroU64;
+use std::ops::AddAssign;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tox_test_relay::kind;
+
+use crate::chance::Chance;
+use crate::config::{Destination, Settings};
+use crate::connection::{Connection, Opening};
+use crate::crypto::Entropy;
+use crate::error::{DisconnectReason, RouteError, SendError, Stage};
+use crate::event::{Event, Events};
+use crate::id::{RelayId, RouteId};
+use crate::key::{PublicKey, SecretKey};
+use crate::link::{Link, Packet, Read};
+use crate::status::RouteState;
+
+/// What one turn reads of a connection, as in the loop.
+const BUDGET: usize = 64 * 1024;
+
+/// In front of each payload: who sent it to whom over which relay, and a number that only grows.
+const LABEL: usize = 2 + 2 + 2 + 8;
+
+pub struct User {
+    index: usize,
+    pub key: PublicKey,
+    /// The keys of all users, by index.
+    pub everybody: Rc<[PublicKey]>,
+    secret_key: Arc<SecretKey>,
+    /// One for each relay.
+    pub seats: Vec<Option<Seat>>,
+    /// It doesn't poll before then.
+    pub asleep_until: Option<Instant>,
+    generation: u32,
+    /// Of the last packet sent.
+    number: u64,
+    /// What has happened to it.
+    pub census: Census,
+    /// Of the last packet received, by relay and sender.
+    seen: BTreeMap<(u16, u16), u64>,
+}
+
+/// What there was to see.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Census {
+    /// Connections that were connected.
+    pub connected: u64,
+    /// Connections that ended by themselves.
+    pub ended: u64,
+    /// Routes that came online.
+    pub online: u64,
+    /// Packets that were accepted for sending.
+    pub accepted: u64,
+    /// Packets that a full queue refused.
+    pub refused: u64,
+    /// Packets that arrived with a payload.
+    pub received: u64,
+}
+
+impl AddAssign for Census {
+    fn add_assign(&mut self, other: Self) {
+        self.connected += other.connected;
+        self.ended += other.ended;
+        self.online += other.online;
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.received += other.received;
+    }
+}
+
+/// One connection.
+pub struct Seat {
+    relay: usize,
+    pub connection: Connection,
+    pub link: Rc<RefCell<Link>>,
+    connected: bool,
+    /// What was read and found `Events` full.
+    leftover: Vec<u8>,
+    /// Every route that was ever opened here.
+    names: BTreeSet<RouteId>,
+    /// Those that are not closed.
+    routes: BTreeMap<RouteId, Known>,
+    /// A send was refused, and nothing has told of room since.
+    blocked: bool,
+}
+
+/// What a user knows of a route.
+struct Known {
+    peer: PublicKey,
+    state: RouteState,
+}
+
+impl User {
+    pub fn new(index: usize, relays: usize, chance: &mut Chance) -> Self {
+        let secret_key = SecretKey::from(chance.bytes::<32>());
+        Self {
+            index,
+            key: secret_key.public_key(),
+            everybody: Rc::default(),
+            secret_key: Arc::new(secret_key),
+            seats: (0..relays).map(|_| None).collect(),
+            asleep_until: None,
+            generation: 0,
+            number: 0,
+            census: Census::default(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Begins a connection; the other end of the link is for the relay.
+    pub fn connect(
+        &mut self,
+        relay: usize,
+        relay_key: [u8; 32],
+        now: Instant,
+        chance: &mut Chance,
+    ) -> Rc<RefCell<Link>> {
+        assert!(self.seats[relay].is_none());
+        self.generation += 1;
+        let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
+        let opening = Opening {
+            id: RelayId { index: relay as u32, generation: self.generation },
+            relay_key: relay_key.into(),
+            identity: Arc::clone(&self.secret_key),
+            tunnel: None,
+            settings: Arc::new(settings),
+            entropy: Entropy {
+                temporary: SecretKey::from(chance.bytes::<32>()),
+                hello_nonce: chance.bytes::<24>().into(),
+                base_nonce: chance.bytes::<24>().into(),
+            },
+            ping: ping(chance),
+        };
+        let link = Rc::new(RefCell::new(Link::new(now, chance)));
+        self.seats[relay] = Some(Seat {
+            relay,
+            connection: Connection::new(opening, now),
+            link: Rc::clone(&link),
+            connected: false,
+            leftover: Vec::new(),
+            names: BTreeSet::new(),
+            routes: BTreeMap::new(),
+            blocked: false,
+        });
+        link
+    }
+
+    /// Ends a connection, as the loop does for a caller.
+    pub fn disconnect(&mut self, relay: usize, now: Instant, chance: &mut Chance) {
+        if let Some(mut seat) = self.seats[relay].take() {
+            seat.flush(now, chance);
+            let ids: Vec<_> = seat.routes.keys().copied().collect();
+            ids.into_iter().for_each(|route| seat.close(route));
+            seat.flush(now, chance);
+            seat.link.borrow_mut().up.close();
+        }
+    }
+
+    /// Gives every connection its turn.
+    pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
+        if self.asleep_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.asleep_until = None;
+        for relay in 0..self.seats.len() {
+            let Some(mut seat) = self.seats[relay].take() else { continue };
+            let mut events = Events::with_capacity(chance.magnitude(2, 300));
+            let end = seat.turn(now, &mut events, chance);
+            for event in &events {
+                self.hear(&mut seat, event);
+            }
+            match end {
+                Ok(()) => self.seats[relay] = Some(seat),
+                Err(_) => {
+                    self.census.ended += 1;
+                    let mut link = seat.link.borrow_mut();
+                    link.up.close();
+                    link.cut |= chance.one_in(2);
+                }
+            }
+        }
+    }
+
+    /// Checks one event against what may have happened.
+    fn hear(&mut self, seat: &mut Seat, event: Event<'_>) {
+        assert_eq!(seat.connected, !matches!(event, Event::Connected { .. }), "{event:?}");
+        match event {
+            Event::Connected { relay } => {
+                assert_eq!(relay, seat.connection.id());
+                seat.connected = true;
+                self.census.connected += 1;
+            }
+            Event::RouteOpened { route, peer } => {
+                seat.turn_route(route, peer, RouteState::Requested, RouteState::Offline)
+            }
+            Event::RouteOnline { route, peer } => {
+                self.census.online += 1;
+                seat.turn_route(route, peer, RouteState::Offline, RouteState::Online);
+            }
+            Event::RouteOffline { route, peer } => {
+                seat.turn_route(route, peer, RouteState::Online, RouteState::Offline)
+            }
+            Event::RouteRefused { route, peer } => {
+                let known = seat.routes.remove(&route).expect("a route that is not closed");
+                assert_eq!((known.peer, known.state), (peer, RouteState::Requested));
+                assert_eq!(peer, self.key, "a relay refuses nobody but ourselves");
+            }
+            Event::Data { route, peer, data } => {
+                let known = &seat.routes[&route];
+                assert_eq!((known.peer, known.state), (peer, RouteState::Online));
+                self.receive(seat.relay, peer, data);
+            }
+            Event::Oob { sender, data, .. } => self.receive(seat.relay, sender, data),
+            // This relay reflects both.
+            Event::OnionResponse { data, .. } | Event::Forwarding { data, .. } => {
+                self.receive(seat.relay, self.key, data);
+            }
+            Event::Disconnected { .. } | Event::Writable { .. } => panic!("the loop's own: {event:?}"),
+        }
+    }
+
+    /// Checks a payload's label and filling.
+    fn receive(&mut self, relay: usize, sender: PublicKey, data: &[u8]) {
+        let word = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
+        let (from, to, over) = (word(0), word(2), word(4));
+        let number = u64::from_be_bytes(data[6..LABEL].try_into().expect("8 bytes"));
+        assert_eq!((usize::from(to), usize::from(over)), (self.index, relay), "somebody else's packet");
+        assert_eq!(data, payload(from, to, over, number, data.len()));
+        assert_eq!(sender, self.everybody[usize::from(from)], "from somebody else than it says");
+        self.census.received += 1;
+        let last = self.seen.insert((over, from), number).unwrap_or(0);
+        assert!(last < number, "packet {number} of {from} came behind {last}");
+    }
+
+    /// Does something at random with one of its connections.
+    pub fn act(&mut self, chance: &mut Chance) {
+        let relay = chance.range(0, self.seats.len() - 1);
+        let Some(mut seat) = self.seats[relay].take() else { return };
+        let routes: Vec<_> = seat.routes.keys().copied().collect();
+        match chance.range(0, 9) {
+            0 | 1 => {
+                let stranger = PublicKey::from(chance.bytes::<32>());
+                let peer = match chance.range(0, 12) {
+                    0 => self.key,
+                    1 => stranger,
+                    _ => self.everybody[chance.range(0, self.everybody.len() - 1)],
+                };
+                seat.open(peer);
+            }
+            2 if chance.one_in(3) => {
+                if let Some(&route) = chance.pick(&routes) {
+                    seat.close(route);
+                }
+            }
+            _ => {
+                let count = chance.magnitude(1, 60);
+                for _ in 0..count {
+                    self.send(&mut seat, &routes, chance);
+                }
+            }
+        }
+        self.seats[relay] = Some(seat);
+    }
+
+    /// Sends one packet of any kind, and enters it into the ledger if it was accepted.
+    fn send(&mut self, seat: &mut Seat, routes: &[RouteId], chance: &mut Chance) {
+        let to = chance.range(0, self.everybody.len() - 1);
+        let peer = self.everybody[to];
+        let label =
+            |to: usize, len| payload(self.index as u16, to as u16, seat.relay as u16, self.number + 1, len);
+        let (sent, packet) = match chance.range(0, 12) {
+            0 => {
+                let data = label(self.index, chance.magnitude(178 - 24, 1359 - 24));
+                let request = [&[7; 24], &data[..]].concat();
+                let plaintext = [&[kind::ONION_REQUEST], &request[..]].concat();
+                (seat.connection.send_onion_request(&request), Packet::Other { plaintext })
+            }
+            1 => {
+                let data = label(self.index, chance.magnitude(LABEL, 1792));
+                let destination = Destination::Udp(([127, 0, 0, 1], 0x102).into());
+                let head = [kind::FORWARD_REQUEST, 2, 127, 0, 0, 1, 1, 2];
+                let plaintext = [&head, &data[..]].concat();
+                (seat.connection.send_forward_request(destination, &data), Packet::Other { plaintext })
+            }
+            2 => {
+                let data = label(to, chance.magnitude(LABEL, 1024));
+                (seat.connection.send_oob(peer, &data), oob(&peer, &data))
+            }
+            3 => {
+                let data = label(to, chance.magnitude(LABEL, 1024));
+                let sent = seat.connection.send_to(peer, &data);
+                let is_online =
+                    seat.routes.values().any(|known| known.peer == peer && known.state == RouteState::Online);
+                let packet = if is_online { in_band(&peer, data) } else { oob(&peer, &data) };
+                (sent, packet)
+            }
+            _ => {
+                let Some(&route) = chance.pick(routes) else { return };
+                let known = &seat.routes[&route];
+                let to = self.everybody.iter().position(|key| *key == known.peer);
+                let data = label(to.unwrap_or_default(), chance.magnitude(LABEL, 2031));
+                let sent = seat.connection.send_data(route, &data);
+                let is_online = known.state == RouteState::Online;
+                assert_eq!(
+                    is_online,
+                    sent != Err(SendError::RouteOffline),
+                    "sent to nobody, or not to somebody"
+                );
+                (sent, in_band(&known.peer, data))
+            }
+        };
+        match sent {
+            Ok(()) => {
+                self.number += 1;
+                self.census.accepted += 1;
+                seat.link.borrow_mut().ledger.accept(packet);
+            }
+            Err(SendError::WouldBlock) => {
+                seat.blocked = true;
+                self.census.refused += 1;
+            }
+            Err(SendError::NotConnected) => assert!(!seat.connected),
+            Err(SendError::RouteOffline) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Seat {
+    /// What the loop does for a connection in one turn.
+    fn turn(
+        &mut self,
+        now: Instant,
+        events: &mut Events,
+        chance: &mut Chance,
+    ) -> Result<(), DisconnectReason> {
+        let stage = self.connection.stage();
+        if self.link.borrow().cut {
+            return Err(DisconnectReason::Closed(stage));
+        }
+        if stage == Stage::Connecting && self.link.borrow().established <= now {
+            self.connection.handle_connected(now);
+        }
+        let mut end = Ok(());
+        if self.connection.stage() != Stage::Connecting {
+            end = self.receive(now, events, chance);
+        }
+        let end = end.and_then(|()| {
+            let unread = !self.leftover.is_empty() || self.link.borrow().down.has_arrived(now);
+            if self.connection.deadline() <= now {
+                self.connection.handle_timeout(now, unread, ping(chance))?;
+            }
+            self.flush(now, chance);
+            Ok(())
+        });
+        if let Err(reason) = end {
+            self.judge(reason);
+        }
+        end
+    }
+
+    /// Whether the world gave a reason for this end.
+    fn judge(&self, reason: DisconnectReason) {
+        match reason {
+            DisconnectReason::Closed(_) => {}
+            DisconnectReason::TimedOut(_) | DisconnectReason::NoPong(_) => {
+                assert!(self.link.borrow().troubled, "{reason}, and nothing was in the way");
+            }
+            other => panic!("{other}, and the relay is honest"),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        now: Instant,
+        events: &mut Events,
+        chance: &mut Chance,
+    ) -> Result<(), DisconnectReason> {
+        let mut budget = BUDGET;
+        loop {
+            let mut bytes = std::mem::take(&mut self.leftover);
+            if bytes.is_empty() {
+                let most = chance.magnitude(1, BUDGET).min(budget);
+                match self.link.borrow_mut().down.read(now, most) {
+                    Read::Bytes(read) => bytes = read,
+                    Read::Nothing => return Ok(()),
+                    Read::End => return Err(DisconnectReason::Closed(self.connection.stage())),
+                }
+                budget -= bytes.len();
+            }
+            let taken = self.connection.receive(now, &mut bytes, events)?;
+            assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
+            self.leftover = bytes.split_off(taken);
+            if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn flush(&mut self, now: Instant, chance: &mut Chance) {
+        if self.connection.stage() == Stage::Connecting {
+            return;
+        }
+        let mut link = self.link.borrow_mut();
+        let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
+        let all = self.connection.flush(now, &mut scratch, |bytes| {
+            let some = chance.magnitude(1, bytes.len());
+            match link.up.write(&bytes[..some], now, chance) {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                taken => Ok(taken),
+            }
+        });
+        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output());
+        drop(link);
+        if self.connection.take_writable() {
+            assert!(std::mem::take(&mut self.blocked), "room, and nobody was refused");
+        }
+        assert!(self.connection.queued() <= 128 * 1024);
+        assert!(self.connection.route_count() <= 240);
+    }
+
+    fn open(&mut self, peer: PublicKey) {
+        let before = self.connection.find_route(&peer);
+        match self.connection.open_route(peer) {
+            Ok(route) => {
+                assert!(self.connected && before.is_none());
+                assert!(self.names.insert(route), "{route} was given out before");
+                self.routes.insert(route, Known { peer, state: RouteState::Requested });
+            }
+            Err(RouteError::NotConnected) => assert!(!self.connected),
+            Err(RouteError::Exists(route)) => {
+                assert_eq!((Some(route), self.routes[&route].peer), (before, peer));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Closes a route, after which its name is worth nothing.
+    pub fn close(&mut self, route: RouteId) {
+        let known = self.routes.remove(&route).expect("a route that is not closed");
+        self.link.borrow_mut().ledger.revoke(known.peer.as_bytes());
+        assert_eq!(self.connection.close_route(route), Ok(()));
+        assert_eq!(self.connection.close_route(route), Err(RouteError::UnknownRoute));
+        assert_eq!(self.connection.send_data(route, b"x"), Err(SendError::UnknownRoute));
+    }
+
+    pub fn close_all(&mut self) {
+        let routes: Vec<_> = self.routes.keys().copied().collect();
+        routes.into_iter().for_each(|route| self.close(route));
+    }
+
+    fn turn_route(&mut self, route: RouteId, peer: PublicKey, from: RouteState, to: RouteState) {
+        let known = self.routes.get_mut(&route).expect("a route that is not closed");
+        assert_eq!((known.peer, known.state), (peer, from));
+        known.state = to;
+    }
+
+    /// The routes by peer, and whether they are online.
+    pub fn known_routes(&self) -> BTreeMap<[u8; 32], bool> {
+        self.routes
+            .values()
+            .map(|known| (*known.peer.as_bytes(), known.state == RouteState::Online))
+            .collect()
+    }
+
+    /// Whether nothing is on its way in either direction, or waits.
+    pub fn is_quiet(&self) -> bool {
+        let requested = |known: &Known| known.state == RouteState::Requested;
+        self.connected
+            && !self.connection.has_output()
+            && !self.blocked
+            && self.leftover.is_empty()
+            && !self.routes.values().any(requested)
+            && self.link.borrow().ledger.is_settled()
+    }
+}
+
+fn ping(chance: &mut Chance) -> NonZeroU64 {
+    NonZeroU64::new(chance.number()).unwrap_or(NonZeroU64::MIN)
+}
+
+fn in_band(peer: &PublicKey, data: Vec<u8>) -> Packet {
+    Packet::Data { peer: *peer.as_bytes(), data }
+}
+
+fn oob(destination: &PublicKey, data: &[u8]) -> Packet {
+    Packet::Other { plaintext: [&[kind::OOB_SEND], &destination.as_bytes()[..], data].concat() }
+}
+
+/// A payload that can be told from every other: its label, and a filling that depends on it.
+fn payload(from: u16, to: u16, over: u16, number: u64, len: usize) -> Vec<u8> {
+    let label =
+        [&from.to_be_bytes()[..], &to.to_be_bytes(), &over.to_be_bytes(), &number.to_be_bytes()].concat();
+    let filling = (LABEL..len).map(|at| (number as usize + at) as u8);
+    label.iter().copied().chain(filling).collect()
+}
