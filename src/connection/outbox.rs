@@ -70,12 +70,11 @@ impl Outbox {
     /// Bytes that are no packet: the hello, or a message to a proxy. They leave before all packets.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
         debug_assert!(self.important.is_empty() && self.queue.is_empty());
-        if self.begun.is_empty() {
-            // As long as it has to be, and wipes what has left.
-            self.begun = Zeroizing::new(bytes.to_vec());
-        } else {
-            self.begun.extend_from_slice(bytes);
-        }
+        // A vector that grows would leave what it held behind.
+        let mut begun = Zeroizing::new(Vec::with_capacity(self.begun.len() + bytes.len()));
+        begun.extend_from_slice(&self.begun);
+        begun.extend_from_slice(bytes);
+        self.begun = begun;
     }
 
     /// A packet that must not be lost.
