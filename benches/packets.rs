@@ -21,26 +21,29 @@ mod wire;
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use crate::crypto::Channel;
+use crate::crypto::{Channel, Key, LookAhead};
 use crate::wire::frame::MAC_LEN;
 
-/// A ping, small data, a chat message, and the largest packet in use today.
-const LENGTHS: [usize; 5] = [9, 34, 100, 512, 1401];
+/// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
+const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
 
 /// Packets per measured batch: nonces count on within it, as they do on a connection.
 const BATCH: usize = 64;
 
 fn channel() -> Channel {
-    let secret = SecretKey::from_bytes([1; 32]);
-    let cipher = SalsaBox::new(&PublicKey::from(&SecretKey::from_bytes([2; 32])), &secret);
-    Channel::new(cipher, [3; 24].into(), [3; 24].into())
+    Channel::new(Key::from(&[1; 32]), [3; 24].into(), [3; 24].into())
+}
+
+fn crypto_box() -> SalsaBox {
+    SalsaBox::new(&PublicKey::from(&SecretKey::from_bytes([2; 32])), &SecretKey::from_bytes([1; 32]))
 }
 
 fn sealed(len: usize) -> Vec<Vec<u8>> {
-    let channel = channel();
-    let mut sealer = channel.sealer();
+    let (channel, mut ahead) = (channel(), LookAhead::new());
+    let mut sealer = channel.sealer(&mut ahead);
     let mut packets = vec![vec![0; MAC_LEN + len]; BATCH];
     packets.iter_mut().for_each(|packet| sealer.seal(packet));
     packets
@@ -50,13 +53,24 @@ fn seal(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("seal");
     for len in LENGTHS {
         group.throughput(Throughput::Bytes((BATCH * len) as u64));
-        group.bench_with_input(BenchmarkId::from_parameter(len), &len, |bencher, &len| {
-            let channel = channel();
+        group.bench_function(BenchmarkId::new("ours", len), |bencher| {
+            let (channel, mut ahead) = (channel(), LookAhead::new());
             let mut packet = vec![0; MAC_LEN + len];
             bencher.iter(|| {
-                let mut sealer = channel.sealer();
+                let mut sealer = channel.sealer(&mut ahead);
                 for _ in 0..BATCH {
                     sealer.seal(black_box(&mut packet));
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("crypto_box", len), |bencher| {
+            let cipher = crypto_box();
+            let mut text = vec![0; len];
+            bencher.iter(|| {
+                for count in 0..BATCH {
+                    let nonce = [count as u8; 24];
+                    let nonce = GenericArray::from_slice(&nonce);
+                    let _ = black_box(cipher.encrypt_in_place_detached(nonce, b"", black_box(&mut text)));
                 }
             });
         });
@@ -69,12 +83,13 @@ fn open(criterion: &mut Criterion) {
     for len in LENGTHS {
         group.throughput(Throughput::Bytes((BATCH * len) as u64));
         let packets = sealed(len);
-        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+        let mut ahead = LookAhead::new();
+        group.bench_function(BenchmarkId::new("ours", len), |bencher| {
             bencher.iter_batched_ref(
                 || (channel(), packets.clone()),
                 |(channel, packets)| {
                     for packet in packets {
-                        black_box(channel.open(packet).expect("a packet that opens"));
+                        black_box(channel.open(&mut ahead, packet).expect("a packet that opens"));
                     }
                 },
                 BatchSize::SmallInput,

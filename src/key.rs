@@ -134,6 +134,18 @@ impl Drop for SecretKey {
     }
 }
 
+/// A secret key and the public key that belongs to it, which costs too much to be worked out twice.
+pub(crate) struct KeyPair {
+    pub(crate) secret: SecretKey,
+    pub(crate) public: PublicKey,
+}
+
+impl From<SecretKey> for KeyPair {
+    fn from(secret: SecretKey) -> Self {
+        Self { public: secret.public_key(), secret }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

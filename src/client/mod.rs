@@ -18,10 +18,10 @@ use socks::TargetAddr;
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, is_low_order};
+use crate::crypto::{Entropy, LookAhead, is_low_order};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
-use crate::key::{PublicKey, SecretKey};
+use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::status::{RelayStatus, RouteStatus};
 use crate::timer::Wheel;
 
@@ -43,8 +43,7 @@ pub struct Client {
     poller: Poll,
     readiness: mio::Events,
     waker: Waker,
-    identity: Arc<SecretKey>,
-    public_key: PublicKey,
+    identity: Arc<KeyPair>,
     proxy: Option<Arc<Proxy>>,
     settings: Arc<Settings>,
     slots: Slab<Slot>,
@@ -72,6 +71,8 @@ pub struct Client {
     read_buffer: Box<[u8]>,
     /// For packets while they are sealed.
     write_buffer: Box<[u8]>,
+    /// For the packets of one connection at a time.
+    ahead: Box<LookAhead>,
 }
 
 /// One connection and its socket.
@@ -121,8 +122,7 @@ impl Client {
             waker: Waker(Arc::new(mio::Waker::new(poller.registry(), WAKER)?)),
             poller,
             readiness: mio::Events::with_capacity(READINESS),
-            public_key: config.secret_key.public_key(),
-            identity: Arc::new(config.secret_key),
+            identity: Arc::new(config.secret_key.into()),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
             slots: Slab::new(),
@@ -140,12 +140,13 @@ impl Client {
             leftover: None,
             read_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
             write_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
+            ahead: Box::new(LookAhead::new()),
         })
     }
 
     /// The client's own public key, which its peers ask their relays for.
     pub fn public_key(&self) -> PublicKey {
-        self.public_key
+        self.identity.public
     }
 
     /// Begins a connection to a relay. [`Connected`](crate::Event::Connected) or
@@ -172,13 +173,11 @@ impl Client {
         if is_low_order(&relay.public_key) {
             return Err(ConnectError::LowOrderKey);
         }
-        let (identity, public_key) = match relay.identity {
-            None => (Arc::clone(&self.identity), self.public_key),
-            Some(secret) => {
-                let public = secret.public_key();
-                (Arc::new(secret), public)
-            }
+        let identity = match relay.identity {
+            None => Arc::clone(&self.identity),
+            Some(secret) => Arc::new(secret.into()),
         };
+        let public_key = identity.public;
         let via = if proxy.is_some() { ", a proxy" } else { "" };
         let keys = self.hash_keys(&public_key, &relay.public_key);
         let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
@@ -481,7 +480,7 @@ impl AsRawFd for Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("public_key", &self.public_key)
+            .field("public_key", &self.identity.public)
             .field("connections", &self.slots.len())
             .finish_non_exhaustive()
     }

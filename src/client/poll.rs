@@ -216,7 +216,7 @@ impl Client {
         let Some(slot) = find(&mut self.slots, relay) else {
             return;
         };
-        match slot.connection.receive(now, &mut self.read_buffer[range.clone()], events) {
+        match slot.connection.receive(now, &mut self.read_buffer[range.clone()], &mut self.ahead, events) {
             Ok(taken) => {
                 if taken < range.len() {
                     self.leftover = Some(Leftover { relay, range: range.start + taken..range.end });
@@ -261,7 +261,8 @@ impl Client {
         if slot.writable && slot.broken.is_none() {
             // Now, and not when the turn began: the round trip of a ping is counted from here.
             let (now, stream) = (Instant::now(), &mut slot.stream);
-            match slot.connection.flush(now, &mut self.write_buffer, |bytes| stream.write(bytes)) {
+            let write = |bytes: &[u8]| stream.write(bytes);
+            match slot.connection.flush(now, &mut self.ahead, &mut self.write_buffer, write) {
                 Ok(all) => slot.writable = all,
                 Err(error) => {
                     // What the relay sent before may tell more, and must not be lost.

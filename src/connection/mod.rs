@@ -34,11 +34,11 @@ use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
-use crate::crypto::{Channel, Entropy, Handshake, RESPONSE_LEN};
+use crate::crypto::{Channel, Entropy, Handshake, LookAhead, RESPONSE_LEN};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
-use crate::key::{PublicKey, SecretKey};
+use crate::key::{KeyPair, PublicKey};
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
 use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
@@ -49,7 +49,7 @@ use crate::wire::{ConnectionId, Packet};
 pub(crate) struct Opening {
     pub(crate) id: RelayId,
     pub(crate) relay_key: PublicKey,
-    pub(crate) identity: Arc<SecretKey>,
+    pub(crate) identity: Arc<KeyPair>,
     /// The proxy to go through, and where it is to lead.
     pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
     pub(crate) settings: Arc<Settings>,
@@ -71,6 +71,7 @@ pub(crate) struct Connection {
     times: Times,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a connection is open nearly all of its life")]
 enum State {
     /// On the way to the keys; boxed, since it is over soon.
     Opening(Box<Doorway>),
@@ -178,12 +179,14 @@ impl Connection {
         &mut self,
         now: Instant,
         mut input: &mut [u8],
+        ahead: &mut LookAhead,
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
         let given = input.len();
         let mut inbox = std::mem::take(&mut self.inbox);
-        let result = self.receive_messages(now, &mut inbox, &mut input, events);
+        let result = self.receive_messages(now, &mut inbox, &mut input, ahead, events);
         self.inbox = inbox;
+        ahead.wipe();
         let taken = given - input.len();
         self.traffic.bytes_in += taken as u64;
         result.map(|()| taken)
@@ -194,6 +197,7 @@ impl Connection {
         now: Instant,
         inbox: &mut Inbox,
         input: &mut &mut [u8],
+        ahead: &mut LookAhead,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
         while events.has_room() {
@@ -232,7 +236,7 @@ impl Connection {
                     let Some(frame) = inbox.next(input, frame_len).map_err(fault)? else {
                         return Ok(());
                     };
-                    let opened = channel.open(&mut frame[PREFIX_LEN..]);
+                    let opened = channel.open(ahead, &mut frame[PREFIX_LEN..]);
                     let plaintext = opened.ok_or_else(|| fault(Violation::Forged))?;
                     self.traffic.packets_in += 1;
                     self.handle_packet(now, plaintext, events)?;
@@ -374,6 +378,7 @@ impl Connection {
     pub(crate) fn flush(
         &mut self,
         now: Instant,
+        ahead: &mut LookAhead,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
@@ -383,12 +388,14 @@ impl Connection {
         };
         let routes = &mut self.routes;
         let flushed =
-            self.outbox.flush(channel, scratch, write, |packet| match (packet, &mut keepalive) {
+            self.outbox.flush(channel, ahead, scratch, write, |packet| match (packet, &mut keepalive) {
                 (Packet::RoutingRequest { peer }, _) => routes.handle_request_left(peer),
                 (Packet::DisconnectNotification(id), _) => routes.handle_disconnect_left(*id),
                 (Packet::Ping(_), Some(keepalive)) => keepalive.handle_ping_left(now),
                 _ => {}
-            })?;
+            });
+        ahead.wipe();
+        let flushed = flushed?;
         self.traffic.bytes_out += flushed.bytes as u64;
         self.traffic.packets_out += flushed.packets as u64;
         Ok(flushed.all)

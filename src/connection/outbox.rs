@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::Queue;
 use crate::connection::routes::MAX_ROUTES;
-use crate::crypto::Channel;
+use crate::crypto::{Channel, LookAhead};
 use crate::wire::frame::{self, MAX_FRAME, MAX_PLAINTEXT, OVERHEAD, PREFIX_LEN};
 use crate::wire::{ConnectionId, Packet};
 
@@ -116,6 +116,7 @@ impl Outbox {
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
+        ahead: &mut LookAhead,
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut left: impl FnMut(&Packet<'static>),
@@ -126,7 +127,7 @@ impl Outbox {
             let batch = match &channel {
                 _ if !self.begun.is_empty() => &self.begun[..],
                 Some(channel) => {
-                    let len = self.seal_batch(channel, scratch);
+                    let len = self.seal_batch(channel, ahead, scratch);
                     &scratch[..len]
                 }
                 None => &[][..],
@@ -156,8 +157,8 @@ impl Outbox {
     }
 
     /// Seals as many packets into `scratch` as fit, important ones first, and tells the length of all.
-    fn seal_batch(&self, channel: &Channel, scratch: &mut [u8]) -> usize {
-        let mut sealer = channel.sealer();
+    fn seal_batch(&self, channel: &Channel, ahead: &mut LookAhead, scratch: &mut [u8]) -> usize {
+        let mut sealer = channel.sealer(ahead);
         let mut end = 0;
         for packet in &self.important {
             let Some(frame) = scratch.get_mut(end..end + OVERHEAD + packet.emitted_len()) else {

@@ -1,46 +1,44 @@
 //! The sealed packets of one connection, both ways.
 
-use crypto_box::SalsaBox;
-use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
-
+use crate::crypto::look_ahead::{LookAhead, Sequence};
 use crate::crypto::nonce::Nonce;
+use crate::crypto::salsa20::Key;
 use crate::wire::frame::MAC_LEN;
 
-/// The keys and nonces of a connection after its handshake. The box wipes its key when dropped.
+/// The key and nonces of a connection after its handshake. Wiped when dropped.
 pub(crate) struct Channel {
-    cipher: SalsaBox,
-    /// Of the first packet whose place on the stream isn't certain yet.
-    sending: Nonce,
-    /// Of the next packet from the relay.
-    receiving: Nonce,
+    key: Key,
+    /// From the first packet on whose place on the stream isn't certain yet.
+    sending: Sequence,
+    /// From the next packet of the relay on.
+    receiving: Sequence,
 }
 
 impl Channel {
-    pub(crate) fn new(cipher: SalsaBox, sending: Nonce, receiving: Nonce) -> Self {
-        Self { cipher, sending, receiving }
+    pub(crate) fn new(key: Key, sending: Nonce, receiving: Nonce) -> Self {
+        Self { sending: Sequence::new(&key, sending), receiving: Sequence::new(&key, receiving), key }
     }
 
-    /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None` if it isn't the relay's next packet;
-    /// there is no way to go on then.
-    pub(crate) fn open<'a>(&mut self, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
-        let (mac, text) = sealed.split_at_mut_checked(MAC_LEN)?;
-        let nonce = GenericArray::from_slice(self.receiving.as_bytes());
-        self.cipher.decrypt_in_place_detached(nonce, b"", text, GenericArray::from_slice(mac)).ok()?;
-        self.receiving.increment();
+    /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the
+    /// relay's next packet; there is no way to go on then.
+    pub(crate) fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
+        let (mac, text) = sealed.split_first_chunk_mut::<MAC_LEN>()?;
+        if !self.receiving.open(ahead, mac, text) {
+            return None;
+        }
+        self.receiving.advance(&self.key, 1);
         Some(text)
     }
 
     /// Begins a batch of packets: see [`Sealer`].
-    pub(crate) fn sealer(&self) -> Sealer<'_> {
-        Sealer { cipher: &self.cipher, nonce: self.sending }
+    pub(crate) fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
+        Sealer { key: &self.key, sequence: self.sending.clone(), ahead }
     }
 
     /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
     /// the next batch begins behind them.
     pub(crate) fn commit(&mut self, count: usize) {
-        for _ in 0..count {
-            self.sending.increment();
-        }
+        self.sending.advance(&self.key, count);
     }
 }
 
@@ -49,20 +47,16 @@ impl Channel {
 /// Nothing is spent until [`Channel::commit`]: a packet that the socket did not take is forgotten with its ciphertext,
 /// and its nonce goes to whatever packet leaves in its place. No two packets that anybody saw share a nonce.
 pub(crate) struct Sealer<'a> {
-    cipher: &'a SalsaBox,
-    nonce: Nonce,
+    key: &'a Key,
+    sequence: Sequence,
+    ahead: &'a mut LookAhead,
 }
 
 impl Sealer<'_> {
     /// Seals `MAC | plaintext` in place: the first 16 bytes are overwritten.
     pub(crate) fn seal(&mut self, packet: &mut [u8]) {
-        let (mac, text) = packet.split_at_mut(MAC_LEN);
-        let nonce = GenericArray::from_slice(self.nonce.as_bytes());
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(nonce, b"", text)
-            .expect("a box takes any text of this size");
-        mac.copy_from_slice(&tag);
-        self.nonce.increment();
+        let (mac, text) = packet.split_first_chunk_mut::<MAC_LEN>().expect("room for the MAC");
+        *mac = self.sequence.seal(self.ahead, text);
+        self.sequence.advance(self.key, 1);
     }
 }

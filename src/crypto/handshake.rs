@@ -12,9 +12,9 @@ use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 
 use crate::crypto::channel::Channel;
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
-use crate::crypto::{BoxSecretKey, box_key, is_low_order};
+use crate::crypto::{BoxSecretKey, box_key, shared_key};
 use crate::error::Impostor;
-use crate::key::{KEY_LEN, PublicKey, SecretKey};
+use crate::key::{KEY_LEN, KeyPair, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;
 
 const PAYLOAD_LEN: usize = KEY_LEN + NONCE_LEN;
@@ -39,26 +39,28 @@ pub(crate) struct Entropy {
 /// A handshake whose hello was made, and whose response is still to come.
 pub(crate) struct Handshake {
     long_term: SalsaBox,
-    temporary: BoxSecretKey,
+    temporary: SecretKey,
+    temporary_public: PublicKey,
     base_nonce: Nonce,
 }
 
 impl Handshake {
     /// Makes the hello of `identity` for the relay that holds the secret key of `relay`.
-    pub(crate) fn new(identity: &SecretKey, relay: &PublicKey, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
-        let secret = BoxSecretKey::new(identity);
+    pub(crate) fn new(identity: &KeyPair, relay: &PublicKey, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
+        let secret = BoxSecretKey::new(&identity.secret);
         let handshake = Self {
             long_term: SalsaBox::new(&box_key(relay), &secret.0),
-            temporary: BoxSecretKey::new(&entropy.temporary),
+            temporary: entropy.temporary.clone(),
+            temporary_public: entropy.temporary.public_key(),
             base_nonce: entropy.base_nonce,
         };
         let mut hello = [0; HELLO_LEN];
         let (public, rest) = hello.split_at_mut(KEY_LEN);
         let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
         let (mac, payload) = sealed.split_at_mut(MAC_LEN);
-        public.copy_from_slice(secret.0.public_key().as_bytes());
+        public.copy_from_slice(identity.public.as_bytes());
         nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
-        payload[..KEY_LEN].copy_from_slice(handshake.temporary.0.public_key().as_bytes());
+        payload[..KEY_LEN].copy_from_slice(handshake.temporary_public.as_bytes());
         payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
         let tag = handshake
             .long_term
@@ -89,13 +91,10 @@ impl Handshake {
         let receiving: [u8; NONCE_LEN] = base_nonce.try_into().expect("what is left of the payload");
         let key = PublicKey::from(*key);
         // Both boxes have one key, so our own hello opens here as well as a response does.
-        if key.as_bytes() == self.temporary.0.public_key().as_bytes() {
+        if key == self.temporary_public {
             return Err(Impostor::Reflection);
         }
-        if is_low_order(&key) {
-            return Err(Impostor::LowOrderKey);
-        }
-        let cipher = SalsaBox::new(&box_key(&key), &self.temporary.0);
-        Ok(Channel::new(cipher, self.base_nonce, receiving.into()))
+        let key = shared_key(&self.temporary, &key).ok_or(Impostor::LowOrderKey)?;
+        Ok(Channel::new(key, self.base_nonce, receiving.into()))
     }
 }

@@ -3,6 +3,9 @@
 /// The length of a nonce.
 pub(crate) const NONCE_LEN: usize = 24;
 
+/// What XSalsa20 makes a subkey of; the other 8 bytes are the nonce of Salsa20.
+pub(super) const PREFIX_LEN: usize = 16;
+
 /// A NaCl nonce. It counts as one big-endian number of 24 bytes, so the last byte moves first; behind the largest
 /// comes zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,16 @@ pub(crate) struct Nonce([u8; NONCE_LEN]);
 impl Nonce {
     pub(crate) const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
+    }
+
+    /// The first 16 bytes, which hardly ever change.
+    pub(super) fn prefix(&self) -> &[u8; PREFIX_LEN] {
+        self.0.first_chunk().expect("a nonce is longer than its prefix")
+    }
+
+    /// The last 8 bytes.
+    pub(super) fn count(&self) -> u64 {
+        u64::from_be_bytes(*self.0.last_chunk().expect("a nonce is longer than a count"))
     }
 
     /// Moves to the next nonce.

@@ -10,6 +10,7 @@ mod tunnel;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::*;
+use crate::key::SecretKey;
 
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
@@ -30,6 +31,7 @@ struct Pair {
     now: Instant,
     started: Instant,
     events: Events,
+    ahead: LookAhead,
     scratch: Vec<u8>,
     /// The id of the next ping.
     ping: u64,
@@ -47,7 +49,7 @@ fn opening(settings: Settings) -> Opening {
     Opening {
         id: RelayId { index: 3, generation: 9 },
         relay_key: PublicKey::from(public_key(&RELAY_SECRET)),
-        identity: Arc::new(SecretKey::from(CLIENT_SECRET)),
+        identity: Arc::new(SecretKey::from(CLIENT_SECRET).into()),
         tunnel: None,
         settings: Arc::new(settings),
         entropy: Entropy {
@@ -79,7 +81,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// All that waits to leave.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, scratch, |part| {
+    let all = connection.flush(now, &mut LookAhead::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -98,9 +100,21 @@ impl Pair {
         let mut connection = Connection::new(opening(settings), now);
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
-        assert_eq!(connection.receive(now, &mut response, &mut events), Ok(response.len()));
+        assert_eq!(
+            connection.receive(now, &mut response, &mut LookAhead::new(), &mut events),
+            Ok(response.len())
+        );
         assert!(events.is_empty());
-        Self { connection, relay, now, started: now, events, scratch: vec![0; 64 * 1024], ping: 1000 }
+        Self {
+            connection,
+            relay,
+            now,
+            started: now,
+            events,
+            ahead: LookAhead::new(),
+            scratch: vec![0; 64 * 1024],
+            ping: 1000,
+        }
     }
 
     fn connected() -> Self {
@@ -137,7 +151,7 @@ impl Pair {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
-        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.events)
+        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.ahead, &mut self.events)
     }
 
     /// Packets of the relay, in one read.
@@ -157,7 +171,7 @@ impl Pair {
     /// One flush to a socket that takes this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, &mut self.scratch, |part| {
+        let all = self.connection.flush(self.now, &mut self.ahead, &mut self.scratch, |part| {
             let taken = part.len().min(room);
             if taken == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());

@@ -182,9 +182,10 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.connection.send_data(route, b"x").unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
-    let result = pair.connection.flush(pair.now, &mut pair.scratch, |_| results.pop().unwrap());
+    let result =
+        pair.connection.flush(pair.now, &mut pair.ahead, &mut pair.scratch, |_| results.pop().unwrap());
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    let result = pair.connection.flush(pair.now, &mut pair.scratch, |_| Ok(0));
+    let result = pair.connection.flush(pair.now, &mut pair.ahead, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
     // Nothing was spent by trying.
     assert_eq!(pair.sent(), [data(16, b"x")]);

@@ -20,7 +20,8 @@ fn sent(connection: &mut Connection, now: Instant) -> Vec<u8> {
 }
 
 fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<(), DisconnectReason> {
-    let taken = connection.receive(now, &mut bytes.to_vec(), &mut Events::with_capacity(8))?;
+    let taken =
+        connection.receive(now, &mut bytes.to_vec(), &mut LookAhead::new(), &mut Events::with_capacity(8))?;
     assert_eq!(taken, bytes.len());
     Ok(())
 }
@@ -61,7 +62,7 @@ fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
         let mut connection = asked(now);
         let mut events = Events::with_capacity(8);
         for part in [&stream[..split], &stream[split..]] {
-            let taken = connection.receive(now, &mut part.to_vec(), &mut events);
+            let taken = connection.receive(now, &mut part.to_vec(), &mut LookAhead::new(), &mut events);
             assert_eq!(taken, Ok(part.len()));
         }
         assert_eq!(connection.stage(), Stage::Connected, "split at {split}");

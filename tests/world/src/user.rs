@@ -395,7 +395,7 @@ impl Seat {
                 }
                 budget -= bytes.len();
             }
-            let taken = self.connection.receive(now, &mut bytes, events)?;
+            let taken = self.connection.receive(now, &mut bytes, &mut LookAhead::new(), events)?;
             assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
             self.leftover = bytes.split_off(taken);
             if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
@@ -410,7 +410,7 @@ impl Seat {
         }
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, &mut scratch, |bytes| {
+        let all = self.connection.flush(now, &mut LookAhead::new(), &mut scratch, |bytes| {
             let some = chance.magnitude(1, bytes.len());
             match link.up.write(&bytes[..some], now, chance) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),

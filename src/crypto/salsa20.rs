@@ -1,0 +1,99 @@
+//! The Salsa20 core over lanes, and HSalsa20.
+//!
+//! D. J. Bernstein, "The Salsa20 family of stream ciphers" (2007) and "Extending the Salsa20 nonce" (2011).
+
+use zeroize::Zeroize;
+
+/// The constant of 32-byte keys: `expand 32-byte k`.
+pub(super) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+
+/// A key, as the words that Salsa20 counts in. Wiped when dropped.
+#[derive(Clone)]
+pub(crate) struct Key(pub(super) [u32; 8]);
+
+impl Key {
+    pub(super) fn wipe(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl From<&[u8; 32]> for Key {
+    fn from(bytes: &[u8; 32]) -> Self {
+        Self(words(bytes))
+    }
+}
+
+/// Which block of which packet a lane makes: words 6, 7 and 8 of its state. Word 9 is 0, since no packet has 2^32 blocks.
+pub(super) type Places<const N: usize> = [[u32; N]; 3];
+
+/// One word of each state, side by side.
+type Lanes<const N: usize> = [[u32; N]; 16];
+
+macro_rules! quarter_rounds {
+    ($x:ident, $($a:literal $b:literal $c:literal $d:literal),*) => {
+        $($x[$b] ^= $x[$a].wrapping_add($x[$d]).rotate_left(7);)*
+        $($x[$c] ^= $x[$b].wrapping_add($x[$a]).rotate_left(9);)*
+        $($x[$d] ^= $x[$c].wrapping_add($x[$b]).rotate_left(13);)*
+        $($x[$a] ^= $x[$d].wrapping_add($x[$c]).rotate_left(18);)*
+    };
+}
+
+macro_rules! double_rounds {
+    ($x:ident, $($round:literal)*) => { $( let _ = $round;
+        quarter_rounds!($x, 0 4 8 12, 5 9 13 1, 10 14 2 6, 15 3 7 11);
+        quarter_rounds!($x, 0 1 2 3, 5 6 7 4, 10 11 8 9, 15 12 13 14);
+    )* };
+}
+
+/// One block a lane. The compiler turns the loop into vector instructions only while its body is one straight line.
+#[inline(always)]
+pub(super) fn blocks<const N: usize>(key: &Key, places: &Places<N>) -> Lanes<N> {
+    let (s, k) = (SIGMA, &key.0);
+    let mut lanes = [[0; N]; 16];
+    for i in 0..N {
+        let n = [places[0][i], places[1][i], places[2][i], 0];
+        #[rustfmt::skip]
+        let start = [
+            s[0], k[0], k[1], k[2],
+            k[3], s[1], n[0], n[1],
+            n[2], n[3], s[2], k[4],
+            k[5], k[6], k[7], s[3],
+        ];
+        let mut x = start;
+        double_rounds!(x, 0 1 2 3 4 5 6 7 8 9);
+        for word in 0..16 {
+            lanes[word][i] = x[word].wrapping_add(start[word]);
+        }
+    }
+    lanes
+}
+
+/// Another key from a key and 16 bytes: what X25519 gives becomes the key of a box, and that with the first 16 bytes of
+/// a nonce the key of a packet.
+pub(super) fn hsalsa20(key: &Key, input: &[u8; 16]) -> Key {
+    let (s, k, n) = (SIGMA, &key.0, words::<4>(input));
+    #[rustfmt::skip]
+    let mut x = [
+        s[0], k[0], k[1], k[2],
+        k[3], s[1], n[0], n[1],
+        n[2], n[3], s[2], k[4],
+        k[5], k[6], k[7], s[3],
+    ];
+    for _ in 0..10 {
+        double_rounds!(x, 0);
+    }
+    let derived = Key([x[0], x[5], x[10], x[15], x[6], x[7], x[8], x[9]]);
+    x.as_mut_slice().zeroize();
+    derived
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let (words, _) = bytes.as_chunks::<4>();
+    std::array::from_fn(|at| u32::from_le_bytes(words[at]))
+}
