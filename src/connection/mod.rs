@@ -527,6 +527,12 @@ impl Connection {
             connected: self.times.connected.get(),
         }
     }
+
+    /// The bytes that all buffers, queues and tables hold, used or not.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        self.inbox.memory() + self.outbox.memory() + self.routes.memory()
+    }
 }
 
 impl Doorway {

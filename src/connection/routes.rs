@@ -302,6 +302,12 @@ impl Routes {
             *self = Self { generation: self.generation, ..Self::default() };
         }
     }
+
+    /// The bytes that the table holds, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<Option<Route>>() + self.by_connection_id.capacity()
+    }
 }
 
 impl State {
