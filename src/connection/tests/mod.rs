@@ -2,6 +2,7 @@
 
 mod handshake;
 mod keepalive;
+mod malicious;
 mod receiving;
 mod routes;
 mod sending;

@@ -1,0 +1,370 @@
+//! What a malicious relay can send once there are keys: each attack comes to exactly these events, this end, and little
+//! memory. The tables are in `tests/attacks.md`.
+
+mod endless;
+mod handshake;
+
+use super::*;
+
+/// What a connection comes to hold at most, if its caller asks for nothing: half a packet in a buffer that doubles as it
+/// grows, and pongs.
+const AT_MOST: usize = 8 * 1024;
+
+/// How a connection ends whose relay sends no packet that opens.
+const REPLAY: DisconnectReason = DisconnectReason::Impostor(Impostor::Replay);
+
+const PEER: u8 = 7;
+
+fn oob(data: &[u8]) -> Vec<u8> {
+    [&[7][..], key(9).as_bytes(), data].concat()
+}
+
+fn text(event: Event<'_>) -> String {
+    format!("{event:?}")
+}
+
+fn told_of_oob(pair: &Pair, data: &[u8]) -> String {
+    text(Event::Oob { relay: pair.connection.id(), sender: key(9), data })
+}
+
+/// Connected, and our own first ping has no pong yet.
+fn confirmed_by_a_ping() -> Pair {
+    let mut pair = Pair::confirming();
+    pair.relay_sends(&[ping(5)]).unwrap();
+    assert_eq!(pair.take_events(), [text(Event::Connected { relay: pair.connection.id() })]);
+    pair
+}
+
+/// A route that was asked for, and has no response yet.
+fn requested() -> Pair {
+    let mut pair = Pair::connected();
+    pair.connection.open_route(key(PEER)).unwrap();
+    pair.sent();
+    pair
+}
+
+/// A route with the connection id 16, whose peer isn't there.
+fn offline() -> Pair {
+    let mut pair = online();
+    pair.relay_sends(&[vec![3, 16]]).unwrap();
+    pair.take_events();
+    pair
+}
+
+/// A route with the connection id 16, whose peer is there.
+fn online() -> Pair {
+    Pair::with_route(Settings::default(), key(PEER)).0
+}
+
+/// A route that was closed, and the relay told.
+fn closed() -> Pair {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    pair.connection.close_route(route).unwrap();
+    pair.sent();
+    pair
+}
+
+/// A route that was closed before its response.
+fn closing() -> Pair {
+    let mut pair = requested();
+    pair.connection.close_route(pair.connection.find_route(&key(PEER)).unwrap()).unwrap();
+    pair
+}
+
+/// What becomes of an attack, whether it comes in one piece or byte by byte: what is told of it, and how it ends. One
+/// good packet stands in front of it and is told; one stands behind it and is told only if the connection lives on.
+#[track_caller]
+fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Result<(), DisconnectReason>) {
+    let [whole, in_bytes] = [usize::MAX, 1].map(|len| {
+        let mut pair = prepare();
+        let stream = pair.sealed(&[&[oob(b"before")], attack, &[oob(b"behind")]].concat());
+        let held = pair.connection.memory();
+        let result = stream.chunks(len).try_for_each(|piece| {
+            pair.receive(piece)?;
+            assert!(pair.connection.memory() <= held + AT_MOST);
+            Ok(())
+        });
+        let mut told = pair.take_events();
+        assert_eq!(told.remove(0), told_of_oob(&pair, b"before"));
+        if result.is_ok() {
+            assert_eq!(told.pop(), Some(told_of_oob(&pair, b"behind")));
+        }
+        (told, result)
+    });
+    assert_eq!(whole, in_bytes);
+    whole
+}
+
+/// The attack ends the connection, and nothing is told of it.
+#[track_caller]
+fn assert_violation(prepare: impl Fn() -> Pair, attack: &[Vec<u8>], violation: Violation) {
+    assert_eq!(outcome(prepare, attack), (vec![], Err(violation.into())), "{attack:?}");
+}
+
+/// Nothing is told of the attack, and the connection lives on.
+#[track_caller]
+fn assert_harmless(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) {
+    assert_eq!(outcome(prepare, attack), (vec![], Ok(())), "{attack:?}");
+}
+
+/// The lengths of a kind below 16, as the protocol document has them, and whether relays send it.
+fn legal(kind: u8) -> Option<(std::ops::RangeInclusive<usize>, bool)> {
+    Some(match kind {
+        0x00 => (33..=33, false),
+        0x01 => (34..=34, true),
+        0x02 | 0x03 => (2..=2, true),
+        0x04 | 0x05 => (9..=9, true),
+        0x06 => (34..=1057, false),
+        0x07 => (34..=1057, true),
+        0x08 => (179..=1360, false),
+        0x09 => (2..=2032, true),
+        // To an IPv4 address.
+        0x0a => (9..=1800, false),
+        0x0b => (1..=2032, true),
+        _ => return None,
+    })
+}
+
+/// A plaintext of this kind. 130 is an address family, a connection id, and no ping id of 0.
+fn plaintext(kind: u8, len: usize) -> Vec<u8> {
+    [&[kind][..], &vec![130; len - 1]].concat()
+}
+
+/// What each packet of these lengths comes to. An error is final for whoever drives a connection; the core itself could
+/// go on, which spares the test tens of thousands of handshakes.
+fn violations(kind: u8, lengths: impl Iterator<Item = usize>) -> Vec<(usize, Result<(), DisconnectReason>)> {
+    let mut pair = Pair::connected();
+    let results = lengths.map(|len| (len, pair.relay_sends(&[plaintext(kind, len)]))).collect();
+    assert_eq!(pair.take_events(), [""; 0], "kind {kind:#04x}");
+    assert!(!pair.connection.has_output());
+    assert!(pair.connection.memory() <= AT_MOST);
+    results
+}
+
+#[test]
+fn each_kind_with_each_length_that_it_can_not_have_ends_the_connection() {
+    for kind in 0..16 {
+        let Some((legal, _)) = legal(kind) else { continue };
+        for (length, result) in violations(kind, (1..=MAX_PLAINTEXT).filter(|len| !legal.contains(len))) {
+            assert_eq!(result, Err(Violation::Length { kind, length }.into()));
+        }
+    }
+}
+
+#[test]
+fn each_kind_that_only_clients_send_ends_the_connection_at_each_length() {
+    for kind in [0x00, 0x06, 0x08, 0x0a] {
+        let (lengths, from_relays) = legal(kind).unwrap();
+        assert!(!from_relays);
+        for (length, result) in violations(kind, lengths) {
+            assert_eq!(result, Err(Violation::Kind(kind).into()), "{length} bytes");
+        }
+    }
+    // And to no kind of address that there is.
+    assert_violation(Pair::connected, &[vec![0x0a; 100]], Violation::Kind(0x0a));
+}
+
+#[test]
+fn each_reserved_kind_ends_the_connection_at_each_length() {
+    for kind in 0x0c..=0x0f {
+        for (length, result) in violations(kind, 1..=MAX_PLAINTEXT) {
+            assert_eq!(result, Err(Violation::Kind(kind).into()), "{length} bytes");
+        }
+    }
+}
+
+#[test]
+fn each_length_that_no_packet_has_ends_the_connection_at_its_second_byte() {
+    for length in (0..=16).chain(2049..=2100).chain([4096, 32768, u16::MAX]) {
+        let [high, low] = length.to_be_bytes();
+        for (mut pair, reason) in
+            [(Pair::confirming(), REPLAY), (Pair::connected(), Violation::PacketLength(length).into())]
+        {
+            assert_eq!(pair.receive(&[high]), Ok(1));
+            assert!(pair.connection.memory() <= AT_MOST);
+            assert_eq!(pair.receive(&[low, 1, 2, 3]), Err(reason));
+            assert_eq!(pair.take_events(), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn noise_of_each_length_that_a_packet_has_ends_the_connection_at_its_last_byte() {
+    for length in 17..=2048u16 {
+        let mut pair = Pair::connected();
+        let noise = [&length.to_be_bytes()[..], &vec![0xa5; length.into()]].concat();
+        let (last, front) = noise.split_last().unwrap();
+        assert_eq!(pair.receive(front), Ok(front.len()));
+        assert!(pair.connection.memory() <= AT_MOST);
+        assert_eq!(pair.receive(&[*last]), Err(Violation::Forged.into()), "{length} bytes");
+        assert_eq!(pair.take_events(), [""; 0]);
+    }
+}
+
+#[test]
+fn each_bit_of_a_packet_flipped_ends_the_connection() {
+    for confirmed in [false, true] {
+        for bit in 0..8 * (18 + 9) {
+            let mut pair = if confirmed { confirmed_by_a_ping() } else { Pair::confirming() };
+            pair.sent();
+            let mut stream = pair.sealed(&[pong(FIRST_PING), ping(1)]);
+            stream[bit / 8] ^= 1 << (bit % 8);
+            let length = u16::from_be_bytes([stream[0], stream[1]]);
+            let mut result = pair.receive(&stream).map(|taken| assert_eq!(taken, stream.len()));
+            if usize::from(length) + 2 > stream.len() && length <= 2048 {
+                assert_eq!(result, Ok(()), "the end of so long a packet never comes");
+                assert!(pair.connection.memory() <= AT_MOST);
+                result = pair.next_deadline();
+                assert_eq!(result, Err(DisconnectReason::NoPong(pair.connection.stage())));
+                assert_eq!(pair.elapsed(), seconds(10));
+            } else if !confirmed {
+                assert_eq!(result, Err(REPLAY));
+            } else if (17..=2048).contains(&length) {
+                assert_eq!(result, Err(Violation::Forged.into()), "bit {bit}");
+            } else {
+                assert_eq!(result, Err(Violation::PacketLength(length).into()));
+            }
+            assert_eq!(pair.take_events(), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn packets_of_our_own_sent_back_do_not_open() {
+    let mut pair = Pair::confirming();
+    let first = flush(&mut pair.connection, pair.now, &mut pair.scratch);
+    assert_eq!(pair.receive(&first), Err(REPLAY));
+    assert_eq!(pair.take_events(), [""; 0]);
+
+    // A relay that has chosen its nonces to be ours makes them open. They are no relay's all the same.
+    for (mut pair, violation) in [(Pair::connected(), Violation::Forged), (online(), Violation::Kind(6))] {
+        pair.connection.send_oob(key(8), b"mirror").unwrap();
+        let ours = flush(&mut pair.connection, pair.now, &mut pair.scratch);
+        assert_eq!(pair.receive(&ours), Err(violation.into()));
+        assert_eq!(pair.take_events(), [""; 0]);
+    }
+}
+
+#[test]
+fn each_connection_id_below_16_ends_the_connection() {
+    for id in 0..16 {
+        for kind in [2, 3] {
+            assert_violation(online, &[vec![kind, id]], Violation::ConnectionId { kind, id });
+        }
+        if id > 0 {
+            let violation = Violation::ConnectionId { kind: 1, id };
+            assert_violation(requested, &[routing_response(id, key(PEER))], violation);
+        }
+    }
+}
+
+#[test]
+fn responses_that_nobody_asked_for_end_the_connection() {
+    // 0 refuses what nobody asked for.
+    for id in [0, 16, 17, 255] {
+        for prepare in [Pair::connected, offline, online, closed] {
+            assert_violation(prepare, &[routing_response(id, key(PEER))], Violation::UnsolicitedResponse);
+        }
+        for prepare in [requested, closing] {
+            assert_violation(prepare, &[routing_response(id, key(8))], Violation::UnsolicitedResponse);
+        }
+    }
+    // One that was asked for and has not left: nobody can know of it.
+    let unheard = || {
+        let mut pair = Pair::connected();
+        pair.connection.open_route(key(PEER)).unwrap();
+        pair
+    };
+    assert_violation(unheard, &[routing_response(16, key(PEER))], Violation::UnsolicitedResponse);
+}
+
+#[test]
+fn each_id_for_a_key_that_has_one_ends_the_connection() {
+    for id in 16..=255 {
+        let responses = [routing_response(16, key(PEER)), routing_response(id, key(PEER))];
+        let (told, result) = outcome(requested, &responses);
+        assert_eq!(result, Err(Violation::UnsolicitedResponse.into()), "{id}");
+        assert_eq!(told.len(), 1, "the first response was good");
+    }
+}
+
+#[test]
+fn one_id_for_two_keys_ends_the_connection() {
+    let both = |prepare: fn() -> Pair| {
+        move || {
+            let mut pair = prepare();
+            pair.connection.open_route(key(8)).unwrap();
+            pair.sent();
+            pair
+        }
+    };
+    for prepare in [offline, online] {
+        let again = [routing_response(16, key(8))];
+        assert_violation(both(prepare), &again, Violation::ConnectionIdInUse(16));
+    }
+    let twice = [routing_response(20, key(PEER)), routing_response(20, key(8))];
+    let (told, result) = outcome(both(requested), &twice);
+    assert_eq!((told.len(), result), (1, Err(Violation::ConnectionIdInUse(20).into())));
+}
+
+#[test]
+fn notifications_tell_only_what_they_change() {
+    let (route, peer) = (online().connection.find_route(&key(PEER)).unwrap(), key(PEER));
+    let (on, off) = (text(Event::RouteOnline { route, peer }), text(Event::RouteOffline { route, peer }));
+    let twice = [vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]];
+    assert_eq!(outcome(offline, &twice), (vec![on, off.clone()], Ok(())));
+    assert_eq!(outcome(online, &twice), (vec![off], Ok(())));
+    // Before there is a route, before its response, and after its end.
+    for prepare in [Pair::connected, requested, closing, closed] {
+        assert_harmless(prepare, &twice);
+    }
+    let others: Vec<_> = (17..=255).flat_map(|id| [vec![2, id], vec![3, id]]).collect();
+    for prepare in [Pair::connected, requested, closing, closed, offline, online] {
+        assert_harmless(prepare, &others);
+    }
+    // A response doesn't make up for a notification that came too early.
+    let early = [vec![2, 16], routing_response(16, peer), data(16, b"x")];
+    let opened = text(Event::RouteOpened { route, peer });
+    assert_eq!(outcome(requested, &early), (vec![opened], Ok(())));
+}
+
+#[test]
+fn data_on_each_id_that_is_not_an_online_route_are_never_told() {
+    let all: Vec<_> =
+        (16..=255).flat_map(|id| [data(id, b"x"), data(id, b""), data(id, &[1; 2031])]).collect();
+    for prepare in [Pair::connected, requested, closing, closed, offline] {
+        assert_harmless(prepare, &all);
+    }
+    assert_harmless(online, &all[3..]);
+}
+
+#[test]
+fn pings_and_pongs_with_the_id_0_end_the_connection() {
+    for packet in [ping(0), pong(0)] {
+        assert_violation(Pair::connected, &[packet], Violation::PingId);
+    }
+}
+
+#[test]
+fn pongs_that_answer_no_ping_are_harmless_and_no_pong() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    let current = pair.ping;
+    for wrong in (0..64).map(|bit| current ^ (1 << bit)).chain([FIRST_PING, u64::MAX]) {
+        pair.relay_sends(&[pong(wrong)]).unwrap();
+    }
+    assert_eq!(pair.take_events(), [""; 0]);
+    assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO), "that of the first ping");
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+    // The right one a second time doesn't count for the next ping.
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    pair.relay_sends(&[pong(pair.ping), pong(pair.ping)]).unwrap();
+    let old = pair.ping;
+    pair.next_deadline().unwrap();
+    pair.sent();
+    pair.relay_sends(&[pong(old)]).unwrap();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+}

@@ -1,0 +1,256 @@
+//! Without end: floods, silence, drops of bytes, and clocks that jump. And the most that a connection ever holds.
+
+use super::*;
+use crate::status::RouteState;
+
+#[test]
+fn pings_without_end_are_cut_off() {
+    let pings = |count| (1..=count).map(ping).collect::<Vec<_>>();
+    assert_harmless(Pair::connected, &pings(32));
+    assert_eq!(outcome(Pair::connected, &pings(33)), (vec![], Err(DisconnectReason::PingFlood)));
+    assert_eq!(outcome(online, &pings(100)), (vec![], Err(DisconnectReason::PingFlood)));
+}
+
+#[test]
+fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    let flood =
+        [oob(&[1; 1024]), vec![3, 16], vec![2, 16], data(16, &[2; 2031]), pong(1), vec![9, 9], vec![11]];
+    pair.next_deadline().unwrap();
+    let held = pair.connection.memory();
+    let flooded = |pair: &mut Pair| {
+        pair.relay_sends(&flood).unwrap();
+        assert_eq!(pair.flush_some(0), []);
+        assert_eq!(pair.connection.memory(), held);
+        assert_eq!(pair.take_events().len(), flood.len() - 1, "all but the pong");
+    };
+    // Always leaving something unread puts its end off, once.
+    let end = pair.connection.deadline() + seconds(10);
+    while pair.now < end - Duration::from_millis(10) {
+        pair.now += Duration::from_millis(10);
+        flooded(&mut pair);
+        pair.timeout(true).unwrap();
+    }
+    assert_eq!(pair.connection.route_status(route).map(|status| status.state), Some(RouteState::Online));
+    assert_eq!(pair.connection.deadline(), end);
+    pair.now = end;
+    flooded(&mut pair);
+    assert_eq!(pair.timeout(true), Err(DisconnectReason::NoPong(Stage::Connected)));
+    assert_eq!(pair.elapsed(), seconds(30 + 10 + 10));
+}
+
+#[test]
+fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
+    let len = 18 + oob(b"never told").len();
+    for cut in 1..len {
+        for (mut pair, stage, end) in
+            [(Pair::confirming(), Stage::Confirming, 10), (Pair::connected(), Stage::Connected, 40)]
+        {
+            pair.sent();
+            let stream = pair.sealed(&[oob(b"never told")]);
+            assert_eq!(pair.receive(&stream[..cut]), Ok(cut));
+            while pair.elapsed() < seconds(end - 10) {
+                pair.next_deadline().unwrap();
+                pair.sent();
+            }
+            assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(stage)), "{cut} bytes");
+            assert_eq!(pair.elapsed(), seconds(end));
+            assert_eq!(pair.take_events(), [""; 0]);
+            assert!(pair.connection.memory() <= AT_MOST);
+        }
+    }
+}
+
+#[test]
+fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
+    for cut in 0..96 {
+        let start = Instant::now();
+        let mut connection = connecting(start);
+        let (mut response, _) = hello(&mut connection, start).accept(&fresh());
+        let mut events = Events::with_capacity(8);
+        connection.receive(start, &mut response[..cut], &mut events).unwrap();
+        let end = connection.deadline();
+        assert_eq!(end, start + seconds(10));
+        let timed_out = Err(DisconnectReason::TimedOut(Stage::Handshaking));
+        assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), timed_out, "{cut} bytes");
+        assert!(events.is_empty() && connection.memory() <= AT_MOST);
+    }
+}
+
+#[test]
+fn one_byte_a_minute_is_too_slow_in_each_stage() {
+    let minute = seconds(60);
+    // Each byte is read before the time is looked at, or found unread: then there is one more timeout.
+    for unread in [false, true] {
+        let start = Instant::now();
+        let mut connection = connecting(start);
+        let (mut response, _) = hello(&mut connection, start).accept(&fresh());
+        let mut events = Events::with_capacity(8);
+        let mut result = Ok(());
+        let mut minutes = 0;
+        for byte in response.chunks_mut(1) {
+            minutes += 1;
+            connection.receive(start + minute * minutes, byte, &mut events).unwrap();
+            result = connection.handle_timeout(start + minute * minutes, unread, NonZeroU64::MIN);
+            if result.is_err() {
+                break;
+            }
+        }
+        assert_eq!(result, Err(DisconnectReason::TimedOut(Stage::Handshaking)));
+        assert_eq!(minutes, if unread { 2 } else { 1 });
+
+        for (mut pair, stage) in
+            [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)]
+        {
+            let stream = pair.sealed(&[oob(&[1; 1024])]);
+            let mut result = Ok(());
+            for byte in stream.chunks(1) {
+                pair.now += minute;
+                pair.receive(byte).unwrap();
+                result = pair.timeout(unread);
+                if result.is_err() {
+                    break;
+                }
+                pair.sent();
+            }
+            assert_eq!(result, Err(DisconnectReason::NoPong(stage)));
+            assert!(pair.elapsed() <= 3 * minute);
+            assert_eq!(pair.take_events(), [""; 0]);
+            assert!(pair.connection.memory() <= AT_MOST);
+        }
+    }
+}
+
+#[test]
+fn more_than_a_megabyte_in_one_read_is_told_bit_by_bit_and_not_kept() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    pair.events = Events::with_capacity(16);
+    let payload = |number: u32| number.to_be_bytes().repeat(350);
+    let packets: Vec<_> = (0..1000).map(|number| data(16, &payload(number))).collect();
+    // What breaks the protocol lies behind all of it.
+    let mut stream = pair.sealed(&[&packets[..], &[vec![0x0c]]].concat());
+    assert!(stream.len() > 1024 * 1024);
+    let held = pair.connection.memory();
+    let (mut input, mut number) = (&mut stream[..], 0);
+    let end = loop {
+        let taken = pair.connection.receive(pair.now, input, &mut pair.events);
+        assert!(pair.connection.memory() <= held && pair.events.len() <= 16);
+        for event in &pair.events {
+            assert_eq!(event, Event::Data { route, peer: key(PEER), data: &payload(number) });
+            number += 1;
+        }
+        pair.events.clear();
+        match taken {
+            Ok(taken) => input = &mut input[taken..],
+            Err(reason) => break reason,
+        }
+    };
+    assert_eq!((number, end), (1000, Violation::Kind(0x0c).into()));
+}
+
+#[test]
+fn the_most_that_a_connection_holds() {
+    let mut pair = Pair::connected();
+    let queue = Settings::default().send_queue;
+    for number in 0..240 {
+        pair.connection.open_route(key(number)).unwrap();
+    }
+    pair.sent();
+    pair.relay_sends(&(0..240).map(|number| routing_response(16 + number, key(number))).collect::<Vec<_>>())
+        .unwrap();
+    pair.take_events();
+    // The relay talks, and takes one byte: a full queue, the rest of a packet, and all important packets that there are.
+    let mut packets = 0;
+    let mut fill = |pair: &mut Pair, data: &[u8]| {
+        while pair.connection.send_oob(key(8), data).is_ok() {
+            packets += 1;
+        }
+    };
+    fill(&mut pair, &[1; 1024]);
+    let mut stream = pair.flush_some(1);
+    fill(&mut pair, &[1; 1024]);
+    fill(&mut pair, &[1]);
+    assert!(pair.connection.queued() > queue - 36);
+    pair.next_deadline().unwrap();
+    pair.connection.close_all_routes();
+    assert_eq!(pair.connection.open_route(key(250)), Err(RouteError::TooMany));
+    pair.relay_sends(&(1..=32).map(ping).collect::<Vec<_>>()).unwrap();
+    // And a packet all but whole, byte by byte.
+    let incoming = pair.sealed(&[vec![9; 2032]]);
+    for byte in &incoming[..incoming.len() - 1] {
+        pair.receive(&[*byte]).unwrap();
+    }
+    let held = pair.connection.memory();
+    assert!(held > queue && held < 3 * queue, "{held} bytes: a buffer may double beyond its bound");
+    // Nothing of it was lost.
+    stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
+    assert_eq!(pair.relay.open(&stream).unwrap().len(), packets + 240 + 1 + 32);
+    assert_eq!(pair.connection.route_count(), 0);
+}
+
+#[test]
+fn a_clock_that_stands_still_stops_nothing_but_the_pings() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    for number in 0..100u8 {
+        pair.connection.send_data(route, &[number]).unwrap();
+        pair.relay_sends(&[data(16, &[number]), ping(1 + u64::from(number))]).unwrap();
+        pair.timeout(false).unwrap();
+        pair.timeout(true).unwrap();
+        assert_eq!(pair.sent(), [pong(1 + u64::from(number)), data(16, &[number])]);
+        assert_eq!(pair.take_events().len(), 1);
+    }
+    assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO));
+    assert!(pair.connection.times().connected.unwrap() <= Duration::from_micros(1));
+    assert_eq!(pair.connection.deadline(), pair.started + seconds(30));
+}
+
+#[test]
+fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
+    let hour = seconds(3600);
+    // Idle: the ping is overdue, and only one.
+    let mut pair = Pair::connected();
+    pair.now += hour;
+    pair.timeout(false).unwrap();
+    let waiting = pair.ping;
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent(), [ping(waiting)]);
+    assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
+    // With a ping on its way: its pong is read first,
+    pair.now += hour;
+    pair.relay_sends(&[pong(waiting)]).unwrap();
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    // or may lie unread; and where it isn't there, that is the end.
+    pair.now += hour;
+    pair.timeout(true).unwrap();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
+    assert_eq!(pair.take_events(), [""; 0]);
+}
+
+#[test]
+fn a_clock_that_goes_back_an_hour_ends_nothing() {
+    let hour = seconds(3600);
+    let mut pair = Pair::confirming();
+    pair.now += hour;
+    // Nobody has looked at the time.
+    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+    pair.now -= hour;
+    pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
+    assert_eq!(pair.take_events(), [text(Event::Connected { relay: pair.connection.id() })]);
+    assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO), "it left in an hour");
+    pair.now += hour;
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    let deadline = pair.now + seconds(30);
+    pair.now -= hour;
+    for _ in 0..100 {
+        pair.timeout(true).unwrap();
+        pair.relay_sends(&[oob(b"meanwhile")]).unwrap();
+    }
+    assert!(!pair.connection.has_output(), "no ping before its time");
+    assert_eq!(pair.connection.deadline(), deadline);
+    assert_eq!(pair.take_events().len(), 100);
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+}

@@ -1,0 +1,138 @@
+//! Whoever answers without holding the relay's key, or with what was said before.
+
+use super::*;
+
+/// A connection that has sent its hello, made with this temporary secret key.
+fn greeting(temporary: u8) -> (Connection, Vec<u8>) {
+    let now = Instant::now();
+    let mut opening = opening(Settings::default());
+    opening.entropy.temporary = SecretKey::from([temporary; 32]);
+    opening.entropy.base_nonce = [temporary; 24].into();
+    let mut connection = Connection::new(opening, now);
+    connection.handle_connected(now);
+    let hello = flush(&mut connection, now, &mut [0; 4096]);
+    (connection, hello)
+}
+
+/// How the relay reads this hello.
+fn opened(hello: &[u8]) -> Hello {
+    Hello::open(hello.try_into().unwrap(), &RELAY_SECRET).unwrap()
+}
+
+/// How a connection ends that is answered like this, in one piece or byte by byte: without an event.
+#[track_caller]
+fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
+    let [whole, in_bytes] = [usize::MAX, 1].map(|len| {
+        let (mut connection, hello) = greeting(3);
+        let (mut answer, mut events) = (answer(&hello), Events::with_capacity(8));
+        let result = answer.chunks_mut(len).try_for_each(|piece| {
+            connection.receive(Instant::now(), piece, &mut events)?;
+            assert!(connection.memory() <= AT_MOST);
+            Ok(())
+        });
+        assert!(events.is_empty());
+        result
+    });
+    assert_eq!(whole, in_bytes);
+    whole
+}
+
+fn impostor(impostor: Impostor) -> Result<(), DisconnectReason> {
+    Err(DisconnectReason::Impostor(impostor))
+}
+
+#[test]
+fn each_bit_of_a_response_flipped_is_an_impostors() {
+    let now = Instant::now();
+    for bit in 0..8 * 96 {
+        let (mut connection, hello) = greeting(3);
+        let (mut response, _) = opened(&hello).accept(&fresh());
+        response[bit / 8] ^= 1 << (bit % 8);
+        let mut events = Events::with_capacity(8);
+        let (last, front) = response.split_last_mut().unwrap();
+        assert_eq!(connection.receive(now, front, &mut events), Ok(95));
+        assert!(connection.memory() <= AT_MOST);
+        let result = connection.receive(now, &mut [*last], &mut events);
+        assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)), "bit {bit}");
+        assert!(events.is_empty() && !connection.has_output());
+    }
+}
+
+#[test]
+fn our_own_bytes_sent_back_are_an_impostors() {
+    // As an echo server does; as somebody does who knows the protocol; and by the relay's key.
+    assert_eq!(answered(|hello| hello.to_vec()), impostor(Impostor::WrongKey));
+    assert_eq!(answered(|hello| hello[32..].to_vec()), impostor(Impostor::Reflection));
+    let own_key = |hello: &[u8]| {
+        let hello = opened(hello);
+        hello.respond(&[6; 24], hello.temporary_public_key(), &RELAY_BASE).to_vec()
+    };
+    assert_eq!(answered(own_key), impostor(Impostor::Reflection));
+}
+
+#[test]
+fn noise_and_responses_to_others_are_an_impostors() {
+    assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
+    let others = |_: &[u8]| {
+        let mut opening = opening(Settings::default());
+        opening.identity = Arc::new(SecretKey::from([22; 32]));
+        let mut other = Connection::new(opening, Instant::now());
+        hello(&mut other, Instant::now()).accept(&fresh()).0.to_vec()
+    };
+    assert_eq!(answered(others), impostor(Impostor::WrongKey));
+    let wrong_key = |hello: &[u8]| opened(hello).answered_by(&[8; 32]).accept(&fresh()).0.to_vec();
+    assert_eq!(answered(wrong_key), impostor(Impostor::WrongKey));
+    let low_order = |hello: &[u8]| opened(hello).respond(&[6; 24], &[0; 32], &RELAY_BASE).to_vec();
+    assert_eq!(answered(low_order), impostor(Impostor::LowOrderKey));
+}
+
+#[test]
+fn what_was_said_before_never_connects() {
+    // A whole connection, recorded: both sides' bytes.
+    let (_, old_hello) = greeting(33);
+    let (old_response, mut relay) = opened(&old_hello).accept(&fresh());
+    let mut old_packets = Vec::new();
+    relay.seal(&pong(FIRST_PING), &mut old_packets);
+    relay.seal(&oob(b"old"), &mut old_packets);
+    // An old hello opens like a response does, since both boxes have one key.
+    for old in [&old_response[..], &old_hello[32..]] {
+        let with_packets = |_: &[u8]| [old, &old_packets].concat();
+        assert_eq!(answered(with_packets), impostor(Impostor::Replay));
+
+        // With nothing behind it, there is no pong.
+        let start = Instant::now();
+        let (mut connection, _) = greeting(3);
+        connection.receive(start, &mut old.to_vec(), &mut Events::with_capacity(8)).unwrap();
+        assert_eq!(connection.stage(), Stage::Confirming);
+        let end = start + seconds(10);
+        assert_eq!(connection.deadline(), end);
+        let no_pong = Err(DisconnectReason::NoPong(Stage::Confirming));
+        assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), no_pong);
+        assert!(connection.memory() <= AT_MOST);
+    }
+}
+
+/// The protocol can't tell this from a relay: both boxes of a handshake have one key, so the hellos of two clients with
+/// one identity are responses to each other, and what the one sends opens at the other. Each takes the other for the relay
+/// until the first packet that only clients send.
+#[test]
+fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_request() {
+    let now = Instant::now();
+    let ((mut a, hello_a), (mut b, hello_b)) = (greeting(3), greeting(33));
+    let mut events = Events::with_capacity(8);
+    a.receive(now, &mut hello_b[32..].to_vec(), &mut events).unwrap();
+    b.receive(now, &mut hello_a[32..].to_vec(), &mut events).unwrap();
+    assert!(events.is_empty());
+    let mut pass = |from: &mut Connection, to: &mut Connection| {
+        let mut bytes = flush(from, now, &mut [0; 4096]);
+        to.receive(now, &mut bytes, &mut events)
+    };
+    pass(&mut a, &mut b).unwrap();
+    pass(&mut b, &mut a).unwrap();
+    assert_eq!((a.stage(), b.stage()), (Stage::Connected, Stage::Connected));
+    a.open_route(key(PEER)).unwrap();
+    assert_eq!(pass(&mut a, &mut b), Err(Violation::Kind(0).into()));
+    b.send_oob(key(PEER), b"a secret of nobody's").unwrap();
+    assert_eq!(pass(&mut b, &mut a), Err(Violation::Kind(6).into()));
+    assert_eq!(events.len(), 2, "twice connected, and nothing else");
+}
