@@ -241,6 +241,7 @@ fn packets_of_our_own_sent_back_do_not_open() {
         pair.connection.send_oob(key(8), b"mirror").unwrap();
         let ours = flush(&mut pair.connection, pair.now, &mut pair.scratch);
         assert_eq!(pair.receive(&ours), Err(violation.into()));
+        assert!(pair.connection.memory() <= pair.connection.routes.memory() + AT_MOST);
         assert_eq!(pair.take_events(), [""; 0]);
     }
 }
@@ -355,6 +356,7 @@ fn pongs_that_answer_no_ping_are_harmless_and_no_pong() {
         pair.relay_sends(&[pong(wrong)]).unwrap();
     }
     assert_eq!(pair.take_events(), [""; 0]);
+    assert!(pair.connection.memory() <= AT_MOST);
     assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO), "that of the first ping");
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
     // The right one a second time doesn't count for the next ping.

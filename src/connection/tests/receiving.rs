@@ -92,6 +92,7 @@ fn lost_repeated_and_swapped_packets_end_the_connection() {
         let packets: Vec<_> = (1..=3).map(|id| pair.sealed(&[ping(id)])).collect();
         let stream: Vec<u8> = order.iter().flat_map(|index| packets[*index].clone()).collect();
         assert_eq!(pair.receive(&stream), Err(Violation::Forged.into()), "{order:?}");
+        assert_eq!(pair.connection.inbox.memory(), 0);
     }
 }
 

@@ -134,5 +134,6 @@ fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_requ
     assert_eq!(pass(&mut a, &mut b), Err(Violation::Kind(0).into()));
     b.send_oob(key(PEER), b"a secret of nobody's").unwrap();
     assert_eq!(pass(&mut b, &mut a), Err(Violation::Kind(6).into()));
+    assert!(a.memory() <= AT_MOST && b.memory() <= AT_MOST);
     assert_eq!(events.len(), 2, "twice connected, and nothing else");
 }
