@@ -1,0 +1,264 @@
+//! A malicious relay against the loop: what needs a socket. The rest of `tests/attacks.md` is held by the core's tests.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use support::by_hand::ByHand;
+use support::{
+    AT_ONCE, Conduct, Couple, Peer, SHORT, Told, address, any_key, assert_over, honest, numbered, relay,
+    settled,
+};
+use tox_relay_client::{DisconnectReason, Impostor, Relay, RelayId, SecretKey, Stage, Violation};
+use tox_test_relay::kind;
+
+/// The number of the route that the relays played by hand give out.
+const NUMBER: u8 = 42;
+
+/// The most that a connection reads in one poll.
+const READ_A_POLL: u64 = 64 * 1024;
+
+/// Begins a connection to a socket that is nobody's relay.
+fn begin(peer: &mut Peer) -> (TcpStream, RelayId) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    (stream, id)
+}
+
+fn oob(number: u32, len: usize) -> Vec<u8> {
+    [&[kind::OOB_RECEIVE][..], &[9; 32], &numbered(number, len)].concat()
+}
+
+fn told_of_oob(id: RelayId, number: u32, len: usize) -> Told {
+    Told::Oob(id, [9; 32].into(), numbered(number, len))
+}
+
+fn is_reset(reason: DisconnectReason, at: Stage) -> bool {
+    matches!(reason, DisconnectReason::Transport { stage, kind: ErrorKind::ConnectionReset, .. } if stage == at)
+}
+
+#[test]
+fn noise_that_waits_before_the_first_poll_is_an_impostors() {
+    let mut peer = Peer::new();
+    let (mut stream, id) = begin(&mut peer);
+    // As much as both sockets take, before the client has said a word.
+    stream.set_nonblocking(true).unwrap();
+    let mut written = 0;
+    while let Ok(len) = stream.write(&[0xa5; 64 * 1024]) {
+        written += len;
+    }
+    assert!(written as u64 > READ_A_POLL, "{written} bytes");
+    assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
+    assert_eq!(peer.told.len(), 1);
+    assert!(peer.client.ended(id).unwrap().traffic.bytes_in <= READ_A_POLL);
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn an_echo_is_an_impostor() {
+    let mut peer = Peer::new();
+    let (mut stream, id) = begin(&mut peer);
+    peer.until("the hello has left", |peer| peer.client.relay(id).unwrap().traffic.bytes_out == 128);
+    let mut hello = [0; 128];
+    stream.read_exact(&mut hello).unwrap();
+    stream.write_all(&hello).unwrap();
+    assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
+    const COUNT: u32 = 1200;
+    let relay = honest();
+    let mut peer = Peer::new().capacity(16);
+    let id = peer.connect(&relay);
+    peer.told.clear();
+    for number in 0..COUNT {
+        assert!(relay.send(peer.raw_key(), &oob(number, 1000)));
+    }
+    assert!(relay.close(peer.raw_key()));
+    settled(&relay);
+    let mut before = peer.client.relay(id).unwrap().traffic.bytes_in;
+    while peer.ends(id).is_empty() {
+        peer.poll(AT_ONCE);
+        assert!((1..=16).contains(&peer.events.len()));
+        if let Some(status) = peer.client.relay(id) {
+            assert!(status.traffic.bytes_in - before <= READ_A_POLL);
+            before = status.traffic.bytes_in;
+        }
+    }
+    let end = Told::Disconnected(id, DisconnectReason::Closed(Stage::Connected));
+    let expected = (0..COUNT).map(|number| told_of_oob(id, number, 1000)).chain([end]);
+    assert!(peer.told.iter().eq(expected.collect::<Vec<_>>().iter()), "all of it, and then the end");
+    assert_over(&mut peer, id);
+}
+
+/// What a relay sends before it ends the connection.
+const BEFORE_THE_END: [fn(&mut ByHand); 5] = [
+    |_| {},
+    |relay| relay.respond(),
+    |relay| relay.send_all_but_one_byte(&oob(0, 100)),
+    |relay| relay.send_all([&oob(0, 100)[..], &oob(1, 1)]),
+    |relay| {
+        relay.send(&oob(0, 100));
+        relay.send_all_but_one_byte(&oob(1, 100));
+    },
+];
+
+#[test]
+fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
+    for reset in [false, true] {
+        for (case, before) in BEFORE_THE_END.iter().enumerate() {
+            let mut peer = Peer::new();
+            let (mut relay, id) = ByHand::greet(&mut peer);
+            before(&mut relay);
+            // A socket that is closed cleanly goes on to take what the client sends.
+            let _open = if reset {
+                relay.reset();
+                None
+            } else {
+                relay.close();
+                Some(relay)
+            };
+            let (stage, whole) = [
+                (Stage::Handshaking, vec![]),
+                (Stage::Confirming, vec![]),
+                (Stage::Confirming, vec![]),
+                (Stage::Connected, vec![told_of_oob(id, 0, 100), told_of_oob(id, 1, 1)]),
+                (Stage::Connected, vec![told_of_oob(id, 0, 100)]),
+            ][case]
+                .clone();
+            let reason = peer.end(id);
+            match reset {
+                true => assert!(is_reset(reason, stage), "{case}: {reason}"),
+                false => assert_eq!(reason, DisconnectReason::Closed(stage), "{case}"),
+            }
+            let connected = (stage == Stage::Connected).then_some(Told::Connected(id));
+            let end = Told::Disconnected(id, reason);
+            assert_eq!(
+                peer.told,
+                connected.into_iter().chain(whole).chain([end]).collect::<Vec<_>>(),
+                "{case}"
+            );
+            assert_over(&mut peer, id);
+        }
+    }
+}
+
+#[test]
+fn a_fault_behind_good_packets_is_told_behind_them_and_what_follows_never() {
+    for capacity in [2, 3, 256] {
+        let mut peer = Peer::new().capacity(capacity);
+        let (mut relay, id) = ByHand::connect(&mut peer);
+        let packets = [oob(0, 10), oob(1, 10), oob(2, 10), vec![0x0c], oob(3, 10)];
+        relay.send_all(packets.iter().map(|packet| &packet[..]));
+        let reason = peer.end(id);
+        assert_eq!(reason, DisconnectReason::Protocol(Violation::Kind(0x0c)));
+        let good = (0..3).map(|number| told_of_oob(id, number, 10));
+        assert_eq!(peer.told, good.chain([Told::Disconnected(id, reason)]).collect::<Vec<_>>());
+        assert_over(&mut peer, id);
+    }
+}
+
+#[test]
+fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
+    let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(2 * SHORT));
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    relay.send_all_but_one_byte(&oob(0, 1024));
+    assert_eq!(peer.end(id), DisconnectReason::NoPong(Stage::Connected));
+    assert_eq!(peer.told.len(), 1);
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_response_that_drips_is_cut_off_in_time() {
+    let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
+    let (mut stream, id) = begin(&mut peer);
+    stream.set_nodelay(true).unwrap();
+    let start = Instant::now();
+    // The last of the 96 bytes would come after three such timeouts, at the soonest.
+    while peer.ends(id).is_empty() {
+        // Until the client has gone.
+        let _ = stream.write_all(&[1]);
+        peer.poll(SHORT / 30);
+    }
+    assert_eq!(peer.ends(id), [DisconnectReason::TimedOut(Stage::Handshaking)]);
+    assert!(start.elapsed() < AT_ONCE);
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(2 * SHORT));
+    let id = peer.connect(&relay);
+    let key = *peer.raw_key();
+    assert!(relay.stop_reading(&key));
+    let start = Instant::now();
+    let mut oobs = 0;
+    peer.told.clear();
+    while peer.ends(id).is_empty() {
+        // Until the client has gone.
+        for number in 0..64 {
+            relay.send(&key, &oob(number, 1024));
+            relay.send(&key, &[kind::CONNECTION_NOTIFICATION, NUMBER]);
+        }
+        peer.poll(Duration::ZERO);
+        let before = peer.told.len();
+        peer.told.retain(|told| !matches!(told, Told::Oob(..)));
+        oobs += before - peer.told.len();
+        assert_eq!(peer.client.relay(id).map_or(0, |status| status.queued), 0);
+    }
+    assert_eq!(peer.told, [Told::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
+    assert!(start.elapsed() < AT_ONCE, "it was always heard, and still cut off");
+    assert!(oobs > 64, "{oobs}");
+    assert_over(&mut peer, id);
+}
+
+#[test]
+fn malicious_relays_do_no_harm_to_an_honest_one() {
+    let good = honest();
+    let mut couple = Couple::on(&good);
+    let flood = vec![oob(0, 1024); 200];
+    let attacks = [
+        Conduct::CloseOnAccept,
+        Conduct::CloseAfterHello,
+        Conduct::ResetAfterHello,
+        Conduct::Garbage(vec![7; 64 * 1024]),
+        Conduct::WrongKey,
+        Conduct::ReflectHello,
+        Conduct::ReflectTemporaryKey,
+        Conduct::LowOrderKey,
+        Conduct::ResetAfterHandshake,
+        Conduct::CloseAfterHandshake,
+        Conduct::GarbageAfterHandshake(vec![0xff; 64 * 1024]),
+        Conduct::Unsolicited(vec![vec![0x0c]]),
+        Conduct::Unsolicited([flood, vec![vec![kind::ROUTING_REQUEST]]].concat()),
+        Conduct::Unsolicited(vec![[&[kind::PING][..], &[1; 8]].concat(); 10_000]),
+    ];
+    let relays = attacks.map(relay);
+    // All of them at once, several times, and the data of two friends in between.
+    let mut begun = vec![];
+    for round in 0..5u32 {
+        for relay in &relays {
+            let identity = SecretKey::generate();
+            begun.push(couple.a.client.connect(address(relay).identity(identity)).unwrap());
+        }
+        for number in 0..50 {
+            couple.b.client.send_data(couple.to_a, &numbered(50 * round + number, 1000)).unwrap();
+            couple.a.client.send_data(couple.to_b, &numbered(50 * round + number, 1000)).unwrap();
+        }
+        let all = 50 * (round as usize + 1);
+        couple.until("all data", |couple| couple.a.data().len() == all && couple.b.data().len() == all);
+    }
+    couple.until("all ends", |couple| begun.iter().all(|id| !couple.a.ends(*id).is_empty()));
+    assert!(begun.iter().all(|id| couple.a.ends(*id).len() == 1));
+    assert!(couple.a.ends(couple.at_a).is_empty());
+    let expected: Vec<_> = (0..250).map(|number| numbered(number, 1000)).collect();
+    assert_eq!(couple.a.data(), expected);
+    assert_eq!(couple.b.data(), expected);
+    assert!(couple.a.client.relays().eq([couple.at_a]));
+}
