@@ -1,23 +1,38 @@
-//! The README's table names tests that exist, and every sentence that it quotes from the specification has one.
+//! The tables of what is promised name tests that exist: the README's and that of the attacks.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn each_test_that_the_readme_names_exists() {
+fn each_sentence_of_the_specification_has_tests_that_exist() {
+    check_table("README.md", "| the specification says | held by |", 22);
+}
+
+#[test]
+fn each_attack_has_tests_that_exist() {
+    check_table(
+        "tests/attacks.md",
+        "| attack | what the client does | what it holds at worst | held by |",
+        39,
+    );
+}
+
+/// The table below this heading has so many rows, and each of them names tests that exist in its last column.
+#[track_caller]
+fn check_table(file: &str, heading: &str, rows: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
-    let (_, table) = readme.split_once("| the specification says | held by |").expect("the table");
-    let mut rows = 0;
-    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
-        let names: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+    let text = fs::read_to_string(root.join(file)).expect("a file that can be read");
+    let (_, table) = text.split_once(heading).expect("the table");
+    let table: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(table.len(), rows, "rows of {file}");
+    for row in table {
+        let (_, held_by) = row.trim_end_matches('|').rsplit_once('|').expect("columns");
+        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "no test holds {row}");
         for name in names {
             assert!(exists(root, name), "there is no test {name}");
         }
-        rows += 1;
     }
-    assert_eq!(rows, 22);
 }
 
 /// Whether `path::to::file::name` is a test in one of the places where they are.
