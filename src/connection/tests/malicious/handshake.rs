@@ -26,7 +26,7 @@ fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
         let (mut connection, hello) = greeting(3);
         let (mut answer, mut events) = (answer(&hello), Events::with_capacity(8));
         let result = answer.chunks_mut(len).try_for_each(|piece| {
-            connection.receive(Instant::now(), piece, &mut events)?;
+            connection.receive(Instant::now(), piece, &mut LookAhead::new(), &mut events)?;
             assert!(connection.memory() <= AT_MOST);
             Ok(())
         });
@@ -50,9 +50,9 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
         response[bit / 8] ^= 1 << (bit % 8);
         let mut events = Events::with_capacity(8);
         let (last, front) = response.split_last_mut().unwrap();
-        assert_eq!(connection.receive(now, front, &mut events), Ok(95));
+        assert_eq!(connection.receive(now, front, &mut LookAhead::new(), &mut events), Ok(95));
         assert!(connection.memory() <= AT_MOST);
-        let result = connection.receive(now, &mut [*last], &mut events);
+        let result = connection.receive(now, &mut [*last], &mut LookAhead::new(), &mut events);
         assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)), "bit {bit}");
         assert!(events.is_empty() && !connection.has_output());
     }
@@ -75,7 +75,7 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
     let others = |_: &[u8]| {
         let mut opening = opening(Settings::default());
-        opening.identity = Arc::new(SecretKey::from([22; 32]));
+        opening.identity = Arc::new(SecretKey::from([22; 32]).into());
         let mut other = Connection::new(opening, Instant::now());
         hello(&mut other, Instant::now()).accept(&fresh()).0.to_vec()
     };
@@ -102,7 +102,9 @@ fn what_was_said_before_never_connects() {
         // With nothing behind it, there is no pong.
         let start = Instant::now();
         let (mut connection, _) = greeting(3);
-        connection.receive(start, &mut old.to_vec(), &mut Events::with_capacity(8)).unwrap();
+        connection
+            .receive(start, &mut old.to_vec(), &mut LookAhead::new(), &mut Events::with_capacity(8))
+            .unwrap();
         assert_eq!(connection.stage(), Stage::Confirming);
         let end = start + seconds(10);
         assert_eq!(connection.deadline(), end);
@@ -120,12 +122,12 @@ fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_requ
     let now = Instant::now();
     let ((mut a, hello_a), (mut b, hello_b)) = (greeting(3), greeting(33));
     let mut events = Events::with_capacity(8);
-    a.receive(now, &mut hello_b[32..].to_vec(), &mut events).unwrap();
-    b.receive(now, &mut hello_a[32..].to_vec(), &mut events).unwrap();
+    a.receive(now, &mut hello_b[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();
+    b.receive(now, &mut hello_a[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();
     assert!(events.is_empty());
     let mut pass = |from: &mut Connection, to: &mut Connection| {
         let mut bytes = flush(from, now, &mut [0; 4096]);
-        to.receive(now, &mut bytes, &mut events)
+        to.receive(now, &mut bytes, &mut LookAhead::new(), &mut events)
     };
     pass(&mut a, &mut b).unwrap();
     pass(&mut b, &mut a).unwrap();
