@@ -1,0 +1,117 @@
+//! A line between two network namespaces: a thread that carries IP packets from one TUN device to the other, as badly as
+//! it is told to. (Linux can do that itself, by `tc netem`, but not every kernel is built with it.)
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tun_rs::SyncDevice;
+
+use crate::way::{Quality, Way};
+
+/// Larger than any packet on a TUN device, whose MTU is 1500.
+const MAX_PACKET: usize = 2048;
+
+/// What the ways draw their chances from. (The times at which packets come are the machine's, so that no two runs are the
+/// same to the last bit.)
+const SEED: u64 = 20_240_229;
+
+/// The line. It ends when dropped.
+pub struct Line {
+    state: Arc<State>,
+    thread: Option<JoinHandle<()>>,
+    /// Hangs up when dropped, which ends the thread.
+    end: Option<PipeWriter>,
+}
+
+struct State {
+    /// When the cable is out.
+    pulled: Mutex<Range<Instant>>,
+    lost: AtomicU64,
+}
+
+/// What the two ends are, and how good the ways from them are.
+pub type Ends = [(SyncDevice, Quality); 2];
+
+impl Line {
+    pub fn new(ends: Ends) -> io::Result<Self> {
+        let now = Instant::now();
+        let state = Arc::new(State { pulled: Mutex::new(now..now), lost: AtomicU64::new(0) });
+        let (ended, end) = io::pipe()?;
+        let carried = Arc::clone(&state);
+        let thread = thread::Builder::new().name("line".to_owned());
+        let thread = thread.spawn(move || carry(&ends, &carried, &ended))?;
+        Ok(Self { state, thread: Some(thread), end: Some(end) })
+    }
+
+    /// Pulls the cable for some time: what is sent meanwhile is lost. Gives the time at which it is plugged in again.
+    pub fn pull(&self, from: Instant, time: Duration) -> Instant {
+        *self.state.pulled.lock().unwrap() = from..from + time;
+        from + time
+    }
+
+    /// How many packets got lost on both ways.
+    pub fn lost(&self) -> u64 {
+        self.state.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.end = None;
+        let outcome = self.thread.take().map(JoinHandle::join);
+        assert!(!matches!(outcome, Some(Err(_))) || thread::panicking(), "the line broke");
+    }
+}
+
+fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
+    let now = Instant::now();
+    let [(near, there), (far, back)] = ends;
+    let mut ways = [(near, far, Way::new(*there, SEED, now)), (far, near, Way::new(*back, !SEED, now))];
+    let mut buffer = [0; MAX_PACKET];
+    while !wait(ends, ended, ways.iter().filter_map(|(.., way)| way.next_arrival()).min()) {
+        for (from, to, way) in &mut ways {
+            while let Some(packet) = read(from, &mut buffer) {
+                let now = Instant::now();
+                let pulled = state.pulled.lock().unwrap().contains(&now);
+                if pulled || !way.send(now, packet) {
+                    state.lost.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            while let Some(packet) = way.receive(Instant::now()) {
+                to.send(&packet).unwrap();
+            }
+        }
+    }
+}
+
+/// Waits until there is a packet to read, or until the next one arrives. Tells whether the line ends.
+fn wait(ends: &Ends, ended: &PipeReader, next_arrival: Option<Instant>) -> bool {
+    let timeout = match next_arrival.map(|arrival| arrival.saturating_duration_since(Instant::now())) {
+        None => PollTimeout::NONE,
+        Some(Duration::ZERO) => PollTimeout::ZERO,
+        // `poll` counts whole milliseconds, and rather one too many than none over and over.
+        Some(time) => PollTimeout::try_from(time + Duration::from_millis(1)).unwrap(),
+    };
+    let [near, far] = ends.each_ref().map(|(device, _)| PollFd::new(device.as_fd(), PollFlags::POLLIN));
+    let mut sources = [near, far, PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut sources, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => panic!("{error}"),
+    }
+    sources[2].any().unwrap_or_default()
+}
+
+fn read<'a>(device: &SyncDevice, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    match device.recv(buffer) {
+        Ok(length) => Some(&buffer[..length]),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        Err(error) => panic!("{error}"),
+    }
+}

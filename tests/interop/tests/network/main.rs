@@ -1,0 +1,12 @@
+//! The real thing under a bad network: two clients of ours and a real `tox-bootstrapd`, with a [`line`] between them that
+//! delays, loses, is narrow or has its cable pulled.
+//!
+//! Each test has two network namespaces of its own, so it takes root (`unshare --map-root-user --net` makes one) and
+//! `/dev/net/tun`. Where that isn't to be had, the tests say so and are left out.
+
+mod cable;
+mod driver;
+mod line;
+mod namespace;
+mod scene;
+mod way;

@@ -1,0 +1,122 @@
+//! What becomes of packets on one way of a line, from a seed and with the time as an argument.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// How good or bad a way is. The default is as good as a wire.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quality {
+    /// How long each packet is under way.
+    pub delay: Duration,
+    /// How much longer at most. Each packet draws its own, so they overtake each other.
+    pub jitter: Duration,
+    /// The share of packets that get lost.
+    pub loss: f64,
+    pub narrow: Option<Narrow>,
+}
+
+/// A narrow way, and the queue in front of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow {
+    pub bytes_per_second: u32,
+    /// The bytes that may wait. What comes on top of them is lost.
+    pub queue: usize,
+}
+
+/// One way of a line.
+pub struct Way {
+    quality: Quality,
+    chance: StdRng,
+    /// When the narrow part has passed all that waits for it.
+    free: Instant,
+    /// In the order of arrival.
+    under_way: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
+    packets: u64,
+}
+
+impl Way {
+    pub fn new(quality: Quality, seed: u64, now: Instant) -> Self {
+        let (chance, under_way) = (StdRng::seed_from_u64(seed), BinaryHeap::new());
+        Self { quality, chance, free: now, under_way, packets: 0 }
+    }
+
+    /// Takes a packet, or `false` where it gets lost.
+    pub fn send(&mut self, now: Instant, packet: &[u8]) -> bool {
+        if self.chance.random_bool(self.quality.loss) {
+            return false;
+        }
+        self.free = self.free.max(now);
+        if let Some(Narrow { bytes_per_second, queue }) = self.quality.narrow {
+            let bytes_per_second = f64::from(bytes_per_second);
+            let waiting = (self.free - now).as_secs_f64() * bytes_per_second;
+            if waiting as usize + packet.len() > queue {
+                return false;
+            }
+            self.free += Duration::from_secs_f64(packet.len() as f64 / bytes_per_second);
+        }
+        let jitter = self.chance.random_range(Duration::ZERO..=self.quality.jitter);
+        let arrival = self.free + self.quality.delay + jitter;
+        self.packets += 1; // packets that arrive at the same time keep their order
+        self.under_way.push(Reverse((arrival, self.packets, packet.to_vec())));
+        true
+    }
+
+    /// The next packet that has arrived.
+    pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let arrived = self.next_arrival().is_some_and(|arrival| arrival <= now);
+        if arrived { self.under_way.pop().map(|Reverse((_, _, packet))| packet) } else { None }
+    }
+
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.under_way.peek().map(|Reverse((arrival, ..))| *arrival)
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_wire_passes_all_at_once_and_in_order() {
+    let now = Instant::now();
+    let mut way = Way::new(Quality::default(), 1, now);
+    assert!((0..100).all(|number| way.send(now, &[number])));
+    assert!((0..100).all(|number| way.receive(now) == Some(vec![number])));
+    assert_eq!(way.receive(now + MS), None);
+}
+
+#[test]
+fn packets_take_the_delay_and_some_jitter_and_overtake_each_other() {
+    let now = Instant::now();
+    let quality = Quality { delay: 50 * MS, jitter: 20 * MS, ..Quality::default() };
+    let mut way = Way::new(quality, 1, now);
+    assert!((0..100).all(|number| way.send(now, &[number])));
+    assert_eq!(way.receive(now + 50 * MS - Duration::from_nanos(1)), None);
+    let arrived: Vec<u8> = std::iter::from_fn(|| way.receive(now + 70 * MS)).flatten().collect();
+    assert_eq!(arrived.len(), 100);
+    assert!(!arrived.is_sorted());
+}
+
+#[test]
+fn the_share_that_gets_lost_is_the_one_that_was_asked_for() {
+    let now = Instant::now();
+    let mut way = Way::new(Quality { loss: 0.1, ..Quality::default() }, 1, now);
+    let passed = (0..10_000).filter(|_| way.send(now, b"packet")).count();
+    assert!((8_800..9_200).contains(&passed), "{passed}");
+    assert_eq!(std::iter::from_fn(|| way.receive(now)).count(), passed);
+}
+
+#[test]
+fn a_narrow_way_takes_its_time_and_loses_what_its_queue_has_no_room_for() {
+    let now = Instant::now();
+    let narrow = Some(Narrow { bytes_per_second: 1_000, queue: 300 });
+    let mut way = Way::new(Quality { narrow, ..Quality::default() }, 1, now);
+    assert_eq!([0; 5].map(|_| way.send(now, &[0; 100])), [true, true, true, false, false]);
+    for ms in [100, 200, 300] {
+        assert_eq!(way.receive(now + (ms - 1) * MS), None);
+        assert!(way.receive(now + ms * MS).is_some());
+    }
+    assert!(way.send(now + 1_000 * MS, &[0; 300]));
+}
