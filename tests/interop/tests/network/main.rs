@@ -5,8 +5,10 @@
 //! `/dev/net/tun`. Where that isn't to be had, the tests say so and are left out.
 
 mod cable;
+mod delay;
 mod driver;
 mod line;
+mod loss;
 mod namespace;
 mod scene;
 mod way;
