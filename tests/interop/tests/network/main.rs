@@ -10,5 +10,6 @@ mod driver;
 mod line;
 mod loss;
 mod namespace;
+mod narrow;
 mod scene;
 mod way;
