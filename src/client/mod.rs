@@ -91,7 +91,7 @@ struct Slot {
     /// Whether a `Notice::Writable` of it waits.
     noticed: bool,
     /// Writing has failed. What the relay sent before is still read; then this is why it ended.
-    broken: Option<DisconnectReason>,
+    broken: Option<Box<DisconnectReason>>,
 }
 
 enum Notice {

@@ -148,8 +148,8 @@ impl Client {
             match slot.stream.read(&mut self.read_buffer[..budget]) {
                 Ok(0) => {
                     // A reset that a write has met reads as a clean end.
-                    let reset = slot.broken.filter(is_reset);
-                    let reason = reset.unwrap_or(DisconnectReason::Closed(slot.connection.stage()));
+                    let reset = slot.broken.as_deref().filter(|reason| is_reset(reason));
+                    let reason = reset.copied().unwrap_or(DisconnectReason::Closed(slot.connection.stage()));
                     return self.end(relay, reason);
                 }
                 Ok(len) => {
@@ -160,7 +160,7 @@ impl Client {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if let Some(reason) = slot.broken {
+                    if let Some(reason) = slot.broken.as_deref().copied() {
                         self.end(relay, reason);
                     }
                     return;
@@ -238,7 +238,7 @@ impl Client {
             let unread = slot.attentive || has_leftover;
             let result = slot.connection.handle_timeout(now, unread, ping_id());
             slot.scheduled = NEVER;
-            let broken = slot.broken;
+            let broken = slot.broken.as_deref().copied();
             match result {
                 Ok(()) => self.settle(relay),
                 Err(reason) => self.end(relay, broken.unwrap_or(reason)),
@@ -266,7 +266,7 @@ impl Client {
                 Ok(all) => slot.writable = all,
                 Err(error) => {
                     // What the relay sent before may tell more, and must not be lost.
-                    slot.broken = Some(failed(slot, &error));
+                    slot.broken = Some(Box::new(failed(slot, &error)));
                     if !std::mem::replace(&mut slot.attentive, true) {
                         self.attention.push_back(relay);
                     }
@@ -362,6 +362,14 @@ pub(super) fn ping_id() -> NonZeroU64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An idle connection is this, its socket, and an entry in each of the tables.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_idle_connection_takes_few_bytes() {
+        assert!(size_of::<Slot>() <= 544, "{}", size_of::<Slot>());
+        assert!(size_of::<crate::connection::Connection>() <= 400);
+    }
 
     #[test]
     fn a_tick_is_never_before_its_instant() {

@@ -23,12 +23,26 @@ const MAX_PONGS: usize = 32;
 /// The most important packets that wait: a request or a disconnect notification for each route, a ping, the pongs.
 const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
 
+/// A batch of a 16th of 64 KiB is still worth a system call.
+const MAX_HALVINGS: u8 = 4;
+
 // Half of a queue has room for any packet, which is when `Writable` is told.
 const _: () = assert!(MIN_SEND_QUEUE / 2 >= 2 + MAX_PLAINTEXT);
 
-/// See the module.
+/// See the module. While nothing waits, it takes few bytes: most connections are idle.
 #[derive(Default)]
 pub(super) struct Outbox {
+    waiting: Option<Box<Waiting>>,
+    /// Whether a packet was refused since there was room last.
+    refused: bool,
+    /// Whether data were sent since the last [`shrink`](Self::shrink).
+    used: bool,
+    /// A socket that takes little at a time is offered little: this often the room for a batch is halved.
+    halvings: u8,
+}
+
+#[derive(Default)]
+struct Waiting {
     /// Bytes that must leave next: the rest of one sealed packet, at most [`MAX_FRAME`]; before there are packets, the
     /// hello or what a proxy is told, which may be secret.
     begun: Zeroizing<Vec<u8>>,
@@ -38,10 +52,6 @@ pub(super) struct Outbox {
     pongs: usize,
     /// At most `Settings::send_queue` bytes.
     queue: Queue,
-    /// Whether a packet was refused since there was room last.
-    refused: bool,
-    /// Whether data were sent since the last [`shrink`](Self::shrink).
-    used: bool,
 }
 
 /// The relay pings faster than the answers leave.
@@ -59,36 +69,39 @@ pub(super) struct Flushed {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.begun.is_empty() && self.important.is_empty() && self.queue.is_empty()
+        self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty())
     }
 
     /// Bytes in the queue of data.
     pub(super) fn queued(&self) -> usize {
-        self.queue.len()
+        self.waiting.as_ref().map_or(0, |waiting| waiting.queue.len())
     }
 
     /// Bytes that are no packet: the hello, or a message to a proxy. They leave before all packets.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
-        debug_assert!(self.important.is_empty() && self.queue.is_empty());
+        let waiting = self.waiting();
+        debug_assert!(waiting.important.is_empty() && waiting.queue.is_empty());
         // A vector that grows would leave what it held behind.
-        let mut begun = Zeroizing::new(Vec::with_capacity(self.begun.len() + bytes.len()));
-        begun.extend_from_slice(&self.begun);
+        let mut begun = Zeroizing::new(Vec::with_capacity(waiting.begun.len() + bytes.len()));
+        begun.extend_from_slice(&waiting.begun);
         begun.extend_from_slice(bytes);
-        self.begun = begun;
+        waiting.begun = begun;
     }
 
     /// A packet that must not be lost.
     pub(super) fn push_important(&mut self, packet: Packet<'static>) {
-        self.important.push_back(packet);
-        debug_assert!(self.important.len() <= MAX_IMPORTANT);
+        let important = &mut self.waiting().important;
+        important.push_back(packet);
+        debug_assert!(important.len() <= MAX_IMPORTANT);
     }
 
     /// As [`push_important`](Self::push_important), but as many as the relay likes to ask for.
     pub(super) fn push_pong(&mut self, pong: Packet<'static>) -> Result<(), TooManyPongs> {
-        if self.pongs == MAX_PONGS {
+        let pongs = &mut self.waiting().pongs;
+        if *pongs == MAX_PONGS {
             return Err(TooManyPongs);
         }
-        self.pongs += 1;
+        *pongs += 1;
         self.push_important(pong);
         Ok(())
     }
@@ -96,19 +109,21 @@ impl Outbox {
     /// A packet that may have to wait, or `false` and nothing of it where the queue holds more than `bound` bytes with it.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         self.used = true;
-        let taken = self.queue.push(packet, bound);
+        let taken = self.waiting().queue.push(packet, bound);
         self.refused |= !taken;
         taken
     }
 
     /// Forgets the data that wait for a route which is being closed.
     pub(super) fn remove(&mut self, route: ConnectionId) {
-        self.queue.remove(route);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.queue.remove(route);
+        }
     }
 
     /// Whether a packet was refused and there is room for any packet now. True once for each time.
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
-        self.refused && self.queue.len() <= bound / 2 && std::mem::take(&mut self.refused)
+        self.refused && self.queued() <= bound / 2 && std::mem::take(&mut self.refused)
     }
 
     /// Writes until all has left or the socket takes no more. `scratch` holds the batches and has room for at least one
@@ -123,11 +138,16 @@ impl Outbox {
     ) -> io::Result<Flushed> {
         debug_assert!(scratch.len() >= MAX_FRAME);
         let mut flushed = Flushed { all: false, bytes: 0, packets: 0 };
+        let Some(waiting) = &mut self.waiting else {
+            return Ok(Flushed { all: true, ..flushed });
+        };
         loop {
+            let room = (scratch.len() >> self.halvings).max(MAX_FRAME);
+            let begun = !waiting.begun.is_empty();
             let batch = match &channel {
-                _ if !self.begun.is_empty() => &self.begun[..],
+                _ if begun => &waiting.begun[..],
                 Some(channel) => {
-                    let len = self.seal_batch(channel, ahead, scratch);
+                    let len = waiting.seal_batch(channel, ahead, &mut scratch[..room]);
                     &scratch[..len]
                 }
                 None => &[][..],
@@ -136,24 +156,62 @@ impl Outbox {
                 flushed.all = true;
                 return Ok(flushed);
             }
+            let offered = batch.len();
             let taken = match write(batch) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => taken,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(flushed),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            // What was sealed and not taken will be sealed again.
+            if !begun && taken < offered / 2 {
+                self.halvings = (self.halvings + 1).min(MAX_HALVINGS);
+            } else if !begun && taken == offered {
+                self.halvings = self.halvings.saturating_sub(1);
+            }
+            if taken == 0 {
+                return Ok(flushed);
+            }
             flushed.bytes += taken;
-            if self.begun.is_empty() {
-                let count = self.commit(taken, scratch, &mut left);
+            if !begun {
+                let count = waiting.commit(taken, scratch, &mut left);
                 flushed.packets += count;
                 if let Some(channel) = &mut channel {
                     channel.commit(count);
                 }
             } else {
-                self.begun.drain(..taken);
+                waiting.begun.drain(..taken);
             }
         }
+    }
+
+    /// Gives all memory back, unless data were sent since the last call: then they may go on.
+    pub(super) fn shrink(&mut self) {
+        if !std::mem::take(&mut self.used) && self.is_empty() {
+            self.waiting = None;
+        }
+    }
+
+    fn waiting(&mut self) -> &mut Waiting {
+        self.waiting.get_or_insert_default()
+    }
+
+    /// The bytes that all buffers hold, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| {
+            size_of::<Waiting>()
+                + waiting.begun.capacity()
+                + waiting.important.capacity() * size_of::<Packet<'_>>()
+                + waiting.queue.memory()
+        })
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.begun.is_empty() && self.important.is_empty() && self.queue.is_empty()
     }
 
     /// Seals as many packets into `scratch` as fit, important ones first, and tells the length of all.
@@ -199,20 +257,5 @@ impl Outbox {
         }
         self.begun.extend_from_slice(&scratch[taken..end]);
         count
-    }
-
-    /// Gives all memory back, unless data were sent since the last call: then they may go on.
-    pub(super) fn shrink(&mut self) {
-        if !std::mem::take(&mut self.used) && self.is_empty() {
-            self.begun = Zeroizing::default();
-            self.important = VecDeque::new();
-            self.queue.shrink();
-        }
-    }
-
-    /// The bytes that all buffers hold, used or not.
-    #[cfg(test)]
-    pub(super) fn memory(&self) -> usize {
-        self.begun.capacity() + self.important.capacity() * size_of::<Packet<'_>>() + self.queue.memory()
     }
 }

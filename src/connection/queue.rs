@@ -29,10 +29,8 @@ impl Queue {
         if self.bytes.len() + LENGTH + len > bound {
             return false;
         }
-        let mut plaintext = [0; crate::wire::frame::MAX_PLAINTEXT];
-        packet.emit(&mut plaintext[..len]);
         self.bytes.extend((len as u16).to_be_bytes());
-        self.bytes.extend(&plaintext[..len]);
+        packet.emit_pieces(|piece| self.bytes.extend(piece));
         true
     }
 
@@ -77,12 +75,6 @@ impl Queue {
             }
             left -= whole;
         }
-    }
-
-    /// Gives the memory back. Only for an empty queue.
-    pub(super) fn shrink(&mut self) {
-        debug_assert!(self.is_empty());
-        self.bytes = VecDeque::new();
     }
 
     /// The bytes that the queue holds, used or not.

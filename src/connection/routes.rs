@@ -31,8 +31,8 @@ const NO_SLOT: u8 = u8::MAX;
 pub(super) struct Routes {
     /// At most [`MAX_ROUTES`].
     slots: Vec<Option<Route>>,
-    /// The slots of offline and online routes, by connection id less 16. At most [`MAX_ROUTES`].
-    by_connection_id: Vec<u8>,
+    /// The slots of offline and online routes, by connection id less 16; from the first response on.
+    by_connection_id: Option<Box<[u8; MAX_ROUTES]>>,
     /// How many slots are in use.
     used: u8,
     /// Of the last route that was opened.
@@ -190,7 +190,7 @@ impl Routes {
 
     /// The online route with this connection id.
     pub(super) fn online(&self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
-        let slot = *self.by_connection_id.get(index(id))?;
+        let slot = self.by_connection_id.as_ref()?[index(id)];
         let route = self.slots.get(usize::from(slot))?.as_ref()?;
         (route.state == State::Online(id))
             .then_some((RouteId::new(relay, slot, route.generation), route.peer))
@@ -275,7 +275,7 @@ impl Routes {
         to: State,
         id: ConnectionId,
     ) -> Option<(RouteId, PublicKey)> {
-        let slot = *self.by_connection_id.get(index(id))?;
+        let slot = self.by_connection_id.as_ref()?[index(id)];
         let route = self.slots.get_mut(usize::from(slot))?.as_mut()?;
         if route.state != from {
             return None;
@@ -285,14 +285,13 @@ impl Routes {
     }
 
     fn remember(&mut self, id: ConnectionId, slot: u8) {
-        if self.by_connection_id.len() <= index(id) {
-            self.by_connection_id.resize(index(id) + 1, NO_SLOT);
-        }
-        self.by_connection_id[index(id)] = slot;
+        self.by_connection_id.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
     }
 
     fn forget(&mut self, id: ConnectionId) {
-        self.by_connection_id[index(id)] = NO_SLOT;
+        if let Some(slots) = &mut self.by_connection_id {
+            slots[index(id)] = NO_SLOT;
+        }
     }
 
     fn free(&mut self, slot: usize) {
@@ -306,7 +305,8 @@ impl Routes {
     /// The bytes that the table holds, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.slots.capacity() * size_of::<Option<Route>>() + self.by_connection_id.capacity()
+        let by_connection_id = self.by_connection_id.as_ref().map_or(0, |slots| slots.len());
+        self.slots.capacity() * size_of::<Option<Route>>() + by_connection_id
     }
 }
 

@@ -232,41 +232,38 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes the plaintext into the first [`emitted_len`](Self::emitted_len) bytes of `out`.
-    pub(crate) fn emit(&self, out: &mut [u8]) {
-        let mut out = Writer(out);
-        out.put(&[self.kind()]);
+    pub(crate) fn emit(&self, mut out: &mut [u8]) {
+        self.emit_pieces(|piece| {
+            let (head, tail) = std::mem::take(&mut out).split_at_mut(piece.len());
+            head.copy_from_slice(piece);
+            out = tail;
+        });
+    }
+
+    /// Hands out the plaintext piece by piece.
+    pub(crate) fn emit_pieces(&self, mut put: impl FnMut(&[u8])) {
+        put(&[self.kind()]);
         match self {
-            Packet::RoutingRequest { peer } => out.put(peer.as_bytes()),
+            Packet::RoutingRequest { peer } => put(peer.as_bytes()),
             Packet::RoutingResponse { connection_id, peer } => {
-                out.put(&[connection_id.map_or(0, ConnectionId::get)]);
-                out.put(peer.as_bytes());
+                put(&[connection_id.map_or(0, ConnectionId::get)]);
+                put(peer.as_bytes());
             }
-            Packet::ConnectNotification(id) | Packet::DisconnectNotification(id) => out.put(&[id.get()]),
-            Packet::Ping(id) | Packet::Pong(id) => out.put(&id.get().to_be_bytes()),
+            Packet::ConnectNotification(id) | Packet::DisconnectNotification(id) => put(&[id.get()]),
+            Packet::Ping(id) | Packet::Pong(id) => put(&id.get().to_be_bytes()),
             Packet::OobSend { destination: key, data } | Packet::OobReceive { sender: key, data } => {
-                out.put(key.as_bytes());
-                out.put(data);
+                put(key.as_bytes());
+                put(data);
             }
             Packet::ForwardRequest { destination, data } => {
-                emit_destination(destination, &mut out);
-                out.put(data);
+                emit_destination(destination, &mut put);
+                put(data);
             }
             Packet::OnionRequest(data)
             | Packet::OnionResponse(data)
             | Packet::Forwarding(data)
-            | Packet::Data { data, .. } => out.put(data),
+            | Packet::Data { data, .. } => put(data),
         }
-    }
-}
-
-/// The unwritten rest of a slice.
-struct Writer<'a>(&'a mut [u8]);
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        let (head, tail) = std::mem::take(&mut self.0).split_at_mut(bytes.len());
-        head.copy_from_slice(bytes);
-        self.0 = tail;
     }
 }
 
@@ -283,18 +280,18 @@ fn destination_len(destination: &Destination) -> usize {
     }
 }
 
-fn emit_destination(destination: &Destination, out: &mut Writer<'_>) {
-    out.put(&[match destination {
+fn emit_destination(destination: &Destination, put: &mut impl FnMut(&[u8])) {
+    put(&[match destination {
         Destination::Udp(SocketAddr::V4(_)) => UDP_IPV4,
         Destination::Udp(SocketAddr::V6(_)) => UDP_IPV6,
         Destination::Tcp(SocketAddr::V4(_)) => TCP_IPV4,
         Destination::Tcp(SocketAddr::V6(_)) => TCP_IPV6,
     }]);
     match destination.address().ip() {
-        IpAddr::V4(ip) => out.put(&ip.octets()),
-        IpAddr::V6(ip) => out.put(&ip.octets()),
+        IpAddr::V4(ip) => put(&ip.octets()),
+        IpAddr::V6(ip) => put(&ip.octets()),
     }
-    out.put(&destination.address().port().to_be_bytes());
+    put(&destination.address().port().to_be_bytes());
 }
 
 fn parse_destination(bytes: &[u8], bad_length: Malformed) -> Result<(Destination, &[u8]), Malformed> {

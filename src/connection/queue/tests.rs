@@ -119,16 +119,6 @@ fn a_route_takes_its_data_with_it_and_nothing_else() {
     assert_eq!(walk(&queue).len(), 2);
 }
 
-#[test]
-fn an_empty_queue_gives_its_memory_back() {
-    let mut queue = Queue::default();
-    assert!(queue.push(&data(16, b"data"), 1_000));
-    assert!(queue.pop().is_some());
-    assert!(queue.memory() > 0);
-    queue.shrink();
-    assert_eq!(queue.memory(), 0);
-}
-
 /// What a connection does with its queue.
 #[derive(Debug, Clone)]
 enum Operation {

@@ -86,7 +86,7 @@ fn assert_no_notification(routes: &mut Routes, id: ConnectionId) {
 fn assert_empty(routes: &Routes) {
     assert_eq!(routes.len(), 0);
     assert_eq!(routes.iter(RELAY).count(), 0);
-    assert_eq!((routes.slots.capacity(), routes.by_connection_id.capacity()), (0, 0));
+    assert_eq!(routes.memory(), 0);
 }
 
 #[test]

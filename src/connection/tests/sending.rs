@@ -116,6 +116,43 @@ fn a_small_scratch_only_means_more_calls() {
 }
 
 #[test]
+fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let packets: Vec<_> = (0..100_u8).map(|at| vec![at; 600]).collect();
+    for packet in &packets {
+        pair.connection.send_data(route, packet).unwrap();
+    }
+    // A socket that has room for 1500 bytes each time that it says so.
+    let (mut stream, mut offered) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        let mut room = 1500;
+        let flushed = pair.connection.flush(pair.now, &mut pair.ahead, &mut pair.scratch, |part| {
+            offered.push(part.len());
+            let taken = part.len().min(room);
+            room -= taken;
+            stream.extend_from_slice(&part[..taken]);
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        });
+        assert!(!flushed.unwrap());
+    }
+    assert!(offered[0] > 60_000, "{offered:?}");
+    let late = &offered[offered.len() / 2..];
+    assert!(late.iter().all(|len| *len <= 64 * 1024 >> 4), "{offered:?}");
+
+    // Now it takes all, and the batches grow again.
+    let mut grown = Vec::new();
+    let all = pair.connection.flush(pair.now, &mut pair.ahead, &mut pair.scratch, |part| {
+        grown.push(part.len());
+        stream.extend_from_slice(part);
+        Ok(part.len())
+    });
+    assert!(all.unwrap());
+    assert!(grown.iter().any(|len| *len > 16_000), "{grown:?}");
+    let expected: Vec<_> = packets.iter().map(|packet| data(16, packet)).collect();
+    assert_eq!(pair.relay.open(&stream).expect("packets that open"), expected);
+}
+
+#[test]
 fn a_full_queue_takes_nothing_and_tells_once_when_there_is_room() {
     let (mut pair, route) = Pair::with_route(small_queue(), key(7));
     let packet = |number: u8| [number; 500];
