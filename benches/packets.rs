@@ -24,7 +24,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use crate::crypto::{Channel, Key, LookAhead};
+use crate::crypto::{Channel, LookAhead};
 use crate::wire::frame::MAC_LEN;
 
 /// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
@@ -34,7 +34,7 @@ const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
 const BATCH: usize = 64;
 
 fn channel() -> Channel {
-    Channel::new(Key::from(&[1; 32]), [3; 24].into(), [3; 24].into())
+    Channel::new((&[1; 32]).into(), [3; 24].into(), [3; 24].into())
 }
 
 fn crypto_box() -> SalsaBox {

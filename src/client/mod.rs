@@ -18,7 +18,7 @@ use socks::TargetAddr;
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LookAhead, is_low_order};
+use crate::crypto::{Entropy, LongTermBox, LongTermBoxes, LookAhead};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
@@ -43,7 +43,9 @@ pub struct Client {
     poller: Poll,
     readiness: mio::Events,
     waker: Waker,
-    identity: Arc<KeyPair>,
+    identity: KeyPair,
+    /// Of that identity.
+    long_term: LongTermBoxes,
     proxy: Option<Arc<Proxy>>,
     settings: Arc<Settings>,
     slots: Slab<Slot>,
@@ -122,7 +124,8 @@ impl Client {
             waker: Waker(Arc::new(mio::Waker::new(poller.registry(), WAKER)?)),
             poller,
             readiness: mio::Events::with_capacity(READINESS),
-            identity: Arc::new(config.secret_key.into()),
+            identity: config.secret_key.into(),
+            long_term: LongTermBoxes::default(),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
             slots: Slab::new(),
@@ -170,14 +173,8 @@ impl Client {
             (None, TargetAddr::Ip(address)) => *address,
             (None, TargetAddr::Domain(name, _)) => return Err(ConnectError::NameWithoutProxy(name.clone())),
         };
-        if is_low_order(&relay.public_key) {
-            return Err(ConnectError::LowOrderKey);
-        }
-        let identity = match relay.identity {
-            None => Arc::clone(&self.identity),
-            Some(secret) => Arc::new(secret.into()),
-        };
-        let public_key = identity.public;
+        let identity = relay.identity.map(KeyPair::from);
+        let public_key = identity.as_ref().unwrap_or(&self.identity).public;
         let via = if proxy.is_some() { ", a proxy" } else { "" };
         let keys = self.hash_keys(&public_key, &relay.public_key);
         let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
@@ -186,6 +183,11 @@ impl Client {
         {
             return Err(ConnectError::AlreadyConnected(slot.connection.id()));
         }
+        let long_term = match identity {
+            None => self.long_term.get(&self.identity, &relay.public_key),
+            Some(identity) => LongTermBox::new(&identity, &relay.public_key).map(Arc::new),
+        };
+        let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
 
         let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
         let vacant = self.slots.vacant_entry();
@@ -198,8 +200,7 @@ impl Client {
         let id = RelayId { index, generation: self.generation };
         let opening = Opening {
             id,
-            relay_key: relay.public_key,
-            identity,
+            long_term,
             tunnel: proxy.map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
             entropy: Entropy {

@@ -34,11 +34,11 @@ use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
-use crate::crypto::{Channel, Entropy, Handshake, LookAhead, RESPONSE_LEN};
+use crate::crypto::{Channel, Entropy, Handshake, LongTermBox, LookAhead, RESPONSE_LEN};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey};
+use crate::key::PublicKey;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
 use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
@@ -48,8 +48,7 @@ use crate::wire::{ConnectionId, Packet};
 /// What a connection begins with.
 pub(crate) struct Opening {
     pub(crate) id: RelayId,
-    pub(crate) relay_key: PublicKey,
-    pub(crate) identity: Arc<KeyPair>,
+    pub(crate) long_term: Arc<LongTermBox>,
     /// The proxy to go through, and where it is to lead.
     pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
     pub(crate) settings: Arc<Settings>,
@@ -538,8 +537,8 @@ impl Connection {
 impl Doorway {
     /// Begins the handshake.
     fn greet(&mut self, outbox: &mut Outbox) {
-        let Opening { identity, relay_key, entropy, .. } = &self.opening;
-        let (handshake, hello) = Handshake::new(identity, relay_key, entropy);
+        let Opening { long_term, entropy, .. } = &self.opening;
+        let (handshake, hello) = Handshake::new(Arc::clone(long_term), entropy);
         outbox.push_raw(&hello);
         self.step = Step::Handshaking(handshake);
     }

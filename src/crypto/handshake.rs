@@ -7,14 +7,19 @@
 //!
 //! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce (24)`.
 
-use crypto_box::SalsaBox;
+use std::sync::Arc;
+
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
+use curve25519_dalek::montgomery::MontgomeryPoint;
+use curve25519_dalek::traits::IsIdentity;
+use zeroize::Zeroize;
 
 use crate::crypto::channel::Channel;
+use crate::crypto::long_term::LongTermBox;
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
-use crate::crypto::{BoxSecretKey, box_key, shared_key};
+use crate::crypto::salsa20::{Key, hsalsa20};
 use crate::error::Impostor;
-use crate::key::{KEY_LEN, KeyPair, PublicKey, SecretKey};
+use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;
 
 const PAYLOAD_LEN: usize = KEY_LEN + NONCE_LEN;
@@ -38,18 +43,17 @@ pub(crate) struct Entropy {
 
 /// A handshake whose hello was made, and whose response is still to come.
 pub(crate) struct Handshake {
-    long_term: SalsaBox,
+    long_term: Arc<LongTermBox>,
     temporary: SecretKey,
     temporary_public: PublicKey,
     base_nonce: Nonce,
 }
 
 impl Handshake {
-    /// Makes the hello of `identity` for the relay that holds the secret key of `relay`.
-    pub(crate) fn new(identity: &KeyPair, relay: &PublicKey, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
-        let secret = BoxSecretKey::new(&identity.secret);
+    /// Makes the hello of a client for the relay with which it has this box.
+    pub(crate) fn new(long_term: Arc<LongTermBox>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
         let handshake = Self {
-            long_term: SalsaBox::new(&box_key(relay), &secret.0),
+            long_term,
             temporary: entropy.temporary.clone(),
             temporary_public: entropy.temporary.public_key(),
             base_nonce: entropy.base_nonce,
@@ -58,12 +62,13 @@ impl Handshake {
         let (public, rest) = hello.split_at_mut(KEY_LEN);
         let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
         let (mac, payload) = sealed.split_at_mut(MAC_LEN);
-        public.copy_from_slice(identity.public.as_bytes());
+        public.copy_from_slice(handshake.long_term.client.as_bytes());
         nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
         payload[..KEY_LEN].copy_from_slice(handshake.temporary_public.as_bytes());
         payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
         let tag = handshake
             .long_term
+            .cipher
             .encrypt_in_place_detached(GenericArray::from_slice(nonce), b"", payload)
             .expect("a box takes any text of this size");
         mac.copy_from_slice(&tag);
@@ -79,6 +84,7 @@ impl Handshake {
         let (mac, payload) = sealed.split_at(MAC_LEN);
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
         self.long_term
+            .cipher
             .decrypt_in_place_detached(
                 GenericArray::from_slice(nonce),
                 b"",
@@ -97,4 +103,14 @@ impl Handshake {
         let key = shared_key(&self.temporary, &key).ok_or(Impostor::LowOrderKey)?;
         Ok(Channel::new(key, self.base_nonce, receiving.into()))
     }
+}
+
+/// The key that NaCl makes of a secret and a public one; `None` where the public one is of low order, and anybody could
+/// make it.
+pub(super) fn shared_key(secret: &SecretKey, public: &PublicKey) -> Option<Key> {
+    let mut point = MontgomeryPoint(*public.as_bytes()).mul_clamped(*secret.as_bytes());
+    // RFC 7748, section 6.1; a clamped number is a multiple of 8.
+    let key = (!point.is_identity()).then(|| hsalsa20(&Key::from(point.as_bytes()), &[0; 16]));
+    point.zeroize();
+    key
 }

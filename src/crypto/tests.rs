@@ -1,14 +1,17 @@
 //! Against bytes that other implementations made, and against everything that somebody without the key can send.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crypto_box::aead::Aead;
-use crypto_box::{SalsaBox, SecretKey as BoxSecretKey};
+use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey};
 
+use super::handshake::shared_key;
+use super::long_term::is_low_order;
 use super::nonce::NONCE_LEN;
 use super::*;
 use crate::error::Impostor;
-use crate::key::{KEY_LEN, KeyPair, SecretKey};
+use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::{MAC_LEN, MAX_PLAINTEXT};
 
 fn hex(digits: &str) -> Vec<u8> {
@@ -32,8 +35,9 @@ fn public_key(secret: [u8; KEY_LEN]) -> PublicKey {
     SecretKey::from(secret).public_key()
 }
 
-fn key_pair(secret: [u8; KEY_LEN]) -> KeyPair {
-    SecretKey::from(secret).into()
+fn long_term(client: [u8; KEY_LEN], relay: [u8; KEY_LEN]) -> Arc<LongTermBox> {
+    let client = SecretKey::from(client).into();
+    Arc::new(LongTermBox::new(&client, &public_key(relay)).expect("a good key"))
 }
 
 /// `MAC | ciphertext` with a nonce that is written out, as the other side makes it.
@@ -113,7 +117,7 @@ fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
         hello_nonce: [1; NONCE_LEN].into(),
         base_nonce: nonce.into(),
     };
-    let (handshake, _) = Handshake::new(&key_pair(identity), &public_key(relay), &entropy);
+    let (handshake, _) = Handshake::new(long_term(identity, relay), &entropy);
     let payload = [array::<KEY_LEN>(nacl::BOB_PUBLIC).as_slice(), &nonce].concat();
     let response = response_of(identity, relay, &payload);
     let mut channel = handshake.finish(&response).expect("a good response");
@@ -165,8 +169,7 @@ fn vector_handshake() -> (Handshake, Vec<u8>) {
         base_nonce: array(vector::CLIENT_BASE_NONCE).into(),
     };
     let identity = counting(vector::IDENTITY);
-    let (handshake, hello) =
-        Handshake::new(&key_pair(identity), &public_key(counting(vector::RELAY)), &entropy);
+    let (handshake, hello) = Handshake::new(long_term(identity, counting(vector::RELAY)), &entropy);
     (handshake, hello.to_vec())
 }
 
@@ -395,7 +398,7 @@ fn the_largest_packet_passes() {
 
 #[test]
 fn a_secret_key_of_crypto_box_is_wiped_whole() {
-    let mut secret = crate::crypto::BoxSecretKey::new(&SecretKey::from([0xa7; 32]));
+    let mut secret = crate::crypto::long_term::BoxSecretKey::new(&SecretKey::from([0xa7; 32]));
     assert_eq!(secret.0.to_bytes(), [0xa7; 32]);
     secret.wipe();
     assert_eq!(secret.0.to_bytes(), [0; 32]);

@@ -46,11 +46,16 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The box of this client and our relay.
+fn long_term(client: [u8; 32]) -> Arc<LongTermBox> {
+    let relay = PublicKey::from(public_key(&RELAY_SECRET));
+    Arc::new(LongTermBox::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
+}
+
 fn opening(settings: Settings) -> Opening {
     Opening {
         id: RelayId { index: 3, generation: 9 },
-        relay_key: PublicKey::from(public_key(&RELAY_SECRET)),
-        identity: Arc::new(SecretKey::from(CLIENT_SECRET).into()),
+        long_term: long_term(CLIENT_SECRET),
         tunnel: None,
         settings: Arc::new(settings),
         entropy: Entropy {

@@ -5,8 +5,8 @@ use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey}
 use proptest::prelude::*;
 
 use super::*;
+use crate::crypto::handshake::shared_key;
 use crate::crypto::nonce::NONCE_LEN;
-use crate::crypto::shared_key;
 use crate::key::KEY_LEN;
 
 const ALICE: [u8; KEY_LEN] = [3; KEY_LEN];

@@ -14,11 +14,11 @@ use tox_test_relay::kind;
 use crate::chance::Chance;
 use crate::config::{Destination, Settings};
 use crate::connection::{Connection, Opening};
-use crate::crypto::Entropy;
+use crate::crypto::{Entropy, LongTermBox, LookAhead};
 use crate::error::{DisconnectReason, RouteError, SendError, Stage};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
-use crate::key::{PublicKey, SecretKey};
+use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::link::{Link, Packet, Read};
 use crate::status::RouteState;
 
@@ -33,7 +33,7 @@ pub struct User {
     pub key: PublicKey,
     /// The keys of all users, by index.
     pub everybody: Rc<[PublicKey]>,
-    secret_key: Arc<SecretKey>,
+    identity: KeyPair,
     /// One for each relay.
     pub seats: Vec<Option<Seat>>,
     /// It doesn't poll before then.
@@ -99,12 +99,12 @@ struct Known {
 
 impl User {
     pub fn new(index: usize, relays: usize, chance: &mut Chance) -> Self {
-        let secret_key = SecretKey::from(chance.bytes::<32>());
+        let identity = KeyPair::from(SecretKey::from(chance.bytes::<32>()));
         Self {
             index,
-            key: secret_key.public_key(),
+            key: identity.public,
             everybody: Rc::default(),
-            secret_key: Arc::new(secret_key),
+            identity,
             seats: (0..relays).map(|_| None).collect(),
             asleep_until: None,
             generation: 0,
@@ -127,8 +127,7 @@ impl User {
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let opening = Opening {
             id: RelayId { index: relay as u32, generation: self.generation },
-            relay_key: relay_key.into(),
-            identity: Arc::clone(&self.secret_key),
+            long_term: Arc::new(LongTermBox::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
             settings: Arc::new(settings),
             entropy: Entropy {

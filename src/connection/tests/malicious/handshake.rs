@@ -75,7 +75,7 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
     let others = |_: &[u8]| {
         let mut opening = opening(Settings::default());
-        opening.identity = Arc::new(SecretKey::from([22; 32]).into());
+        opening.long_term = long_term([22; 32]);
         let mut other = Connection::new(opening, Instant::now());
         hello(&mut other, Instant::now()).accept(&fresh()).0.to_vec()
     };
