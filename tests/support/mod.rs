@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 pub mod by_hand;
+pub mod crowd;
 pub mod scripted_proxy;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,0 +1,175 @@
+//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one says, its neighbour hears whole and in order.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tox_relay_client::{
+    Client, Config, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteId, SecretKey,
+};
+
+use super::numbered;
+
+/// Nothing takes so long, on a machine that does other things as well.
+pub const LONG: Duration = Duration::from_secs(120);
+
+/// One identity, its connection and its route to its neighbour.
+pub struct Member {
+    secret: SecretKey,
+    pub key: PublicKey,
+    pub relay: RelayId,
+    pub route: Option<RouteId>,
+    pub connected: bool,
+    pub online: bool,
+    pub ended: Option<DisconnectReason>,
+    /// How many packets it has said. They are numbered.
+    pub said: u32,
+    /// The number of the packet that it has to hear next.
+    pub next: u32,
+    /// It or its neighbour was cut, so some packets may never be heard.
+    torn: bool,
+}
+
+pub struct Crowd {
+    pub client: Client,
+    pub members: Vec<Member>,
+    events: Events,
+    by_relay: HashMap<RelayId, usize>,
+    address: Box<dyn Fn() -> Relay>,
+}
+
+impl Crowd {
+    /// Begins so many connections to one relay.
+    pub fn gather(count: usize, address: impl Fn() -> Relay + 'static) -> Self {
+        let config = Config::new(SecretKey::generate()).connect_timeout(LONG).pong_timeout(LONG);
+        let mut client = Client::new(config).unwrap();
+        let members = (0..count).map(|_| {
+            let secret = SecretKey::generate();
+            let relay = client.connect(address().identity(secret.clone())).unwrap();
+            Member {
+                key: secret.public_key(),
+                secret,
+                relay,
+                route: None,
+                connected: false,
+                online: false,
+                ended: None,
+                said: 0,
+                next: 0,
+                torn: false,
+            }
+        });
+        let members: Vec<_> = members.collect();
+        let by_relay = members.iter().enumerate().map(|(n, member)| (member.relay, n)).collect();
+        Self { client, members, events: Events::with_capacity(1024), by_relay, address: Box::new(address) }
+    }
+
+    /// Polls until something holds for each member, of which it gets the neighbour, too.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, holds: impl Fn(usize, &Member, &Member) -> bool) {
+        let guard = Instant::now() + LONG;
+        loop {
+            let lacks = |n: &usize| !holds(*n, &self.members[*n], &self.members[n ^ 1]);
+            let missing = (0..self.members.len()).filter(lacks).count();
+            if missing == 0 {
+                return;
+            }
+            assert!(Instant::now() < guard, "{what}: {missing} of {} missing", self.members.len());
+            self.client.poll(&mut self.events, Some(Duration::from_millis(10))).unwrap();
+            self.take_events();
+        }
+    }
+
+    fn take_events(&mut self) {
+        let Self { events, members, by_relay, .. } = self;
+        for event in &*events {
+            match event {
+                Event::Connected { relay } => members[by_relay[&relay]].connected = true,
+                Event::Disconnected { relay, reason } => {
+                    let member = &mut members[by_relay[&relay]];
+                    assert_eq!(member.relay, relay);
+                    assert_eq!(member.ended.replace(reason), None, "told once");
+                }
+                Event::RouteOpened { route, peer } => _ = route_of(members, by_relay, route, peer),
+                Event::RouteOnline { route, peer } => route_of(members, by_relay, route, peer).online = true,
+                Event::RouteOffline { route, peer } => {
+                    route_of(members, by_relay, route, peer).online = false
+                }
+                Event::Data { route, peer, data } => route_of(members, by_relay, route, peer).hear(data),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub fn open(&mut self, n: usize) {
+        let neighbour = self.members[n ^ 1].key;
+        self.members[n].route = Some(self.client.open_route(self.members[n].relay, neighbour).unwrap());
+    }
+
+    /// Sends a packet, which has to be taken.
+    pub fn say(&mut self, n: usize, len: usize) {
+        let member = &mut self.members[n];
+        self.client.send_data(member.route.unwrap(), &numbered(member.said, len)).unwrap();
+        member.said += 1;
+    }
+
+    /// From now on packets between these two may be lost.
+    pub fn tear(&mut self, n: usize) {
+        self.members[n].torn = true;
+        self.members[n ^ 1].torn = true;
+    }
+
+    /// Whoever is in `cut` and has ended connects again and opens its route. Then nothing is lost any longer.
+    #[track_caller]
+    pub fn come_back(&mut self, cut: &[usize]) {
+        for &n in cut {
+            let member = &mut self.members[n];
+            (member.connected, member.online, member.ended) = (false, false, None);
+            self.by_relay.remove(&member.relay);
+            let relay = (self.address)().identity(member.secret.clone());
+            member.relay = self.client.connect(relay).unwrap();
+            self.by_relay.insert(member.relay, n);
+        }
+        self.until("connected again", |_, member, _| member.connected);
+        for &n in cut {
+            self.open(n);
+        }
+        self.until("online again", |_, member, _| member.online);
+        // Behind this packet comes nothing that was said before the cut.
+        for &n in cut {
+            self.say(n, 4);
+            self.say(n ^ 1, 4);
+        }
+        self.until_all_is_heard("heard again", |_| true);
+        for &n in cut {
+            self.members[n].torn = false;
+            self.members[n ^ 1].torn = false;
+        }
+    }
+
+    /// Polls until these members have heard all that their neighbours have said.
+    #[track_caller]
+    pub fn until_all_is_heard(&mut self, what: &str, who: impl Fn(usize) -> bool) {
+        self.until(what, |n, member, neighbour| !who(n) || member.next == neighbour.said);
+    }
+}
+
+impl Member {
+    fn hear(&mut self, data: &[u8]) {
+        let number = u32::from_be_bytes(*data.first_chunk().expect("what it says has a number"));
+        assert!(data == numbered(number, data.len()), "its bytes are as they were sent");
+        assert!(number == self.next || self.torn && number > self.next, "{number} instead of {}", self.next);
+        self.next = number + 1;
+    }
+}
+
+/// The member that a route belongs to. It leads to the neighbour, and to nobody else.
+fn route_of<'a>(
+    members: &'a mut [Member],
+    by_relay: &HashMap<RelayId, usize>,
+    route: RouteId,
+    peer: PublicKey,
+) -> &'a mut Member {
+    let n = by_relay[&route.relay()];
+    assert_eq!((members[n].route, members[n ^ 1].key), (Some(route), peer));
+    &mut members[n]
+}
