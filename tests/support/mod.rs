@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub mod again;
 pub mod by_hand;
 pub mod crowd;
 pub mod scripted_proxy;

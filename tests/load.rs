@@ -1,0 +1,208 @@
+//! Ten thousand connections in one client, all with routes and data, while a tenth of them is cut and comes back, round
+//! after round. `LOAD_SECONDS` says for how long; 10 if it isn't set.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use support::again::{again, is_again};
+use support::crowd::{Crowd, LONG};
+use support::{Options, TestRelay};
+use tox_relay_client::{DisconnectReason, PublicKey, Relay, Stage};
+use tox_test_relay::switch::Rules;
+
+const CONNECTIONS: usize = 10_000;
+
+/// Descriptors beside those of connections: the poller's, the harness's.
+const OTHERS: usize = 64;
+
+/// What each says in a round: from the least to what Tox has in use.
+const LENGTHS: [usize; 4] = [4, 100, 700, 1400];
+
+/// How many packets each hundredth says beside them: more than its queue holds, and no more than the relay keeps.
+const MUCH: usize = 100;
+
+/// Before each address that the relay prints.
+const HERE: &str = "The relay is ";
+
+/// How a connection is cut.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Cut {
+    Close,
+    Reset,
+    /// By the client itself.
+    Disconnect,
+}
+
+const CUTS: [Cut; 3] = [Cut::Close, Cut::Reset, Cut::Disconnect];
+
+impl Cut {
+    fn causes(self, reason: DisconnectReason) -> bool {
+        match self {
+            Cut::Close => reason == DisconnectReason::Closed(Stage::Connected),
+            Cut::Reset => matches!(
+                reason,
+                DisconnectReason::Transport {
+                    stage: Stage::Connected,
+                    kind: std::io::ErrorKind::ConnectionReset,
+                    ..
+                }
+            ),
+            Cut::Disconnect => reason == DisconnectReason::ClosedByCaller,
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_connections_live_through_cuts_without_growing() {
+    let count = connections();
+    let seconds = env::var("LOAD_SECONDS").map_or(10, |seconds| seconds.parse().unwrap());
+    let mut relay = Process::start();
+    let (address, key) = (relay.address, relay.key);
+
+    let start = Instant::now();
+    let mut crowd = Crowd::gather(count, move || Relay::new(address, key));
+    crowd.until("connected", |_, member, _| member.connected);
+    for n in 0..count {
+        crowd.open(n);
+    }
+    crowd.until("online", |_, member, _| member.online);
+    println!("{count} online after {:.1?}", start.elapsed());
+
+    let mut memory = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds) || memory.len() < 6 {
+        round(&mut crowd, &mut relay, memory.len());
+        memory.push(resident());
+    }
+    println!("{} rounds in {:.1?}; memory in KiB: {memory:?}", memory.len(), start.elapsed());
+    assert_flat(&memory);
+
+    for member in &crowd.members {
+        assert!(crowd.client.disconnect(member.relay));
+    }
+    crowd.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
+    assert_eq!((crowd.client.relays().count(), crowd.client.next_timeout()), (0, None));
+    relay.end();
+}
+
+/// All say something; meanwhile a tenth of them, another one each round, is cut. All others hear all of it.
+fn round(crowd: &mut Crowd, relay: &mut Process, number: usize) {
+    let count = crowd.members.len();
+    let is_cut = |n: usize| n % 10 == number % 10;
+    let cut_of = |n: usize| CUTS[(n / 10 + number) % CUTS.len()];
+    for n in 0..count {
+        for len in LENGTHS {
+            crowd.say(n, len);
+        }
+        for _ in 0..if n.is_multiple_of(100) { MUCH } else { 0 } {
+            crowd.say(n, 1400);
+        }
+    }
+    let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
+    for &n in &cut {
+        crowd.tear(n);
+        match cut_of(n) {
+            Cut::Disconnect => assert!(crowd.client.disconnect(crowd.members[n].relay)),
+            other => relay.cut(other, &crowd.members[n].key),
+        }
+    }
+    crowd.until_all_is_heard("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
+    crowd.until("cut", |n, member, _| member.ended.is_some() == is_cut(n));
+    crowd.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
+    for &n in &cut {
+        let reason = crowd.members[n].ended.unwrap();
+        assert!(cut_of(n).causes(reason), "{reason:?}");
+    }
+    crowd.come_back(&cut);
+    assert_eq!(crowd.client.relays().count(), count);
+}
+
+/// The second half of the rounds takes no more memory than the first. What a cut leaves behind would add up: 400 bytes
+/// for each are too much in a minute.
+fn assert_flat(memory: &[u64]) {
+    let (early, late) = memory.split_at(memory.len() / 2);
+    let (early, late) = (early.iter().max().unwrap(), late.iter().max().unwrap());
+    assert!(*late <= early + early / 20, "{memory:?}");
+}
+
+/// Memory of this process in KiB; 0 where nobody tells.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+/// An even number of connections, as the limit of file descriptors allows. It is raised, and the relay inherits it.
+fn connections() -> usize {
+    // The relay still has some that were cut when they come back.
+    let needed = |count: usize| count + count / 5 + OTHERS;
+    let limit = rlimit::increase_nofile_limit(needed(CONNECTIONS) as u64).unwrap() as usize;
+    let count = (0..=CONNECTIONS).rev().step_by(2).find(|count| needed(*count) <= limit).unwrap();
+    println!("{count} connections with a limit of {limit} file descriptors");
+    count
+}
+
+/// The relay, which has a process of its own, and so as many descriptors again.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    /// Open until the end, since it has more to say.
+    _output: BufReader<ChildStdout>,
+    address: SocketAddr,
+    key: PublicKey,
+}
+
+impl Process {
+    fn start() -> Self {
+        let mut command = again(&[], "the_relay");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let place =
+            output.by_ref().lines().find_map(|line| Some(line.unwrap().split_once(HERE)?.1.to_owned()));
+        let (address, key) = place.as_ref().and_then(|place| place.split_once(' ')).unwrap();
+        Self {
+            input: child.stdin.take().unwrap(),
+            address: address.parse().unwrap(),
+            key: key.parse().unwrap(),
+            child,
+            _output: output,
+        }
+    }
+
+    fn cut(&mut self, cut: Cut, key: &PublicKey) {
+        self.input.write_all(&[&[cut as u8], &key.as_bytes()[..]].concat()).unwrap();
+    }
+
+    /// Ends it, and asserts that it was content.
+    fn end(mut self) {
+        drop(self.input);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// The other process: does nothing unless the test above starts it, and ends with its input, which is with the test.
+#[test]
+fn the_relay() {
+    if !is_again("the_relay") {
+        return;
+    }
+    let rules = Rules { pong_within: LONG, ..Rules::default() };
+    let relay = TestRelay::start(Options { rules, ..Options::default() }).unwrap();
+    println!("{HERE}{} {}", relay.addr(), PublicKey::from(relay.public_key()));
+    let mut command = [0; 33];
+    while std::io::stdin().read_exact(&mut command).is_ok() {
+        let [cut, key @ ..] = &command;
+        assert!(if *cut == Cut::Close as u8 { relay.close(key) } else { relay.reset(key) });
+    }
+    let gone = relay.wait_until(LONG, |statistics| statistics.connected == 0).expect("all have gone");
+    assert_eq!((gone.dropped, gone.thrown_away), (0, 0));
+}
