@@ -1,0 +1,241 @@
+//! When the machine fails: no descriptors left, and system calls that are interrupted or have no memory. What fails is
+//! told, and everything else goes on. Each test starts itself once more, in a process of its own that has less; strace
+//! lets its system calls fail.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::env;
+use std::io::{self, ErrorKind};
+use std::process::Command;
+
+use rlimit::Resource;
+use support::again::{again, is_again};
+use support::{GUARD, Peer, Told, numbered, pair, until};
+use tox_relay_client::{
+    Client, Config, ConnectError, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, SecretKey,
+};
+
+/// Tells the other process where the relay is, which lives in this one and has all that it needs.
+const RELAY: &str = "TEST_RELAY";
+
+/// Runs `body` in a process of its own for each of these commands that start it.
+#[track_caller]
+fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
+    if is_again(test) {
+        return body();
+    }
+    for start in starts {
+        let relay = support::honest();
+        let place = format!("{} {}", relay.addr(), PublicKey::from(relay.public_key()));
+        let output = again(start, test).env(RELAY, place).output().unwrap();
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{start:?}: {}\n{}", output.status, texts.concat());
+    }
+}
+
+/// Runs `body` in a process whose system calls fail, for each of these ways: which calls, their error, and which times
+/// each thread makes them, as strace has it.
+#[track_caller]
+fn failing(ways: &[&str], test: &str, body: impl FnOnce()) {
+    let mut trial = Command::new("strace");
+    trial.args(["-o", "/dev/null", "true"]);
+    if !is_again(test) && !trial.output().is_ok_and(|output| output.status.success()) {
+        return println!("left out: strace is not there, or not allowed");
+    }
+    let ways: Vec<_> = ways.iter().map(|way| format!("inject={way}")).collect();
+    let starts = ways.iter().map(|way| ["strace", "-f", "-qq", "-o", "/dev/null", "-e", way]);
+    let starts: Vec<_> = starts.collect();
+    let starts: Vec<_> = starts.iter().map(|start| &start[..]).collect();
+    apart(&starts, test, body);
+}
+
+fn relay() -> Relay {
+    let place = env::var(RELAY).unwrap();
+    let (address, key) = place.split_once(' ').unwrap();
+    Relay::new(address, key.parse().unwrap())
+}
+
+fn connect(peer: &mut Peer, relay: Relay) -> RelayId {
+    let id = peer.client.connect(relay).unwrap();
+    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    id
+}
+
+/// Two clients meet and talk, and one leaves: that the whole of it still works.
+#[track_caller]
+fn meet_and_part(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) {
+    let (to_b, to_a) = pair(a, at_a, b, at_b);
+    let packets: Vec<_> = (0..100).map(|n| numbered(n, 20 * n as usize + 1)).collect();
+    for packet in &packets {
+        a.client.send_data(to_b, packet).unwrap();
+        b.client.send_data(to_a, packet).unwrap();
+        until([&mut *a, &mut *b], "a packet each", |[a, b]| {
+            [&a, &b].iter().all(|peer| peer.data().last() == Some(&&packet[..]))
+        });
+    }
+    assert!(a.data() == packets && b.data() == packets);
+    assert!(a.client.disconnect(at_a));
+    until([&mut *a, &mut *b], "the end", |[a, b]| {
+        a.ends(at_a) == [DisconnectReason::ClosedByCaller] && b.told.contains(&Told::Offline(to_a, a.key))
+    });
+    assert_eq!(b.ends(at_b), []);
+}
+
+#[test]
+fn without_descriptors_connect_fails_and_everything_else_goes_on() {
+    apart(&[&[]], "without_descriptors_connect_fails_and_everything_else_goes_on", || {
+        let (mut a, mut b) = (Peer::new(), Peer::new());
+        let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
+        let other = || relay().identity(SecretKey::generate());
+
+        let (soft, hard) = Resource::NOFILE.get().unwrap();
+        Resource::NOFILE.set(0, hard).unwrap();
+        for _ in 0..1000 {
+            assert!(matches!(a.client.connect(other()), Err(ConnectError::Io(_))));
+        }
+        assert!(Client::new(Config::new(SecretKey::generate())).is_err());
+        assert_eq!(a.client.relays().collect::<Vec<_>>(), [at_a]);
+        meet_and_part(&mut a, at_a, &mut b, at_b);
+        assert!(a.client.connect(relay()).is_err());
+        Resource::NOFILE.set(soft, hard).unwrap();
+
+        a.told.clear();
+        let again = connect(&mut a, relay());
+        connect(&mut a, other());
+        assert_eq!(a.told.len(), 2, "what was refused is told nothing of");
+        let to_a = b.client.find_route(at_b, &a.key).unwrap();
+        let to_b = a.client.open_route(again, b.key).unwrap();
+        let online = Told::Online(to_b, b.key);
+        until([&mut a, &mut b], "online again", |[a, _]| a.told.contains(&online));
+        b.client.send_data(to_a, b"again").unwrap();
+        until([&mut a, &mut b], "data again", |[a, _]| a.data().last() == Some(&&b"again"[..]));
+    });
+}
+
+/// As a signal does it, anywhere and often.
+#[test]
+fn interrupted_calls_are_made_again() {
+    let ways = ["?epoll_wait,epoll_pwait,recvfrom,sendto:error=EINTR:when=1+3"];
+    failing(&ways, "interrupted_calls_are_made_again", || {
+        let (mut a, mut b) = (Peer::new(), Peer::new());
+        let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
+        meet_and_part(&mut a, at_a, &mut b, at_b);
+    });
+}
+
+#[test]
+fn a_poller_that_fails_is_told_and_costs_nothing() {
+    let ways = ["?epoll_wait,epoll_pwait:error=ENOMEM:when=1+2"];
+    failing(&ways, "a_poller_that_fails_is_told_and_costs_nothing", || {
+        let mut client = Client::new(Config::new(SecretKey::generate())).unwrap();
+        let key = client.public_key();
+        let relay = client.connect(relay()).unwrap();
+        let (mut events, mut told, mut failures) = (Events::with_capacity(16), Vec::new(), 0);
+        let mut until = |client: &mut Client, last: Told| {
+            while told.last() != Some(&last) {
+                match client.poll(&mut events, Some(GUARD)) {
+                    Ok(()) => told.extend(events.iter().map(Told::from)),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+                        assert!(events.is_empty());
+                        failures += 1;
+                    }
+                }
+            }
+        };
+        until(&mut client, Told::Connected(relay));
+        for n in 0..100 {
+            let data = numbered(n, 1000);
+            client.send_oob(relay, key, &data).unwrap();
+            until(&mut client, Told::Oob(relay, key, data));
+        }
+        client.disconnect(relay);
+        until(&mut client, Told::Disconnected(relay, DisconnectReason::ClosedByCaller));
+        assert_eq!(told.len(), 1 + 100 + 1);
+        assert!(failures >= 50, "{failures}");
+    });
+}
+
+/// A client or a connection that the machine has no memory for isn't begun. The next one is.
+#[test]
+fn what_cannot_begin_is_refused_at_once() {
+    let ways = [
+        "epoll_create1:error=ENOMEM:when=1",
+        "?eventfd2:error=ENOMEM:when=1",
+        "epoll_ctl:error=ENOMEM:when=1", // the waker's
+        "epoll_ctl:error=ENOMEM:when=2", // the connection's
+        "socket:error=ENOMEM:when=1",
+        "connect:error=ENOMEM:when=1",
+    ];
+    failing(&ways, "what_cannot_begin_is_refused_at_once", || {
+        let mut refused = 0;
+        let mut note = |error: io::Error| {
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+            refused += 1;
+        };
+        let new = || Client::new(Config::new(SecretKey::generate()));
+        let mut client = new().or_else(|error| {
+            note(error);
+            new()
+        });
+        let client = client.as_mut().unwrap();
+        let id = client.connect(relay()).or_else(|error| {
+            let ConnectError::Io(error) = error else { panic!("{error}") };
+            note(error);
+            assert_eq!((client.relays().count(), client.next_timeout()), (0, None));
+            client.connect(relay())
+        });
+        assert_eq!(refused, 1);
+
+        let id = id.unwrap();
+        let mut events = Events::with_capacity(16);
+        while events.is_empty() {
+            client.poll(&mut events, Some(GUARD)).unwrap();
+        }
+        assert_eq!(events.iter().collect::<Vec<_>>(), [Event::Connected { relay: id }]);
+    });
+}
+
+#[test]
+fn a_socket_that_fails_ends_its_connection_and_no_other() {
+    let ways = [
+        "getsockopt:error=ENOMEM:when=3",
+        "getpeername:error=ENOMEM:when=3",
+        "recvfrom:error=ENOMEM:when=1",
+        "recvfrom:error=ENOMEM:when=7",
+        "sendto:error=ENOMEM:when=1",
+        "sendto:error=ENOMEM:when=7",
+    ];
+    failing(&ways, "a_socket_that_fails_ends_its_connection_and_no_other", || {
+        let mut a = Peer::new();
+        let others = [(); 6].map(|()| relay().identity(SecretKey::generate()));
+        let others = others.map(|relay| a.client.connect(relay).unwrap());
+        a.until("all are connected, or have ended", |a| {
+            others.iter().all(|id| a.told.contains(&Told::Connected(*id)) || !a.ends(*id).is_empty())
+        });
+        let is_failure = |reason: &DisconnectReason| {
+            matches!(reason, DisconnectReason::Transport { kind: ErrorKind::OutOfMemory, .. })
+        };
+        let reasons: Vec<_> = others.iter().flat_map(|id| a.ends(*id)).collect();
+        assert!(reasons.len() == 1 && is_failure(&reasons[0]), "{reasons:?}");
+
+        let mut b = Peer::new();
+        let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
+        meet_and_part(&mut a, at_a, &mut b, at_b);
+        let alive: Vec<_> = a.client.relays().collect();
+        assert!(alive.len() == 5 && alive.iter().all(|id| others.contains(id)));
+    });
+}
+
+/// Without TCP_NODELAY a connection is slower, and the poller forgets a socket by itself when that is closed.
+#[test]
+fn what_is_not_needed_may_fail() {
+    let ways = ["setsockopt:error=ENOMEM:when=1+", "epoll_ctl:error=ENOMEM:when=5+"];
+    failing(&ways, "what_is_not_needed_may_fail", || {
+        let (mut a, mut b) = (Peer::new(), Peer::new());
+        let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
+        meet_and_part(&mut a, at_a, &mut b, at_b);
+    });
+}
