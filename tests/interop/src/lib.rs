@@ -3,6 +3,7 @@
 //! - [`Bootstrapd`], a real `tox-bootstrapd`: the relay that the network runs;
 //! - [`CClient`], the relay client of the C library: a real peer on the other side of a route, and
 //!   what performance is compared with;
+//! - [`SodiumBox`], the encryption of libsodium, which the C client uses;
 //! - [`RealProxy`], the proxies that users have in front of them;
 //! - [`wait_for`], the bounded wait that tests of both need.
 //!
@@ -16,6 +17,7 @@ mod event;
 mod ports;
 mod process;
 mod proxies;
+mod sodium;
 pub mod toxcore;
 mod wait;
 
@@ -23,5 +25,6 @@ pub use bootstrapd::Bootstrapd;
 pub use error::Error;
 pub use event::{CEvent, CSend, CStatus, Counted};
 pub use proxies::{PASSWORD, ProxyKind, RealProxy, USER};
+pub use sodium::SodiumBox;
 pub use toxcore::CClient;
 pub use wait::wait_for;

@@ -6,7 +6,7 @@
 //!
 //! # Why this file is allowed to be unsafe
 //!
-//! Calling C cannot be done otherwise; everything unsafe of this crate is in this file. It is sound
+//! Calling C cannot be done otherwise; everything unsafe of this crate is in this file and in `sodium`. It is sound
 //! because:
 //!
 //! - Each [`CClient`] owns its C objects alone, frees them once, in `Drop`, in the order of their
@@ -70,14 +70,20 @@ impl CClient {
         relay_key: [u8; 32],
         secret_key: [u8; 32],
     ) -> Result<Self, ConnectError> {
-        check_version()?;
-        // SAFETY: it takes nothing. It starts libsodium, so it comes before whatever else uses that.
-        let random = unsafe { system_random() };
-        if random.is_null() {
-            return Err(ConnectError::Setup);
-        }
+        start()?;
+        Self::connect_as(relay_addr, relay_key, public_key_of(&secret_key), secret_key)
+    }
+
+    /// The same for who has both halves of the key pair, and does not want the public one to be computed for each
+    /// connection.
+    pub fn connect_as(
+        relay_addr: SocketAddr,
+        relay_key: [u8; 32],
+        public_key: [u8; 32],
+        secret_key: [u8; 32],
+    ) -> Result<Self, ConnectError> {
+        let random = start()?;
         let shared = Box::into_raw(Box::new(Shared::new()));
-        let public_key = public_key_of(&secret_key);
         let mut client =
             Self { connection: null_mut(), clock: null_mut(), logger: null_mut(), shared, public_key };
         let relay = IpPort::from(relay_addr);
@@ -117,11 +123,17 @@ impl CClient {
     /// pending, sends pings, reads until nothing is left to read. Costs what it costs in C.
     #[inline]
     pub fn iterate(&mut self) {
+        // SAFETY: the pointer is from `connect`, and no reference to the `Shared` is held.
+        unsafe { mono_time_update(self.clock) };
+        self.iterate_at_the_same_time();
+    }
+
+    /// The same without looking at the clock, as it is for all connections of a C program but the first of each round:
+    /// they share one clock there.
+    #[inline]
+    pub fn iterate_at_the_same_time(&mut self) {
         // SAFETY: the pointers are from `connect`, and no reference to the `Shared` is held.
-        unsafe {
-            mono_time_update(self.clock);
-            do_TCP_connection(self.logger, self.clock, self.connection, null_mut());
-        }
+        unsafe { do_TCP_connection(self.logger, self.clock, self.connection, null_mut()) };
     }
 
     /// How far the connection is.
@@ -310,16 +322,19 @@ impl Shared {
     }
 }
 
-fn check_version() -> Result<(), ConnectError> {
+/// What comes before whatever else is called, as often as one likes.
+fn start() -> Result<*const Random, ConnectError> {
     // SAFETY: public functions of `tox.h`, with these prototypes in each release.
     let (major, minor, patch) = unsafe { (tox_version_major(), tox_version_minor(), tox_version_patch()) };
-    match (major, minor, patch) {
-        VERSION => Ok(()),
-        _ => Err(ConnectError::Version(major, minor, patch)),
+    if (major, minor, patch) != VERSION {
+        return Err(ConnectError::Version(major, minor, patch));
     }
+    // SAFETY: it takes nothing, and it starts libsodium.
+    let random = unsafe { system_random() };
+    if random.is_null() { Err(ConnectError::Setup) } else { Ok(random) }
 }
 
-fn public_key_of(secret_key: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn public_key_of(secret_key: &[u8; 32]) -> [u8; 32] {
     let mut public_key = [0; 32];
     // SAFETY: libsodium writes 32 bytes to the first and reads 32 from the second. It fails for no
     // secret key.
