@@ -1,0 +1,149 @@
+//! The box alone, without sockets: what sealing and opening a packet costs in three implementations.
+
+use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
+use crypto_box::{PublicKey, SalsaBox, SecretKey};
+use interop::SodiumBox;
+use own_box::OwnBox;
+use tox_test_relay::session::{MAC_LENGTH, Nonce, public_key};
+
+use crate::clients::increment;
+use crate::helper::Outcome;
+use crate::measure::{Effort, cpu_time, in_turns, nanos};
+use crate::table::{Row, Section};
+
+/// A ping, small data, a chat message, larger data, the largest data that Tox sends, and the largest there can be.
+const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
+
+/// As many packets as fit in here are sealed or opened one after the other, as on a busy connection.
+const BATCH_LEN: usize = 60 * 1024;
+
+const FIRST_NONCE: Nonce = [0x64; 24];
+
+/// A box with a counted nonce for each direction.
+trait PacketBox {
+    /// Seals packets of `MAC | plaintext`, `len` bytes each, in place.
+    fn seal(&mut self, packets: &mut [u8], len: usize);
+    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place, and tells whether all of them opened.
+    fn open(&mut self, packets: &mut [u8], len: usize) -> bool;
+}
+
+pub fn measure(effort: &Effort) -> Outcome<Section> {
+    let mut section =
+        Section::new("The box alone: CPU of a packet, ns", &["ours", "libsodium", "`crypto_box` crate"]);
+    let boxes = section.columns.len();
+    for (verb, direction) in [("seal", Direction::Seal), ("open", Direction::Open)] {
+        let figures = in_turns(effort.turns, LENGTHS.len() * boxes, |subject| {
+            turn(subject % boxes, LENGTHS[subject / boxes], effort.bursts, direction)
+        })?;
+        let rows = LENGTHS.iter().zip(figures.chunks(boxes));
+        section.rows.extend(rows.map(|(len, figures)| Row::new(format!("{verb} {len} bytes"), figures)));
+    }
+    Ok(section)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Seal,
+    Open,
+}
+
+/// One packet's time. What is opened was sealed by another implementation.
+fn turn(subject: usize, len: usize, batches: usize, direction: Direction) -> Outcome<f64> {
+    let (our_secret, their_public) = ([1; 32], public_key(&[2; 32]));
+    let shared = SodiumBox::new(&their_public, &our_secret).ok_or("a key of low order")?;
+    let shared_key = *shared.key();
+    let sodium = Sodium { shared, sending: FIRST_NONCE, receiving: FIRST_NONCE };
+    let salsa = Salsa {
+        shared: SalsaBox::new(&PublicKey::from(their_public), &SecretKey::from(our_secret)),
+        sending: FIRST_NONCE,
+        receiving: FIRST_NONCE,
+    };
+    let (mut measured, mut other): (Box<dyn PacketBox>, Box<dyn PacketBox>) = match subject {
+        0 => (Box::new(OwnBox::new(&shared_key, FIRST_NONCE)), Box::new(sodium)),
+        1 => (Box::new(sodium), Box::new(salsa)),
+        _ => (Box::new(salsa), Box::new(sodium)),
+    };
+
+    let packet_len = MAC_LENGTH + len;
+    let count = BATCH_LEN / packet_len;
+    let mut packets = vec![0x65; count * packet_len];
+    let mut total = 0.0;
+    for _ in 0..batches {
+        let (spent, opened) = match direction {
+            Direction::Seal => {
+                let (spent, ()) = cpu_time(|| measured.seal(&mut packets, packet_len));
+                (spent, other.open(&mut packets, packet_len))
+            }
+            Direction::Open => {
+                other.seal(&mut packets, packet_len);
+                cpu_time(|| measured.open(&mut packets, packet_len))
+            }
+        };
+        if !opened {
+            return Err("a packet that does not open".into());
+        }
+        total += nanos(spent);
+    }
+    Ok(total / (batches * count) as f64)
+}
+
+impl PacketBox for OwnBox {
+    fn seal(&mut self, packets: &mut [u8], len: usize) {
+        OwnBox::seal(self, packets, len);
+    }
+
+    fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
+        OwnBox::open(self, packets, len)
+    }
+}
+
+struct Sodium {
+    shared: SodiumBox,
+    sending: Nonce,
+    receiving: Nonce,
+}
+
+impl PacketBox for Sodium {
+    fn seal(&mut self, packets: &mut [u8], len: usize) {
+        for packet in packets.chunks_exact_mut(len) {
+            self.shared.seal(&self.sending, packet);
+            increment(&mut self.sending);
+        }
+    }
+
+    fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
+        packets.chunks_exact_mut(len).all(|packet| {
+            let opened = self.shared.open(&self.receiving, packet);
+            increment(&mut self.receiving);
+            opened
+        })
+    }
+}
+
+struct Salsa {
+    shared: SalsaBox,
+    sending: Nonce,
+    receiving: Nonce,
+}
+
+impl PacketBox for Salsa {
+    fn seal(&mut self, packets: &mut [u8], len: usize) {
+        for packet in packets.chunks_exact_mut(len) {
+            let (mac, text) = packet.split_at_mut(MAC_LENGTH);
+            let nonce = GenericArray::from_slice(&self.sending);
+            let tag = self.shared.encrypt_in_place_detached(nonce, b"", text).expect("a short text");
+            mac.copy_from_slice(&tag);
+            increment(&mut self.sending);
+        }
+    }
+
+    fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
+        packets.chunks_exact_mut(len).all(|packet| {
+            let (mac, text) = packet.split_at_mut(MAC_LENGTH);
+            let (nonce, mac) = (GenericArray::from_slice(&self.receiving), GenericArray::from_slice(mac));
+            let opened = self.shared.decrypt_in_place_detached(nonce, b"", text, mac).is_ok();
+            increment(&mut self.receiving);
+            opened
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! The least that a client can do: a loop that seals and opens packets with libsodium, 64 KiB a system call. No routes,
+//! no queues, no timers, no events; it knows nothing but its own two nonces.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use interop::SodiumBox;
+use tox_test_relay::kind;
+use tox_test_relay::session::{
+    KEY_LENGTH, Key, MAC_LENGTH, NONCE_LENGTH, Nonce, RESPONSE_LENGTH, public_key,
+};
+
+use super::{Client, IDENTITY, LIMIT, increment};
+use crate::address::Target;
+use crate::helper::Outcome;
+use crate::relay::ROUTE;
+
+/// What one system call reads or writes.
+const BUFFER_LEN: usize = 64 * 1024;
+
+/// The length in front of each packet.
+const PREFIX_LEN: usize = 2;
+
+pub struct Bare {
+    stream: TcpStream,
+    channel: SodiumBox,
+    sending: Nonce,
+    receiving: Nonce,
+    output: Vec<u8>,
+    /// Begins with what has come of a packet that is not there yet.
+    input: Vec<u8>,
+    filled: usize,
+}
+
+impl Client for Bare {
+    fn connect(target: Target, peer: u8) -> Outcome<Self> {
+        let stream = TcpStream::connect(target.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let mut bare = Self::shake_hands(stream, &target.key)?;
+        bare.send_one(&[&[kind::ROUTING_REQUEST], [peer; 32].as_slice()].concat())?;
+        let mut online = false;
+        while !online {
+            bare.read(|packet| online |= packet == [kind::CONNECTION_NOTIFICATION, ROUTE])?;
+        }
+        Ok(bare)
+    }
+
+    fn send(&mut self, data: &[u8], count: usize) -> Outcome<()> {
+        let len = PREFIX_LEN + MAC_LENGTH + 1 + data.len();
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(BUFFER_LEN / len);
+            let output = &mut self.output[..batch * len];
+            for packet in output.chunks_exact_mut(len) {
+                let (prefix, sealed) = packet.split_at_mut(PREFIX_LEN);
+                prefix.copy_from_slice(&(sealed.len() as u16).to_be_bytes());
+                sealed[MAC_LENGTH] = ROUTE;
+                sealed[MAC_LENGTH + 1..].copy_from_slice(data);
+                self.channel.seal(&self.sending, sealed);
+                increment(&mut self.sending);
+            }
+            self.stream.write_all(output)?;
+            left -= batch;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, count: usize) -> Outcome<()> {
+        let mut received = 0;
+        while received < count {
+            self.read(|packet| {
+                black_box(packet);
+                received += 1;
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Bare {
+    fn shake_hands(mut stream: TcpStream, relay_key: &Key) -> Outcome<Self> {
+        let temporary: Key = rand::random();
+        let (base_nonce, hello_nonce): (Nonce, Nonce) = (rand::random(), rand::random());
+        let long_term = SodiumBox::new(relay_key, &IDENTITY).ok_or("a relay's key of low order")?;
+        let mut sealed =
+            [&[0; MAC_LENGTH], public_key(&temporary).as_slice(), base_nonce.as_slice()].concat();
+        long_term.seal(&hello_nonce, &mut sealed);
+        stream.write_all(&[public_key(&IDENTITY).as_slice(), &hello_nonce, &sealed].concat())?;
+
+        let mut response = [0; RESPONSE_LENGTH];
+        stream.read_exact(&mut response)?;
+        let (nonce, sealed) = response.split_at_mut(NONCE_LENGTH);
+        if !long_term.open((&*nonce).try_into()?, sealed) {
+            return Err("a response that does not open".into());
+        }
+        let (their_key, their_nonce) = sealed[MAC_LENGTH..].split_at(KEY_LENGTH);
+        Ok(Self {
+            stream,
+            channel: SodiumBox::new(their_key.try_into()?, &temporary)
+                .ok_or("a temporary key of low order")?,
+            sending: base_nonce,
+            receiving: their_nonce.try_into()?,
+            output: vec![0; BUFFER_LEN],
+            input: vec![0; BUFFER_LEN],
+            filled: 0,
+        })
+    }
+
+    fn send_one(&mut self, plaintext: &[u8]) -> Outcome<()> {
+        let mut sealed = [&[0; MAC_LENGTH], plaintext].concat();
+        self.channel.seal(&self.sending, &mut sealed);
+        increment(&mut self.sending);
+        let prefix = (sealed.len() as u16).to_be_bytes();
+        Ok(self.stream.write_all(&[prefix.as_slice(), &sealed].concat())?)
+    }
+
+    /// Reads once, and opens the packets that are complete then.
+    fn read(&mut self, mut each: impl FnMut(&[u8])) -> Outcome<()> {
+        match self.stream.read(&mut self.input[self.filled..])? {
+            0 => return Err("the relay has closed the connection".into()),
+            len => self.filled += len,
+        }
+        let mut done = 0;
+        while let Some((prefix, behind)) = self.input[done..self.filled].split_first_chunk_mut::<PREFIX_LEN>()
+        {
+            let len = usize::from(u16::from_be_bytes(*prefix));
+            let Some((sealed, _)) = behind.split_at_mut_checked(len) else { break };
+            if !self.channel.open(&self.receiving, sealed) {
+                return Err("a packet that does not open".into());
+            }
+            increment(&mut self.receiving);
+            each(&sealed[MAC_LENGTH..]);
+            done += PREFIX_LEN + len;
+        }
+        self.input.copy_within(done..self.filled, 0);
+        self.filled -= done;
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Our client, used as any program would.
+
+use std::time::{Duration, Instant};
+
+use tox_relay_client::{
+    Client as RelayClient, Config, Event, Events, PublicKey, Relay, RelayId, RouteId, SecretKey, SendError,
+};
+
+use super::{Client, IDENTITY, LIMIT};
+use crate::address::Target;
+use crate::helper::Outcome;
+
+/// Enough for a burst of the smallest packets.
+const EVENTS: usize = 2048;
+
+pub struct Ours {
+    client: RelayClient,
+    events: Events,
+    relay: RelayId,
+    route: RouteId,
+}
+
+impl Client for Ours {
+    fn connect(target: Target, peer: u8) -> Outcome<Self> {
+        let mut client = RelayClient::new(Config::new(SecretKey::from(IDENTITY)))?;
+        let mut events = Events::with_capacity(EVENTS);
+        let relay = client.connect(Relay::new(target.address, PublicKey::from(target.key)))?;
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            client.poll(&mut events, Some(LIMIT))?;
+            for event in &events {
+                match event {
+                    Event::Connected { relay } => {
+                        client.open_route(relay, PublicKey::from([peer; 32]))?;
+                    }
+                    Event::RouteOnline { route, .. } => return Ok(Self { client, events, relay, route }),
+                    Event::Disconnected { reason, .. } => return Err(reason.into()),
+                    _ => {}
+                }
+            }
+        }
+        Err("our client was not online in time".into())
+    }
+
+    fn send(&mut self, data: &[u8], count: usize) -> Outcome<()> {
+        for _ in 0..count {
+            while let Err(error) = self.client.send_data(self.route, data) {
+                match error {
+                    SendError::WouldBlock => self.poll()?,
+                    error => return Err(error.into()),
+                }
+            }
+        }
+        self.client.flush();
+        while self.client.relay(self.relay).ok_or("our client has lost the relay")?.queued > 0 {
+            self.poll()?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, count: usize) -> Outcome<()> {
+        let mut received = 0;
+        while received < count {
+            self.poll()?;
+            for event in &self.events {
+                match event {
+                    Event::Data { .. } => received += 1,
+                    Event::Disconnected { reason, .. } => return Err(reason.into()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ours {
+    fn poll(&mut self) -> Outcome<()> {
+        Ok(self.client.poll(&mut self.events, Some(Duration::ZERO))?)
+    }
+}

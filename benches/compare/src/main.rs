@@ -1,0 +1,70 @@
+//! Our client beside the C client of libtoxcore 0.2.18 and a bare loop on libsodium, in one run:
+//!
+//! ```sh
+//! cargo run --release -p compare [--brief] [SVG]
+//! ```
+//!
+//! It prints Markdown tables, and draws the CPU time of packets into the file `SVG`. `--brief` makes every turn tiny: to
+//! see that it runs, not for figures.
+//!
+//! All meet the same relay, which runs in another process. What counts is the CPU time of the client's own thread, with
+//! that of the kernel on its behalf: it stays the same when other programs are busy, or the relay is slow. Subjects take
+//! turns, and the median of the turns counts, so that what disturbs one disturbs all.
+
+mod address;
+mod boxes;
+mod clients;
+mod helper;
+mod measure;
+mod packets;
+mod plot;
+mod pool;
+mod relay;
+mod table;
+
+use std::process::ExitCode;
+use std::{env, fs};
+
+use crate::helper::Outcome;
+use crate::measure::Effort;
+use crate::relay::RelayProcess;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        ["relay"] => relay::run(),
+        ["pool", kind, port] => pool::run(kind, port),
+        [] => compare(Effort::full(), None),
+        ["--brief"] => compare(Effort::brief(), None),
+        ["--brief", svg] => compare(Effort::brief(), Some(svg)),
+        [svg] if !svg.starts_with('-') => compare(Effort::full(), Some(svg)),
+        _ => Err("usage: compare [--brief] [SVG]".into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
+    pool::fit_into_limits(&mut effort)?;
+    if effort.turns == 1 {
+        println!("A brief run: these figures mean nothing.\n");
+    }
+    println!("{}", boxes::measure(&effort)?);
+    let mut relay = RelayProcess::start()?;
+    let packets = packets::measure(&mut relay, &effort)?;
+    packets.iter().for_each(|section| println!("{section}"));
+    println!("{}", packets::measure_round_trip(&mut relay, &effort)?);
+    println!("{}", pool::measure_connecting(&mut relay, &effort)?);
+    pool::measure(&effort)?.iter().for_each(|section| println!("{section}"));
+    if let Some(path) = svg {
+        fs::write(path, plot::draw(&packets))?;
+        println!("CPU time a packet is drawn in {path}.");
+    }
+    Ok(())
+}

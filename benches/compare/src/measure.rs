@@ -1,0 +1,130 @@
+//! CPU time, and figures that other programs on the machine disturb as little as can be: medians of interleaved turns.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// Turns that each subject gets; the median counts.
+    pub turns: usize,
+    /// Bursts of packets in one turn, some 60 KiB each.
+    pub bursts: usize,
+    /// Round trips in one turn.
+    pub round_trips: usize,
+    /// Connections made in one turn.
+    pub connections: usize,
+    /// CPU time of idle ticks in one turn.
+    pub ticks: Duration,
+    /// Connections over which an idle tick is measured; the last also tells their memory.
+    pub pools: [usize; 3],
+}
+
+impl Effort {
+    /// For figures.
+    pub fn full() -> Self {
+        Self {
+            turns: 11,
+            bursts: 12,
+            round_trips: 300,
+            connections: 100,
+            ticks: Duration::from_millis(10),
+            pools: [10, 1_000, 10_000],
+        }
+    }
+
+    /// To see that all of it still runs.
+    pub fn brief() -> Self {
+        Self {
+            turns: 1,
+            bursts: 1,
+            round_trips: 5,
+            connections: 5,
+            ticks: Duration::from_micros(100),
+            pools: [2, 10, 50],
+        }
+    }
+}
+
+/// The CPU time that this thread spends in `work`, in the kernel too, and what comes of it.
+pub fn cpu_time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let before = thread_time();
+    let result = work();
+    (thread_time() - before, result)
+}
+
+/// The CPU time of one call in nanoseconds, from as many calls as take `budget` together.
+pub fn cpu_of_one(budget: Duration, mut call: impl FnMut()) -> f64 {
+    let mut calls = 1;
+    loop {
+        let (spent, ()) = cpu_time(|| (0..calls).for_each(|_| call()));
+        if spent >= budget {
+            return nanos(spent) / f64::from(calls);
+        }
+        calls *= 2;
+    }
+}
+
+/// Gives each subject its turn, again and again, a different one first each time; the median of each. A turn is told
+/// which subject it is for. A first turn each, which warms caches up, does not count.
+pub fn in_turns<E>(
+    turns: usize,
+    subjects: usize,
+    mut turn: impl FnMut(usize) -> Result<f64, E>,
+) -> Result<Vec<f64>, E> {
+    let mut figures = vec![Vec::new(); subjects];
+    for round in 0..=turns {
+        for subject in (0..subjects).map(|index| (index + round) % subjects) {
+            let figure = turn(subject)?;
+            if round > 0 {
+                figures[subject].push(figure);
+            }
+        }
+    }
+    Ok(figures.into_iter().map(median).collect())
+}
+
+pub fn nanos(duration: Duration) -> f64 {
+    duration.as_nanos() as f64
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    if figures.len() % 2 == 1 { figures[middle] } else { (figures[middle - 1] + figures[middle]) / 2.0 }
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![9.0, 1.0, 5.0]), 5.0);
+        assert_eq!(median(vec![9.0, 1.0, 5.0, 6.0]), 5.5);
+    }
+
+    #[test]
+    fn each_subject_has_all_its_turns_but_the_first_counted() {
+        let mut count = [0; 3];
+        let medians = in_turns(5, 3, |subject| {
+            count[subject] += 1;
+            Ok::<_, ()>(f64::from(count[subject]))
+        })
+        .unwrap();
+        assert_eq!(count, [6; 3]);
+        assert_eq!(medians, [4.0; 3]);
+    }
+
+    #[test]
+    fn sleep_costs_no_cpu_time() {
+        let (spent, ()) = cpu_time(|| std::thread::sleep(Duration::from_millis(50)));
+        assert!(spent < Duration::from_millis(25), "{spent:?}");
+    }
+}

@@ -1,0 +1,50 @@
+//! The library's own box. It is private, so its modules are compiled in here from their sources, and this is the one
+//! file that knows their names.
+
+macro_rules! core {
+    ($($module:ident = $path:literal),* $(,)?) => {
+        $(
+            #[allow(dead_code, unused_imports, missing_docs, clippy::all)]
+            #[path = $path]
+            mod $module;
+        )*
+    };
+}
+
+core! {
+    config = "../../../src/config/mod.rs",
+    crypto = "../../../src/crypto/mod.rs",
+    error = "../../../src/error.rs",
+    id = "../../../src/id.rs",
+    key = "../../../src/key.rs",
+    wire = "../../../src/wire/mod.rs",
+}
+
+use crate::crypto::{Channel, Key, LookAhead};
+
+/// The sealed packets of one connection, with nonces that count in each direction by itself.
+pub struct OwnBox {
+    channel: Channel,
+    ahead: LookAhead,
+}
+
+impl OwnBox {
+    /// From the key that both sides share. Both directions begin with the same nonce, so that what is sealed here can be
+    /// opened here.
+    pub fn new(shared_key: &[u8; 32], first_nonce: [u8; 24]) -> Self {
+        let channel = Channel::new(Key::from(shared_key), first_nonce.into(), first_nonce.into());
+        Self { channel, ahead: LookAhead::new() }
+    }
+
+    /// Seals packets of `MAC | plaintext`, `len` bytes each, in place.
+    pub fn seal(&mut self, packets: &mut [u8], len: usize) {
+        let mut sealer = self.channel.sealer(&mut self.ahead);
+        packets.chunks_exact_mut(len).for_each(|packet| sealer.seal(packet));
+        self.channel.commit(packets.len() / len);
+    }
+
+    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place; `false` at the first that does not open.
+    pub fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
+        packets.chunks_exact_mut(len).all(|packet| self.channel.open(&mut self.ahead, packet).is_some())
+    }
+}

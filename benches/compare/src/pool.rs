@@ -1,0 +1,221 @@
+//! Many connections in one client: what an idle tick over them costs, what they hold in memory, what making them costs.
+//!
+//! Thousands of them live in a process of their own, `compare pool KIND PORT`, with a relay of its own.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use interop::{CClient, CStatus};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, SecretKey};
+use tox_test_relay::session::{Key, public_key};
+
+use crate::address::{Target, target};
+use crate::clients::{IDENTITY, LIMIT};
+use crate::helper::{Helper, Outcome, answer, orders};
+use crate::measure::{Effort, cpu_of_one, cpu_time, in_turns, nanos};
+use crate::relay::RelayProcess;
+use crate::table::{Row, Section, number};
+
+/// Connections that are made at a time: few enough for the relay's backlog.
+const BATCH: usize = 100;
+
+/// How long a C program sleeps here between two rounds while it connects. It has nothing to wait on; the longer this is,
+/// the less its rounds cost. (toxcore itself recommends 50 ms.)
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Descriptors beside those of connections.
+const OTHER_DESCRIPTORS: u64 = 100;
+
+/// Connections, made with these relays.
+trait Pool {
+    /// Connects to these, and waits until all are connected.
+    fn add(&mut self, targets: &[Target]) -> Outcome<()>;
+
+    /// One round of a main loop with nothing to do.
+    fn tick(&mut self);
+}
+
+/// Raises the limit of descriptors as far as it goes, for this process and those that it starts, and makes the pools
+/// smaller where that is not enough.
+pub fn fit_into_limits(effort: &mut Effort) -> Outcome<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    let room = limit.maximum.map_or(usize::MAX, |limit| limit.saturating_sub(OTHER_DESCRIPTORS) as usize);
+    for size in effort.pools.iter_mut().filter(|size| **size > room) {
+        eprintln!("{room} connections instead of {size}: more descriptors are not to be had (ulimit -n)");
+        *size = room;
+    }
+    Ok(())
+}
+
+/// The idle tick over pools of each size, and the memory of a connection in the largest.
+pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
+    let mut pools = [PoolProcess::start("ours")?, PoolProcess::start("theirs")?];
+    let mut ticks = Section::new("Idle tick: the client's CPU, µs", &["ours", "C client"]);
+    let mut memory = Section::new(
+        "Memory: resident bytes of a connected, idle relay without routes",
+        &["ours", "C client"],
+    );
+    let mut resident = [[0.0; 3]; 2];
+    let mut ours_alone = Vec::new();
+    for (step, size) in effort.pools.into_iter().enumerate() {
+        for (pool, resident) in pools.iter_mut().zip(&mut resident) {
+            resident[step] = pool.ask(&format!("grow {size}"))?;
+        }
+        let order = format!("tick {}", effort.ticks.as_nanos());
+        let figures = in_turns(effort.turns, 2, |subject| pools[subject].ask(&order))?;
+        let row = Row::new(format!("{} relays", number(size as f64, 0)), &figures);
+        ticks.rows.push(if step == 2 { row.targets(&[1_000.0]) } else { row });
+        ours_alone.push(figures[0]);
+    }
+    let [small, _, large] = effort.pools;
+    ticks.notes.push(format!(
+        "Ours over {} relays costs {:.2} times as much as over {small}; the target is 1.",
+        number(large as f64, 0),
+        ours_alone[2] / ours_alone[0]
+    ));
+    let each = resident.map(|[first, _, last]| (last - first) / (large - small) as f64);
+    memory.rows.push(Row::new(format!("of {} relays", number(large as f64, 0)), &each).at_most(700.0));
+    Ok([ticks, memory])
+}
+
+/// The CPU time of making a connection, from `connect` to `Connected`.
+pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
+    let figures = in_turns(effort.turns, 2, |subject| {
+        let targets: Vec<_> = (0..effort.connections).map(|_| relay.next()).collect();
+        let mut pool = new_pool(["ours", "theirs"][subject])?;
+        let (spent, result) = cpu_time(|| pool.add(&targets));
+        result?;
+        Outcome::Ok(nanos(spent) / 1e3 / targets.len() as f64)
+    })?;
+    let title = "Connecting: the client's CPU a connection, from `connect` to `Connected`, µs";
+    let mut section = Section::new(title, &["ours", "C client"]);
+    section.rows.push(Row::new(format!("{} at a time", effort.connections), &figures).targets(&[2.0]));
+    Ok(section)
+}
+
+/// A pool in a process of its own, and its relay in another.
+struct PoolProcess {
+    helper: Helper,
+    _relay: RelayProcess,
+}
+
+impl PoolProcess {
+    fn start(kind: &str) -> Outcome<Self> {
+        let relay = RelayProcess::start()?;
+        Ok(Self { helper: Helper::start(&["pool", kind, &relay.port().to_string()])?, _relay: relay })
+    }
+
+    fn ask(&mut self, order: &str) -> Outcome<f64> {
+        Ok(self.helper.ask(order)?.parse()?)
+    }
+}
+
+/// `compare pool KIND PORT`. `grow SIZE` answers with the resident bytes of the process, `tick BUDGET` with the CPU
+/// microseconds of one tick.
+pub fn run(kind: &str, port: &str) -> Outcome<()> {
+    let port = port.parse()?;
+    let mut pool = new_pool(kind)?;
+    let mut size = 0;
+    for order in orders(|| {}) {
+        match order.split_once(' ') {
+            Some(("grow", to)) => {
+                let to: u32 = to.parse()?;
+                let targets: Vec<_> = (size + 1..=to).map(|number| target(port, number)).collect();
+                targets.chunks(BATCH).try_for_each(|batch| pool.add(batch))?;
+                size = to;
+                answer(&resident_bytes()?.to_string())?;
+            }
+            Some(("tick", budget)) => {
+                let budget = Duration::from_nanos(budget.parse()?);
+                answer(&(cpu_of_one(budget, || pool.tick()) / 1e3).to_string())?;
+            }
+            _ => return Err("an unknown order".into()),
+        }
+    }
+    Ok(())
+}
+
+fn new_pool(kind: &str) -> Outcome<Box<dyn Pool>> {
+    Ok(match kind {
+        "ours" => Box::new(OurPool {
+            client: Client::new(Config::new(SecretKey::from(IDENTITY)))?,
+            events: Events::with_capacity(1024),
+        }),
+        "theirs" => Box::new(TheirPool { clients: Vec::new(), public_key: public_key(&IDENTITY) }),
+        _ => return Err("an unknown kind of pool".into()),
+    })
+}
+
+struct OurPool {
+    client: Client,
+    events: Events,
+}
+
+impl Pool for OurPool {
+    fn add(&mut self, targets: &[Target]) -> Outcome<()> {
+        for target in targets {
+            self.client.connect(Relay::new(target.address, PublicKey::from(target.key)))?;
+        }
+        let deadline = Instant::now() + LIMIT;
+        let mut connected = 0;
+        while connected < targets.len() {
+            if Instant::now() > deadline {
+                return Err("our client was not connected in time".into());
+            }
+            self.client.poll(&mut self.events, Some(LIMIT))?;
+            for event in &self.events {
+                match event {
+                    Event::Connected { .. } => connected += 1,
+                    Event::Disconnected { reason, .. } => return Err(reason.into()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        self.client.poll(&mut self.events, Some(Duration::ZERO)).expect("a poller that works");
+    }
+}
+
+struct TheirPool {
+    clients: Vec<CClient>,
+    public_key: Key,
+}
+
+impl Pool for TheirPool {
+    fn add(&mut self, targets: &[Target]) -> Outcome<()> {
+        let first = self.clients.len();
+        for target in targets {
+            let client = CClient::connect_as(target.address, target.key, self.public_key, IDENTITY)?;
+            self.clients.push(client);
+        }
+        let deadline = Instant::now() + LIMIT;
+        while self.clients[first..].iter().any(|client| client.status() != CStatus::Connected) {
+            if Instant::now() > deadline {
+                return Err("the C client was not connected in time".into());
+            }
+            thread::sleep(PAUSE);
+            self.clients[first..].iter_mut().for_each(CClient::iterate);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let mut clients = self.clients.iter_mut();
+        clients.next().into_iter().for_each(CClient::iterate);
+        clients.for_each(CClient::iterate_at_the_same_time);
+    }
+}
+
+/// What this process holds in memory.
+fn resident_bytes() -> Outcome<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?.parse()?;
+    Ok(kibibytes * 1024)
+}
