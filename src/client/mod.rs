@@ -83,7 +83,8 @@ struct Slot {
     stream: TcpStream,
     address: TargetAddr,
     relay_key: PublicKey,
-    identity: PublicKey,
+    /// Where it isn't the client's.
+    identity: Option<Box<PublicKey>>,
     /// The tick of its deadline in the wheel.
     scheduled: u64,
     attentive: bool,
@@ -173,19 +174,19 @@ impl Client {
             (None, TargetAddr::Ip(address)) => *address,
             (None, TargetAddr::Domain(name, _)) => return Err(ConnectError::NameWithoutProxy(name.clone())),
         };
-        let identity = relay.identity.map(KeyPair::from);
-        let public_key = identity.as_ref().unwrap_or(&self.identity).public;
+        let own_identity = relay.identity.map(KeyPair::from);
+        let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
         let via = if proxy.is_some() { ", a proxy" } else { "" };
         let keys = self.hash_keys(&public_key, &relay.public_key);
         let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
-        if let Some(slot) =
-            same.filter(|slot| (slot.identity, slot.relay_key) == (public_key, relay.public_key))
+        if let Some(slot) = same
+            .filter(|slot| (slot.identity(&self.identity), slot.relay_key) == (public_key, relay.public_key))
         {
             return Err(ConnectError::AlreadyConnected(slot.connection.id()));
         }
-        let long_term = match identity {
+        let long_term = match &own_identity {
             None => self.long_term.get(&self.identity, &relay.public_key),
-            Some(identity) => LongTermBox::new(&identity, &relay.public_key).map(Arc::new),
+            Some(identity) => LongTermBox::new(identity, &relay.public_key).map(Arc::new),
         };
         let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
 
@@ -217,7 +218,7 @@ impl Client {
             stream,
             address,
             relay_key: relay.public_key,
-            identity: public_key,
+            identity: own_identity.map(|identity| Box::new(identity.public)),
             scheduled,
             attentive: false,
             dirty: false,
@@ -335,7 +336,7 @@ impl Client {
 
     /// A connection as it is now; `None` once it has ended.
     pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
-        self.peek(relay).map(Slot::status)
+        self.peek(relay).map(|slot| slot.status(&self.identity))
     }
 
     /// A connection as it was at its end, from the poll that has told of it to the next one. For those who measure: how far
@@ -422,12 +423,17 @@ impl Client {
 }
 
 impl Slot {
-    fn status(&self) -> RelayStatus {
+    /// The public key of its identity, in a client of this one.
+    fn identity(&self, client: &KeyPair) -> PublicKey {
+        self.identity.as_deref().copied().unwrap_or(client.public)
+    }
+
+    fn status(&self, client: &KeyPair) -> RelayStatus {
         RelayStatus {
             stage: self.connection.stage(),
             address: self.address.clone(),
             public_key: self.relay_key,
-            identity: self.identity,
+            identity: self.identity(client),
             round_trip: self.connection.round_trip(),
             times: self.connection.times(),
             traffic: self.connection.traffic(),

@@ -20,7 +20,7 @@ core! {
     wire = "../../../src/wire/mod.rs",
 }
 
-use crate::crypto::{Channel, Key, LookAhead};
+use crate::crypto::{Channel, LookAhead};
 
 /// The sealed packets of one connection, with nonces that count in each direction by itself.
 pub struct OwnBox {
@@ -32,7 +32,7 @@ impl OwnBox {
     /// From the key that both sides share. Both directions begin with the same nonce, so that what is sealed here can be
     /// opened here.
     pub fn new(shared_key: &[u8; 32], first_nonce: [u8; 24]) -> Self {
-        let channel = Channel::new(Key::from(shared_key), first_nonce.into(), first_nonce.into());
+        let channel = Channel::new(shared_key.into(), first_nonce.into(), first_nonce.into());
         Self { channel, ahead: LookAhead::new() }
     }
 
@@ -41,10 +41,14 @@ impl OwnBox {
         let mut sealer = self.channel.sealer(&mut self.ahead);
         packets.chunks_exact_mut(len).for_each(|packet| sealer.seal(packet));
         self.channel.commit(packets.len() / len);
+        self.ahead.wipe();
     }
 
     /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place; `false` at the first that does not open.
     pub fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
-        packets.chunks_exact_mut(len).all(|packet| self.channel.open(&mut self.ahead, packet).is_some())
+        let mut packets = packets.chunks_exact_mut(len);
+        let all = packets.all(|packet| self.channel.open(&mut self.ahead, packet).is_some());
+        self.ahead.wipe();
+        all
     }
 }

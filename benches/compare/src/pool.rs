@@ -33,6 +33,9 @@ trait Pool {
     /// Connects to these, and waits until all are connected.
     fn add(&mut self, targets: &[Target]) -> Outcome<()>;
 
+    /// Ends all connections.
+    fn clear(&mut self) -> Outcome<()>;
+
     /// One round of a main loop with nothing to do.
     fn tick(&mut self);
 }
@@ -81,18 +84,26 @@ pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
     Ok([ticks, memory])
 }
 
-/// The CPU time of making a connection, from `connect` to `Connected`.
+/// The CPU time of making a connection, from `connect` to `Connected`: to relays that are new to the client, and to the
+/// same ones again.
 pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
-    let figures = in_turns(effort.turns, 2, |subject| {
+    let figures = in_turns(effort.turns, 4, |subject| {
         let targets: Vec<_> = (0..effort.connections).map(|_| relay.next()).collect();
-        let mut pool = new_pool(["ours", "theirs"][subject])?;
+        let mut pool = new_pool(["ours", "theirs"][subject % 2])?;
+        if subject / 2 == 1 {
+            pool.add(&targets)?;
+            pool.clear()?;
+        }
         let (spent, result) = cpu_time(|| pool.add(&targets));
         result?;
         Outcome::Ok(nanos(spent) / 1e3 / targets.len() as f64)
     })?;
     let title = "Connecting: the client's CPU a connection, from `connect` to `Connected`, µs";
     let mut section = Section::new(title, &["ours", "C client"]);
-    section.rows.push(Row::new(format!("{} at a time", effort.connections), &figures).targets(&[2.0]));
+    for (label, figures) in ["to new relays", "to the same again"].into_iter().zip(figures.chunks(2)) {
+        section.rows.push(Row::new(label.into(), figures).targets(&[2.0]));
+    }
+    section.notes.push(format!("{} connections at a time.", effort.connections));
     Ok(section)
 }
 
@@ -177,6 +188,13 @@ impl Pool for OurPool {
         Ok(())
     }
 
+    fn clear(&mut self) -> Outcome<()> {
+        let relays: Vec<_> = self.client.relays().collect();
+        relays.into_iter().for_each(|relay| assert!(self.client.disconnect(relay)));
+        // The poll that tells of their ends.
+        Ok(self.client.poll(&mut self.events, Some(Duration::ZERO))?)
+    }
+
     fn tick(&mut self) {
         self.client.poll(&mut self.events, Some(Duration::ZERO)).expect("a poller that works");
     }
@@ -202,6 +220,11 @@ impl Pool for TheirPool {
             thread::sleep(PAUSE);
             self.clients[first..].iter_mut().for_each(CClient::iterate);
         }
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Outcome<()> {
+        self.clients.clear();
         Ok(())
     }
 
