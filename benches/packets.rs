@@ -13,7 +13,7 @@ mod crypto;
 mod error;
 #[path = "../src/id.rs"]
 mod id;
-#[path = "../src/key.rs"]
+#[path = "../src/key/mod.rs"]
 mod key;
 #[path = "../src/wire/mod.rs"]
 mod wire;

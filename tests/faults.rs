@@ -201,7 +201,6 @@ fn what_cannot_begin_is_refused_at_once() {
 #[test]
 fn a_socket_that_fails_ends_its_connection_and_no_other() {
     let ways = [
-        "getsockopt:error=ENOMEM:when=3",
         "getpeername:error=ENOMEM:when=3",
         "recvfrom:error=ENOMEM:when=1",
         "recvfrom:error=ENOMEM:when=7",

@@ -88,6 +88,10 @@ struct Slot {
     /// The tick of its deadline in the wheel.
     scheduled: u64,
     attentive: bool,
+    /// Whether the socket may have something to read.
+    readable: bool,
+    /// Whether the socket has said that it will come to an end: then only reading tells where that is.
+    ending: bool,
     dirty: bool,
     /// Whether the socket takes bytes, as far as is known.
     writable: bool,
@@ -221,6 +225,8 @@ impl Client {
             identity: own_identity.map(|identity| Box::new(identity.public)),
             scheduled,
             attentive: false,
+            readable: false,
+            ending: false,
             dirty: false,
             writable: false,
             noticed: false,
@@ -423,6 +429,11 @@ impl Client {
 }
 
 impl Slot {
+    fn may_read(&self) -> bool {
+        // Where writing has failed, reading goes on until it fails, too.
+        self.readable || self.broken.is_some()
+    }
+
     /// The public key of its identity, in a client of this one.
     fn identity(&self, client: &KeyPair) -> PublicKey {
         self.identity.as_deref().copied().unwrap_or(client.public)

@@ -15,6 +15,20 @@ use crate::id::RelayId;
 /// No tick: the connection is not in the wheel.
 const NEVER: u64 = u64::MAX;
 
+/// Whether a read that was given less than it has room for has emptied its socket, and what comes later will be told by
+/// the poller: so it is with epoll (its manual page says so) and kqueue. Elsewhere only a read that would block has mio
+/// watch the socket again.
+const EMPTY_BEHIND_A_SHORT_READ: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "ios",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+));
+
 /// Input of one connection that is still to be handled: a range of `Client::read_buffer`.
 pub(super) struct Leftover {
     relay: RelayId,
@@ -93,7 +107,9 @@ impl Client {
                         self.dirty.push(relay);
                     }
                 }
-                let input = event.is_readable() || event.is_read_closed() || event.is_error();
+                slot.ending |= event.is_read_closed() || event.is_error();
+                let input = event.is_readable() || slot.ending;
+                slot.readable |= input;
                 if (input || slot.connection.stage() == Stage::Connecting) && !slot.attentive {
                     slot.attentive = true;
                     self.attention.push_back(relay);
@@ -131,7 +147,7 @@ impl Client {
         self.tell_notices(events);
     }
 
-    /// Gives one connection its turn: reads once, and once more to see whether that was all.
+    /// Gives one connection its turn: reads once, and once more where that may not have been all.
     fn attend(&mut self, relay: RelayId, now: Instant, events: &mut Events) {
         let Some(slot) = find(&mut self.slots, relay) else {
             return;
@@ -145,6 +161,9 @@ impl Client {
             let Some(slot) = find(&mut self.slots, relay) else {
                 return;
             };
+            if !slot.may_read() {
+                return;
+            }
             match slot.stream.read(&mut self.read_buffer[..budget]) {
                 Ok(0) => {
                     // A reset that a write has met reads as a clean end.
@@ -153,6 +172,7 @@ impl Client {
                     return self.end(relay, reason);
                 }
                 Ok(len) => {
+                    slot.readable = len == budget || slot.ending || !EMPTY_BEHIND_A_SHORT_READ;
                     budget -= len;
                     self.receive(relay, 0..len, now, events);
                     if budget == 0 || self.leftover.is_some() || !events.has_room() {
@@ -160,6 +180,7 @@ impl Client {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    slot.readable = false;
                     if let Some(reason) = slot.broken.as_deref().copied() {
                         self.end(relay, reason);
                     }
@@ -173,7 +194,9 @@ impl Client {
             }
         }
         // It may have more, and gets its next turn behind the others.
-        if let Some(slot) = find(&mut self.slots, relay) {
+        if let Some(slot) = find(&mut self.slots, relay)
+            && slot.may_read()
+        {
             slot.attentive = true;
             self.attention.push_back(relay);
         }
@@ -184,9 +207,13 @@ impl Client {
         let Some(slot) = find(&mut self.slots, relay) else {
             return false;
         };
-        let result = match slot.stream.take_error() {
-            Ok(Some(error)) | Err(error) => Err(error),
-            Ok(None) => slot.stream.peer_addr(),
+        let result = match slot.stream.peer_addr() {
+            // Not connected yet, or never: the socket knows which.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => match slot.stream.take_error() {
+                Ok(Some(error)) | Err(error) => Err(error),
+                Ok(None) => Err(error),
+            },
+            result => result,
         };
         match result {
             Ok(_) => {

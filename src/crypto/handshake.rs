@@ -10,9 +10,6 @@
 use std::sync::Arc;
 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
-use curve25519_dalek::montgomery::MontgomeryPoint;
-use curve25519_dalek::traits::IsIdentity;
-use zeroize::Zeroize;
 
 use crate::crypto::channel::Channel;
 use crate::crypto::long_term::LongTermBox;
@@ -105,12 +102,8 @@ impl Handshake {
     }
 }
 
-/// The key that NaCl makes of a secret and a public one; `None` where the public one is of low order, and anybody could
-/// make it.
+/// The key that NaCl makes of a secret and a public one; `None` where the public one is of low order.
 pub(super) fn shared_key(secret: &SecretKey, public: &PublicKey) -> Option<Key> {
-    let mut point = MontgomeryPoint(*public.as_bytes()).mul_clamped(*secret.as_bytes());
-    // RFC 7748, section 6.1; a clamped number is a multiple of 8.
-    let key = (!point.is_identity()).then(|| hsalsa20(&Key::from(point.as_bytes()), &[0; 16]));
-    point.zeroize();
-    key
+    let point = secret.shared_point(public)?;
+    Some(hsalsa20(&Key::from(&*point), &[0; 16]))
 }

@@ -16,7 +16,7 @@ core! {
     crypto = "../../../src/crypto/mod.rs",
     error = "../../../src/error.rs",
     id = "../../../src/id.rs",
-    key = "../../../src/key.rs",
+    key = "../../../src/key/mod.rs",
     wire = "../../../src/wire/mod.rs",
 }
 

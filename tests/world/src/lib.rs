@@ -42,7 +42,7 @@ core! {
     error = "../../../src/error.rs",
     event = "../../../src/event.rs",
     id = "../../../src/id.rs",
-    key = "../../../src/key.rs",
+    key = "../../../src/key/mod.rs",
     proxy = "../../../src/proxy/mod.rs",
     status = "../../../src/status.rs",
     wire = "../../../src/wire/mod.rs",

@@ -1,10 +1,11 @@
-//! Long-term keys as callers hold them.
+//! Keys as callers hold them.
+
+mod x25519;
 
 use std::fmt;
 use std::str::FromStr;
 
-use curve25519_dalek::montgomery::MontgomeryPoint;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
 pub const KEY_LEN: usize = 32;
@@ -110,9 +111,14 @@ impl SecretKey {
         &self.0
     }
 
-    /// The public key that belongs to it. Costs a scalar multiplication, some 15 microseconds.
+    /// The public key that belongs to it. Costs a scalar multiplication, some 10 microseconds.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(MontgomeryPoint::mul_base_clamped(self.0).to_bytes())
+        PublicKey(x25519::public_key(&self.0))
+    }
+
+    /// What X25519 makes of this key and another's public one; `None` where that one is of low order.
+    pub(crate) fn shared_point(&self, public: &PublicKey) -> Option<Zeroizing<[u8; KEY_LEN]>> {
+        x25519::shared_point(&self.0, &public.0)
     }
 }
 
