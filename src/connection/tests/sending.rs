@@ -65,6 +65,20 @@ fn send_to_takes_the_route_where_it_is_online() {
 }
 
 #[test]
+fn more_important_packets_than_one_write_holds_leave_in_order_and_before_data() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
+    pair.connection.send_data(route, b"behind them all").unwrap();
+    let peers: Vec<_> = (8..208).map(key).collect();
+    for peer in &peers {
+        pair.connection.open_route(*peer).unwrap();
+    }
+    let mut expected: Vec<_> = peers.into_iter().map(routing_request).collect();
+    expected.push(data(16, b"behind them all"));
+    assert_eq!(pair.sent(), expected);
+}
+
+#[test]
 fn important_packets_pass_data_at_every_packet_boundary() {
     // The socket takes `room` bytes; then something important comes up.
     for room in 0..150 {
