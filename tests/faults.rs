@@ -10,7 +10,7 @@ use std::env;
 use std::io::{self, ErrorKind};
 use std::process::Command;
 
-use rlimit::Resource;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::again::{again, is_again};
 use support::{GUARD, Peer, Told, numbered, pair, until};
 use tox_relay_client::{
@@ -90,8 +90,8 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
         let other = || relay().identity(SecretKey::generate());
 
-        let (soft, hard) = Resource::NOFILE.get().unwrap();
-        Resource::NOFILE.set(0, hard).unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit }).unwrap();
         for _ in 0..1000 {
             assert!(matches!(a.client.connect(other()), Err(ConnectError::Io(_))));
         }
@@ -99,7 +99,7 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
         assert_eq!(a.client.relays().collect::<Vec<_>>(), [at_a]);
         meet_and_part(&mut a, at_a, &mut b, at_b);
         assert!(a.client.connect(relay()).is_err());
-        Resource::NOFILE.set(soft, hard).unwrap();
+        setrlimit(Resource::Nofile, limit).unwrap();
 
         a.told.clear();
         let again = connect(&mut a, relay());

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::again::{again, is_again};
 use support::crowd::{Crowd, LONG};
 use support::{Options, TestRelay};
@@ -144,8 +145,11 @@ fn resident() -> u64 {
 fn connections() -> usize {
     // The relay still has some that were cut when they come back.
     let needed = |count: usize| count + count / 5 + OTHERS;
-    let limit = rlimit::increase_nofile_limit(needed(CONNECTIONS) as u64).unwrap() as usize;
-    let count = (0..=CONNECTIONS).rev().step_by(2).find(|count| needed(*count) <= limit).unwrap();
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.unwrap_or(u64::MAX).min(needed(CONNECTIONS) as u64);
+    let limit = current.unwrap_or(u64::MAX).max(most);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).unwrap();
+    let count = (0..=CONNECTIONS).rev().step_by(2).find(|count| needed(*count) as u64 <= limit).unwrap();
     println!("{count} connections with a limit of {limit} file descriptors");
     count
 }
