@@ -16,6 +16,7 @@
 //! A seed that fails is printed, and replays exactly: `cargo run --release -p world -- SEED`.
 
 mod chance;
+mod library;
 mod link;
 mod relay;
 mod user;
@@ -24,26 +25,4 @@ mod world;
 pub use user::Census;
 pub use world::World;
 
-// The core is private to the library, so it is compiled in here from its sources.
-macro_rules! core {
-    ($($module:ident = $path:literal),* $(,)?) => {
-        $(
-            #[allow(dead_code, unused_imports, missing_docs, clippy::all)]
-            #[path = $path]
-            mod $module;
-        )*
-    };
-}
-
-core! {
-    config = "../../../src/config/mod.rs",
-    connection = "../../../src/connection/mod.rs",
-    crypto = "../../../src/crypto/mod.rs",
-    error = "../../../src/error.rs",
-    event = "../../../src/event.rs",
-    id = "../../../src/id.rs",
-    key = "../../../src/key/mod.rs",
-    proxy = "../../../src/proxy/mod.rs",
-    status = "../../../src/status.rs",
-    wire = "../../../src/wire/mod.rs",
-}
+use library::*;

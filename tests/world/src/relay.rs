@@ -99,7 +99,8 @@ impl Relay {
     }
 
     fn read(&mut self, id: ClientId, now: Instant, chance: &mut Chance) {
-        let link = Rc::clone(&self.seats[&id].link);
+        // What somebody else sent in this turn may have ended it: the client itself, in a newer connection.
+        let Some(link) = self.seats.get(&id).map(|seat| Rc::clone(&seat.link)) else { return };
         if link.borrow().cut {
             return self.leave(id);
         }

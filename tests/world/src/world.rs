@@ -82,7 +82,7 @@ impl World {
     fn connect(&mut self, user: usize, relay: usize) {
         let key = self.relays[relay].public_key;
         let link = self.users[user].connect(relay, key, self.now, &mut self.chance);
-        if self.relays[relay].away_until.is_some() {
+        if self.relays[relay].away_until.is_some() || self.users[user].asleep_until.is_some() {
             link.borrow_mut().troubled = true;
         }
         self.relays[relay].accept(link);
