@@ -9,6 +9,11 @@ fn each_sentence_of_the_specification_has_tests_that_exist() {
 }
 
 #[test]
+fn each_promise_of_security_has_tests_that_exist() {
+    check_table("README.md", "| what is promised | against whom | held by |", 13);
+}
+
+#[test]
 fn each_attack_has_tests_that_exist() {
     check_table(
         "tests/attacks.md",
@@ -40,7 +45,7 @@ fn exists(root: &Path, name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").expect("a file and a name");
     let file = format!("{}.rs", module.replace("::", "/"));
     let attribute = format!("#[test]\nfn {function}() {{");
-    ["src", "tests", "tests/interop/tests"]
+    ["src", "tests", "tests/interop/tests", "tests/world/tests", "tests/fuzz/tests"]
         .into_iter()
         .filter_map(|place| fs::read_to_string(root.join(place).join(&file)).ok())
         .any(|source| source.contains(&attribute))

@@ -39,6 +39,7 @@ use crate::timer::Wheel;
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
 /// | connection | 240 routes |
 /// | client | as many connections as there are file descriptors |
+/// | client | 1024 relays whose shared keys are kept for the next connection, and wiped with it |
 pub struct Client {
     poller: Poll,
     readiness: mio::Events,
