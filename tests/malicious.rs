@@ -262,3 +262,19 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
     assert_eq!(couple.b.data(), expected);
     assert!(couple.a.client.relays().eq([couple.at_a]));
 }
+
+#[test]
+fn urgent_data_do_not_hide_the_pong_behind_them() {
+    let (interval, timeout) = (Duration::from_millis(40), Duration::from_millis(300));
+    let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    for number in 0..3 {
+        let ping = relay.receive(&mut peer);
+        assert_eq!(ping[0], kind::PING);
+        relay.send(&oob(number, 10));
+        relay.send_urgent();
+        relay.send(&[&[kind::PONG], &ping[1..]].concat());
+    }
+    assert_eq!(relay.receive(&mut peer)[0], kind::PING);
+    assert_eq!(peer.told, [0, 1, 2].map(|number| told_of_oob(id, number, 10)));
+}

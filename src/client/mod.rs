@@ -18,7 +18,7 @@ use socks::TargetAddr;
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermBox, LongTermBoxes, LookAhead};
+use crate::crypto::{Entropy, LongTermKey, LongTermKeys, LookAhead};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
@@ -46,7 +46,7 @@ pub struct Client {
     waker: Waker,
     identity: KeyPair,
     /// Of that identity.
-    long_term: LongTermBoxes,
+    long_term: LongTermKeys,
     proxy: Option<Arc<Proxy>>,
     settings: Arc<Settings>,
     slots: Slab<Slot>,
@@ -131,7 +131,7 @@ impl Client {
             poller,
             readiness: mio::Events::with_capacity(READINESS),
             identity: config.secret_key.into(),
-            long_term: LongTermBoxes::default(),
+            long_term: LongTermKeys::default(),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
             slots: Slab::new(),
@@ -191,7 +191,7 @@ impl Client {
         }
         let long_term = match &own_identity {
             None => self.long_term.get(&self.identity, &relay.public_key),
-            Some(identity) => LongTermBox::new(identity, &relay.public_key).map(Arc::new),
+            Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
         };
         let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
 

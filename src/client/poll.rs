@@ -18,15 +18,19 @@ const NEVER: u64 = u64::MAX;
 /// Whether a read that was given less than it has room for has emptied its socket, and what comes later will be told by
 /// the poller: so it is with epoll (its manual page says so) and kqueue. Elsewhere only a read that would block has mio
 /// watch the socket again.
-const EMPTY_BEHIND_A_SHORT_READ: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "macos",
-    target_os = "ios",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
+#[allow(unexpected_cfgs, reason = "mio's own: it can be made to use poll(2)")]
+const EMPTY_BEHIND_A_SHORT_READ: bool = cfg!(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "macos",
+        target_os = "ios",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ),
+    not(mio_unsupported_force_poll_poll),
 ));
 
 /// Input of one connection that is still to be handled: a range of `Client::read_buffer`.
@@ -85,8 +89,9 @@ impl Client {
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut timeout = timeout;
         let mut interrupted = false;
-        // Until every ready socket has been reported, so that no relay is judged late while its answer is unread.
-        for _ in 0..=self.slots.len() / READINESS {
+        // Until every ready socket has been reported, so that no relay is judged late while its answer is unread. Some
+        // systems report reading and writing one by one.
+        for _ in 0..=2 * self.slots.len() / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
@@ -262,6 +267,11 @@ impl Client {
             };
             let relay = slot.connection.id();
             let has_leftover = self.leftover.as_ref().is_some_and(|leftover| leftover.relay == relay);
+            if !slot.attentive && slot.stream.peek(&mut [0]).is_ok_and(|len| len > 0) {
+                // A read stops short in front of urgent data, too, and no poller tells of what lies behind them.
+                (slot.attentive, slot.readable) = (true, true);
+                self.attention.push_back(relay);
+            }
             let unread = slot.attentive || has_leftover;
             let result = slot.connection.handle_timeout(now, unread, ping_id());
             slot.scheduled = NEVER;

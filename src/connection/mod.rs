@@ -34,7 +34,7 @@ use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
-use crate::crypto::{Channel, Entropy, Handshake, LongTermBox, LookAhead, RESPONSE_LEN};
+use crate::crypto::{Channel, Entropy, Handshake, LongTermKey, LookAhead, RESPONSE_LEN};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
@@ -48,7 +48,7 @@ use crate::wire::{ConnectionId, Packet};
 /// What a connection begins with.
 pub(crate) struct Opening {
     pub(crate) id: RelayId,
-    pub(crate) long_term: Arc<LongTermBox>,
+    pub(crate) long_term: Arc<LongTermKey>,
     /// The proxy to go through, and where it is to lead.
     pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
     pub(crate) settings: Arc<Settings>,

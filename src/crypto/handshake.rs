@@ -9,12 +9,10 @@
 
 use std::sync::Arc;
 
-use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
-
 use crate::crypto::channel::Channel;
-use crate::crypto::long_term::LongTermBox;
+use crate::crypto::long_term::{LongTermKey, shared_key};
+use crate::crypto::look_ahead::{open_one, seal_one};
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
-use crate::crypto::salsa20::{Key, hsalsa20};
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;
@@ -40,20 +38,20 @@ pub(crate) struct Entropy {
 
 /// A handshake whose hello was made, and whose response is still to come.
 pub(crate) struct Handshake {
-    long_term: Arc<LongTermBox>,
+    long_term: Arc<LongTermKey>,
     temporary: SecretKey,
     temporary_public: PublicKey,
     base_nonce: Nonce,
 }
 
 impl Handshake {
-    /// Makes the hello of a client for the relay with which it has this box.
-    pub(crate) fn new(long_term: Arc<LongTermBox>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
+    /// Makes the hello of a client for the relay with which it has this key.
+    pub(crate) fn new(long_term: Arc<LongTermKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
         let handshake = Self {
-            long_term,
             temporary: entropy.temporary.clone(),
             temporary_public: entropy.temporary.public_key(),
             base_nonce: entropy.base_nonce,
+            long_term,
         };
         let mut hello = [0; HELLO_LEN];
         let (public, rest) = hello.split_at_mut(KEY_LEN);
@@ -63,12 +61,7 @@ impl Handshake {
         nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
         payload[..KEY_LEN].copy_from_slice(handshake.temporary_public.as_bytes());
         payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
-        let tag = handshake
-            .long_term
-            .cipher
-            .encrypt_in_place_detached(GenericArray::from_slice(nonce), b"", payload)
-            .expect("a box takes any text of this size");
-        mac.copy_from_slice(&tag);
+        mac.copy_from_slice(&seal_one(&handshake.long_term.key, entropy.hello_nonce, payload));
         (handshake, hello)
     }
 
@@ -77,18 +70,12 @@ impl Handshake {
     /// Success proves little: the response may be an old one, played again by somebody without any key. The relay has
     /// proved itself when its first packet opens.
     pub(crate) fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Channel, Impostor> {
-        let (nonce, sealed) = response.split_at(NONCE_LEN);
-        let (mac, payload) = sealed.split_at(MAC_LEN);
+        let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
+        let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
-        self.long_term
-            .cipher
-            .decrypt_in_place_detached(
-                GenericArray::from_slice(nonce),
-                b"",
-                &mut payload,
-                GenericArray::from_slice(mac),
-            )
-            .map_err(|_| Impostor::WrongKey)?;
+        if !open_one(&self.long_term.key, (*nonce).into(), mac, &mut payload) {
+            return Err(Impostor::WrongKey);
+        }
         let (key, base_nonce) =
             payload.split_first_chunk::<KEY_LEN>().expect("a payload is longer than a key");
         let receiving: [u8; NONCE_LEN] = base_nonce.try_into().expect("what is left of the payload");
@@ -100,10 +87,4 @@ impl Handshake {
         let key = shared_key(&self.temporary, &key).ok_or(Impostor::LowOrderKey)?;
         Ok(Channel::new(key, self.base_nonce, receiving.into()))
     }
-}
-
-/// The key that NaCl makes of a secret and a public one; `None` where the public one is of low order.
-pub(super) fn shared_key(secret: &SecretKey, public: &PublicKey) -> Option<Key> {
-    let point = secret.shared_point(public)?;
-    Some(hsalsa20(&Key::from(&*point), &[0; 16]))
 }

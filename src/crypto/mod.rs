@@ -13,7 +13,7 @@ mod salsa20;
 
 pub(crate) use channel::Channel;
 pub(crate) use handshake::{Entropy, Handshake, RESPONSE_LEN};
-pub(crate) use long_term::{LongTermBox, LongTermBoxes};
+pub(crate) use long_term::{LongTermKey, LongTermKeys};
 pub(crate) use look_ahead::LookAhead;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod x25519;
 use std::fmt;
 use std::str::FromStr;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
 pub const KEY_LEN: usize = 32;
@@ -37,6 +37,13 @@ impl PublicKey {
 impl From<[u8; KEY_LEN]> for PublicKey {
     fn from(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
+    }
+}
+
+/// For callers who keep their keys in `crypto_box`.
+impl From<&crypto_box::PublicKey> for PublicKey {
+    fn from(key: &crypto_box::PublicKey) -> Self {
+        Self(*key.as_bytes())
     }
 }
 
@@ -116,15 +123,27 @@ impl SecretKey {
         PublicKey(x25519::public_key(&self.0))
     }
 
-    /// What X25519 makes of this key and another's public one; `None` where that one is of low order.
-    pub(crate) fn shared_point(&self, public: &PublicKey) -> Option<Zeroizing<[u8; KEY_LEN]>> {
-        x25519::shared_point(&self.0, &public.0)
+    /// Hands over what X25519 makes of this key and another's public one, and wipes it; `None` where that one is of low
+    /// order.
+    pub(crate) fn with_shared_point<T>(
+        &self,
+        public: &PublicKey,
+        take: impl FnOnce(&[u8; KEY_LEN]) -> T,
+    ) -> Option<T> {
+        x25519::with_shared_point(&self.0, &public.0, take)
     }
 }
 
 impl From<[u8; KEY_LEN]> for SecretKey {
     fn from(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
+    }
+}
+
+/// For callers who keep their keys in `crypto_box`.
+impl From<&crypto_box::SecretKey> for SecretKey {
+    fn from(key: &crypto_box::SecretKey) -> Self {
+        Self(key.to_bytes())
     }
 }
 
@@ -174,6 +193,14 @@ mod tests {
             let digits: PublicKey = secret.parse().expect("64 digits");
             assert_eq!(SecretKey::from(*digits.as_bytes()).public_key(), public.parse().expect("64 digits"));
         }
+    }
+
+    #[test]
+    fn keys_of_crypto_box_are_the_same_here() {
+        let theirs = crypto_box::SecretKey::from_bytes([7; KEY_LEN]);
+        let ours = SecretKey::from(&theirs);
+        assert_eq!(ours.as_bytes(), &[7; KEY_LEN]);
+        assert_eq!(ours.public_key(), PublicKey::from(&theirs.public_key()));
     }
 
     #[test]

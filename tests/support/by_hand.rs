@@ -105,6 +105,11 @@ impl ByHand {
         self.unsent.drain(..last);
     }
 
+    /// Puts a byte of TCP's urgent data on the stream, which belongs to no packet.
+    pub fn send_urgent(&mut self) {
+        SockRef::from(&self.stream).send_out_of_band(b"!").unwrap();
+    }
+
     /// Sends packets like this one until neither socket takes more, and tells how many. The end of the last one leaves
     /// with the next packet.
     pub fn flood(&mut self, plaintext: &[u8]) -> usize {

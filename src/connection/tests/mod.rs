@@ -46,10 +46,10 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The box of this client and our relay.
-fn long_term(client: [u8; 32]) -> Arc<LongTermBox> {
+/// The key of this client and our relay.
+fn long_term(client: [u8; 32]) -> Arc<LongTermKey> {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
-    Arc::new(LongTermBox::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
+    Arc::new(LongTermKey::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
 }
 
 fn opening(settings: Settings) -> Opening {

@@ -5,7 +5,7 @@ use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey}
 use proptest::prelude::*;
 
 use super::*;
-use crate::crypto::handshake::shared_key;
+use crate::crypto::long_term::shared_key;
 use crate::crypto::nonce::NONCE_LEN;
 use crate::key::KEY_LEN;
 

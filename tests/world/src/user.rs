@@ -14,7 +14,7 @@ use tox_test_relay::kind;
 use crate::chance::Chance;
 use crate::config::{Destination, Settings};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermBox, LookAhead};
+use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::error::{DisconnectReason, RouteError, SendError, Stage};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
@@ -127,7 +127,7 @@ impl User {
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let opening = Opening {
             id: RelayId { index: relay as u32, generation: self.generation },
-            long_term: Arc::new(LongTermBox::new(&self.identity, &relay_key.into()).expect("a good key")),
+            long_term: Arc::new(LongTermKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
             settings: Arc::new(settings),
             entropy: Entropy {
