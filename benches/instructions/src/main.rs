@@ -1,0 +1,74 @@
+//! Runs one hot path of the core a fixed number of times; `benches/instructions/run` has callgrind count its
+//! instructions.
+//!
+//! `instructions` lists the paths, `instructions PATH` runs one and prints how many operations that were, and
+//! `instructions --features` prints what the processor has of what the core looks for. Keys, nonces and times are fixed,
+//! and a path that allocates has done so once before it is counted, so each run takes the same instructions.
+
+#[path = "../../../tests/world/src/library.rs"]
+mod library;
+mod pair;
+mod paths;
+#[allow(dead_code, clippy::all)] // what the library's own build looks at
+#[path = "../../../src/timer/mod.rs"]
+mod timer;
+
+use std::env;
+use std::process::ExitCode;
+
+use library::*;
+
+/// A path by its name. It tells how many operations were counted.
+type Path = (&'static str, fn() -> u64);
+
+const PATHS: [Path; 15] = [
+    ("send-34", || paths::send(34)),
+    ("send-100", || paths::send(100)),
+    ("send-512", || paths::send(512)),
+    ("send-1373", || paths::send(1373)),
+    ("receive-34", || paths::receive(34)),
+    ("receive-100", || paths::receive(100)),
+    ("receive-512", || paths::receive(512)),
+    ("receive-1373", || paths::receive(1373)),
+    ("send-to-last-of-240", paths::send_to_last_route),
+    ("receive-from-last-of-240", paths::receive_from_last_route),
+    ("parse-and-emit", paths::parse_and_emit),
+    ("handshake", paths::handshake),
+    ("socks5", paths::socks5),
+    ("idle-tick", paths::idle_tick),
+    ("ping-cycle", paths::ping_cycle),
+];
+
+fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        None => PATHS.iter().for_each(|(name, _)| println!("{name}")),
+        Some("--features") => println!("{}", features().join(" ")),
+        Some(wanted) => match PATHS.iter().find(|(name, _)| *name == wanted) {
+            Some((_, path)) => println!("{}", path()),
+            None => {
+                eprintln!("no such path: {wanted}");
+                return ExitCode::from(2);
+            }
+        },
+    }
+    ExitCode::SUCCESS
+}
+
+/// What decides over the kernel of Salsa20 and over the X25519 that are used, as far as it is there.
+fn features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    let features = [
+        ("adx", is_x86_feature_detected!("adx")),
+        ("aes", is_x86_feature_detected!("aes")),
+        ("avx", is_x86_feature_detected!("avx")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512vl", is_x86_feature_detected!("avx512vl")),
+        ("bmi1", is_x86_feature_detected!("bmi1")),
+        ("bmi2", is_x86_feature_detected!("bmi2")),
+        ("pclmulqdq", is_x86_feature_detected!("pclmulqdq")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let features = [];
+    features.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+}

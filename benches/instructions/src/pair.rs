@@ -1,0 +1,147 @@
+//! A connection and the relay at its other end, without a socket, with fixed keys and nonces.
+
+use std::hint::black_box;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
+use tox_test_relay::session::{Fresh, Hello, Session, public_key};
+
+use crate::config::Settings;
+use crate::connection::{Connection, Opening};
+use crate::crypto::{Entropy, LongTermBox, LookAhead};
+use crate::error::Stage;
+use crate::event::Events;
+use crate::id::{RelayId, RouteId};
+use crate::key::{PublicKey, SecretKey};
+
+/// The connection id of the first route.
+pub const FIRST_ID: u8 = 16;
+
+const RELAY_SECRET: [u8; 32] = [1; 32];
+const CLIENT_SECRET: [u8; 32] = [2; 32];
+const FIRST_PING: u64 = 77;
+
+pub struct Pair {
+    pub connection: Connection,
+    pub events: Events,
+    now: Instant,
+    ahead: LookAhead,
+    scratch: Vec<u8>,
+    relay: Session,
+    /// What the relay says in the handshake, made in advance.
+    response: Vec<u8>,
+    pong: Vec<u8>,
+}
+
+impl Pair {
+    /// A connection whose transport is about to be there.
+    pub fn connecting() -> Self {
+        let now = Instant::now();
+        let mut scratch = vec![0; 64 * 1024];
+        // The hello depends on what both connections are given alike, so the one tells the other's.
+        let (response, mut relay) = hello(now, &mut scratch).accept(&Fresh {
+            temporary_secret_key: [5; 32],
+            base_nonce: [6; 24],
+            response_nonce: [7; 24],
+        });
+        let mut pong = Vec::new();
+        relay.seal(&[&[PONG][..], &FIRST_PING.to_be_bytes()].concat(), &mut pong);
+        Self {
+            connection: Connection::new(opening(), now),
+            events: Events::with_capacity(256),
+            now,
+            ahead: LookAhead::new(),
+            scratch,
+            relay,
+            response: response.into(),
+            pong,
+        }
+    }
+
+    /// The whole handshake, up to the relay's proof.
+    pub fn connect(&mut self) {
+        self.connection.handle_connected(self.now);
+        self.flush();
+        let mut response = std::mem::take(&mut self.response);
+        self.receive(&mut response);
+        self.flush();
+        let mut pong = std::mem::take(&mut self.pong);
+        self.receive(&mut pong);
+        assert_eq!(self.connection.stage(), Stage::Connected);
+    }
+
+    /// A connection with so many routes that are online.
+    pub fn with_routes(count: u8) -> (Self, Vec<RouteId>) {
+        let mut pair = Self::connecting();
+        pair.connect();
+        let mut routes = Vec::new();
+        for number in 0..count {
+            routes.push(pair.connection.open_route(peer(number)).expect("a new route"));
+            pair.flush();
+            let id = FIRST_ID + number;
+            let response = [&[ROUTING_RESPONSE, id][..], peer(number).as_bytes()].concat();
+            let mut stream = pair.sealed(&[&response, &[CONNECTION_NOTIFICATION, id]]);
+            pair.receive(&mut stream);
+        }
+        (pair, routes)
+    }
+
+    /// Packets of the relay, as they stand on the stream.
+    pub fn sealed(&mut self, plaintexts: &[&[u8]]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        plaintexts.iter().for_each(|plaintext| self.relay.seal(plaintext, &mut stream));
+        stream
+    }
+
+    /// One read, whose events take the place of the last one's.
+    pub fn receive(&mut self, stream: &mut [u8]) {
+        self.events.clear();
+        let taken = self.connection.receive(self.now, stream, &mut self.ahead, &mut self.events);
+        assert_eq!(taken, Ok(stream.len()));
+    }
+
+    /// Everything leaves, to a transport that takes it all.
+    pub fn flush(&mut self) {
+        let write = |bytes: &[u8]| Ok(black_box(bytes).len());
+        let all = self.connection.flush(self.now, &mut self.ahead, &mut self.scratch, write);
+        assert!(all.expect("a transport that takes all"));
+    }
+}
+
+/// The peer at the other end of a route.
+pub fn peer(number: u8) -> PublicKey {
+    PublicKey::from([number; 32])
+}
+
+fn opening() -> Opening {
+    let relay = PublicKey::from(public_key(&RELAY_SECRET));
+    let long_term = LongTermBox::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
+    Opening {
+        id: RelayId { index: 3, generation: 9 },
+        long_term: Arc::new(long_term),
+        tunnel: None,
+        settings: Arc::new(Settings::default()),
+        entropy: Entropy {
+            temporary: SecretKey::from([3; 32]),
+            hello_nonce: [4; 24].into(),
+            base_nonce: [8; 24].into(),
+        },
+        ping: NonZeroU64::new(FIRST_PING).expect("not zero"),
+    }
+}
+
+/// What the relay reads first from a connection of `opening`.
+fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
+    let mut connection = Connection::new(opening(), now);
+    connection.handle_connected(now);
+    let mut bytes = Vec::new();
+    let all = connection.flush(now, &mut LookAhead::new(), scratch, |part| {
+        bytes.extend_from_slice(part);
+        Ok(part.len())
+    });
+    assert!(all.expect("a transport that takes all"));
+    let bytes = bytes.try_into().expect("a hello and nothing else");
+    Hello::open(&bytes, &RELAY_SECRET).expect("a hello for this relay")
+}

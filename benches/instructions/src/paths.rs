@@ -1,0 +1,177 @@
+//! The hot paths. Each tells how many operations it counted.
+
+use std::hint::black_box;
+
+use socks::TargetAddr;
+
+use crate::config::Proxy;
+use crate::event::Event;
+use crate::pair::{FIRST_ID, Pair, peer};
+use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
+use crate::timer::Wheel;
+use crate::wire::Packet;
+
+/// Packets that are sealed or opened at once, as under load.
+const BATCH: u64 = 32;
+
+/// How often a path is counted.
+const ROUNDS: u64 = 8;
+
+/// The connections of a large pool.
+const KEYS: u32 = 10_000;
+
+/// Callgrind counts what happens in here, which it knows by this name, and nothing else.
+#[inline(never)]
+fn measured(operation: &mut dyn FnMut()) {
+    operation();
+    // Or the call would become a jump, and this function be over before it.
+    black_box(());
+}
+
+/// Data packets that are queued, sealed and written at once.
+pub fn send(len: usize) -> u64 {
+    let (mut pair, routes) = Pair::with_routes(1);
+    let data = vec![7; len];
+    let mut send = || {
+        for _ in 0..BATCH {
+            pair.connection.send_data(routes[0], black_box(&data)).expect("a batch fits the queue");
+        }
+        pair.flush();
+    };
+    send(); // Buffers grow.
+    (0..ROUNDS).for_each(|_| measured(&mut send));
+    BATCH * ROUNDS
+}
+
+/// Data packets that arrive in one read, and are looked at.
+pub fn receive(len: usize) -> u64 {
+    let (mut pair, _) = Pair::with_routes(1);
+    let mut plaintext = vec![7; 1 + len];
+    plaintext[0] = FIRST_ID;
+    let batch = vec![&plaintext[..]; BATCH as usize];
+    let mut stream = pair.sealed(&batch);
+    pair.receive(&mut stream); // Buffers grow.
+    for _ in 0..ROUNDS {
+        stream = pair.sealed(&batch);
+        measured(&mut || {
+            pair.receive(&mut stream);
+            for event in &pair.events {
+                assert!(matches!(black_box(event), Event::Data { data, .. } if data.len() == len));
+            }
+        });
+        assert_eq!(pair.events.len() as u64, BATCH);
+    }
+    BATCH * ROUNDS
+}
+
+/// One small packet a write, for a peer that has to be found among all that a connection may have.
+pub fn send_to_last_route() -> u64 {
+    let (mut pair, routes) = Pair::with_routes(240);
+    let last = peer(routes.len() as u8 - 1);
+    let mut send = || {
+        pair.connection.send_to(last, black_box(&[7; 34])).expect("room in the queue");
+        pair.flush();
+    };
+    send(); // Buffers grow.
+    (0..ROUNDS).for_each(|_| measured(&mut send));
+    ROUNDS
+}
+
+/// One small packet a read, of a peer that has to be found among all that a connection may have.
+pub fn receive_from_last_route() -> u64 {
+    let (mut pair, routes) = Pair::with_routes(240);
+    let last = routes[routes.len() - 1];
+    let mut plaintext = [7; 35];
+    plaintext[0] = u8::MAX;
+    let mut stream = pair.sealed(&[&plaintext]);
+    pair.receive(&mut stream); // Buffers grow.
+    for _ in 0..ROUNDS {
+        stream = pair.sealed(&[&plaintext]);
+        measured(&mut || pair.receive(&mut stream));
+        assert!(matches!(pair.events.iter().next(), Some(Event::Data { route, .. }) if route == last));
+    }
+    ROUNDS
+}
+
+/// The packets that keep a connection going, and small data.
+pub fn parse_and_emit() -> u64 {
+    let mut plaintexts = [&[1; 34][..], &[2; 2], &[3; 2], &[4; 9], &[5; 9], &[0xff; 35]].map(<[u8]>::to_vec);
+    for notification in &mut plaintexts[..3] {
+        notification[1] = FIRST_ID;
+    }
+    let mut emitted = [0; 64];
+    let mut pass = || {
+        for plaintext in &plaintexts {
+            let packet = Packet::parse(black_box(plaintext)).expect("a packet");
+            packet.emit(black_box(&mut emitted[..packet.emitted_len()]));
+        }
+    };
+    (0..ROUNDS).for_each(|_| measured(&mut pass));
+    plaintexts.len() as u64 * ROUNDS
+}
+
+/// From the transport to `Connected`, to a relay that is known already. Valgrind's processor hasn't what graviola needs, so
+/// X25519 is that of curve25519-dalek.
+pub fn handshake() -> u64 {
+    for _ in 0..ROUNDS {
+        let mut pair = Pair::connecting();
+        measured(&mut || pair.connect());
+    }
+    ROUNDS
+}
+
+/// The exchange with a proxy that wants a password.
+pub fn socks5() -> u64 {
+    let proxy: Proxy = "socks5://user:password@127.0.0.1:1080".parse().expect("a URL");
+    let target = TargetAddr::Domain("relay.example".into(), 33445);
+    let mut out = Vec::with_capacity(MAX_REQUEST);
+    let mut exchange = || {
+        out.clear();
+        let mut tunnel = Tunnel::new(&proxy, &target, &mut out);
+        let answers: [&[u8]; 3] = [&[5, 2], &[1, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 1, 2]];
+        for (mut answer, progress) in
+            answers.into_iter().zip([Progress::Waiting, Progress::Waiting, Progress::Open])
+        {
+            assert_eq!(tunnel.receive(black_box(&mut answer), &mut out), Ok(progress));
+        }
+    };
+    exchange(); // The allocator gets its first memory.
+    (0..ROUNDS).for_each(|_| measured(&mut exchange));
+    ROUNDS
+}
+
+/// What the timer costs a poll while nobody is due: a look for the next deadline and one for those that have passed.
+pub fn idle_tick() -> u64 {
+    const TICKS: u64 = 1_000;
+    let mut wheel = Wheel::new();
+    (0..KEYS).for_each(|key| wheel.schedule(key, 10_000 + u64::from(key)));
+    let mut tick = || {
+        for now in 0..TICKS {
+            assert!(black_box(&mut wheel).next() > Some(now));
+            assert_eq!(wheel.pop_due(now), None);
+        }
+    };
+    measured(&mut tick);
+    TICKS
+}
+
+/// What a ping costs the timer: the ping is due, then the pong, and with that the next ping.
+pub fn ping_cycle() -> u64 {
+    const INTERVAL: u64 = 30_000;
+    const TIMEOUT: u64 = 10_000;
+    let mut wheel = Wheel::new();
+    (0..KEYS).for_each(|key| wheel.schedule(key, INTERVAL + u64::from(key) * 3));
+    let mut pings = 0;
+    let mut interval = || {
+        while let Some(now) = wheel.next().filter(|now| *now < 2 * INTERVAL) {
+            while let Some(key) = wheel.pop_due(now) {
+                wheel.schedule(key, now + TIMEOUT);
+                wheel.schedule(key, now + INTERVAL);
+                pings += 1;
+            }
+        }
+    };
+    measured(&mut interval);
+    assert_eq!(pings, u64::from(KEYS));
+    pings
+}
