@@ -10,7 +10,7 @@ use tox_test_relay::session::{Fresh, Hello, Session, public_key};
 
 use crate::config::Settings;
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermBox, LookAhead};
+use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::error::Stage;
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
@@ -117,7 +117,7 @@ pub fn peer(number: u8) -> PublicKey {
 
 fn opening() -> Opening {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
-    let long_term = LongTermBox::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
+    let long_term = LongTermKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
     Opening {
         id: RelayId { index: 3, generation: 9 },
         long_term: Arc::new(long_term),
