@@ -1,0 +1,217 @@
+//! The timer wheel, beside a sorted tree and a heap of the standard library.
+//!
+//! `cargo bench --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys ping every 30 s, as
+//! connections do. The throughput counts keys. The inner module isn't public, so it is compiled in here, and
+//! its unit tests with it.
+
+#![allow(dead_code, unused_imports, missing_docs)]
+
+#[path = "../src/timer/mod.rs"]
+mod timer;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+use crate::timer::Wheel;
+
+const SIZES: [u32; 3] = [10, 1_000, 10_000];
+
+/// From one ping to the next, in ticks.
+const INTERVAL: u64 = 30_000;
+
+/// Few enough to stay in the cache, and enough that the clock's own time doesn't count.
+const BATCH: BatchSize = BatchSize::NumIterations(16);
+
+/// What the wheel does.
+trait Timers {
+    const NAME: &str;
+
+    /// Empty, for so many keys.
+    fn new(size: u32) -> Self;
+    fn schedule(&mut self, key: u32, deadline: u64);
+    fn cancel(&mut self, key: u32);
+    fn pop_due(&mut self, now: u64) -> Option<u32>;
+    fn next(&mut self) -> Option<u64>;
+
+    /// With a deadline for each key.
+    fn filled(size: u32) -> Self
+    where
+        Self: Sized,
+    {
+        let mut timers = Self::new(size);
+        (0..size).for_each(|key| timers.schedule(key, deadline(key)));
+        timers
+    }
+}
+
+/// Within the interval, scattered, and another one for each key: 7919 is a prime that doesn't divide the interval.
+fn deadline(key: u32) -> u64 {
+    1 + u64::from(key) * 7919 % INTERVAL
+}
+
+impl Timers for Wheel {
+    const NAME: &str = "wheel";
+
+    fn new(size: u32) -> Self {
+        let mut wheel = Wheel::new();
+        // It grows to its keys once, and that isn't to be measured.
+        wheel.schedule(size - 1, 1);
+        wheel.cancel(size - 1);
+        wheel
+    }
+
+    fn schedule(&mut self, key: u32, deadline: u64) {
+        Wheel::schedule(self, key, deadline);
+    }
+
+    fn cancel(&mut self, key: u32) {
+        Wheel::cancel(self, key);
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<u32> {
+        Wheel::pop_due(self, now)
+    }
+
+    fn next(&mut self) -> Option<u64> {
+        Wheel::next(self)
+    }
+}
+
+/// Pairs of deadline and key, sorted.
+struct Tree {
+    sorted: BTreeSet<(u64, u32)>,
+    /// By key.
+    deadlines: Vec<Option<u64>>,
+}
+
+impl Timers for Tree {
+    const NAME: &str = "tree";
+
+    fn new(size: u32) -> Self {
+        Self { sorted: BTreeSet::new(), deadlines: vec![None; size as usize] }
+    }
+
+    fn schedule(&mut self, key: u32, deadline: u64) {
+        self.cancel(key);
+        self.deadlines[key as usize] = Some(deadline);
+        self.sorted.insert((deadline, key));
+    }
+
+    fn cancel(&mut self, key: u32) {
+        if let Some(deadline) = self.deadlines[key as usize].take() {
+            self.sorted.remove(&(deadline, key));
+        }
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<u32> {
+        let (_, key) = *self.sorted.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.cancel(key);
+        Some(key)
+    }
+
+    fn next(&mut self) -> Option<u64> {
+        self.sorted.first().map(|(deadline, _)| *deadline)
+    }
+}
+
+/// The same in a heap. It can't take out what is in the middle, so that stays until it comes to the top or there is too
+/// much of it: cancelling costs little, and those that come later pay.
+struct Heap {
+    heap: BinaryHeap<Reverse<(u64, u32)>>,
+    /// By key. What is in the heap and not here is stale.
+    deadlines: Vec<Option<u64>>,
+}
+
+impl Timers for Heap {
+    const NAME: &str = "heap";
+
+    fn new(size: u32) -> Self {
+        Self { heap: BinaryHeap::with_capacity(2 * size as usize), deadlines: vec![None; size as usize] }
+    }
+
+    fn schedule(&mut self, key: u32, deadline: u64) {
+        if self.heap.len() == 2 * self.deadlines.len() {
+            self.heap.retain(|Reverse((deadline, key))| self.deadlines[*key as usize] == Some(*deadline));
+        }
+        self.deadlines[key as usize] = Some(deadline);
+        self.heap.push(Reverse((deadline, key)));
+    }
+
+    fn cancel(&mut self, key: u32) {
+        self.deadlines[key as usize] = None;
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<u32> {
+        self.next().filter(|deadline| *deadline <= now)?;
+        let Reverse((_, key)) = self.heap.pop()?;
+        self.cancel(key);
+        Some(key)
+    }
+
+    fn next(&mut self) -> Option<u64> {
+        while let Some(&Reverse((deadline, key))) = self.heap.peek() {
+            if self.deadlines[key as usize] == Some(deadline) {
+                return Some(deadline);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+}
+
+fn measure<T: Timers>(criterion: &mut Criterion) {
+    in_sizes::<T>(criterion, "schedule", |bencher, size| {
+        let schedule = |timers: &mut T| (0..size).for_each(|key| timers.schedule(key, deadline(key)));
+        bencher.iter_batched_ref(|| T::new(size), schedule, BATCH);
+    });
+    in_sizes::<T>(criterion, "reschedule", |bencher, size| {
+        let (mut timers, mut round) = (T::filled(size), 0);
+        bencher.iter(|| {
+            round = (round + 31) % INTERVAL as u32; // each key somewhere else than before
+            (0..size).for_each(|key| timers.schedule(key, deadline(key + round)));
+        });
+    });
+    in_sizes::<T>(criterion, "cancel", |bencher, size| {
+        let cancel = |timers: &mut T| (0..size).for_each(|key| timers.cancel(key));
+        bencher.iter_batched_ref(|| T::filled(size), cancel, BATCH);
+    });
+    in_sizes::<T>(criterion, "next", |bencher, size| {
+        let mut timers = T::filled(size);
+        bencher.iter(|| (0..size).for_each(|_| _ = black_box(black_box(&mut timers).next())));
+    });
+    // Thirty seconds of a loop that sleeps from deadline to deadline: each key comes once, and again in 30 s.
+    in_sizes::<T>(criterion, "pings", |bencher, size| {
+        let (mut timers, mut end) = (T::filled(size), 0);
+        bencher.iter(|| {
+            end += INTERVAL;
+            while let Some(now) = timers.next().filter(|now| *now <= end) {
+                while let Some(key) = timers.pop_due(now) {
+                    timers.schedule(key, now + INTERVAL);
+                }
+            }
+        });
+    });
+}
+
+fn in_sizes<T: Timers>(criterion: &mut Criterion, operation: &str, run: impl Fn(&mut Bencher<'_>, u32)) {
+    let mut group = criterion.benchmark_group(operation);
+    for size in SIZES {
+        group.throughput(Throughput::Elements(size.into()));
+        group.bench_function(BenchmarkId::new(T::NAME, size), |bencher| run(bencher, size));
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    // There are many of them, and each is over soon.
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(1));
+    targets = measure::<Wheel>, measure::<Tree>, measure::<Heap>
+}
+criterion_main!(benches);
