@@ -1,0 +1,132 @@
+//! One client with many connections to a relay on this machine: an idle tick, a packet on each connection, a round trip
+//! beside idle connections, and connecting.
+//!
+//! `cargo bench --bench pool`. The relay runs on a thread of its own. What waits for it (round trips, connecting) counts
+//! its work, too, and what is sent counts the system's work to deliver it on the same machine.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use support::{Pool, identities, sizes};
+use tox_relay_client::{Event, RouteId};
+
+const DATA: [u8; 100] = [7; 100];
+
+/// Connections that are begun at a time.
+const AT_A_TIME: [usize; 3] = [1, 10, 100];
+
+/// Connected, in pairs, with routes that are online.
+struct Paired {
+    pool: Pool,
+    routes: Vec<RouteId>,
+}
+
+impl Paired {
+    fn new(size: usize) -> Self {
+        let mut pool = Pool::new();
+        pool.connect(&identities(size));
+        let routes = pool.pair_up();
+        Self { pool, routes }
+    }
+
+    /// One round of a main loop with nothing to do.
+    fn tick(&mut self) {
+        self.pool.client.poll(&mut self.pool.events, Some(Duration::ZERO)).expect("a poller that works");
+    }
+
+    /// Sends a packet on each route, and is done when the sockets have them all.
+    fn fan_out(&mut self) {
+        for route in &self.routes {
+            self.pool.client.send_data(*route, &DATA).expect("an empty queue");
+        }
+        self.pool.client.flush();
+    }
+
+    /// All packets have left, and each is received.
+    fn receive_all(&mut self) {
+        let queued = |route: &RouteId| self.pool.client.relay(route.relay()).expect("a connection").queued;
+        assert!(self.routes.iter().all(|route| queued(route) == 0), "a socket was full");
+        self.pool.until(self.routes.len(), is_data);
+    }
+
+    /// A packet to the peer of the first route, and one back.
+    fn round_trip(&mut self) {
+        for route in &self.routes[..2] {
+            self.pool.client.send_data(*route, &DATA).expect("an empty queue");
+            self.pool.until(1, is_data);
+        }
+    }
+}
+
+fn is_data(event: &Event<'_>) -> bool {
+    matches!(event, Event::Data { .. })
+}
+
+/// The time that `measured` takes in so many rounds; what comes in between isn't counted.
+fn time<T>(rounds: u64, subject: &mut T, measured: impl Fn(&mut T), between: impl Fn(&mut T)) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        measured(subject);
+        let spent = start.elapsed();
+        between(subject);
+        spent
+    };
+    (0..rounds).map(round).sum()
+}
+
+fn connected(criterion: &mut Criterion) {
+    let mut pools: Vec<_> = sizes().into_iter().map(Paired::new).collect();
+
+    let mut group = criterion.benchmark_group("idle_tick");
+    for paired in &mut pools {
+        group.bench_function(BenchmarkId::from_parameter(paired.routes.len()), |bencher| {
+            bencher.iter(|| paired.tick());
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("fan_out");
+    for paired in &mut pools {
+        let size = paired.routes.len();
+        group.throughput(Throughput::Elements(size as u64));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter_custom(|rounds| time(rounds, paired, Paired::fan_out, Paired::receive_all));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("round_trip");
+    for paired in &mut pools {
+        group.bench_function(BenchmarkId::from_parameter(paired.routes.len()), |bencher| {
+            bencher.iter(|| paired.round_trip());
+        });
+    }
+    group.finish();
+}
+
+/// From `connect` to `Connected`, each with an identity of its own. With the client's, one relay takes one connection.
+fn connecting(criterion: &mut Criterion) {
+    let mut pool = Pool::new();
+    let mut group = criterion.benchmark_group("connecting");
+    group.sample_size(20);
+    for count in AT_A_TIME {
+        let identities = identities(count);
+        // The relay resets them: closing would leave thousands of ports that can't be used again for a minute.
+        let reset = |pool: &mut Pool| {
+            for identity in &identities {
+                assert!(pool.relay.reset(identity.public_key().as_bytes()), "a client of the relay");
+            }
+            pool.until(count, |event| matches!(event, Event::Disconnected { .. }));
+        };
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter_custom(|rounds| time(rounds, &mut pool, |pool| pool.connect(&identities), reset));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, connected, connecting);
+criterion_main!(benches);
