@@ -3,20 +3,10 @@
 //! `cargo bench --bench packets`. The throughput counts bytes of data. The inner modules aren't public, so they are
 //! compiled in here.
 
-#![allow(dead_code, unused_imports, missing_docs)]
+#![allow(missing_docs)]
 
-#[path = "../src/config/mod.rs"]
-mod config;
-#[path = "../src/crypto/mod.rs"]
-mod crypto;
-#[path = "../src/error.rs"]
-mod error;
-#[path = "../src/id.rs"]
-mod id;
-#[path = "../src/key/mod.rs"]
-mod key;
-#[path = "../src/wire/mod.rs"]
-mod wire;
+#[path = "../tests/world/src/library.rs"]
+mod library;
 
 use std::hint::black_box;
 
@@ -24,8 +14,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use crate::crypto::{Channel, LookAhead};
-use crate::wire::frame::MAC_LEN;
+use library::crypto::{Channel, LookAhead};
+use library::wire::frame::MAC_LEN;
+use library::*;
 
 /// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
 const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];

@@ -1,26 +1,11 @@
 //! The library's own box. It is private, so its modules are compiled in here from their sources, and this is the one
 //! file that knows their names.
 
-macro_rules! core {
-    ($($module:ident = $path:literal),* $(,)?) => {
-        $(
-            #[allow(dead_code, unused_imports, missing_docs, clippy::all)]
-            #[path = $path]
-            mod $module;
-        )*
-    };
-}
+#[path = "../../../tests/world/src/library.rs"]
+mod library;
 
-core! {
-    config = "../../../src/config/mod.rs",
-    crypto = "../../../src/crypto/mod.rs",
-    error = "../../../src/error.rs",
-    id = "../../../src/id.rs",
-    key = "../../../src/key/mod.rs",
-    wire = "../../../src/wire/mod.rs",
-}
-
-use crate::crypto::{Channel, LookAhead};
+use library::crypto::{Channel, LookAhead};
+use library::*;
 
 /// The sealed packets of one connection, with nonces that count in each direction by itself.
 pub struct OwnBox {
