@@ -1,0 +1,11 @@
+//! See `fuzz::packets`.
+
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::packets(data));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    fuzz::replay(fuzz::packets);
+}

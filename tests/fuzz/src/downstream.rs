@@ -1,0 +1,114 @@
+//! What comes down to the client, and what each step of it must lead to.
+
+use std::collections::VecDeque;
+
+use tox_test_relay::session::Session;
+
+use crate::error::{Impostor, Stage, Violation};
+
+/// What the client is to make of some bytes.
+#[derive(Debug)]
+pub enum Step {
+    /// The proxy has answered, and the client says this next, in this stage.
+    Says(Vec<u8>, Stage),
+    /// The handshake response is good.
+    Keys,
+    /// A plaintext, legal or not.
+    Packet(Vec<u8>),
+    /// No packet.
+    Fault(Violation),
+    /// No handshake response.
+    Impostor(Impostor),
+}
+
+/// The stream down, as far as the client has not taken it.
+#[derive(Default)]
+pub struct Downstream {
+    bytes: Vec<u8>,
+    /// How many of `bytes` were taken.
+    taken: usize,
+    /// The steps to come, and how many of `bytes` each needs.
+    steps: VecDeque<(usize, Step)>,
+    /// What follows a packet that is none; its length comes first.
+    astray: Option<Vec<u8>>,
+    /// Nothing that follows means anything.
+    over: bool,
+}
+
+impl Downstream {
+    /// Bytes of a proxy or of a handshake.
+    pub fn push(&mut self, bytes: &[u8], step: Step) {
+        let is_end = matches!(step, Step::Impostor(_));
+        self.put(bytes, Some(step));
+        self.over |= is_end;
+    }
+
+    /// Any bytes where a handshake response of 96 bytes is awaited.
+    pub fn push_no_response(&mut self, bytes: &[u8]) {
+        if !self.over {
+            self.steps.push_back((self.bytes.len() + 96, Step::Impostor(Impostor::WrongKey)));
+            self.over = true;
+        }
+        self.put(bytes, None);
+    }
+
+    /// Any bytes where packets are awaited.
+    pub fn push_raw(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.astray.get_or_insert_default();
+            self.put(bytes, None);
+        }
+    }
+
+    /// A packet of the relay, of any length.
+    pub fn push_packet(&mut self, plaintext: &[u8], session: &mut Session) {
+        let mut sealed = Vec::new();
+        session.seal(plaintext, &mut sealed);
+        match plaintext.len() {
+            1..=2032 => self.put(&sealed, Some(Step::Packet(plaintext.to_vec()))),
+            _ => self.push_raw(&sealed),
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8], step: Option<Step>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        if self.over {
+            return;
+        }
+        let Some(astray) = &mut self.astray else {
+            return self.steps.extend(step.map(|step| (self.bytes.len(), step)));
+        };
+        let start = start - astray.len();
+        astray.extend_from_slice(bytes);
+        if let Some(&prefix) = astray.first_chunk() {
+            let length = u16::from_be_bytes(prefix);
+            let (needed, fault) = match length {
+                17..=2048 => (2 + usize::from(length), Violation::Forged),
+                _ => (2, Violation::PacketLength(length)),
+            };
+            self.steps.push_back((start + needed, Step::Fault(fault)));
+            self.over = true;
+        }
+    }
+
+    /// What has not been taken.
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// How many bytes were taken.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    pub fn take(&mut self, len: usize) {
+        self.taken += len;
+    }
+
+    /// The next step, if `len` bytes that were not taken are enough for it.
+    pub fn next(&mut self, len: usize) -> Option<Step> {
+        let (needed, _) = self.steps.front()?;
+        if *needed > self.taken + len { None } else { self.steps.pop_front().map(|(_, step)| step) }
+    }
+}

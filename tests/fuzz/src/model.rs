@@ -1,0 +1,503 @@
+//! What a connection must do, written once more: from the documents, for all routes in one list, and without any sealing.
+//! It foretells every event, every packet that leaves, every deadline and the end.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use crate::config::Settings;
+use crate::downstream::Step;
+use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
+use crate::event::{Event, Events};
+use crate::id::{RelayId, RouteId};
+use crate::key::PublicKey;
+use crate::status::RouteState;
+
+const ROUTING_REQUEST: u8 = 0;
+const DISCONNECT: u8 = 3;
+const PING: u8 = 4;
+const PONG: u8 = 5;
+
+pub struct Model {
+    relay: RelayId,
+    settings: Settings,
+    pub stage: Stage,
+    pub deadline: Instant,
+    put_off: bool,
+    keepalive: KeepAlive,
+    pub round_trip: Option<Duration>,
+    /// Bytes that are no packets, and leave before them.
+    raw: VecDeque<u8>,
+    /// The plaintexts that wait.
+    important: VecDeque<Vec<u8>>,
+    data: VecDeque<Vec<u8>>,
+    /// As the queue counts: 2 more for each packet.
+    pub queued: usize,
+    refused: bool,
+    /// Bytes of the last packet begun that have not left.
+    unfinished: usize,
+    /// The packets begun that the relay has not seen whole.
+    pub begun: VecDeque<Vec<u8>>,
+    routes: Vec<Route>,
+    /// All that were ever given out.
+    names: BTreeSet<RouteId>,
+}
+
+/// The last ping.
+struct KeepAlive {
+    id: NonZeroU64,
+    queued: Instant,
+    left: Option<Instant>,
+    answered: bool,
+}
+
+struct Route {
+    name: RouteId,
+    peer: PublicKey,
+    state: State,
+}
+
+/// As in the drawing of `src/connection/routes.rs`.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Held,
+    Requested { left: bool },
+    Closing { left: bool },
+    Offline(u8),
+    Online(u8),
+    Leaving(u8),
+}
+
+impl Model {
+    pub fn new(relay: RelayId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
+        Self {
+            relay,
+            stage: Stage::Connecting,
+            deadline: now + settings.connect_timeout,
+            put_off: false,
+            keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false },
+            round_trip: None,
+            settings,
+            raw: VecDeque::new(),
+            important: VecDeque::new(),
+            data: VecDeque::new(),
+            queued: 0,
+            refused: false,
+            unfinished: 0,
+            begun: VecDeque::new(),
+            routes: Vec::new(),
+            names: BTreeSet::new(),
+        }
+    }
+
+    // Input.
+
+    /// The transport is there, and the client says this.
+    pub fn connect(&mut self, says: &[u8], stage: Stage, now: Instant) {
+        if now >= self.deadline {
+            self.set_deadline(now + self.settings.connect_timeout);
+        }
+        self.raw.extend(says);
+        self.stage = stage;
+    }
+
+    /// The client has read so far.
+    pub fn handle(&mut self, step: Step, now: Instant, events: &mut Events) -> Result<(), DisconnectReason> {
+        match step {
+            Step::Says(bytes, stage) => {
+                self.raw.extend(bytes);
+                self.stage = stage;
+            }
+            Step::Keys => {
+                self.stage = Stage::Confirming;
+                self.ping(self.keepalive.id, now);
+            }
+            Step::Packet(plaintext) => {
+                if self.stage == Stage::Confirming {
+                    self.stage = Stage::Connected;
+                    events.push(Event::Connected { relay: self.relay });
+                }
+                return self.handle_packet(&plaintext, now, events);
+            }
+            Step::Fault(_) if self.stage == Stage::Confirming => {
+                return Err(DisconnectReason::Impostor(Impostor::Replay));
+            }
+            Step::Fault(violation) => return Err(violation.into()),
+            Step::Impostor(impostor) => return Err(DisconnectReason::Impostor(impostor)),
+        }
+        Ok(())
+    }
+
+    fn handle_packet(
+        &mut self,
+        packet: &[u8],
+        now: Instant,
+        events: &mut Events,
+    ) -> Result<(), DisconnectReason> {
+        let relay = self.relay;
+        let (kind, rest) = (packet[0], &packet[1..]);
+        let legal = match kind {
+            0x00 => rest.len() == 32,
+            0x01 => rest.len() == 33,
+            0x02 | 0x03 => rest.len() == 1,
+            0x04 | 0x05 => rest.len() == 8,
+            0x06 | 0x07 => (33..=1056).contains(&rest.len()),
+            0x08 => (178..=1359).contains(&rest.len()),
+            0x09 => !rest.is_empty(),
+            0x0a => {
+                let head = match rest.first() {
+                    Some(2 | 130) => 7,
+                    Some(10 | 138) => 19,
+                    Some(_) => return Err(Violation::Kind(kind).into()),
+                    None => 1,
+                };
+                (head + 1..=head + 1792).contains(&rest.len())
+            }
+            _ => true,
+        };
+        if !legal {
+            return Err(Violation::Length { kind, length: packet.len() }.into());
+        }
+        match kind {
+            0x01 => return self.handle_response(rest[0], &key(&rest[1..]), events),
+            0x02 | 0x03 => {
+                let id = rest[0];
+                if id < 16 {
+                    return Err(Violation::ConnectionId { kind, id }.into());
+                }
+                let (from, to) = match kind {
+                    0x02 => (State::Offline(id), State::Online(id)),
+                    _ => (State::Online(id), State::Offline(id)),
+                };
+                if let Some(Route { name, peer, state }) = self.find(|route| route.state == from) {
+                    let (route, peer) = (*name, *peer);
+                    *state = to;
+                    events.push(match kind {
+                        0x02 => Event::RouteOnline { route, peer },
+                        _ => Event::RouteOffline { route, peer },
+                    });
+                }
+            }
+            PING | PONG => {
+                let id = u64::from_be_bytes(rest.try_into().expect("8 bytes"));
+                let id = NonZeroU64::new(id).ok_or(Violation::PingId)?;
+                return if kind == PING { self.handle_ping(id) } else { self.handle_pong(id, now) };
+            }
+            0x07 => events.push(Event::Oob { relay, sender: key(&rest[..32]), data: &rest[32..] }),
+            0x09 => events.push(Event::OnionResponse { relay, data: rest }),
+            0x0b => events.push(Event::Forwarding { relay, data: rest }),
+            0x10.. => {
+                if let Some(route) = self.find(|route| route.state == State::Online(kind)) {
+                    events.push(Event::Data { route: route.name, peer: route.peer, data: rest });
+                }
+            }
+            _ => return Err(Violation::Kind(kind).into()),
+        }
+        Ok(())
+    }
+
+    fn handle_response(
+        &mut self,
+        id: u8,
+        peer: &PublicKey,
+        events: &mut Events,
+    ) -> Result<(), DisconnectReason> {
+        if (1..16).contains(&id) {
+            return Err(Violation::ConnectionId { kind: 0x01, id }.into());
+        }
+        let asked = |route: &Route| {
+            route.peer == *peer
+                && matches!(route.state, State::Requested { left: true } | State::Closing { left: true })
+        };
+        let at = self.routes.iter().position(asked).ok_or(Violation::UnsolicitedResponse)?;
+        if self.ids().any(|used| used == id) {
+            return Err(Violation::ConnectionIdInUse(id).into());
+        }
+        let Route { name: route, peer, state } = self.routes[at];
+        let closed = state == State::Closing { left: true };
+        match id {
+            0 => drop(self.routes.remove(at)),
+            _ if closed => self.routes[at].state = State::Leaving(id),
+            _ => self.routes[at].state = State::Offline(id),
+        }
+        match (id, closed) {
+            (0, false) => events.push(Event::RouteRefused { route, peer }),
+            (_, false) => events.push(Event::RouteOpened { route, peer }),
+            (_, true) => {
+                if id != 0 {
+                    self.important.push_back(vec![DISCONNECT, id]);
+                }
+                if let Some(held) = self.find(|route| route.peer == peer && route.state == State::Held) {
+                    held.state = State::Requested { left: false };
+                    self.request(&peer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_ping(&mut self, id: NonZeroU64) -> Result<(), DisconnectReason> {
+        if self.important.iter().filter(|packet| packet[0] == PONG).count() == 32 {
+            return Err(DisconnectReason::PingFlood);
+        }
+        self.important.push_back([&[PONG], &id.get().to_be_bytes()[..]].concat());
+        Ok(())
+    }
+
+    fn handle_pong(&mut self, id: NonZeroU64, now: Instant) -> Result<(), DisconnectReason> {
+        if let KeepAlive { queued, left: Some(left), answered: false, .. } = self.keepalive
+            && self.keepalive.id == id
+        {
+            self.keepalive.answered = true;
+            self.round_trip = Some(now - left);
+            self.set_deadline(queued + self.settings.ping_interval);
+        }
+        Ok(())
+    }
+
+    // Time.
+
+    /// The client looks at the clock.
+    pub fn look(&mut self, now: Instant, unread: bool, ping: NonZeroU64) -> Result<(), DisconnectReason> {
+        let opening = matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking);
+        let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
+        let waits = opening || !self.keepalive.answered;
+        if now < self.deadline {
+            return Ok(());
+        }
+        if waits && unread && !self.put_off {
+            self.set_deadline(now + longer);
+            self.put_off = true;
+            return Ok(());
+        }
+        match waits {
+            true if opening => Err(DisconnectReason::TimedOut(self.stage)),
+            true => Err(DisconnectReason::NoPong(self.stage)),
+            false => {
+                self.ping(ping, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn ping(&mut self, id: NonZeroU64, now: Instant) {
+        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false };
+        self.set_deadline(now + self.settings.pong_timeout);
+        self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
+    }
+
+    fn set_deadline(&mut self, at: Instant) {
+        self.deadline = at;
+        self.put_off = false;
+    }
+
+    // Output.
+
+    pub fn has_output(&self) -> bool {
+        !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || !self.data.is_empty()
+    }
+
+    /// These bytes have left. Returns those of them that belong to packets.
+    pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
+        let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
+        assert!(
+            self.raw.drain(..raw.len()).eq(raw.iter().copied()),
+            "something else than what is to be said"
+        );
+        let mut left = sealed.len();
+        while left > 0 {
+            if self.unfinished == 0 {
+                self.begin(now);
+            }
+            let part = left.min(self.unfinished);
+            self.unfinished -= part;
+            left -= part;
+        }
+        sealed
+    }
+
+    /// The first byte of the next packet leaves.
+    fn begin(&mut self, now: Instant) {
+        let packet = self.important.pop_front().unwrap_or_else(|| {
+            let packet = self.data.pop_front().expect("more leaves than waits");
+            self.queued -= 2 + packet.len();
+            packet
+        });
+        match packet[0] {
+            ROUTING_REQUEST => {
+                let peer = key(&packet[1..]);
+                for route in self.routes.iter_mut().filter(|route| route.peer == peer) {
+                    if let State::Requested { left } | State::Closing { left } = &mut route.state {
+                        *left = true;
+                    }
+                }
+            }
+            DISCONNECT => self.routes.retain(|route| route.state != State::Leaving(packet[1])),
+            PING => self.keepalive.left = Some(now),
+            _ => {}
+        }
+        self.unfinished = 2 + 16 + packet.len();
+        self.begun.push_back(packet);
+    }
+
+    /// Whether it is to be told that there is room again.
+    pub fn take_writable(&mut self) -> bool {
+        self.refused && self.queued <= self.settings.send_queue / 2 && std::mem::take(&mut self.refused)
+    }
+
+    // The caller.
+
+    /// Whether a route can be opened.
+    pub fn may_open(&self, peer: &PublicKey) -> Result<(), RouteError> {
+        if self.stage != Stage::Connected {
+            return Err(RouteError::NotConnected);
+        }
+        match self.visible().find(|(_, other, _)| other == peer) {
+            Some((name, ..)) => Err(RouteError::Exists(name)),
+            None if self.routes.len() == 240 => Err(RouteError::TooMany),
+            None => Ok(()),
+        }
+    }
+
+    /// It was opened, under this name.
+    pub fn open(&mut self, name: RouteId, peer: PublicKey) {
+        assert!(self.names.insert(name), "{name} was given out before");
+        let closing = |route: &Route| route.peer == peer && matches!(route.state, State::Closing { .. });
+        let state = match self.routes.iter().any(closing) {
+            true => State::Held,
+            false => State::Requested { left: false },
+        };
+        if state != State::Held {
+            self.request(&peer);
+        }
+        self.routes.push(Route { name, peer, state });
+    }
+
+    pub fn close(&mut self, name: RouteId) -> Result<(), RouteError> {
+        let is_it = |route: &Route| route.name == name && route.state.visible().is_some();
+        let at = self.routes.iter().position(is_it).ok_or(RouteError::UnknownRoute)?;
+        match self.routes[at].state {
+            State::Requested { left } => self.routes[at].state = State::Closing { left },
+            State::Offline(id) | State::Online(id) => {
+                self.routes[at].state = State::Leaving(id);
+                self.data.retain(|packet| packet[0] != id);
+                self.queued = self.data.iter().map(|packet| 2 + packet.len()).sum();
+                self.important.push_back(vec![DISCONNECT, id]);
+            }
+            _ => drop(self.routes.remove(at)),
+        }
+        Ok(())
+    }
+
+    /// Data on the route with this name.
+    pub fn send_data(&mut self, name: RouteId, data: &[u8]) -> Result<(), SendError> {
+        check("a data packet", data, 1, 2031)?;
+        let state = self.visible().find(|(other, ..)| *other == name).map(|(.., state)| state);
+        match (state, self.online_id(|route| route.name == name)) {
+            (None, _) => Err(SendError::UnknownRoute),
+            (_, None) => Err(SendError::RouteOffline),
+            (_, Some(id)) => self.send(&[&[id], data]),
+        }
+    }
+
+    pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        match self.online_id(|route| route.peer == peer) {
+            Some(id) => {
+                check("a data packet", data, 1, 2031)?;
+                self.send(&[&[id], data])
+            }
+            None => self.send_oob(peer, data),
+        }
+    }
+
+    pub fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        check("an OOB packet", data, 1, 1024)?;
+        self.send(&[&[0x06], destination.as_bytes(), data])
+    }
+
+    pub fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
+        check("an onion request", request, 178, 1359)?;
+        self.send(&[&[0x08], request])
+    }
+
+    /// To a destination in its own bytes.
+    pub fn send_forward_request(&mut self, destination: &[u8], data: &[u8]) -> Result<(), SendError> {
+        check("a forward request", data, 1, 1792)?;
+        self.send(&[&[0x0a], destination, data])
+    }
+
+    fn send(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
+        let packet = parts.concat();
+        if self.stage != Stage::Connected {
+            return Err(SendError::NotConnected);
+        }
+        if self.queued + 2 + packet.len() > self.settings.send_queue {
+            self.refused = true;
+            return Err(SendError::WouldBlock);
+        }
+        self.queued += 2 + packet.len();
+        self.data.push_back(packet);
+        Ok(())
+    }
+
+    /// The routes that the caller knows.
+    pub fn visible(&self) -> impl Iterator<Item = (RouteId, PublicKey, RouteState)> {
+        let visible = |route: &Route| Some((route.name, route.peer, route.state.visible()?));
+        self.routes.iter().filter_map(visible)
+    }
+
+    /// All routes, closed ones that the relay was not told of included.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// All names that were ever given out.
+    pub fn names(&self) -> &BTreeSet<RouteId> {
+        &self.names
+    }
+
+    fn request(&mut self, peer: &PublicKey) {
+        self.important.push_back([&[ROUTING_REQUEST], &peer.as_bytes()[..]].concat());
+    }
+
+    fn find(&mut self, is_it: impl Fn(&Route) -> bool) -> Option<&mut Route> {
+        self.routes.iter_mut().find(|route| is_it(route))
+    }
+
+    fn online_id(&self, is_it: impl Fn(&Route) -> bool) -> Option<u8> {
+        self.routes.iter().find_map(|route| match route.state {
+            State::Online(id) if is_it(route) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// The numbers that the relay has given out and not got back.
+    fn ids(&self) -> impl Iterator<Item = u8> {
+        self.routes.iter().filter_map(|route| match route.state {
+            State::Offline(id) | State::Online(id) | State::Leaving(id) => Some(id),
+            _ => None,
+        })
+    }
+}
+
+impl State {
+    fn visible(self) -> Option<RouteState> {
+        match self {
+            State::Held | State::Requested { .. } => Some(RouteState::Requested),
+            State::Offline(_) => Some(RouteState::Offline),
+            State::Online(_) => Some(RouteState::Online),
+            State::Closing { .. } | State::Leaving(_) => None,
+        }
+    }
+}
+
+fn key(bytes: &[u8]) -> PublicKey {
+    PublicKey::from(<[u8; 32]>::try_from(bytes).expect("a key of 32 bytes"))
+}
+
+fn check(packet: &'static str, data: &[u8], min: usize, max: usize) -> Result<(), SendError> {
+    match data.len() {
+        length if (min..=max).contains(&length) => Ok(()),
+        length => Err(SendError::Length { packet, length, min, max }),
+    }
+}
