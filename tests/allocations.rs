@@ -1,60 +1,22 @@
-//! Neither sending nor receiving packets allocates memory, once the buffers have grown to what they need.
+//! What is asked for of the allocator: nothing for a packet, once the buffers have grown to what they need; and little for
+//! an idle connection.
 
-// To count allocations, a program has to be its own allocator, and that trait is unsafe to implement. This one is sound
-// since it hands each call on to the system's allocator as it is, and counting touches nothing but a thread-local number
-// that needs no memory of its own and no destructor.
-#![allow(unsafe_code)]
-
+#[path = "support/counting.rs"]
+mod counting;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::collections::HashSet;
 
+use counting::{calls, held};
 use support::by_hand::ByHand;
-use support::{GUARD, Peer, Told, numbered};
-use tox_relay_client::{Event, RouteId};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn count() {
-    // Too late in a thread's life nobody counts.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: see above; every contract of the caller is the system allocator's, and is kept by passing it on.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use support::{GUARD, Peer, Told, address, honest, numbered};
+use tox_relay_client::{Event, RouteId, SecretKey};
 
 /// How many times `run` allocates in this thread.
 fn allocations(run: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
+    let before = calls();
     run();
-    ALLOCATIONS.get() - before
+    calls() - before
 }
 
 /// The number of the route.
@@ -135,4 +97,32 @@ fn neither_sending_nor_receiving_allocates_after_warming_up() {
         let received = allocations(|| receive(&mut peer, 30));
         assert_eq!((sent, received), (0, 0), "round {round}, {len} bytes");
     }
+}
+
+/// As many as nearly fill the tables that grow by doubling, or the room that these keep would count.
+const CONNECTIONS: usize = 250;
+
+#[test]
+fn an_idle_connection_holds_less_than_700_bytes() {
+    let server = honest();
+    let mut peer = Peer::new();
+    let before = held();
+    let mut waiting = HashSet::new();
+    for _ in 0..CONNECTIONS {
+        let relay = address(&server).identity(SecretKey::generate());
+        waiting.insert(peer.client.connect(relay).unwrap());
+        while waiting.len() == 50 {
+            peer.client.poll(&mut peer.events, Some(GUARD)).unwrap();
+            for event in &peer.events {
+                let Event::Connected { relay } = event else { panic!("{event:?}") };
+                assert!(waiting.remove(&relay));
+            }
+        }
+    }
+    peer.until("all are connected", |peer| {
+        waiting.iter().all(|id| peer.told.contains(&Told::Connected(*id)))
+    });
+    drop((waiting, std::mem::take(&mut peer.told)));
+    let each = (held() - before) / CONNECTIONS as isize;
+    assert!(each < 700, "{each} bytes");
 }

@@ -40,8 +40,10 @@ impl LongTermKeys {
             return Some(Arc::clone(known));
         }
         let new = Arc::new(LongTermKey::new(client, relay)?);
-        if self.0.len() == MAX_REMEMBERED {
-            self.0.clear();
+        if self.0.len() == MAX_REMEMBERED
+            && let Some(any) = self.0.keys().next().copied()
+        {
+            self.0.remove(&any);
         }
         self.0.insert(*relay, Arc::clone(&new));
         Some(new)

@@ -150,6 +150,11 @@ impl LookAhead {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_wiped(&self) -> bool {
+        self.subkey.0 == [0; 8] && self.chunks.iter().all(|chunk| chunk.bytes() == [0; Chunk::LEN])
+    }
+
     /// Where the key stream of the next packet of a sequence begins in the current chunk, which is made if need be.
     fn find(&mut self, sequence: &Sequence, text_len: usize) -> usize {
         debug_assert!(text_len <= MAX_PLAINTEXT);

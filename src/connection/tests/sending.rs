@@ -241,3 +241,20 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
     // Nothing was spent by trying.
     assert_eq!(pair.sent(), [data(16, b"x")]);
 }
+
+#[test]
+fn key_stream_is_wiped_behind_each_call() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    for len in [10, 2000] {
+        pair.connection.send_data(route, &vec![1; len]).unwrap();
+        pair.flush_some(usize::MAX);
+        assert!(pair.ahead.is_wiped(), "sending {len} bytes");
+        pair.connection.send_data(route, &vec![1; len]).unwrap();
+        pair.flush_some(0);
+        assert!(pair.ahead.is_wiped(), "sending to a full socket");
+        pair.relay_sends(&[data(16, &vec![1; len])]).unwrap();
+        assert!(pair.ahead.is_wiped(), "receiving {len} bytes");
+    }
+    assert!(pair.receive(&[0, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]).is_err());
+    assert!(pair.ahead.is_wiped(), "a packet that is none");
+}

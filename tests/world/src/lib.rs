@@ -7,6 +7,8 @@
 //!
 //! - what a relay receives of a client is what the client accepted for sending, in order, with nothing missing but what
 //!   was queued for a route that was closed meanwhile; and an honest relay never finds fault with it;
+//! - pongs answer the relay's pings in their order; what becomes of requests and notifications, both ends agree on at
+//!   the end (the model of the fuzz targets foretells each of them);
 //! - data arrive in order, at most once, whole, from the peer that sent them, and on a route that is online;
 //! - `Connected` comes once and first; a connection ends for a reason that the world gave it;
 //! - the names of routes are never used again; bounds hold;

@@ -1,0 +1,60 @@
+//! An allocator that counts, in each thread by itself: so that a test's own thread is what is seen.
+
+// To count allocations, a program has to be its own allocator, and that trait is unsafe to implement. This one is sound
+// since it hands each call on to the system's allocator as it is, and counting touches nothing but thread-local numbers
+// that need no memory of their own and no destructor.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<isize> = const { Cell::new(0) };
+}
+
+/// How often this thread has asked for memory.
+#[allow(dead_code, reason = "not every program that counts asks for both")]
+pub fn calls() -> u64 {
+    CALLS.get()
+}
+
+/// The bytes that this thread has asked for and not given back. Below zero where it freed what another one asked for.
+#[allow(dead_code, reason = "not every program that counts asks for both")]
+pub fn held() -> isize {
+    HELD.get()
+}
+
+fn count(calls: u64, bytes: isize) {
+    // Too late in a thread's life nobody counts.
+    let _ = CALLS.try_with(|all| all.set(all.get() + calls));
+    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+}
+
+struct Counting;
+
+// SAFETY: see above; every contract of the caller is the system allocator's, and is kept by passing it on.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size() as isize);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(1, size as isize - layout.size() as isize);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, -(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
