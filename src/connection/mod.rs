@@ -13,28 +13,33 @@
 //! An error of any of them is final: the connection is over and is not to be used again.
 
 mod deadline;
+mod doorway;
 mod inbox;
 mod keepalive;
 mod outbox;
 mod queue;
 mod routes;
+mod times;
+
+pub(crate) use doorway::Opening;
 
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socks::TargetAddr;
 use zeroize::Zeroizing;
 
-use crate::config::{Destination, Proxy, Settings};
+use crate::config::{Destination, Settings};
 use crate::connection::deadline::Deadline;
+use crate::connection::doorway::{Doorway, Step};
 use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
-use crate::crypto::{Channel, Entropy, Handshake, LongTermKey, LookAhead, RESPONSE_LEN};
+use crate::connection::times::Times;
+use crate::crypto::{Channel, LookAhead, RESPONSE_LEN};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
@@ -45,18 +50,6 @@ use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{ConnectionId, Packet};
 
-/// What a connection begins with.
-pub(crate) struct Opening {
-    pub(crate) id: RelayId,
-    pub(crate) long_term: Arc<LongTermKey>,
-    /// The proxy to go through, and where it is to lead.
-    pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) entropy: Entropy,
-    /// The id of the first ping.
-    pub(crate) ping: NonZeroU64,
-}
-
 /// See the module.
 pub(crate) struct Connection {
     id: RelayId,
@@ -66,7 +59,6 @@ pub(crate) struct Connection {
     outbox: Outbox,
     routes: Routes,
     traffic: Traffic,
-    started: Instant,
     times: Times,
 }
 
@@ -77,35 +69,6 @@ enum State {
     /// Packets pass. The relay has proved itself once the first of them has opened.
     Open { channel: Channel, keepalive: KeepAlive, confirmed: bool },
 }
-
-struct Doorway {
-    opening: Opening,
-    /// Of all steps together.
-    deadline: Deadline,
-    step: Step,
-}
-
-enum Step {
-    /// There is no transport yet.
-    Connecting,
-    /// The proxy was asked to lead on to the relay.
-    Tunnelling(Tunnel),
-    /// The hello is on its way; the response is still to come.
-    Handshaking(Handshake),
-}
-
-/// [`ConnectTimes`], in the fewest bytes.
-#[derive(Default)]
-struct Times {
-    transport: Micros,
-    tunnel: Micros,
-    handshake: Micros,
-    connected: Micros,
-}
-
-/// A time in microseconds; 0 is none.
-#[derive(Default, Clone, Copy)]
-struct Micros(u32);
 
 impl Connection {
     /// A connection whose transport is being made since `now`.
@@ -123,8 +86,7 @@ impl Connection {
             outbox: Outbox::default(),
             routes: Routes::default(),
             traffic: Traffic::default(),
-            started: now,
-            times: Times::default(),
+            times: Times::new(now),
         }
     }
 
@@ -161,7 +123,7 @@ impl Connection {
         if now >= doorway.deadline.at() {
             doorway.deadline = Deadline::new(now + self.settings.connect_timeout);
         }
-        self.times.transport = Micros::between(self.started, now);
+        self.times.transport = self.times.until(now);
         match &doorway.opening.tunnel {
             Some((proxy, target)) => {
                 let mut request = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
@@ -214,7 +176,7 @@ impl Connection {
                         if progress == Progress::Waiting {
                             return Ok(());
                         }
-                        self.times.tunnel = Micros::between(self.started, now);
+                        self.times.tunnel = self.times.until(now);
                         doorway.greet(&mut self.outbox);
                     }
                     Step::Handshaking(_) => {
@@ -257,7 +219,7 @@ impl Connection {
         let response = response.try_into().expect("a message of the length that was asked for");
         let channel = handshake.finish(response).map_err(DisconnectReason::Impostor)?;
         self.outbox.push_important(Packet::Ping(ping));
-        self.times.handshake = Micros::between(self.started, now);
+        self.times.handshake = self.times.until(now);
         let keepalive = KeepAlive::new(now, ping, &self.settings);
         self.state = State::Open { channel, keepalive, confirmed: false };
         Ok(())
@@ -274,7 +236,7 @@ impl Connection {
             return Ok(());
         };
         if !std::mem::replace(confirmed, true) {
-            self.times.connected = Micros::between(self.started, now);
+            self.times.connected = self.times.until(now);
             events.push(Event::Connected { relay });
         }
         match Packet::parse(plaintext).map_err(Violation::from)? {
@@ -519,28 +481,13 @@ impl Connection {
     }
 
     pub(crate) fn times(&self) -> ConnectTimes {
-        ConnectTimes {
-            transport: self.times.transport.get(),
-            tunnel: self.times.tunnel.get(),
-            handshake: self.times.handshake.get(),
-            connected: self.times.connected.get(),
-        }
+        self.times.get()
     }
 
     /// The bytes that all buffers, queues and tables hold, used or not.
     #[cfg(test)]
     fn memory(&self) -> usize {
         self.inbox.memory() + self.outbox.memory() + self.routes.memory()
-    }
-}
-
-impl Doorway {
-    /// Begins the handshake.
-    fn greet(&mut self, outbox: &mut Outbox) {
-        let Opening { long_term, entropy, .. } = &self.opening;
-        let (handshake, hello) = Handshake::new(Arc::clone(long_term), entropy);
-        outbox.push_raw(&hello);
-        self.step = Step::Handshaking(handshake);
     }
 }
 
@@ -553,18 +500,6 @@ fn check_len(
         return Ok(());
     }
     Err(SendError::Length { packet, length: data.len(), min: *legal.start(), max: *legal.end() })
-}
-
-impl Micros {
-    /// At least 1, and 71 minutes at most.
-    fn between(start: Instant, end: Instant) -> Self {
-        let micros = end.saturating_duration_since(start).as_micros();
-        Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
-    }
-
-    fn get(self) -> Option<Duration> {
-        (self.0 > 0).then(|| Duration::from_micros(self.0.into()))
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod tunnel;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::*;
+use crate::crypto::{Entropy, LongTermKey};
 use crate::key::SecretKey;
 
 const RELAY_SECRET: [u8; 32] = [1; 32];

@@ -1,5 +1,7 @@
 //! The way through a proxy: one budget of time, and nothing lost between the proxy's last byte and the relay's first.
 
+use socks::TargetAddr;
+
 use super::*;
 use crate::config::Proxy;
 use crate::error::ProxyError;

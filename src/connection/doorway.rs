@@ -1,0 +1,52 @@
+//! The way to the keys: the transport, the proxy, the handshake.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use socks::TargetAddr;
+
+use crate::config::{Proxy, Settings};
+use crate::connection::deadline::Deadline;
+use crate::connection::outbox::Outbox;
+use crate::crypto::{Entropy, Handshake, LongTermKey};
+use crate::id::RelayId;
+use crate::proxy::Tunnel;
+
+/// What a connection begins with.
+pub(crate) struct Opening {
+    pub(crate) id: RelayId,
+    pub(crate) long_term: Arc<LongTermKey>,
+    /// The proxy to go through, and where it is to lead.
+    pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) entropy: Entropy,
+    /// The id of the first ping.
+    pub(crate) ping: NonZeroU64,
+}
+
+/// A connection that isn't open yet.
+pub(super) struct Doorway {
+    pub(super) opening: Opening,
+    /// Of all steps together.
+    pub(super) deadline: Deadline,
+    pub(super) step: Step,
+}
+
+pub(super) enum Step {
+    /// There is no transport yet.
+    Connecting,
+    /// The proxy was asked to lead on to the relay.
+    Tunnelling(Tunnel),
+    /// The hello is on its way; the response is still to come.
+    Handshaking(Handshake),
+}
+
+impl Doorway {
+    /// Begins the handshake.
+    pub(super) fn greet(&mut self, outbox: &mut Outbox) {
+        let Opening { long_term, entropy, .. } = &self.opening;
+        let (handshake, hello) = Handshake::new(Arc::clone(long_term), entropy);
+        outbox.push_raw(&hello);
+        self.step = Step::Handshaking(handshake);
+    }
+}

@@ -1,0 +1,46 @@
+//! How long the steps of connecting took.
+
+use std::time::{Duration, Instant};
+
+use crate::status::ConnectTimes;
+
+/// [`ConnectTimes`], in the fewest bytes.
+pub(super) struct Times {
+    started: Instant,
+    pub(super) transport: Micros,
+    pub(super) tunnel: Micros,
+    pub(super) handshake: Micros,
+    pub(super) connected: Micros,
+}
+
+/// A time in microseconds; 0 is none.
+#[derive(Clone, Copy)]
+pub(super) struct Micros(u32);
+
+impl Times {
+    pub(super) fn new(started: Instant) -> Self {
+        let none = Micros(0);
+        Self { started, transport: none, tunnel: none, handshake: none, connected: none }
+    }
+
+    /// From the start to now: at least 1, and 71 minutes at most.
+    pub(super) fn until(&self, now: Instant) -> Micros {
+        let micros = now.saturating_duration_since(self.started).as_micros();
+        Micros(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
+    }
+
+    pub(super) fn get(&self) -> ConnectTimes {
+        ConnectTimes {
+            transport: self.transport.get(),
+            tunnel: self.tunnel.get(),
+            handshake: self.handshake.get(),
+            connected: self.connected.get(),
+        }
+    }
+}
+
+impl Micros {
+    fn get(self) -> Option<Duration> {
+        (self.0 > 0).then(|| Duration::from_micros(self.0.into()))
+    }
+}
