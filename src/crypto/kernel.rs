@@ -60,6 +60,8 @@ enum Features {
 }
 
 impl Kernel {
+    pub(crate) const BASELINE: Self = Self(Features::Baseline);
+
     /// The fastest one.
     pub(crate) fn detect() -> Self {
         Self::available().last().expect("the baseline is always there")

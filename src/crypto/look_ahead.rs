@@ -128,6 +128,12 @@ impl LookAhead {
         Self::with_kernel(Kernel::detect())
     }
 
+    /// As on a processor that has nothing beyond what its architecture asks of it: to measure and to test.
+    #[allow(dead_code, reason = "of use where this module is compiled in")]
+    pub(crate) fn baseline() -> Self {
+        Self::with_kernel(Kernel::BASELINE)
+    }
+
     pub(crate) fn with_kernel(kernel: Kernel) -> Self {
         let nowhere = Place { packet: 0, block: 0 };
         Self {

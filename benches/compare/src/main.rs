@@ -55,7 +55,7 @@ fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     if effort.turns == 1 {
         println!("A brief run: these figures mean nothing.\n");
     }
-    println!("{}", boxes::measure(&effort)?);
+    boxes::measure(&effort)?.iter().for_each(|section| println!("{section}"));
     let mut relay = RelayProcess::start()?;
     let packets = packets::measure(&mut relay, &effort)?;
     packets.iter().for_each(|section| println!("{section}"));

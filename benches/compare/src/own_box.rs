@@ -21,6 +21,11 @@ impl OwnBox {
         Self { channel, ahead: LookAhead::new() }
     }
 
+    /// With no instructions but those that every processor of this architecture has.
+    pub fn baseline(self) -> Self {
+        Self { ahead: LookAhead::baseline(), ..self }
+    }
+
     /// Seals packets of `MAC | plaintext`, `len` bytes each, in place.
     pub fn seal(&mut self, packets: &mut [u8], len: usize) {
         let mut sealer = self.channel.sealer(&mut self.ahead);

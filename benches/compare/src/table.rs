@@ -52,7 +52,8 @@ impl Row {
         let ratios = self.targets.iter().enumerate().map(|(index, target)| {
             // As it is printed: 0.999 is 1.00.
             let reached = (self.ratio(index + 1) * 100.0).round() / 100.0 >= *target;
-            format!("≥ {}× {}", number(*target, 0), if reached { "reached" } else { "MISSED" })
+            let decimals = if target.fract() == 0.0 { 0 } else { 2 };
+            format!("≥ {}× {}", number(*target, decimals), if reached { "reached" } else { "MISSED" })
         });
         let limit = self.at_most.map(|limit| {
             format!("< {} {}", number(limit, 0), if self.figures[0] < limit { "reached" } else { "MISSED" })
