@@ -7,8 +7,9 @@ use std::io;
 
 use crate::id::{RelayId, RouteId};
 
-/// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself; to try again
-/// after one of the others is of no use.
+/// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself, and
+/// [`AlreadyConnected`](ConnectError::AlreadyConnected) once that connection has ended; to try again after one of the
+/// others is of no use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -305,7 +306,7 @@ pub enum Impostor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The length field of a packet, which says 17 to 2048.
+    /// The length field of a packet, which isn't within 17 to 2048.
     #[error("a packet of length {0}")]
     PacketLength(u16),
     /// A packet does not open: it was changed, lost or repeated on the way.

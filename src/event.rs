@@ -60,9 +60,9 @@ pub enum Event<'a> {
     Data {
         /// The route it came on.
         route: RouteId,
-        /// The peer that sent it.
+        /// Who sent it, as the relay says: it can read, change and invent data, so peers encrypt among themselves.
         peer: PublicKey,
-        /// What the peer sent: 0 to 2031 bytes.
+        /// What was sent: 0 to 2031 bytes.
         data: &'a [u8],
     },
     /// An out-of-band packet of somebody who is connected to the same relay, with or without a route.
