@@ -1,0 +1,311 @@
+//! A client and an honest relay, in any order of events.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
+
+use super::*;
+
+/// The peers of the model. The relay refuses the first, as it refuses our own key.
+const PEERS: u8 = 5;
+const REFUSED: u8 = 0;
+
+/// What happens next.
+#[derive(Debug, Clone)]
+enum Step {
+    Open(u8),
+    /// Closes any route that there ever was.
+    Close(Index),
+    /// The oldest important packet gets its place on the stream.
+    Leave,
+    /// The relay takes the oldest packet that has left, and answers.
+    RelayTakes,
+    /// The client takes the oldest packet of the relay.
+    ClientTakes,
+    /// The peer comes to the relay or goes.
+    PeerTurns(u8),
+    /// The peer sends data, if the relay has an online route for it.
+    PeerSends(u8),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..PEERS).prop_map(Step::Open),
+        3 => any::<Index>().prop_map(Step::Close),
+        4 => Just(Step::Leave),
+        4 => Just(Step::RelayTakes),
+        6 => Just(Step::ClientTakes),
+        2 => (0..PEERS).prop_map(Step::PeerTurns),
+        2 => (0..PEERS).prop_map(Step::PeerSends),
+    ]
+}
+
+/// What the client sends. A request knows for which route it was made, which the relay keeps for the model's sake.
+#[derive(Debug, Clone, Copy)]
+enum ToRelay {
+    Request(u8, RouteId),
+    Disconnect(ConnectionId),
+}
+
+/// What the relay sends, and about which route.
+#[derive(Debug, Clone, Copy)]
+enum ToClient {
+    Response(u8, Option<ConnectionId>),
+    Online(ConnectionId),
+    Offline(ConnectionId),
+    Data(ConnectionId),
+}
+
+/// A route as the relay keeps it.
+#[derive(Debug, Clone, Copy)]
+struct Registered {
+    peer: u8,
+    asked_for: RouteId,
+    online: bool,
+}
+
+/// A route as the caller knows it.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    peer: u8,
+    /// `None` once it was closed or refused.
+    state: Option<RouteState>,
+}
+
+#[derive(Default)]
+struct World {
+    routes: Routes,
+    /// Every route that there ever was.
+    known: BTreeMap<RouteId, Known>,
+    waiting: VecDeque<ToRelay>,
+    to_relay: VecDeque<ToRelay>,
+    to_client: VecDeque<(ToClient, RouteId)>,
+    relay: BTreeMap<u8, Registered>,
+    peers: HashSet<u8>,
+}
+
+impl World {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Open(peer) => self.open(*peer),
+            Step::Close(index) if !self.known.is_empty() => {
+                let routes: Vec<_> = self.known.keys().copied().collect();
+                self.close(*index.get(&routes));
+            }
+            Step::Close(_) => {}
+            Step::Leave => {
+                if let Some(packet) = self.waiting.pop_front() {
+                    match packet {
+                        ToRelay::Request(number, _) => self.routes.handle_request_left(&peer(number)),
+                        ToRelay::Disconnect(id) => self.routes.handle_disconnect_left(id),
+                    }
+                    self.to_relay.push_back(packet);
+                }
+            }
+            Step::RelayTakes => match self.to_relay.pop_front() {
+                Some(ToRelay::Request(peer, route)) => self.relay_registers(peer, route),
+                Some(ToRelay::Disconnect(id)) => {
+                    // Anything else, and an honest relay drops the client.
+                    self.relay.remove(&id.get()).expect("a route that the relay knows");
+                }
+                None => {}
+            },
+            Step::ClientTakes => {
+                if let Some((packet, route)) = self.to_client.pop_front() {
+                    self.client_takes(packet, route);
+                }
+            }
+            Step::PeerTurns(peer) => {
+                let here = !self.peers.remove(peer);
+                self.peers.extend(here.then_some(*peer));
+                if let Some((number, registered)) =
+                    self.relay.iter_mut().find(|(_, route)| route.peer == *peer)
+                {
+                    registered.online = here;
+                    let id = id(*number);
+                    let packet = if here { ToClient::Online(id) } else { ToClient::Offline(id) };
+                    self.to_client.push_back((packet, registered.asked_for));
+                }
+            }
+            Step::PeerSends(peer) => {
+                let found = self.relay.iter().find(|(_, route)| route.peer == *peer && route.online);
+                if let Some((number, route)) = found {
+                    self.to_client.push_back((ToClient::Data(id(*number)), route.asked_for));
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// The one route to a peer that the caller sees.
+    fn visible(&self, peer: u8) -> Option<RouteId> {
+        self.known
+            .iter()
+            .find(|(_, known)| known.peer == peer && known.state.is_some())
+            .map(|(route, _)| *route)
+    }
+
+    fn open(&mut self, number: u8) {
+        let opened = self.routes.open(RELAY, peer(number));
+        if let Some(exists) = self.visible(number) {
+            assert_eq!(opened, Err(RouteError::Exists(exists)));
+            return;
+        }
+        let (route, now) = opened.expect("a free route");
+        let known = Known { peer: number, state: Some(RouteState::Requested) };
+        assert!(self.known.insert(route, known).is_none(), "{route} was given out twice");
+        if now {
+            self.waiting.push_back(ToRelay::Request(number, route));
+        }
+    }
+
+    fn close(&mut self, route: RouteId) {
+        let closed = self.routes.close(route);
+        let known = self.known.get_mut(&route).expect("a route of the model");
+        match known.state.take() {
+            None => assert_eq!(closed, Err(RouteError::UnknownRoute)),
+            Some(RouteState::Requested) => assert_eq!(closed, Ok(None)),
+            Some(RouteState::Offline | RouteState::Online) => {
+                let id = closed.expect("an open route").expect("a registered one");
+                assert_eq!(self.relay[&id.get()].asked_for, route, "{} is another route's", id.get());
+                self.waiting.push_back(ToRelay::Disconnect(id));
+            }
+        }
+    }
+
+    fn relay_registers(&mut self, peer: u8, asked_for: RouteId) {
+        let asked_twice = self.relay.values().any(|route| route.peer == peer);
+        assert!(!asked_twice, "the relay would answer with the old route, which is closed or about to be");
+        if peer == REFUSED {
+            self.to_client.push_back((ToClient::Response(peer, None), asked_for));
+            return;
+        }
+        let number =
+            (16..=255).find(|number| !self.relay.contains_key(number)).expect("a free connection id");
+        let online = self.peers.contains(&peer);
+        self.relay.insert(number, Registered { peer, asked_for, online });
+        self.to_client.push_back((ToClient::Response(peer, Some(id(number))), asked_for));
+        if online {
+            self.to_client.push_back((ToClient::Online(id(number)), asked_for));
+        }
+    }
+
+    fn client_takes(&mut self, packet: ToClient, route: RouteId) {
+        let Known { peer: number, state } = self.known[&route];
+        let event = |told: bool| told.then_some((route, peer(number)));
+        let to = match packet {
+            ToClient::Response(number, connection_id) => {
+                let answer = self.routes.handle_response(RELAY, &peer(number), connection_id);
+                let answer = answer.expect("an honest relay's response");
+                return self.answered(route, number, connection_id, answer);
+            }
+            ToClient::Online(id) => {
+                let told = state == Some(RouteState::Offline);
+                assert_eq!(self.routes.handle_online(RELAY, id), event(told));
+                RouteState::Online
+            }
+            ToClient::Offline(id) => {
+                let told = state == Some(RouteState::Online);
+                assert_eq!(self.routes.handle_offline(RELAY, id), event(told));
+                RouteState::Offline
+            }
+            ToClient::Data(id) => {
+                let told = state == Some(RouteState::Online);
+                assert_eq!(self.routes.online(RELAY, id), event(told));
+                RouteState::Online
+            }
+        };
+        self.known.insert(route, Known { peer: number, state: state.map(|_| to) });
+    }
+
+    fn answered(&mut self, route: RouteId, number: u8, id: Option<ConnectionId>, answer: Answer) {
+        if self.known[&route].state.is_none() {
+            let next = self.visible(number);
+            assert_eq!(answer, Answer::Closed { registered: id, again: next.map(|_| peer(number)) });
+            self.waiting.extend(id.map(ToRelay::Disconnect));
+            self.waiting.extend(next.map(|next| ToRelay::Request(number, next)));
+            return;
+        }
+        let (expected, state) = match id {
+            Some(_) => (Answer::Opened(route), Some(RouteState::Offline)),
+            None => (Answer::Refused(route), None),
+        };
+        assert_eq!(answer, expected);
+        self.known.insert(route, Known { peer: number, state });
+    }
+
+    /// What holds after every step.
+    fn check(&self) {
+        let mut shown = 0;
+        for (route, known) in &self.known {
+            let Known { peer: number, state } = *known;
+            let status = state.map(|state| RouteStatus { route: *route, peer: peer(number), state });
+            assert_eq!(self.routes.status(*route), status);
+            let id = self.routes.connection_id(*route);
+            assert_eq!(id.is_some(), state == Some(RouteState::Online));
+            if let Some(id) = id {
+                assert_eq!(self.relay[&id.get()].asked_for, *route, "{} is another route's", id.get());
+            }
+            shown += usize::from(state.is_some());
+        }
+        assert_eq!(self.routes.iter(RELAY).count(), shown);
+        for number in 0..PEERS {
+            assert_eq!(self.routes.find(RELAY, &peer(number)), self.visible(number));
+        }
+        assert_eq!(self.routes.len(), shown + self.closed_and_not_told());
+        let mut ids = HashSet::new();
+        for route in self.routes.slots.iter().flatten() {
+            if let State::Offline(id) | State::Online(id) | State::Leaving(id) = route.state {
+                assert!(ids.insert(id.get()), "two routes have the connection id {}", id.get());
+            }
+        }
+    }
+
+    /// Closed routes whose response is still to come, or whose disconnect notification is still to leave.
+    fn closed_and_not_told(&self) -> usize {
+        let is_closed = |route: &RouteId| self.known[route].state.is_none();
+        let sent = self.waiting.iter().chain(&self.to_relay);
+        let requests =
+            sent.filter(|packet| matches!(packet, ToRelay::Request(_, route) if is_closed(route))).count();
+        let responses = self.to_client.iter();
+        let responses = responses
+            .filter(|(packet, route)| matches!(packet, ToClient::Response(..)) && is_closed(route))
+            .count();
+        let leaving = self.waiting.iter().filter(|packet| matches!(packet, ToRelay::Disconnect(_))).count();
+        requests + responses + leaving
+    }
+
+    /// Everything is closed, and every packet comes to its end.
+    fn finish(&mut self) {
+        for route in self.known.keys().copied().collect::<Vec<_>>() {
+            self.close(route);
+        }
+        while !(self.waiting.is_empty() && self.to_relay.is_empty() && self.to_client.is_empty()) {
+            for step in [Step::Leave, Step::RelayTakes, Step::ClientTakes] {
+                self.step(&step);
+            }
+        }
+        assert!(self.relay.is_empty(), "the relay was not told of {:?}", self.relay);
+        assert_empty(&self.routes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn client_and_relay_agree_whatever_the_order(steps in prop::collection::vec(any_step(), 1..150)) {
+        let mut world = World::default();
+        for step in &steps {
+            world.step(step);
+        }
+        world.finish();
+    }
+}
