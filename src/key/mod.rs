@@ -10,6 +10,9 @@ use zeroize::Zeroize;
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
 pub const KEY_LEN: usize = 32;
 
+/// A Tox ID: a public key, a nospam (4 bytes) and a checksum (2).
+const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);
+
 /// An X25519 public key: the DHT public key of a relay, of a peer, or our own.
 ///
 /// Written and read as 64 hexadecimal digits, as everywhere in Tox.
@@ -51,6 +54,13 @@ impl From<&crypto_box::PublicKey> for PublicKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// The text is a Tox ID, which people give to their friends. What stands in it is the long-term key of a person, and
+    /// not the DHT key by which relays and their clients know each other.
+    #[error(
+        "76 hexadecimal digits are a Tox ID: its first 64 are a person's long-term key, \
+         and a relay knows relays and peers by their DHT keys"
+    )]
+    ToxId,
     /// The text has another length than 64.
     #[error("a public key has 64 hexadecimal digits, not {0} bytes of text")]
     Length(usize),
@@ -63,6 +73,9 @@ impl FromStr for PublicKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text.len() == TOX_ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(KeyError::ToxId);
+        }
         if text.len() != 2 * KEY_LEN {
             return Err(KeyError::Length(text.len()));
         }
@@ -215,9 +228,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tox_id_is_told_from_a_key_of_another_length() {
+        let id = "56A1ADE4B65B86BCD51CC73E2CD4E542179F47959FE3E0E21B4B0ACDADE51855D34D34D37CB5";
+        let error = id.parse::<PublicKey>().unwrap_err();
+        assert_eq!(error, KeyError::ToxId);
+        let text = error.to_string();
+        assert!(text.contains("Tox ID") && text.contains("first 64") && text.contains("DHT"), "{text}");
+        assert_eq!(id.replace('5', "x").parse::<PublicKey>(), Err(KeyError::Length(76)));
+    }
+
+    #[test]
     fn what_is_no_key_is_told_with_its_length_or_place() {
         let parse = |text: &str| text.parse::<PublicKey>();
-        for len in (0..200).filter(|len| *len != 64) {
+        for len in (0..200).filter(|len| ![64, 76].contains(len)) {
             assert_eq!(parse(&"0".repeat(len)), Err(KeyError::Length(len)));
         }
         for at in 0..64 {
