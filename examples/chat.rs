@@ -19,10 +19,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs, io, thread};
 
-use tox_relay_client::socks::{TargetAddr, ToTargetAddr};
 use tox_relay_client::{
-    Client, Config, ConnectError, Event, Events, Proxy, PublicKey, Relay, RelayId, RouteError, SecretKey,
-    SendError,
+    Address, Client, Config, ConnectError, Event, Events, Proxy, PublicKey, Relay, RelayId, RouteError,
+    SecretKey, SendError,
 };
 
 const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
@@ -60,7 +59,7 @@ fn read_lines() -> Receiver<String> {
 
 struct Chat {
     client: Client,
-    address: TargetAddr,
+    address: Address,
     relay_key: PublicKey,
     peer: Option<PublicKey>,
     /// The connection, from its beginning to its end.
@@ -104,7 +103,7 @@ impl Chat {
         }
         Ok(Self {
             client: Client::new(config)?,
-            address: address.as_str().to_target_addr().map_err(|error| format!("{address}: {error}"))?,
+            address: address.parse().map_err(|error| format!("{address}: {error}"))?,
             relay_key: relay_key.parse().map_err(|error| format!("{relay_key}: {error}"))?,
             peer: peer.map(|peer| peer.parse().map_err(|error| format!("{peer}: {error}"))).transpose()?,
             relay: None,

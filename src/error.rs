@@ -2,10 +2,12 @@
 //! ([`ConnectError`], [`RouteError`], [`SendError`]), the transport failed, or the relay broke the protocol (both as
 //! [`DisconnectReason`], since both end the connection).
 
-use std::fmt;
 use std::io;
 
+use crate::address::AddressError;
 use crate::id::{RelayId, RouteId};
+use crate::phrase::Phrase;
+use crate::stage::{Party, Stage};
 
 /// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself, and
 /// [`AlreadyConnected`](ConnectError::AlreadyConnected) once that connection has ended; to try again after one of the
@@ -13,13 +15,9 @@ use crate::id::{RelayId, RouteId};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address could not be read.
+    /// What was given to [`Relay::new`](crate::Relay::new) is not an address.
     #[error("not an address: {0}")]
-    Address(#[source] io::Error),
-    /// The host name is empty, longer than 255 bytes, or has other characters than ASCII letters, digits, dots, hyphens and
-    /// underscores. (An international name has such a form, too: its `xn--` one.)
-    #[error("{0:?} is no host name that a proxy can be told")]
-    Name(String),
+    Address(#[source] AddressError),
     /// This kind of proxy can't be asked for such an address.
     #[error("a {proxy} proxy can't be asked for {target}")]
     BeyondProxy {
@@ -97,34 +95,6 @@ pub enum SendError {
     RouteOffline,
 }
 
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// The TCP connection is being made, to the relay or to its proxy.
-    Connecting,
-    /// The proxy is there; its tunnel to the relay isn't.
-    Tunnelling,
-    /// TCP is there; the handshake response has not come.
-    Handshaking,
-    /// The handshake response has come, and may be an old one: no packet has proved it yet.
-    Confirming,
-    /// The relay has proved to hold its secret key.
-    Connected,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Connecting => "while connecting",
-            Stage::Tunnelling => "during the exchange with the proxy",
-            Stage::Handshaking => "during the handshake",
-            Stage::Confirming => "before the relay's first packet",
-            Stage::Connected => "after it was connected",
-        })
-    }
-}
-
 /// Why a connection ended. Told once, in [`Event::Disconnected`](crate::Event::Disconnected), and final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,23 +103,40 @@ pub enum DisconnectReason {
     #[error("closed by the caller")]
     ClosedByCaller,
     /// Nothing listens at the address of the relay, or of its proxy.
-    #[error("connection refused: nothing listens at this address")]
-    Refused,
-    /// The connect timeout ran out in this stage.
-    #[error("timed out {0}")]
-    TimedOut(Stage),
+    #[error("{0} refused the connection: nothing listens at its address")]
+    Refused(Party),
+    /// The connect timeout ran out.
+    #[error("{party} did not answer in time {stage}{}", aside(.hint))]
+    TimedOut {
+        /// The stage in which it did.
+        stage: Stage,
+        /// Who was waited for.
+        party: Party,
+        /// What may have been the cause.
+        hint: Option<Hint>,
+    },
     /// A ping was not answered in time.
     #[error("the relay answered no ping in time ({0})")]
     NoPong(Stage),
-    /// The relay closed the connection, or the proxy, which can't be told apart behind it. During the handshake that most
-    /// often means that the relay has another public key than it was asked for.
-    #[error("closed by the {closer} {0}{hint}", closer = closer(*.0), hint = wrong_key_hint(*.0))]
-    Closed(Stage),
+    /// The other side closed the connection.
+    #[error("closed by {party} {stage}{}", aside(.hint))]
+    Closed {
+        /// The stage in which it did.
+        stage: Stage,
+        /// Who did.
+        party: Party,
+        /// What may have been the cause.
+        hint: Option<Hint>,
+    },
     /// The network or the operating system ended the connection: a reset, an unreachable host.
-    #[error("{} {stage}", code.map_or_else(|| (*kind).into(), io::Error::from_raw_os_error))]
+    #[error("the connection {} failed {stage}: {}{}", way(.party), said(.kind, .code), aside(.hint))]
     Transport {
         /// The stage in which it happened.
         stage: Stage,
+        /// To whom the connection led.
+        party: Party,
+        /// What may have been the cause.
+        hint: Option<Hint>,
         /// What the operating system said.
         kind: io::ErrorKind,
         /// Its number for that, if it gave one.
@@ -169,15 +156,43 @@ pub enum DisconnectReason {
     PingFlood,
 }
 
-fn closer(stage: Stage) -> &'static str {
-    if stage == Stage::Tunnelling { "proxy" } else { "relay" }
+fn way(party: &Party) -> &'static str {
+    match party {
+        Party::Relay => "to the relay",
+        Party::Proxy => "to the proxy",
+        Party::Tunnel => "through the proxy",
+    }
 }
 
-fn wrong_key_hint(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Handshaking => ", as a relay does that has another public key",
-        _ => "",
-    }
+fn said(kind: &io::ErrorKind, code: &Option<i32>) -> io::Error {
+    code.map_or_else(|| (*kind).into(), io::Error::from_raw_os_error)
+}
+
+fn aside(hint: &Option<Hint>) -> String {
+    hint.map(|hint| format!(" ({hint})")).unwrap_or_default()
+}
+
+/// What may be behind the end of a connection: a guess from what was seen, where there is one that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Hint {
+    /// It took our whole hello and closed without a byte, as a relay does that has another public key than it was asked
+    /// for.
+    #[error("as a relay does that has another public key")]
+    OtherKey,
+    /// The proxy was asked for the tunnel, or said that it stands, and nothing came through it.
+    #[error("the proxy may not have reached the relay")]
+    NotReached,
+    /// Our whole hello went into the proxy's tunnel, which closed without a byte: one of the two.
+    #[error("the proxy may not have reached the relay, or the relay has another public key")]
+    NotReachedOrOtherKey,
+    /// So many bytes had come, which is less than the 96 of a handshake response.
+    #[error("only {0} of the 96 bytes of a handshake response had come")]
+    Incomplete(u8),
+    /// A relay keeps one connection for each public key: another one that is made with the same, by this program or
+    /// another, ends this one.
+    #[error("another connection with the same key may have taken its place")]
+    SameKey,
 }
 
 /// Why a proxy made no tunnel.
@@ -194,7 +209,7 @@ pub enum ProxyError {
     /// A SOCKS5 reply other than 0.
     #[error("SOCKS5 reply {code}, {}", socks5_reply(*.code))]
     Socks5 {
-        /// The reply, as in RFC 1928, section 6.
+        /// The reply, as in RFC 1928, section 6, or from 0xf0 to 0xf7 in Tor's extensions.
         code: u8,
     },
     /// A SOCKS4 reply other than 90.
@@ -203,25 +218,43 @@ pub enum ProxyError {
         /// The reply.
         code: u8,
     },
-    /// An HTTP answer other than 2xx; 407 means that it wants (other) credentials.
-    #[error("HTTP status {status} {reason}")]
+    /// An HTTP answer other than 2xx and 407.
+    #[error("HTTP status {status}{}{reason}", if reason.is_empty() { "" } else { " " })]
     Http {
         /// The status code.
         status: u16,
         /// What it says in words, shortened.
         reason: Phrase,
     },
-    /// An answer in another protocol version, or in no such protocol at all.
-    #[error("it answers with version {version}, which is not that of {protocol}")]
-    Version {
+    /// HTTP status 407: it wants credentials, or other ones. This library can offer Basic ones.
+    #[error("HTTP status 407, it wants (other) credentials{}{schemes}", if schemes.is_empty() { "" } else { ": " })]
+    Unauthorized {
+        /// The names of the schemes that it would take, separated by commas, shortened.
+        schemes: Phrase,
+    },
+    /// It speaks another protocol, or another version.
+    #[error("it does not speak {expected}: its answer begins with {first:#04x}{}", guess(*.first))]
+    Protocol {
         /// The protocol that was expected.
-        protocol: &'static str,
-        /// The version byte that came.
-        version: u8,
+        expected: &'static str,
+        /// The first byte of its answer.
+        first: u8,
     },
     /// An answer that the protocol doesn't have.
     #[error("its answer makes no sense: {0}")]
     Malformed(&'static str),
+}
+
+/// What an answer may be that begins with this byte.
+fn guess(first: u8) -> &'static str {
+    match first {
+        0 => ", as SOCKS4 answers do",
+        5 => ", as SOCKS5 answers do",
+        b'H' => ", as HTTP answers do",
+        b'S' => ", as SSH servers' answers do",
+        0x15 | 0x16 => ", as TLS servers' answers do",
+        _ => "",
+    }
 }
 
 fn socks5_reply(code: u8) -> &'static str {
@@ -234,6 +267,15 @@ fn socks5_reply(code: u8) -> &'static str {
         6 => "time to live expired",
         7 => "command not supported",
         8 => "address type not supported",
+        // The SocksPort's ExtendedErrors in Tor's manual.
+        0xf0 => "the onion service's descriptor was not found",
+        0xf1 => "the onion service's descriptor is invalid",
+        0xf2 => "the introduction to the onion service failed",
+        0xf3 => "the rendezvous with the onion service failed",
+        0xf4 => "the onion service wants a client authorization",
+        0xf5 => "the onion service wants another client authorization",
+        0xf6 => "the onion address is invalid",
+        0xf7 => "the introduction to the onion service timed out",
         _ => "an unknown one",
     }
 }
@@ -247,43 +289,6 @@ fn socks4_reply(code: u8) -> &'static str {
     }
 }
 
-/// A few words that came from outside: up to 47 bytes of printable ASCII, everything else replaced by `?`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Phrase {
-    len: u8,
-    bytes: [u8; Phrase::MAX],
-}
-
-impl Phrase {
-    const MAX: usize = 47;
-
-    pub(crate) fn new(text: &str) -> Self {
-        let mut phrase = Self { len: 0, bytes: [0; Self::MAX] };
-        for (place, letter) in phrase.bytes.iter_mut().zip(text.chars()) {
-            *place = if matches!(letter, ' '..='~') { letter as u8 } else { b'?' };
-            phrase.len += 1;
-        }
-        phrase
-    }
-
-    /// The words.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Phrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Phrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
-}
-
 /// How it showed that the other side is not the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -291,6 +296,9 @@ pub enum Impostor {
     /// Its handshake response was not sealed with the relay's key.
     #[error("its handshake response was not made with the relay's key")]
     WrongKey,
+    /// What it sent is no handshake response, but what servers of another kind send.
+    #[error("{0} answers")]
+    OtherServer(Server),
     /// Its handshake response holds our own temporary key: our own bytes came back.
     #[error("its handshake response is our own, sent back")]
     Reflection,
@@ -300,6 +308,21 @@ pub enum Impostor {
     /// The handshake response was good and the first packet was not: an old response, played again.
     #[error("its handshake response was an old one, played again: its first packet does not open")]
     Replay,
+}
+
+/// A kind of server that was recognised by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Server {
+    /// TLS: such as HTTPS.
+    #[error("a TLS server")]
+    Tls,
+    /// SSH.
+    #[error("an SSH server")]
+    Ssh,
+    /// HTTP.
+    #[error("an HTTP server")]
+    Http,
 }
 
 /// What a relay did that the protocol forbids.

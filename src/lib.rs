@@ -97,6 +97,7 @@
 
 #![deny(unsafe_code)] // crypto/kernel.rs says why it may
 
+mod address;
 mod client;
 mod config;
 mod connection;
@@ -105,20 +106,26 @@ mod error;
 mod event;
 mod id;
 mod key;
+mod phrase;
 mod proxy;
+mod stage;
 mod status;
 mod timer;
 mod wire;
 
+pub use address::{Address, AddressError};
 pub use client::{Client, Waker};
 pub use config::{Config, Destination, Proxy, ProxyConfigError, Relay};
 pub use error::{
-    ConnectError, DisconnectReason, Impostor, Phrase, ProxyError, RouteError, SendError, Stage, Violation,
+    ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
 };
 pub use event::{Event, Events, Iter};
 pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
+pub use phrase::Phrase;
+/// The crate whose addresses an [`Address`] can be made of.
 pub use socks;
+pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
 
 #[cfg(doctest)]

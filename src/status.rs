@@ -1,12 +1,12 @@
 //! What can be asked about a connection or a route at any time.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use socks::TargetAddr;
-
-use crate::error::Stage;
+use crate::address::Address;
 use crate::id::RouteId;
 use crate::key::PublicKey;
+use crate::stage::Stage;
 
 /// A connection as it is now. Counting costs nothing: the numbers are kept anyway.
 #[derive(Debug, Clone)]
@@ -15,7 +15,9 @@ pub struct RelayStatus {
     /// How far the connection has come.
     pub stage: Stage,
     /// The relay's address.
-    pub address: TargetAddr,
+    pub address: Address,
+    /// The address of the proxy that leads to the relay; `None` without one.
+    pub proxy: Option<SocketAddr>,
     /// The relay's public key.
     pub public_key: PublicKey,
     /// The public key that we are connected with.

@@ -2,16 +2,21 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use support::{
     AT_ONCE, Conduct, Options, Peer, SHORT, TestRelay, Told, address, any_key, assert_end, assert_over,
-    dead_port, honest,
+    closed, dead_port, honest, timed_out,
 };
-use tox_relay_client::DisconnectReason::{Closed, ClosedByCaller, Refused, TimedOut};
-use tox_relay_client::{Config, ConnectError, Event, Relay, RouteError, SecretKey, SendError, Stage};
+use tox_relay_client::DisconnectReason::{self, ClosedByCaller, Refused, TimedOut};
+use tox_relay_client::{
+    Address, AddressError, Config, ConnectError, Event, Hint, Impostor, Party, Relay, RouteError, SecretKey,
+    SendError, Server, Stage,
+};
 
 #[test]
 fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
@@ -44,7 +49,7 @@ fn a_refused_connection_is_told_at_once() {
     let mut peer = Peer::new();
     let start = Instant::now();
     let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
-    assert_eq!(peer.end(id), Refused);
+    assert_eq!(peer.end(id), Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE);
     assert_over(&mut peer, id);
 }
@@ -57,7 +62,7 @@ fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
         |(_, address): &(Socket, SocketAddr)| peer.client.connect(Relay::new(*address, any_key())).unwrap();
     let ids: Vec<_> = ports.iter().map(&mut connect).collect();
     for &id in &ids {
-        assert_eq!(peer.end(id), Refused);
+        assert_eq!(peer.end(id), Refused(Party::Relay));
     }
     assert_eq!(peer.told.len(), ids.len());
     assert_eq!(peer.client.relays().count(), 0);
@@ -67,9 +72,12 @@ fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
 #[test]
 fn whoever_does_not_answer_in_time_has_timed_out_in_the_stage_it_came_to() {
     let quick = |config: Config| config.connect_timeout(SHORT);
-    for silent in [Conduct::Mute, Conduct::Deaf, Conduct::Garbage(vec![1; 95])] {
-        assert_end(silent, quick, TimedOut(Stage::Handshaking));
+    for silent in [Conduct::Mute, Conduct::Deaf] {
+        assert_end(silent, quick, timed_out(Stage::Handshaking));
     }
+    let incomplete =
+        TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint: Some(Hint::Incomplete(95)) };
+    assert_end(Conduct::Garbage(vec![1; 95]), quick, incomplete);
 }
 
 #[test]
@@ -77,7 +85,7 @@ fn a_listener_that_never_accepts_times_out() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
-    assert_eq!(peer.end(id), TimedOut(Stage::Handshaking), "the backlog is TCP already");
+    assert_eq!(peer.end(id), timed_out(Stage::Handshaking), "the backlog is TCP already");
     assert_over(&mut peer, id);
 }
 
@@ -89,7 +97,7 @@ fn a_listener_whose_backlog_is_full_times_out_while_connecting() {
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let start = Instant::now();
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
-    assert_eq!(peer.end(id), TimedOut(Stage::Connecting));
+    assert_eq!(peer.end(id), timed_out(Stage::Connecting));
     assert!(start.elapsed() >= SHORT);
     assert_over(&mut peer, id);
 }
@@ -119,7 +127,7 @@ fn a_name_is_never_resolved_here() {
 #[test]
 fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
     let mut peer = Peer::new();
-    for text in ["", "127.0.0.1", "127.0.0.1:port", ":"] {
+    for text in ["", "127.0.0.1", "127.0.0.1:port", ":", "2001:503:ba3e::2:30", "127.0.0.1:0"] {
         let result = peer.client.connect(Relay::new(text, any_key()));
         assert!(matches!(result, Err(ConnectError::Address(_))), "{text:?}: {result:?}");
     }
@@ -133,6 +141,84 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
     }
     assert_eq!(peer.client.relays().count(), 0);
     assert_eq!(peer.client.next_timeout(), None);
+}
+
+/// Whatever `socks` takes for an address, a relay's address can be made of.
+fn relay_at<A>(address: A) -> Result<Address, AddressError>
+where
+    A: socks::ToTargetAddr + TryInto<Address>,
+    AddressError: From<A::Error>,
+    A: Clone,
+{
+    let _ = Relay::new(address.clone(), any_key());
+    address.try_into().map_err(AddressError::from)
+}
+
+#[test]
+fn everything_that_socks_takes_for_an_address_is_taken() {
+    let ip = Ipv4Addr::new(198, 51, 100, 7);
+    let v4 = SocketAddrV4::new(ip, 33445);
+    let address: Result<Address, _> = "198.51.100.7:33445".parse();
+    assert_eq!(relay_at(v4), address);
+    assert_eq!(relay_at(SocketAddr::V4(v4)), address);
+    assert_eq!(relay_at((ip, 33445)), address);
+    assert_eq!(relay_at((ip.to_ipv6_mapped(), 33445)), address);
+    assert_eq!(relay_at(SocketAddrV6::new(ip.to_ipv6_mapped(), 33445, 0, 0)), address);
+    assert_eq!(relay_at("198.51.100.7:33445"), address);
+    assert_eq!(relay_at(("198.51.100.7", 33445)), address);
+    assert_eq!(relay_at(socks::TargetAddr::Ip(v4.into())), address);
+    assert_eq!(relay_at(socks::TargetAddr::Domain("198.51.100.7".into(), 33445)), address);
+    // And what `socks` doesn't take.
+    let key = any_key();
+    let text = String::from("198.51.100.7:33445");
+    let _ = [
+        Relay::new(address.unwrap(), key),
+        Relay::new(&text, key),
+        Relay::new(text, key),
+        Relay::new((String::from("relay.example"), 33445), key),
+        Relay::new((IpAddr::from(ip), 33445), key),
+    ];
+}
+
+#[test]
+fn a_relay_is_reached_by_its_ipv4_address_mapped_to_ipv6() {
+    let relay = honest();
+    let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), relay.addr().port());
+    let mut peer = Peer::new();
+    let id = peer.client.connect(Relay::new(mapped, relay.public_key().into())).unwrap();
+    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    assert_eq!(peer.client.relay(id).unwrap().address.socket_addr(), Some(relay.addr()));
+}
+
+/// How a connection ends to a server that first sends this, reads 128 bytes, and closes.
+fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut peer = Peer::new();
+    let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(greeting).unwrap();
+        // Whom it sent enough may be gone by now.
+        let _ = stream.read_exact(&mut [0; 128]);
+    });
+    let reason = peer.end(id);
+    assert_over(&mut peer, id);
+    server.join().unwrap();
+    reason
+}
+
+#[test]
+fn servers_of_another_kind_are_told_and_not_called_relays_with_another_key() {
+    let other_server = |server| DisconnectReason::Impostor(Impostor::OtherServer(server));
+    assert_eq!(end_at_server(b"SSH-2.0-OpenSSH_9.2p1\r\n"), other_server(Server::Ssh));
+    assert_eq!(end_at_server(&[0x15, 3, 3, 0, 2, 2, 70]), other_server(Server::Tls));
+    let page = b"HTTP/1.1 400 Bad Request\r\nServer: x\r\nConnection: close\r\n\r\n\
+        <html><head><title>400 Bad Request</title></head></html>";
+    assert_eq!(end_at_server(page), other_server(Server::Http));
+    let (stage, party) = (Stage::Handshaking, Party::Relay);
+    let mail = DisconnectReason::Closed { stage, party, hint: Some(Hint::Incomplete(24)) };
+    assert_eq!(end_at_server(b"220 mail.example ESMTP\r\n"), mail);
+    assert_eq!(end_at_server(b""), closed(Stage::Handshaking));
 }
 
 #[test]
@@ -166,7 +252,7 @@ fn a_second_client_with_the_same_key_takes_the_place_of_the_first() {
     first.until("connected", |peer| peer.told.contains(&Told::Connected(old)));
     let new = second.client.connect(address(&relay).identity(secret)).unwrap();
     second.until("connected", |peer| peer.told.contains(&Told::Connected(new)));
-    assert_eq!(first.end(old), Closed(Stage::Connected));
+    assert_eq!(first.end(old), closed(Stage::Connected));
     assert!(second.client.relay(new).is_some());
 }
 

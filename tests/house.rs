@@ -11,7 +11,7 @@ const LEVELS: [&[&str]; 7] = [
     &["proxy"],
     &["crypto"],
     &["wire"],
-    &["event", "error", "config", "id", "key", "status"],
+    &["event", "error", "config", "id", "key", "status", "address", "stage", "phrase"],
 ];
 
 /// The modules that are the core: driven by bytes, times and random numbers that are arguments.

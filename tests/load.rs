@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::again::{again, is_again};
 use support::crowd::{Crowd, LONG};
-use support::{Options, TestRelay};
+use support::{Options, TestRelay, closed};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, Stage};
 use tox_test_relay::switch::Rules;
 
@@ -48,7 +48,7 @@ const CUTS: [Cut; 3] = [Cut::Close, Cut::Reset, Cut::Disconnect];
 impl Cut {
     fn causes(self, reason: DisconnectReason) -> bool {
         match self {
-            Cut::Close => reason == DisconnectReason::Closed(Stage::Connected),
+            Cut::Close => reason == closed(Stage::Connected),
             Cut::Reset => matches!(
                 reason,
                 DisconnectReason::Transport {

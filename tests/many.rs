@@ -3,7 +3,7 @@
 mod support;
 
 use support::crowd::{Crowd, LONG};
-use support::honest;
+use support::{closed, honest};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, RouteError, SendError, Stage};
 
 /// As many as the limit of file descriptors allows, at most.
@@ -39,7 +39,7 @@ fn thousands_of_connections_live_in_one_client() {
     let mut stale = Vec::new();
     for &n in &cut {
         let member = &crowd.members[n];
-        assert_eq!(member.ended, Some(DisconnectReason::Closed(Stage::Connected)));
+        assert_eq!(member.ended, Some(closed(Stage::Connected)));
         stale.push((member.relay, member.route.unwrap()));
     }
     crowd.come_back(&cut);

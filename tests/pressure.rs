@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use support::by_hand::ByHand;
-use support::{Couple, GUARD, Peer, Told, address, any_key, honest, numbered, settled};
+use support::{Couple, GUARD, Peer, Told, address, any_key, closed, honest, numbered, settled};
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -228,7 +228,7 @@ fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
         let data: Vec<_> = packets.iter().map(|packet| &packet[1..]).collect();
         assert_eq!(peer.data(), data, "in order");
         assert_eq!(peer.told.len(), 501);
-        assert_eq!(peer.ends(id), [DisconnectReason::Closed(Stage::Connected)]);
+        assert_eq!(peer.ends(id), [closed(Stage::Connected)]);
     }
 }
 

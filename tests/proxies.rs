@@ -6,12 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 
-use socks::{Socks4Stream, Socks5Stream, TargetAddr, ToTargetAddr};
+use socks::{Socks4Stream, Socks5Stream, TargetAddr};
 use support::scripted_proxy::{ScriptedProxy, Then, Turn};
 use support::{
     Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, assert_over, dead_port, honest,
 };
-use tox_relay_client::{ConnectError, DisconnectReason, Proxy, ProxyError, Relay, Stage};
+use tox_relay_client::{
+    Address, AddressError, ConnectError, DisconnectReason, Hint, Party, Proxy, ProxyError, Relay, Stage,
+};
 
 type Kind = fn(SocketAddr) -> Proxy;
 
@@ -20,7 +22,7 @@ fn login(proxy: Proxy) -> Proxy {
 }
 
 /// Where `Relay::new` finds a relay that it is to reach as `target`.
-fn relay_at(target: &TargetAddr, relay: &TestRelay) -> Relay {
+fn relay_at(target: &Address, relay: &TestRelay) -> Relay {
     Relay::new(target.clone(), relay.public_key().into())
 }
 
@@ -82,14 +84,14 @@ fn each_kind_of_proxy_leads_to_the_relay() {
         let script = granting(kind, relay.addr().port());
         let scripted = ScriptedProxy::start(script, Then::Connect(relay.addr()));
         let target = match kind.ends_with("by name") {
-            true => ("relay.onion", relay.addr().port()).to_target_addr().unwrap(),
-            false => TargetAddr::Ip(relay.addr()),
+            true => ("relay.onion", relay.addr().port()).try_into().unwrap(),
+            false => relay.addr().try_into().unwrap(),
         };
         let mut a = Peer::with(|config| config.proxy(proxy(scripted.address)));
         let at_a = a.client.connect(relay_at(&target, &relay)).unwrap();
         a.until(kind, |a| a.told.contains(&Told::Connected(at_a)));
         let status = a.client.relay(at_a).unwrap();
-        assert_eq!(format!("{:?}", status.address), format!("{target:?}"), "as the caller wrote it");
+        assert_eq!((status.address, status.proxy), (target, Some(scripted.address)));
         let times = status.times;
         assert!(times.transport <= times.tunnel && times.tunnel <= times.handshake, "{times:?}");
 
@@ -135,11 +137,11 @@ fn the_socks_crate_says_the_same() {
     let refused_4: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
     let ours = |proxy: Proxy, target: &TargetAddr| {
         let mut peer = Peer::with(|config| config.proxy(proxy));
-        let id = peer.client.connect(Relay::new(target.clone(), any_key())).unwrap();
+        let id = peer.client.connect(Relay::new(target.clone(), any_key())).unwrap(); // what `socks` takes, we take
         assert!(matches!(peer.end(id), DisconnectReason::Proxy(_)));
     };
     for target in ["1.2.3.4:258", "[1:2::ff]:65535", "relay.onion:443"] {
-        let target = target.to_target_addr().unwrap();
+        let target = TargetAddr::from(target.parse::<Address>().unwrap());
 
         let plain: [&[u8]; 2] = [&[5, 0], refused_5];
         assert_eq!(
@@ -212,13 +214,14 @@ fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
 #[test]
 fn a_proxy_that_fails_is_never_bypassed() {
     let greeting = || (vec![5, 1, 0], vec![5, 0]);
-    let timed_out = DisconnectReason::TimedOut(Stage::Tunnelling);
-    let closed = DisconnectReason::Closed(Stage::Tunnelling);
+    let (stage, party) = (Stage::Tunnelling, Party::Proxy);
+    let timed_out = DisconnectReason::TimedOut { stage, party, hint: None };
+    let closed = |hint| DisconnectReason::Closed { stage, party, hint };
     let greeted = |answer: &[u8]| vec![(vec![5, 1, 0], answer.to_vec())];
 
     assert_eq!(end(Proxy::socks5, greeted(&[]), Then::Wait), timed_out);
-    assert_eq!(end(Proxy::socks5, vec![greeting()], Then::Close), closed);
-    assert_eq!(end(Proxy::socks5, greeted(&[5]), Then::Close), closed);
+    assert_eq!(end(Proxy::socks5, vec![greeting()], Then::Close), closed(None));
+    assert_eq!(end(Proxy::socks5, greeted(&[5]), Then::Close), closed(None));
     let refused = |error| DisconnectReason::Proxy(error);
     assert_eq!(end(Proxy::socks5, greeted(&[5, 0xff]), Then::Close), refused(ProxyError::NoAcceptableMethod));
     assert!(matches!(
@@ -227,7 +230,7 @@ fn a_proxy_that_fails_is_never_bypassed() {
     ));
     assert_eq!(
         end(Proxy::socks5, greeted(b"H"), Then::Close),
-        refused(ProxyError::Version { protocol: "SOCKS5", version: b'H' })
+        refused(ProxyError::Protocol { expected: "SOCKS5", first: b'H' })
     );
     let reset = end(Proxy::socks5, vec![greeting()], Then::Reset);
     assert!(
@@ -239,13 +242,68 @@ fn a_proxy_that_fails_is_never_bypassed() {
     );
 }
 
+/// How a connection ends whose HTTP proxy answers this to a request by name, and then does that.
+#[track_caller]
+fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
+    let request = b"CONNECT relay.onion:443 HTTP/1.1\r\nHost: relay.onion:443\r\n\r\n";
+    let timeout = if matches!(then, Then::Wait) { SHORT } else { GUARD };
+    let scripted = ScriptedProxy::start(vec![(request.to_vec(), answer.to_vec())], then);
+    let proxy = Proxy::http(scripted.address);
+    let mut peer = Peer::with(|config| config.proxy(proxy).connect_timeout(timeout));
+    let id = peer.client.connect(Relay::new("relay.onion:443", any_key())).unwrap();
+    let reason = peer.end(id);
+    assert_over(&mut peer, id);
+    (reason, reason.to_string())
+}
+
+#[test]
+fn a_refusal_is_told_whether_the_proxy_then_closes_or_falls_silent() {
+    let no_tunnel = |why| format!("the proxy made no tunnel to the relay: {why}");
+    for then in [|| Then::Close, || Then::Wait] {
+        let told = |answer: &[u8]| end_of_http(answer, then()).1;
+        assert_eq!(told(b"HTTP/1.0 403 Forbidden\r\n"), no_tunnel("HTTP status 403 Forbidden"));
+        assert_eq!(told(b"HTTP/1.0 403 Forbidden"), no_tunnel("HTTP status 403 Forbidden"));
+        let wanted =
+            told(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Basic re");
+        assert_eq!(wanted, no_tunnel("HTTP status 407, it wants (other) credentials: Negotiate, Basic"));
+        let (reason, _) = end_of_http(b"SSH-2.0-x\r\n", then());
+        let no_http = ProxyError::Protocol { expected: "HTTP", first: b'S' };
+        assert_eq!(reason, DisconnectReason::Proxy(no_http));
+    }
+    let (reason, _) = end_of_http(b"HTTP/1.0 200 OK\r\n", Then::Wait);
+    let (stage, party, hint) = (Stage::Tunnelling, Party::Proxy, Some(Hint::NotReached));
+    assert_eq!(reason, DisconnectReason::TimedOut { stage, party, hint });
+}
+
+#[test]
+fn a_proxy_that_grants_a_tunnel_and_closes_is_not_called_a_relay_with_another_key() {
+    let granted = b"HTTP/1.0 200 OK\r\n\r\n";
+    let (reason, text) = end_of_http(granted, Then::Close);
+    // Whether our hello had left by then is a matter of luck.
+    let expected = |hint| {
+        let (stage, party) = (Stage::Handshaking, Party::Tunnel);
+        DisconnectReason::Closed { stage, party, hint: Some(hint) }
+    };
+    let hints = [Hint::NotReached, Hint::NotReachedOrOtherKey].map(expected);
+    assert!(hints.contains(&reason), "{reason:?}");
+    let told =
+        "closed by the relay or the proxy during the handshake (the proxy may not have reached the relay";
+    assert!(text.starts_with(told), "{text}");
+
+    let (reason, _) = end_of_http(granted, Then::Wait);
+    let (stage, party, hint) = (Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
+    assert_eq!(reason, DisconnectReason::TimedOut { stage, party, hint });
+}
+
 #[test]
 fn a_proxy_that_is_gone_is_never_bypassed() {
     let forbidden = Forbidden::new();
     let (_reserved, dead) = dead_port();
     let mut peer = Peer::with(|config| config.proxy(Proxy::http(dead)));
     let id = peer.client.connect(forbidden.relay()).unwrap();
-    assert_eq!(peer.end(id), DisconnectReason::Refused);
+    assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Proxy));
+    let status = peer.client.ended(id).expect("told just now");
+    assert_eq!((status.proxy, status.address.socket_addr()), (Some(dead), forbidden.0.local_addr().ok()));
     assert_over(&mut peer, id);
     forbidden.assert_untouched("a proxy that is gone");
 }
@@ -265,12 +323,13 @@ fn one_relay_may_go_another_way_than_all_others() {
     for told in [
         Told::Connected(direct),
         Told::Connected(tunnelled),
-        Told::Disconnected(as_all, DisconnectReason::Refused),
+        Told::Disconnected(as_all, DisconnectReason::Refused(Party::Proxy)),
     ] {
         assert!(peer.told.contains(&told), "{told:?}");
     }
-    assert_eq!(peer.client.relay(direct).unwrap().times.tunnel, None);
-    assert!(peer.client.relay(tunnelled).unwrap().times.tunnel.is_some());
+    let (direct, tunnelled) = (peer.client.relay(direct).unwrap(), peer.client.relay(tunnelled).unwrap());
+    assert_eq!((direct.times.tunnel, direct.proxy), (None, None));
+    assert!(tunnelled.times.tunnel.is_some() && tunnelled.proxy.is_some());
 }
 
 #[test]
@@ -290,6 +349,16 @@ fn what_a_proxy_can_not_be_asked_for_is_an_error_of_connect() {
         ConnectError::BeyondProxy { proxy: "socks4", .. }
     ));
     assert!(matches!(refuse(Some(Proxy::socks4a(proxy)), "[::1]:443"), ConnectError::BeyondProxy { .. }));
-    assert!(matches!(refuse(Some(Proxy::http(proxy)), "a b:443"), ConnectError::Name(_)));
-    assert!(matches!(refuse(Some(Proxy::http(proxy)), "no port"), ConnectError::Address(_)));
+    assert!(matches!(
+        refuse(Some(Proxy::http(proxy)), "[fe80::1%1]:443"),
+        ConnectError::BeyondProxy { proxy: "http", .. }
+    ));
+    assert!(matches!(
+        refuse(Some(Proxy::http(proxy)), "a b:443"),
+        ConnectError::Address(AddressError::Character(' '))
+    ));
+    assert!(matches!(
+        refuse(Some(Proxy::http(proxy)), "relay.example"),
+        ConnectError::Address(AddressError::NoPort)
+    ));
 }

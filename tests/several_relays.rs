@@ -64,7 +64,7 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
     drop(first);
     assert!(matches!(
         couple.a.end(couple.at_a),
-        DisconnectReason::Closed(_) | DisconnectReason::Transport { .. }
+        DisconnectReason::Closed { .. } | DisconnectReason::Transport { .. }
     ));
     assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownRelay));
     assert_eq!(couple.a.client.route(couple.to_b), None);

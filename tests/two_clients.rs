@@ -2,7 +2,9 @@
 
 mod support;
 
-use support::{Conduct, Couple, GUARD, Options, Peer, TestRelay, Told, honest, numbered, relay, until};
+use support::{
+    Conduct, Couple, GUARD, Options, Peer, TestRelay, Told, closed, honest, numbered, relay, until,
+};
 use tox_relay_client::{Destination, DisconnectReason, RouteError, RouteId, RouteState, SendError, Stage};
 use tox_test_relay::switch::Rules;
 
@@ -335,5 +337,5 @@ fn a_relay_without_forwarding_closes() {
     let mut a = Peer::new();
     let at_a = a.connect(&relay);
     a.client.send_forward_request(at_a, Destination::Udp(([192, 0, 2, 1], 1).into()), b"data").unwrap();
-    assert_eq!(a.end(at_a), DisconnectReason::Closed(Stage::Connected));
+    assert_eq!(a.end(at_a), closed(Stage::Connected));
 }

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
 use slab::Slab;
-use socks::TargetAddr;
 
+use crate::address::{Address, Kind};
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
-use crate::connection::{Connection, Opening};
+use crate::connection::{Connection, End, Opening};
 use crate::crypto::{Entropy, LongTermKey, LongTermKeys, LookAhead};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
@@ -82,7 +82,9 @@ pub struct Client {
 struct Slot {
     connection: Connection,
     stream: TcpStream,
-    address: TargetAddr,
+    address: Address,
+    /// The proxy that leads there.
+    proxy: Option<Arc<Proxy>>,
     relay_key: PublicKey,
     /// Where it isn't the client's.
     identity: Option<Box<PublicKey>>,
@@ -98,8 +100,8 @@ struct Slot {
     writable: bool,
     /// Whether a `Notice::Writable` of it waits.
     noticed: bool,
-    /// Writing has failed. What the relay sent before is still read; then this is why it ended.
-    broken: Option<Box<DisconnectReason>>,
+    /// Writing has failed. What the relay sent before is still read; then this is how it ended.
+    broken: Option<Box<End>>,
 }
 
 enum Notice {
@@ -174,10 +176,10 @@ impl Client {
             Way::Direct => None,
             Way::Through(proxy) => Some(proxy),
         };
-        let socket_address = match (&proxy, &address) {
+        let socket_address = match (&proxy, &address.0) {
             (Some(proxy), _) => proxy.check(&address).map(|()| proxy.address())?,
-            (None, TargetAddr::Ip(address)) => *address,
-            (None, TargetAddr::Domain(name, _)) => return Err(ConnectError::NameWithoutProxy(name.clone())),
+            (None, Kind::Ip(address)) => *address,
+            (None, Kind::Name(name, _)) => return Err(ConnectError::NameWithoutProxy(name.to_string())),
         };
         let own_identity = relay.identity.map(KeyPair::from);
         let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
@@ -207,7 +209,7 @@ impl Client {
         let opening = Opening {
             id,
             long_term,
-            tunnel: proxy.map(|proxy| (proxy, address.clone())),
+            tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
             entropy: Entropy {
                 temporary: SecretKey::generate(),
@@ -222,6 +224,7 @@ impl Client {
             connection,
             stream,
             address,
+            proxy,
             relay_key: relay.public_key,
             identity: own_identity.map(|identity| Box::new(identity.public)),
             scheduled,
@@ -444,6 +447,7 @@ impl Slot {
         RelayStatus {
             stage: self.connection.stage(),
             address: self.address.clone(),
+            proxy: self.proxy.as_ref().map(|proxy| proxy.address()),
             public_key: self.relay_key,
             identity: self.identity(client),
             round_trip: self.connection.round_trip(),

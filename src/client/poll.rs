@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::client::{BUFFER_LEN, Client, Notice, READINESS, Slot, WAKER};
-use crate::error::{DisconnectReason, Stage};
+use crate::connection::End;
+use crate::error::DisconnectReason;
 use crate::event::{Event, Events};
 use crate::id::RelayId;
+use crate::stage::Stage;
 
 /// No tick: the connection is not in the wheel.
 const NEVER: u64 = u64::MAX;
@@ -172,8 +174,8 @@ impl Client {
             match slot.stream.read(&mut self.read_buffer[..budget]) {
                 Ok(0) => {
                     // A reset that a write has met reads as a clean end.
-                    let reset = slot.broken.as_deref().filter(|reason| is_reset(reason));
-                    let reason = reset.copied().unwrap_or(DisconnectReason::Closed(slot.connection.stage()));
+                    let reset = slot.broken.as_deref().filter(|end| is_reset(end));
+                    let reason = slot.connection.handle_end(reset.copied().unwrap_or(End::Closed));
                     return self.end(relay, reason);
                 }
                 Ok(len) => {
@@ -186,14 +188,15 @@ impl Client {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     slot.readable = false;
-                    if let Some(reason) = slot.broken.as_deref().copied() {
+                    if let Some(end) = slot.broken.as_deref() {
+                        let reason = slot.connection.handle_end(*end);
                         self.end(relay, reason);
                     }
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let reason = failed(slot, &error);
+                    let reason = slot.connection.handle_end(End::from(&error));
                     return self.end(relay, reason);
                 }
             }
@@ -236,7 +239,7 @@ impl Client {
             // The poller woke us for nothing.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => false,
             Err(error) => {
-                let reason = failed(slot, &error);
+                let reason = slot.connection.handle_end(End::from(&error));
                 self.end(relay, reason);
                 false
             }
@@ -275,7 +278,7 @@ impl Client {
             let unread = slot.attentive || has_leftover;
             let result = slot.connection.handle_timeout(now, unread, ping_id());
             slot.scheduled = NEVER;
-            let broken = slot.broken.as_deref().copied();
+            let broken = slot.broken.as_deref().map(|end| slot.connection.handle_end(*end));
             match result {
                 Ok(()) => self.settle(relay),
                 Err(reason) => self.end(relay, broken.unwrap_or(reason)),
@@ -303,7 +306,7 @@ impl Client {
                 Ok(all) => slot.writable = all,
                 Err(error) => {
                     // What the relay sent before may tell more, and must not be lost.
-                    slot.broken = Some(Box::new(failed(slot, &error)));
+                    slot.broken = Some(Box::new(End::from(&error)));
                     if !std::mem::replace(&mut slot.attentive, true) {
                         self.attention.push_back(relay);
                     }
@@ -372,17 +375,8 @@ pub(super) fn find(slots: &mut Slab<Slot>, relay: RelayId) -> Option<&mut Slot> 
     slots.get_mut(relay.index as usize).filter(|slot| slot.connection.id() == relay)
 }
 
-/// Why a connection ends whose socket failed.
-fn failed(slot: &Slot, error: &io::Error) -> DisconnectReason {
-    let stage = slot.connection.stage();
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused if stage == Stage::Connecting => DisconnectReason::Refused,
-        kind => DisconnectReason::Transport { stage, kind, code: error.raw_os_error() },
-    }
-}
-
-fn is_reset(reason: &DisconnectReason) -> bool {
-    matches!(reason, DisconnectReason::Transport { kind: io::ErrorKind::ConnectionReset, .. })
+fn is_reset(end: &End) -> bool {
+    matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
 }
 
 /// The first tick that isn't before an instant: to the nanosecond, or a deadline would be due before it has come, and

@@ -10,8 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socks::{TargetAddr, ToTargetAddr};
-
+use crate::address::{Address, AddressError};
 use crate::key::{PublicKey, SecretKey};
 
 /// How a [`Client`](crate::Client) behaves. The defaults are the protocol's own; most callers give a key and nothing
@@ -136,16 +135,16 @@ impl Config {
 /// let by_parts = Relay::new(("2001:db8::7", 33445), key).identity(SecretKey::generate());
 /// # Ok::<(), tox_relay_client::KeyError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Relay {
-    pub(crate) address: io::Result<TargetAddr>,
+    pub(crate) address: Result<Address, AddressError>,
     pub(crate) public_key: PublicKey,
     pub(crate) identity: Option<SecretKey>,
     pub(crate) way: Way,
 }
 
 /// How a relay is reached.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Way {
     /// As all relays of the client are.
     AsAll,
@@ -156,11 +155,17 @@ pub(crate) enum Way {
 impl Relay {
     /// The relay at this address that holds the secret key of `public_key`.
     ///
-    /// An address is whatever [`socks::ToTargetAddr`] takes: a `SocketAddr`, `"ip:port"`, `(ip, port)`, and for proxies
-    /// that resolve names also `"name:port"`, `(name, port)`. One that can't be read, and a name without such a proxy,
-    /// are errors of [`connect`](crate::Client::connect): this library asks no resolver.
-    pub fn new(address: impl ToTargetAddr, public_key: PublicKey) -> Self {
-        Self { address: address.to_target_addr(), public_key, identity: None, way: Way::AsAll }
+    /// The address is an [`Address`], or whatever one is made of: a `SocketAddr`, `"ip:port"`, `(ip, port)`, and for
+    /// proxies that resolve names also `"name:port"`, `(name, port)`. Everything that [`socks::ToTargetAddr`] is
+    /// implemented for is among it. One that can't be read, and a name without such a proxy, are errors of
+    /// [`connect`](crate::Client::connect): this library asks no resolver.
+    pub fn new<A>(address: A, public_key: PublicKey) -> Self
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        let address = address.try_into().map_err(AddressError::from);
+        Self { address, public_key, identity: None, way: Way::AsAll }
     }
 
     /// Connects with this key pair in the place of the client's own.

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use socks::TargetAddr;
 use zeroize::Zeroizing;
 
+use crate::address::{Address, Kind};
 use crate::error::ConnectError;
 
 /// A proxy through which relays are reached: SOCKS5, SOCKS4, SOCKS4a or HTTP CONNECT.
@@ -69,6 +69,9 @@ pub enum ProxyConfigError {
     /// Something follows the port.
     #[error("nothing can follow the port in a proxy's URL")]
     Path,
+    /// A `/`, `?` or `#` in the user name or password, where it ends what a URL's host is read from.
+    #[error("in a user name or password, percent-encode / as %2F, ? as %3F and # as %23")]
+    Unencoded,
     /// A percent sign without two hexadecimal digits, or bytes that are no UTF-8.
     #[error("the user name or password in the proxy's URL is badly percent-encoded")]
     Encoding,
@@ -97,34 +100,44 @@ const MAX_LEN: usize = 255;
 impl Proxy {
     /// A SOCKS5 proxy without authentication.
     pub fn socks5(address: SocketAddr) -> Self {
-        Self { address, protocol: Protocol::Socks5(None) }
+        Self::new(address, Protocol::Socks5(None))
     }
 
     /// A SOCKS4 proxy with an empty user id. It reaches relays by IPv4 address and by nothing else.
     pub fn socks4(address: SocketAddr) -> Self {
-        Self { address, protocol: Protocol::Socks4 { user_id: Zeroizing::default(), names: false } }
+        Self::new(address, Protocol::Socks4 { user_id: Zeroizing::default(), names: false })
     }
 
     /// A SOCKS4a proxy with an empty user id. It reaches relays by IPv4 address or name.
     pub fn socks4a(address: SocketAddr) -> Self {
-        Self { address, protocol: Protocol::Socks4 { user_id: Zeroizing::default(), names: true } }
+        Self::new(address, Protocol::Socks4 { user_id: Zeroizing::default(), names: true })
     }
 
     /// An HTTP proxy without authentication, which must allow CONNECT to the relay's port.
     pub fn http(address: SocketAddr) -> Self {
-        Self { address, protocol: Protocol::Http(None) }
+        Self::new(address, Protocol::Http(None))
+    }
+
+    /// An IPv4 address that is mapped to IPv6 is the IPv4 address, and needs no IPv6.
+    fn new(address: SocketAddr, protocol: Protocol) -> Self {
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        Self { address: if canonical.is_ipv4() { canonical } else { address }, protocol }
     }
 
     /// Offers a user name and password, each up to 255 bytes. They are sent to the proxy as they are: SOCKS5 and HTTP
     /// encrypt nothing.
     ///
+    /// An empty password is sent as such. (RFC 1929 has none for SOCKS5, but proxies take it, and Tor separates streams by
+    /// the user name alone.)
+    ///
     /// # Errors
     ///
-    /// One is too long (or empty, for SOCKS5), has a character that HTTP can't carry, or the proxy is SOCKS4.
+    /// One is too long, or the user name for SOCKS5 is empty; one has a character that HTTP can't carry, or the proxy is
+    /// SOCKS4.
     pub fn credentials(mut self, user: &str, password: &str) -> Result<Self, ProxyConfigError> {
         let min = usize::from(matches!(self.protocol, Protocol::Socks5(_)));
         check_len("user name", user, min)?;
-        check_len("password", password, min)?;
+        check_len("password", password, 0)?;
         let credentials = Credentials { user: user.to_owned().into(), password: password.to_owned().into() };
         match &mut self.protocol {
             Protocol::Socks5(offered) => *offered = Some(credentials),
@@ -165,12 +178,13 @@ impl Proxy {
     }
 
     /// Whether the proxy can be asked for this target.
-    pub(crate) fn check(&self, target: &TargetAddr) -> Result<(), ConnectError> {
+    pub(crate) fn check(&self, target: &Address) -> Result<(), ConnectError> {
         let refuse = |target| Err(ConnectError::BeyondProxy { proxy: self.scheme(), target });
-        match (target, &self.protocol) {
-            (TargetAddr::Ip(SocketAddr::V6(_)), Protocol::Socks4 { .. }) => refuse("an IPv6 address"),
-            (TargetAddr::Domain(..), Protocol::Socks4 { names: false, .. }) => refuse("a host name"),
-            (TargetAddr::Domain(name, _), _) if !is_host_name(name) => Err(ConnectError::Name(name.clone())),
+        match (&target.0, &self.protocol) {
+            (Kind::Ip(SocketAddr::V6(_)), Protocol::Socks4 { .. }) => refuse("an IPv6 address"),
+            // The number of an interface of this machine, which is another one there.
+            (Kind::Ip(SocketAddr::V6(ip)), _) if ip.scope_id() != 0 => refuse("an IPv6 address with a scope"),
+            (Kind::Name(..), Protocol::Socks4 { names: false, .. }) => refuse("a host name"),
             _ => Ok(()),
         }
     }
@@ -183,12 +197,6 @@ impl Proxy {
             Protocol::Http(_) => "http",
         }
     }
-}
-
-/// Whether a name can stand in a request as it is: ASCII letters, digits, dots, hyphens and underscores.
-fn is_host_name(name: &str) -> bool {
-    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b".-_".contains(&letter);
-    (1..=MAX_LEN).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn check_len(what: &'static str, text: &str, min: usize) -> Result<(), ProxyConfigError> {
@@ -212,14 +220,18 @@ impl FromStr for Proxy {
             _ => return Err(ProxyConfigError::Scheme),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        if !matches!(path, "" | "/") {
-            return Err(ProxyConfigError::Path);
-        }
         let (user_info, address) = match authority.rsplit_once('@') {
             Some((user_info, address)) => (Some(user_info), address),
             None => (None, authority),
         };
-        let proxy = make(address.parse().map_err(|_| ProxyConfigError::Address)?);
+        let address = address.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
+        let proxy = match (address, path) {
+            (Some(address), "" | "/") => make(address),
+            (Some(_), _) => return Err(ProxyConfigError::Path),
+            // The URL goes on with what looks like the rest of a password.
+            (None, path) if path.contains('@') => return Err(ProxyConfigError::Unencoded),
+            (None, _) => return Err(ProxyConfigError::Address),
+        };
         match user_info.map(|user_info| user_info.split_once(':').ok_or(user_info)) {
             None => Ok(proxy),
             Some(Ok((user, password))) => proxy.credentials(&decode(user)?, &decode(password)?),

@@ -3,8 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use socks::TargetAddr;
-
+use crate::address::Address;
 use crate::config::{Proxy, Settings};
 use crate::connection::deadline::Deadline;
 use crate::connection::outbox::Outbox;
@@ -17,7 +16,7 @@ pub(crate) struct Opening {
     pub(crate) id: RelayId,
     pub(crate) long_term: Arc<LongTermKey>,
     /// The proxy to go through, and where it is to lead.
-    pub(crate) tunnel: Option<(Arc<Proxy>, TargetAddr)>,
+    pub(crate) tunnel: Option<(Arc<Proxy>, Address)>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) entropy: Entropy,
     /// The id of the first ping.

@@ -50,6 +50,11 @@ impl Inbox {
         }
     }
 
+    /// What has come of a message whose rest has not.
+    pub(super) fn partial(&self) -> &[u8] {
+        if self.whole { &[] } else { &self.partial }
+    }
+
     /// Gives memory back that wasn't needed since the last call.
     pub(super) fn shrink(&mut self) {
         if !std::mem::take(&mut self.used) && (self.partial.is_empty() || self.whole) {

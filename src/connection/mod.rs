@@ -10,10 +10,12 @@
 //!    `receive`, so that nobody is late whose answer was there;
 //! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output), and the transport has room.
 //!
-//! An error of any of them is final: the connection is over and is not to be used again.
+//! An error of any of them is final: the connection is over and is not to be used again. When it is the transport that
+//! ends, [`handle_end`](Connection::handle_end) says why.
 
 mod deadline;
 mod doorway;
+mod ending;
 mod inbox;
 mod keepalive;
 mod outbox;
@@ -22,6 +24,7 @@ mod routes;
 mod times;
 
 pub(crate) use doorway::Opening;
+pub(crate) use ending::End;
 
 use std::io;
 use std::num::NonZeroU64;
@@ -40,11 +43,12 @@ use crate::connection::queue::LENGTH;
 use crate::connection::routes::{Answer, Routes};
 use crate::connection::times::Times;
 use crate::crypto::{Channel, LookAhead, RESPONSE_LEN};
-use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
+use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::PublicKey;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
+use crate::stage::Stage;
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
 use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
@@ -217,7 +221,9 @@ impl Connection {
         };
         let ping = doorway.opening.ping;
         let response = response.try_into().expect("a message of the length that was asked for");
-        let channel = handshake.finish(response).map_err(DisconnectReason::Impostor)?;
+        let channel = handshake.finish(response).map_err(|impostor| {
+            DisconnectReason::Impostor(ending::other_server(response).unwrap_or(impostor))
+        })?;
         self.outbox.push_important(Packet::Ping(ping));
         self.times.handshake = self.times.until(now);
         let keepalive = KeepAlive::new(now, ping, &self.settings);
@@ -326,7 +332,7 @@ impl Connection {
                 false
             }
         };
-        if late { Err(DisconnectReason::TimedOut(stage)) } else { Ok(()) }
+        if late { Err(self.handle_end(End::Late)) } else { Ok(()) }
     }
 
     /// Whether anything waits to leave.

@@ -1,48 +1,54 @@
 //! HTTP CONNECT (RFC 9110, section 9.3.6), with Basic credentials where wanted (RFC 7617).
 //!
-//! The answer is a status line and headers up to an empty line. Any 2xx opens the tunnel; 1xx answers come first and
-//! mean nothing; everything else is a refusal. What the headers say doesn't matter, so they are only passed over.
+//! The answer is a status line and headers up to an empty line. Any 2xx opens the tunnel; 1xx answers come first and mean
+//! nothing; everything else is a refusal. It is told at its status line, for a proxy may close, or fall silent, behind
+//! that. Only the headers of a 407 are read: they say which credentials are wanted.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use socks::TargetAddr;
 use zeroize::Zeroizing;
 
+use crate::address::Address;
 use crate::config::Credentials;
-use crate::error::{Phrase, ProxyError};
+use crate::error::ProxyError;
+use crate::phrase::Phrase;
 use crate::proxy::Progress;
 
 /// The most that a proxy may say before the tunnel stands, 1xx answers included.
 const MAX_ANSWER: usize = 16 * 1024;
 
+/// What every status line begins with: tunnels are made by HTTP 1.0 and 1.1.
+const VERSION: &[u8] = b"HTTP/1.";
+
+const NO_STATUS_LINE: ProxyError = ProxyError::Malformed("HTTP: no status line of HTTP/1.0 or 1.1");
+
+/// RFC 9110, section 15.5.8.
+const UNAUTHORIZED: u16 = 407;
+
 #[derive(Default)]
 pub(crate) struct Http {
     /// Bytes of the proxy so far. At most [`MAX_ANSWER`].
     taken: usize,
-    /// The status line of the present answer, without its end. At most [`MAX_ANSWER`].
-    status: Vec<u8>,
-    /// Where in the answer we are.
-    place: Place,
+    /// The line that is being read, without its end. At most [`MAX_ANSWER`].
+    line: Vec<u8>,
+    /// The answer whose headers are being read; `None` in its status line.
+    answer: Option<Answer>,
 }
 
-#[derive(Default)]
-enum Place {
-    #[default]
-    Status,
-    /// At the beginning of a header, or of the empty line.
-    LineStart,
-    /// In the empty line, if its end follows.
-    CarriageReturn,
-    Header,
+/// What an answer means: a refusal at once, everything else when its headers have ended.
+enum Answer {
+    /// Another one follows.
+    Interim,
+    Open,
+    /// A 407: the schemes that the headers name.
+    Unauthorized(String),
+    Refused(ProxyError),
 }
 
 impl Http {
-    pub(super) fn new(credentials: Option<&Credentials>, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
-        let authority = match target {
-            TargetAddr::Ip(address) => address.to_string(), // with brackets around IPv6
-            TargetAddr::Domain(name, port) => format!("{name}:{port}"),
-        };
-        out.extend_from_slice(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").as_bytes());
+    /// The address is written with brackets around IPv6, and has no scope: a request for one is refused before.
+    pub(super) fn new(credentials: Option<&Credentials>, target: &Address, out: &mut Vec<u8>) -> Self {
+        out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
         if let Some(credentials) = credentials {
             // `concat` allocates once: a string that grows leaves copies behind.
             let plain = Zeroizing::new([&credentials.user, ":", &credentials.password].concat());
@@ -62,40 +68,117 @@ impl Http {
             if self.taken > MAX_ANSWER {
                 return Err(ProxyError::Malformed("HTTP: an answer of more than 16 KiB"));
             }
-            self.place = match (&self.place, byte) {
-                (Place::Status, b'\n') => Place::LineStart,
-                (Place::Status, _) => {
-                    self.status.push(byte);
-                    Place::Status
-                }
-                (Place::LineStart | Place::CarriageReturn, b'\n') => {
-                    if self.is_open()? {
-                        return Ok(Progress::Open);
-                    }
-                    self.status.clear();
-                    Place::Status
-                }
-                (Place::LineStart, b'\r') => Place::CarriageReturn,
-                (Place::Header, b'\n') => Place::LineStart,
-                _ => Place::Header,
-            };
+            if byte != b'\n' {
+                self.check_version(byte)?;
+                self.line.push(byte);
+            } else if self.end_line()? == Progress::Open {
+                return Ok(Progress::Open);
+            }
         }
         Ok(Progress::Waiting)
     }
 
-    /// What a whole answer means: the tunnel (`true`), or that another answer follows.
-    fn is_open(&self) -> Result<bool, ProxyError> {
-        let line = self.status.strip_suffix(b"\r").unwrap_or(&self.status);
-        let answer = [line, b"\r\n\r\n"].concat();
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = response.parse(&answer).is_ok_and(|status| status.is_complete());
-        match (response.code, response.reason) {
-            (Some(100..=199), _) if parsed => Ok(false),
-            (Some(200..=299), _) if parsed => Ok(true),
-            (Some(status), reason) if parsed => {
-                Err(ProxyError::Http { status, reason: Phrase::new(reason.unwrap_or_default()) })
+    /// What was read of a refusal when the proxy ends in the middle of it.
+    pub(super) fn refusal(&self) -> Option<ProxyError> {
+        let begun = if self.answer.is_none() { Answer::read(self.line()) } else { None };
+        match self.answer.as_ref().or(begun.as_ref())? {
+            Answer::Interim | Answer::Open => None,
+            Answer::Refused(refusal) => Some(*refusal),
+            Answer::Unauthorized(schemes) => {
+                let mut schemes = schemes.clone();
+                add_schemes(&mut schemes, self.line());
+                Some(unauthorized(&schemes))
             }
-            _ => Err(ProxyError::Malformed("HTTP: no status line")),
+        }
+    }
+
+    /// What isn't HTTP is told at the first byte that shows it: no line end may ever come.
+    fn check_version(&self, byte: u8) -> Result<(), ProxyError> {
+        match (&self.answer, VERSION.get(self.line.len())) {
+            (None, Some(expected)) if byte != *expected => Err(match self.line.len() {
+                0 => ProxyError::Protocol { expected: "HTTP", first: byte },
+                _ => NO_STATUS_LINE,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_line(&mut self) -> Result<Progress, ProxyError> {
+        let is_empty = self.line().is_empty();
+        match self.answer.take() {
+            None => match Answer::read(self.line()).ok_or(NO_STATUS_LINE)? {
+                Answer::Refused(refusal) => return Err(refusal),
+                answer => self.answer = Some(answer),
+            },
+            Some(Answer::Interim) if is_empty => {}
+            Some(Answer::Open) if is_empty => return Ok(Progress::Open),
+            Some(Answer::Unauthorized(schemes)) if is_empty => return Err(unauthorized(&schemes)),
+            Some(Answer::Unauthorized(mut schemes)) => {
+                add_schemes(&mut schemes, self.line());
+                self.answer = Some(Answer::Unauthorized(schemes));
+            }
+            other => self.answer = other,
+        }
+        self.line.clear();
+        Ok(Progress::Waiting)
+    }
+
+    fn line(&self) -> &[u8] {
+        self.line.strip_suffix(b"\r").unwrap_or(&self.line)
+    }
+}
+
+impl Answer {
+    /// What a status line means; `None` if it isn't one.
+    fn read(line: &[u8]) -> Option<Self> {
+        Some(match status_line(line)? {
+            (100..=199, _) => Answer::Interim,
+            (200..=299, _) => Answer::Open,
+            (UNAUTHORIZED, _) => Answer::Unauthorized(String::new()),
+            (status, reason) => {
+                let reason = Phrase::from_bytes(reason.trim_ascii());
+                Answer::Refused(ProxyError::Http { status, reason })
+            }
+        })
+    }
+}
+
+/// Status and reason of `HTTP/1.x STATUS [REASON]`.
+fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {
+    let [b'0'..=b'9', b' ', rest @ ..] = line.strip_prefix(VERSION)? else { return None };
+    let (status, reason) = rest.split_first_chunk::<3>()?;
+    let status = status
+        .iter()
+        .try_fold(0, |status, digit| digit.is_ascii_digit().then(|| 10 * status + u16::from(digit - b'0')))?;
+    matches!(reason, [] | [b' ', ..]).then_some((status, reason))
+}
+
+fn unauthorized(schemes: &str) -> ProxyError {
+    ProxyError::Unauthorized { schemes: Phrase::new(schemes) }
+}
+
+/// Adds the schemes that a `Proxy-Authenticate` header names, as `Basic, Digest`; each once, and not more than are shown.
+///
+/// Its value is a list of challenges and of their parameters, all separated by commas (RFC 9110, section 11.6.1): what is
+/// followed by `=` is a parameter, and what is not, a scheme.
+fn add_schemes(schemes: &mut String, header: &[u8]) {
+    let header = String::from_utf8_lossy(header);
+    let Some((name, value)) = header.split_once(':') else { return };
+    if !name.eq_ignore_ascii_case("Proxy-Authenticate") {
+        return;
+    }
+    let mut in_quotes = false;
+    let elements = value.split(|letter| {
+        in_quotes ^= letter == '"';
+        letter == ',' && !in_quotes
+    });
+    for element in elements {
+        let (scheme, rest) = element.trim().split_once([' ', '\t']).unwrap_or((element.trim(), ""));
+        let is_parameter = scheme.contains('=') || rest.trim_start().starts_with('=');
+        let is_there = schemes.split(", ").any(|other| other.eq_ignore_ascii_case(scheme));
+        if !scheme.is_empty() && !is_parameter && !is_there && schemes.len() < Phrase::MAX {
+            schemes.push_str(if schemes.is_empty() { "" } else { ", " });
+            schemes.push_str(scheme);
         }
     }
 }

@@ -7,8 +7,7 @@ mod http;
 mod socks4;
 mod socks5;
 
-use socks::TargetAddr;
-
+use crate::address::Address;
 use crate::config::{Protocol, Proxy};
 use crate::error::ProxyError;
 
@@ -38,7 +37,7 @@ pub(crate) enum Progress {
 
 impl Tunnel {
     /// Asks `proxy` for a tunnel to `target`: the bytes to send first are put into `out`.
-    pub(crate) fn new(proxy: &Proxy, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
+    pub(crate) fn new(proxy: &Proxy, target: &Address, out: &mut Vec<u8>) -> Self {
         match &proxy.protocol {
             Protocol::Socks5(credentials) => Tunnel::Socks5(Socks5::new(credentials.as_ref(), target, out)),
             Protocol::Socks4 { user_id, .. } => Tunnel::Socks4(Socks4::new(user_id, target, out)),
@@ -52,6 +51,23 @@ impl Tunnel {
             Tunnel::Socks5(socks5) => socks5.receive(input, out),
             Tunnel::Socks4(socks4) => socks4.receive(input),
             Tunnel::Http(http) => http.receive(input),
+        }
+    }
+
+    /// Whether the proxy knows by now where the tunnel shall lead.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        match self {
+            Tunnel::Socks5(socks5) => socks5.is_asked_for(),
+            Tunnel::Socks4(_) | Tunnel::Http(_) => true,
+        }
+    }
+
+    /// The refusal that the proxy has begun to tell, if its connection ends now. (Those of SOCKS are told at their second
+    /// byte.)
+    pub(crate) fn refusal(&self) -> Option<ProxyError> {
+        match self {
+            Tunnel::Socks5(_) | Tunnel::Socks4(_) => None,
+            Tunnel::Http(http) => http.refusal(),
         }
     }
 }

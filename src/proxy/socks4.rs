@@ -6,10 +6,9 @@
 //! | request for a name | 4, 1, port (2), 0.0.0.1, user id, 0, name, 0 |
 //! | reply | 0, code, 6 bytes that mean nothing here |
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use socks::TargetAddr;
-
+use crate::address::{Address, Kind};
 use crate::error::ProxyError;
 use crate::proxy::{Message, Progress};
 
@@ -26,16 +25,14 @@ pub(crate) struct Socks4 {
 }
 
 impl Socks4 {
-    pub(super) fn new(user_id: &str, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
-        let (ip, port, name) = match target {
-            TargetAddr::Ip(address) => match address.ip() {
-                IpAddr::V4(ip) => (ip, address.port(), None),
-                IpAddr::V6(_) => unreachable!("refused when the connection was asked for"),
-            },
-            TargetAddr::Domain(name, port) => (NO_ADDRESS, *port, Some(name)),
+    pub(super) fn new(user_id: &str, target: &Address, out: &mut Vec<u8>) -> Self {
+        let (ip, name) = match &target.0 {
+            Kind::Ip(SocketAddr::V4(address)) => (*address.ip(), None),
+            Kind::Ip(SocketAddr::V6(_)) => unreachable!("refused when the connection was asked for"),
+            Kind::Name(name, _) => (NO_ADDRESS, Some(name)),
         };
         out.extend([VERSION, CONNECT]);
-        out.extend(port.to_be_bytes());
+        out.extend(target.port().to_be_bytes());
         out.extend(ip.octets());
         out.extend_from_slice(user_id.as_bytes());
         out.push(0);
@@ -47,10 +44,10 @@ impl Socks4 {
     }
 
     pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Progress, ProxyError> {
-        let reply = self.message.fill(input, |bytes| match bytes.first() {
-            Some(&version) if version != REPLY_VERSION => {
-                Err(ProxyError::Version { protocol: "SOCKS4", version })
-            }
+        let reply = self.message.fill(input, |bytes| match *bytes {
+            [first, ..] if first != REPLY_VERSION => Err(ProxyError::Protocol { expected: "SOCKS4", first }),
+            // A refusal is told without waiting for the rest, which may not come.
+            [_, code, ..] if code != GRANTED => Ok(2),
             _ => Ok(REPLY_LEN),
         })?;
         match reply {

@@ -5,18 +5,18 @@
 //! | greeting | 5, number of methods, the methods |
 //! | its answer | 5, method or 0xff |
 //! | user name and password | 1, length, user name, length, password |
-//! | its answer | 1, 0 or a failure |
+//! | its answer | 1 (some proxies say 5), 0 or a failure |
 //! | request | 5, 1 (connect), 0, address type, address, port (2) |
 //! | reply | 5, 0 or a failure, 0, address type, address, port (2) |
 //!
 //! An address is 4 bytes (type 1, IPv4), 16 bytes (type 4, IPv6), or a length and that many bytes (type 3, a name). The
 //! address in the reply is of any type, whatever was asked for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use socks::TargetAddr;
 use zeroize::Zeroizing;
 
+use crate::address::{Address, Kind};
 use crate::config::Credentials;
 use crate::error::ProxyError;
 use crate::proxy::{Message, Progress};
@@ -25,7 +25,7 @@ const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
 const NO_ACCEPTABLE_METHOD: u8 = 0xff;
-/// The version of the negotiation of RFC 1929.
+/// The version of the negotiation of RFC 1929. Proxies answer with it or with that of SOCKS: only their status counts.
 const NEGOTIATION: u8 = 1;
 const CONNECT: u8 = 1;
 const SUCCEEDED: u8 = 0;
@@ -48,7 +48,7 @@ enum Step {
 }
 
 impl Socks5 {
-    pub(super) fn new(credentials: Option<&Credentials>, target: &TargetAddr, out: &mut Vec<u8>) -> Self {
+    pub(super) fn new(credentials: Option<&Credentials>, target: &Address, out: &mut Vec<u8>) -> Self {
         let login = credentials.map(login);
         match login {
             Some(_) => out.extend([VERSION, 2, USER_AND_PASSWORD, NO_AUTHENTICATION]),
@@ -57,11 +57,16 @@ impl Socks5 {
         Self { step: Step::Method, message: Message::default(), login, request: request(target) }
     }
 
+    /// Whether the request is on its way.
+    pub(super) fn is_asked_for(&self) -> bool {
+        matches!(self.step, Step::Reply)
+    }
+
     pub(super) fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
         loop {
             let Some(message) = self.message.fill(input, |bytes| match self.step {
-                Step::Method => version_and(bytes, VERSION, "SOCKS5"),
-                Step::Login => version_and(bytes, NEGOTIATION, "SOCKS5 authentication"),
+                Step::Method => version_and_one(bytes),
+                Step::Login => Ok(2),
                 Step::Reply => reply_len(bytes),
             })?
             else {
@@ -91,6 +96,7 @@ impl Socks5 {
     }
 }
 
+/// User name and password; an empty one is the length 0.
 fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.as_bytes());
     // As long as it gets from the beginning: a vector that grows leaves copies behind.
@@ -102,36 +108,30 @@ fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
     login
 }
 
-fn request(target: &TargetAddr) -> Vec<u8> {
+fn request(target: &Address) -> Vec<u8> {
     let mut request = vec![VERSION, CONNECT, 0];
-    let port = match target {
-        TargetAddr::Ip(address) => {
-            match address.ip() {
-                IpAddr::V4(ip) => {
-                    request.push(IPV4);
-                    request.extend(ip.octets());
-                }
-                IpAddr::V6(ip) => {
-                    request.push(IPV6);
-                    request.extend(ip.octets());
-                }
-            }
-            SocketAddr::port(address)
+    match &target.0 {
+        Kind::Ip(SocketAddr::V4(address)) => {
+            request.push(IPV4);
+            request.extend(address.ip().octets());
         }
-        TargetAddr::Domain(name, port) => {
+        Kind::Ip(SocketAddr::V6(address)) => {
+            request.push(IPV6);
+            request.extend(address.ip().octets());
+        }
+        Kind::Name(name, _) => {
             request.extend([NAME, name.len() as u8]);
             request.extend_from_slice(name.as_bytes());
-            *port
         }
-    };
-    request.extend(port.to_be_bytes());
+    }
+    request.extend(target.port().to_be_bytes());
     request
 }
 
 /// The length of an answer of two bytes, once its first byte is the right one.
-fn version_and(bytes: &[u8], version: u8, what: &'static str) -> Result<usize, ProxyError> {
-    match bytes.first() {
-        Some(first) if *first != version => Err(ProxyError::Version { protocol: what, version: *first }),
+fn version_and_one(bytes: &[u8]) -> Result<usize, ProxyError> {
+    match *bytes {
+        [first, ..] if first != VERSION => Err(ProxyError::Protocol { expected: "SOCKS5", first }),
         _ => Ok(2),
     }
 }
@@ -139,7 +139,7 @@ fn version_and(bytes: &[u8], version: u8, what: &'static str) -> Result<usize, P
 /// The length of a reply as far as it can be told. A failure is told without waiting for its address, which some
 /// proxies leave out.
 fn reply_len(bytes: &[u8]) -> Result<usize, ProxyError> {
-    version_and(bytes, VERSION, "SOCKS5")?;
+    version_and_one(bytes)?;
     Ok(match *bytes {
         [] | [_] => 2,
         [_, code, ..] if code != SUCCEEDED => 2,

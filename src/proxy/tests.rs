@@ -1,24 +1,25 @@
 //! Each protocol against messages written out by hand, split at every byte, and with everything that a proxy may get
 //! wrong.
 
+use crate::address::Address;
 use crate::config::Proxy;
 use crate::error::ProxyError;
+use crate::phrase::Phrase;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
-use socks::{TargetAddr, ToTargetAddr};
 
 /// What stands behind the proxy's last byte: the relay's first ones.
 const RELAYS: &[u8] = b"relay";
 
-fn v4() -> TargetAddr {
-    "1.2.3.4:258".to_target_addr().unwrap()
+fn v4() -> Address {
+    "1.2.3.4:258".parse().unwrap()
 }
 
-fn v6() -> TargetAddr {
-    "[1:2::ff]:258".to_target_addr().unwrap()
+fn v6() -> Address {
+    "[1:2::ff]:258".parse().unwrap()
 }
 
-fn name() -> TargetAddr {
-    "relay.example:258".to_target_addr().unwrap()
+fn name() -> Address {
+    "relay.example:258".parse().unwrap()
 }
 
 fn proxy(url: &str) -> Proxy {
@@ -27,7 +28,7 @@ fn proxy(url: &str) -> Proxy {
 
 /// Plays a conversation with every split of the proxy's messages: what we say, what it answers, what we say then, and so
 /// on. Behind its last message come bytes of the relay.
-fn converse(proxy: &Proxy, target: &TargetAddr, ours: &[&[u8]], theirs: &[&[u8]]) {
+fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
     let longest = theirs.iter().map(|message| message.len()).max().unwrap_or_default();
     for split in 1..=longest + RELAYS.len() {
         let mut said = Vec::new();
@@ -70,7 +71,7 @@ fn outcome(url: &str, answers: &[&[u8]]) -> Result<Progress, ProxyError> {
 fn socks5_asks_for_each_kind_of_address() {
     let plain = proxy("socks5://127.0.0.1:1080");
     let granted: &[u8] = &[5, 0, 0, 1, 9, 9, 9, 9, 9, 9];
-    let requests: [(TargetAddr, &[u8]); 3] = [
+    let requests: [(Address, &[u8]); 3] = [
         (v4(), &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2]),
         (v6(), &[5, 1, 0, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 1, 2]),
         (name(), b"\x05\x01\x00\x03\x0drelay.example\x01\x02"),
@@ -99,8 +100,36 @@ fn socks5_logs_in_where_the_proxy_wants_it() {
     let login: &[u8] = b"\x01\x06al ice\x06s:cret";
     let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
     let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    converse(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[1, 0], granted]);
+    // RFC 1929 has 1 for the version of the answer; real proxies have others as well.
+    for version in [1, 5, 0] {
+        converse(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[version, 0], granted]);
+    }
     converse(&proxy, &v4(), &[greeting, request], &[&[5, 0], granted]);
+}
+
+#[test]
+fn a_user_without_a_password_logs_in_with_an_empty_one() {
+    let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
+    for url in ["socks5://me@127.0.0.1:1080", "socks5://me:@127.0.0.1:1080"] {
+        let ours: [&[u8]; 3] = [&[5, 2, 2, 0], b"\x01\x02me\x00", request];
+        converse(&proxy(url), &v4(), &ours, &[&[5, 2], &[1, 0], granted]);
+    }
+}
+
+#[test]
+fn an_ipv4_address_that_is_mapped_to_ipv6_is_asked_for_as_ipv4() {
+    let mapped = "[::ffff:1.2.3.4]:258".parse().unwrap();
+    let said = |url: &str| {
+        let mut said = Vec::new();
+        Tunnel::new(&proxy(url), &mapped, &mut said);
+        said
+    };
+    assert_eq!(said("socks4://127.0.0.1:1"), [4, 1, 1, 2, 1, 2, 3, 4, 0]);
+    assert_eq!(said("http://127.0.0.1:1"), b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\r\n");
+    let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
+    converse(&proxy("socks5://127.0.0.1:1"), &mapped, &[&[5, 1, 0], request], &[&[5, 0], granted]);
 }
 
 #[test]
@@ -111,27 +140,29 @@ fn socks5_refusals_are_told() {
     }
     assert_eq!(outcome(url, &[&[5, 0xff]]), Err(ProxyError::NoAcceptableMethod));
     let with_login = "socks5://user:password@127.0.0.1:1080";
-    for failure in 1..=255 {
-        assert_eq!(outcome(with_login, &[&[5, 2], &[1, failure]]), Err(ProxyError::Credentials));
+    for (version, failure) in (1..=255).flat_map(|failure| [(1, failure), (5, failure)]) {
+        assert_eq!(outcome(with_login, &[&[5, 2], &[version, failure]]), Err(ProxyError::Credentials));
     }
-    let refused = ProxyError::Socks5 { code: 5 };
-    assert_eq!(refused.to_string(), "SOCKS5 reply 5, connection refused");
+    let told = |code| ProxyError::Socks5 { code }.to_string();
+    assert_eq!(told(5), "SOCKS5 reply 5, connection refused");
+    assert_eq!(told(0xf0), "SOCKS5 reply 240, the onion service's descriptor was not found");
+    assert!((0xf0..=0xf7).all(|code| told(code).contains("onion")));
+    assert_eq!(told(0xf8), "SOCKS5 reply 248, an unknown one");
 }
 
 #[test]
 fn socks5_nonsense_is_told_at_its_first_byte() {
     let url = "socks5://127.0.0.1:1080";
-    let version = |version| Err(ProxyError::Version { protocol: "SOCKS5", version });
-    assert_eq!(outcome(url, &[b"H"]), version(b'H'));
-    assert_eq!(outcome(url, &[&[5, 0], &[4]]), version(4));
+    let begins = |first| Err(ProxyError::Protocol { expected: "SOCKS5", first });
+    assert_eq!(outcome(url, &[b"H"]), begins(b'H'));
+    assert_eq!(outcome(url, &[&[5, 0], &[4]]), begins(4));
+    let told = ProxyError::Protocol { expected: "SOCKS5", first: b'H' }.to_string();
+    assert_eq!(told, "it does not speak SOCKS5: its answer begins with 0x48, as HTTP answers do");
     // A method that was not offered: login without credentials, and one that nobody knows.
     for method in [1, 2, 3, 0xfe] {
         assert!(matches!(outcome(url, &[&[5, method]]), Err(ProxyError::Malformed(_))));
     }
     assert!(matches!(outcome(url, &[&[5, 0], &[5, 0, 0, 2]]), Err(ProxyError::Malformed(_))));
-    let with_login = "socks5://user:password@127.0.0.1:1080";
-    let negotiation = ProxyError::Version { protocol: "SOCKS5 authentication", version: 5 };
-    assert_eq!(outcome(with_login, &[&[5, 2], &[5]]), Err(negotiation));
 }
 
 #[test]
@@ -147,11 +178,13 @@ fn socks4_asks_by_address_and_4a_by_name() {
 #[test]
 fn socks4_refusals_are_told() {
     for code in (0..=255).filter(|code| *code != 90) {
-        let answer = outcome("socks4a://127.0.0.1:1", &[&[0, code, 0, 0, 0, 0, 0, 0]]);
-        assert_eq!(answer, Err(ProxyError::Socks4 { code }));
+        // Whole, or as far as it shows.
+        for answer in [&[0, code, 0, 0, 0, 0, 0, 0][..], &[0, code]] {
+            assert_eq!(outcome("socks4a://127.0.0.1:1", &[answer]), Err(ProxyError::Socks4 { code }));
+        }
     }
-    let version = ProxyError::Version { protocol: "SOCKS4", version: 4 };
-    assert_eq!(outcome("socks4a://127.0.0.1:1", &[&[4]]), Err(version));
+    let begins = ProxyError::Protocol { expected: "SOCKS4", first: 5 };
+    assert_eq!(outcome("socks4a://127.0.0.1:1", &[&[5]]), Err(begins));
 }
 
 #[test]
@@ -196,25 +229,106 @@ fn http_answers_of_any_shape_open_the_tunnel() {
 fn http_refusals_are_told_with_status_and_reason() {
     let url = "http://127.0.0.1:3128";
     let told = |answer: &[u8]| outcome(url, &[answer]).unwrap_err().to_string();
-    let wanted = told(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n");
-    assert_eq!(wanted, "HTTP status 407 Proxy Authentication Required");
     // "200" elsewhere than in the status opens nothing.
     assert_eq!(told(b"HTTP/1.1 502 200 OK\r\n\r\n200"), "HTTP status 502 200 OK");
     assert_eq!(told(b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n"), "HTTP status 302 Found");
     let long = [&b"HTTP/1.1 403 "[..], &[b'x'; 200], b"\r\n\r\n"].concat();
     assert_eq!(told(&long), format!("HTTP status 403 {}", "x".repeat(47)));
+    assert_eq!(told(b"HTTP/1.1 403 \r\n\r\n"), "HTTP status 403");
+    assert_eq!(told(b"HTTP/1.1 403\n"), "HTTP status 403");
 }
 
 #[test]
-fn http_nonsense_is_told() {
+fn words_of_a_refusal_in_other_languages_are_shown_and_steer_no_terminal() {
+    let told = |answer: &[u8]| outcome("http://127.0.0.1:3128", &[answer]).unwrap_err().to_string();
+    assert_eq!(told(b"HTTP/1.1 403 Acc\xe8s refus\xe9\r\n"), "HTTP status 403 Accès refusé");
+    assert_eq!(told("HTTP/1.1 403 Accès refusé\r\n".as_bytes()), "HTTP status 403 Accès refusé");
+    assert_eq!(told(b"HTTP/1.1 403 \x1b[2Jx\x9by\r\n"), "HTTP status 403 ?[2Jx?y");
+}
+
+#[test]
+fn what_a_proxy_wants_at_a_407_is_told() {
+    let told = |headers: &str| {
+        let answer = format!("HTTP/1.1 407 Proxy Authentication Required\r\n{headers}\r\n");
+        match outcome("http://127.0.0.1:3128", &[answer.as_bytes()]) {
+            Err(ProxyError::Unauthorized { schemes }) => schemes.as_str().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told(""), "");
+    assert_eq!(told("Server: x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"), "Basic");
+    // In several headers, and several in one; each once. A comma, or a scheme's name, may stand in quotes.
+    let several =
+        "PROXY-AUTHENTICATE: Negotiate\r\nproxy-authenticate:NTLM\r\nProxy-Authenticate: negotiate abc==\r\n";
+    assert_eq!(told(several), "Negotiate, NTLM");
+    let one =
+        "Proxy-Authenticate: Digest realm=\"a, Fake b\", nonce = \"c\", qop=auth, Basic realm=\"d\"\r\n";
+    assert_eq!(told(one), "Digest, Basic");
+    // Not that header, and nothing of it.
+    assert_eq!(told("WWW-Authenticate: Basic\r\nProxy-Authenticate:\r\nProxy-Authenticate\r\n"), "");
+    // What comes from outside is short, and steers no terminal.
+    assert_eq!(told("Proxy-Authenticate: \x1b[2J\r\n"), "?[2J");
+    let many: String = (0..100).map(|number| format!("Proxy-Authenticate: Scheme{number}\r\n")).collect();
+    assert_eq!(told(&many), "Scheme0, Scheme1, Scheme2, Scheme3, Scheme4, Sc");
+
+    let told = |schemes| ProxyError::Unauthorized { schemes: Phrase::new(schemes) }.to_string();
+    assert_eq!(told("Basic, NTLM"), "HTTP status 407, it wants (other) credentials: Basic, NTLM");
+    assert_eq!(told(""), "HTTP status 407, it wants (other) credentials");
+}
+
+/// What is known of a refusal when the proxy's connection ends behind this answer.
+fn begun(url: &str, answer: &[u8]) -> Option<ProxyError> {
+    let mut said = Vec::new();
+    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
+    match tunnel.receive(&mut &answer[..], &mut said) {
+        Ok(_) => tunnel.refusal(),
+        Err(error) => Some(error),
+    }
+}
+
+#[test]
+fn a_refusal_that_breaks_off_is_told_as_far_as_it_came() {
     let url = "http://127.0.0.1:3128";
-    for answer in [
-        "200 OK\r\n\r\n",
-        "SSH-2.0-x\r\n\r\n",
-        "\r\n\r\n",
-        "HTTP/1.1 2 OK\r\n\r\n",
-        "HTTP/2.0 200 OK\r\n\r\n",
+    let told = |answer: &str| begun(url, answer.as_bytes()).map(|error| error.to_string());
+    for (answer, refusal) in [
+        ("HTTP/1.0 403 Forbidden\r\nServer: x", Some("HTTP status 403 Forbidden")),
+        ("HTTP/1.0 403 Forbidden\r\n", Some("HTTP status 403 Forbidden")),
+        ("HTTP/1.0 403 Forbidden\r", Some("HTTP status 403 Forbidden")),
+        ("HTTP/1.0 403 Forb", Some("HTTP status 403 Forb")),
+        ("HTTP/1.0 403", Some("HTTP status 403")),
+        ("HTTP/1.0 40", None),
+        ("HTTP/1.", None),
+        ("", None),
+        ("HTTP/1.0 200 OK\r\n", None),
+        ("HTTP/1.0 100 Continue\r\n\r\n", None),
+        ("HTTP/1.0 100 Continue\r\n\r\nHTTP/1.1 502", Some("HTTP status 502")),
+        ("HTTP/1.0 407", Some("HTTP status 407, it wants (other) credentials")),
+        ("HTTP/1.0 407 X\r\nA: b\r\n", Some("HTTP status 407, it wants (other) credentials")),
+        (
+            "HTTP/1.0 407 X\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic rea",
+            Some("HTTP status 407, it wants (other) credentials: NTLM, Basic"),
+        ),
     ] {
+        assert_eq!(told(answer).as_deref(), refusal, "{answer:?}");
+    }
+    // SOCKS tells a refusal at its second byte, and the first is none.
+    assert_eq!(begun("socks5://127.0.0.1:1080", &[5]), None);
+    assert_eq!(begun("socks4a://127.0.0.1:1080", &[0]), None);
+}
+
+#[test]
+fn what_is_no_http_is_told_before_any_line_ends() {
+    let url = "http://127.0.0.1:3128";
+    for answer in ["200 OK\r\n\r\n", "SSH-2.0-x", "\r\n\r\n", "\x15\x03\x01", "\x05\x01"] {
+        let first = answer.as_bytes()[0];
+        let expected = Err(ProxyError::Protocol { expected: "HTTP", first });
+        assert_eq!(outcome(url, &[answer.as_bytes()]), expected, "{answer:?}");
+    }
+    let told = outcome(url, &[b"\x15"]).unwrap_err().to_string();
+    assert_eq!(told, "it does not speak HTTP: its answer begins with 0x15, as TLS servers' answers do");
+    for answer in
+        ["HTTP/2", "HTML", "\n", "HTTP/1.1 2 OK\n", "HTTP/1.x 200 OK\n", "HTTP/1.1\n", "HTTP/1.1 200OK\n"]
+    {
         let result = outcome(url, &[answer.as_bytes()]);
         assert!(matches!(result, Err(ProxyError::Malformed(_))), "{answer:?}: {result:?}");
     }
@@ -224,7 +338,12 @@ fn http_nonsense_is_told() {
 fn http_answers_have_an_end() {
     let url = "http://127.0.0.1:3128";
     let header = [b'a'; 1000];
-    for endless in [&b"HTTP/1.1 200 OK\r\nA: "[..], b"HTTP/1.1 100 Continue\r\n\r\n", b""] {
+    for endless in [
+        &b"HTTP/1.1 200 OK\r\nA: "[..],
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ",
+        b"HTTP/1.1 407 ",
+        b"HTTP/1.1 407 X\r\nProxy-Authenticate: ",
+    ] {
         let mut answers = vec![endless];
         answers.extend([&header[..]; 16]);
         assert_eq!(outcome(url, &answers), Ok(Progress::Waiting));
@@ -236,7 +355,7 @@ fn http_answers_have_an_end() {
 #[test]
 fn the_longest_messages_fit_the_buffer_that_must_not_grow() {
     let longest = "x".repeat(255);
-    let target = (longest.as_str(), 65535).to_target_addr().unwrap();
+    let target = (longest.as_str(), 65535).try_into().unwrap();
     let address = "127.0.0.1:1".parse().unwrap();
     for proxy in [Proxy::socks5(address), Proxy::http(address)] {
         let mut request = Vec::with_capacity(MAX_REQUEST);

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tox_relay_client::{
-    Client, Config, Destination, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteError,
-    RouteId, SecretKey, SendError,
+    Client, Config, Destination, DisconnectReason, Event, Events, Hint, Party, PublicKey, Relay, RelayId,
+    RouteError, RouteId, SecretKey, SendError, Stage,
 };
 pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 
@@ -232,6 +232,17 @@ impl Couple {
             self.b.poll(TURN);
         }
     }
+}
+
+/// How a direct connection ends that the relay closes in this stage, without a byte that it hasn't sent before.
+pub fn closed(stage: Stage) -> DisconnectReason {
+    let hint = if stage == Stage::Handshaking { Hint::OtherKey } else { Hint::SameKey };
+    DisconnectReason::Closed { stage, party: Party::Relay, hint: Some(hint) }
+}
+
+/// How a direct connection ends on which nothing comes.
+pub fn timed_out(stage: Stage) -> DisconnectReason {
+    DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
 /// A relay that does as it is told.

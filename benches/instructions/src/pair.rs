@@ -11,10 +11,10 @@ use tox_test_relay::session::{Fresh, Hello, Session, public_key};
 use crate::config::Settings;
 use crate::connection::{Connection, Opening};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
-use crate::error::Stage;
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::{PublicKey, SecretKey};
+use crate::stage::Stage;
 
 /// The connection id of the first route.
 pub const FIRST_ID: u8 = 16;

@@ -2,8 +2,7 @@
 
 use std::hint::black_box;
 
-use socks::TargetAddr;
-
+use crate::address::Address;
 use crate::config::Proxy;
 use crate::event::Event;
 use crate::pair::{FIRST_ID, Pair, peer};
@@ -123,7 +122,7 @@ pub fn handshake() -> u64 {
 /// The exchange with a proxy that wants a password.
 pub fn socks5() -> u64 {
     let proxy: Proxy = "socks5://user:password@127.0.0.1:1080".parse().expect("a URL");
-    let target = TargetAddr::Domain("relay.example".into(), 33445);
+    let target: Address = "relay.example:33445".parse().expect("an address");
     let mut out = Vec::with_capacity(MAX_REQUEST);
     let mut exchange = || {
         out.clear();

@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::{Config, Relay};
 use crate::key::{PublicKey, SecretKey};
-use socks::ToTargetAddr;
 
 fn address() -> SocketAddr {
     "127.0.0.1:1080".parse().unwrap()
@@ -23,6 +22,8 @@ fn a_url_says_what_a_call_says() {
         ("http://127.0.0.1:1080", Proxy::http(address())),
         ("http://[::1]:3128", Proxy::http("[::1]:3128".parse().unwrap())),
         ("socks5://a:b@127.0.0.1:1080", Proxy::socks5(address()).credentials("a", "b").unwrap()),
+        ("socks5://a:@127.0.0.1:1080", Proxy::socks5(address()).credentials("a", "").unwrap()),
+        ("socks5://a@127.0.0.1:1080", Proxy::socks5(address()).user_id("a").unwrap()),
         ("http://a:@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
         ("http://a@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
         ("socks4a://me@127.0.0.1:1080", Proxy::socks4a(address()).user_id("me").unwrap()),
@@ -40,7 +41,7 @@ fn a_url_says_what_a_call_says() {
 
 #[test]
 fn a_url_that_can_not_be_meant_is_refused() {
-    use ProxyConfigError::{Address, Encoding, NoPassword, Path, Scheme};
+    use ProxyConfigError::{Address, Encoding, Length, NoPassword, Path, Scheme};
     let refused = [
         ("", Scheme),
         ("127.0.0.1:1080", Scheme),
@@ -51,10 +52,15 @@ fn a_url_that_can_not_be_meant_is_refused() {
         ("socks5://127.0.0.1", Address),
         ("socks5://::1:1080", Address),
         ("socks5://127.0.0.1:65536", Address),
+        ("socks5://127.0.0.1:0", Address),
+        ("socks5://local/host:1080", Address),
+        ("socks5://@127.0.0.1:1080", Length { what: "user name", length: 0, min: 1 }),
+        ("socks5://:password@127.0.0.1:1080", Length { what: "user name", length: 0, min: 1 }),
         ("socks5://user:password127.0.0.1:1080", Address),
         ("http://127.0.0.1:3128/x", Path),
         ("http://127.0.0.1:3128?x", Path),
         ("http://127.0.0.1:3128#x", Path),
+        ("http://a:b@127.0.0.1:3128/x@y", Path),
         ("http://%:x@127.0.0.1:3128", Encoding),
         ("http://x:%4@127.0.0.1:3128", Encoding),
         ("http://x:%g0@127.0.0.1:3128", Encoding),
@@ -75,10 +81,11 @@ fn names_and_passwords_have_the_lengths_of_their_protocols() {
     }
     let (socks5, http) = (Proxy::socks5(address()), Proxy::http(address()));
     assert_eq!(socks5.clone().credentials(&too_long, "x"), length("user name", 256, 1));
-    assert_eq!(socks5.clone().credentials("x", &too_long), length("password", 256, 1));
-    // RFC 1929 has no empty ones; Basic has.
+    assert_eq!(socks5.clone().credentials("x", &too_long), length("password", 256, 0));
+    // RFC 1929 has no empty ones; Basic has. Proxies take a user without a password all the same.
     assert_eq!(socks5.clone().credentials("", "x"), length("user name", 0, 1));
-    assert_eq!(socks5.credentials("x", ""), length("password", 0, 1));
+    assert_eq!(socks5.clone().credentials("", ""), length("user name", 0, 1));
+    assert!(socks5.credentials("x", "").is_ok());
     assert_eq!(http.clone().credentials(&too_long, ""), length("user name", 256, 0));
     assert!(http.credentials("", "").is_ok());
     let socks4 = Proxy::socks4(address());
@@ -99,8 +106,8 @@ fn what_a_protocol_can_not_carry_is_refused() {
 
 #[test]
 fn a_proxy_is_asked_only_for_what_it_can_reach() {
-    let [v4, v6, name] =
-        ["1.2.3.4:5", "[::1]:5", "relay.onion:5"].map(|target| target.to_target_addr().unwrap());
+    let [v4, v6, name] = ["1.2.3.4:5", "[::1]:5", "relay.onion:5"]
+        .map(|target| target.parse::<crate::address::Address>().unwrap());
     let reaches = |proxy: Proxy| [&v4, &v6, &name].map(|target| proxy.check(target).is_ok());
     assert_eq!(reaches(Proxy::socks5(address())), [true, true, true]);
     assert_eq!(reaches(Proxy::http(address())), [true, true, true]);
@@ -111,16 +118,35 @@ fn a_proxy_is_asked_only_for_what_it_can_reach() {
 }
 
 #[test]
-fn a_name_that_could_mean_something_else_to_a_proxy_is_refused() {
-    let proxy = Proxy::http(address());
-    let check = |name: &str| proxy.check(&TargetAddr::Domain(name.to_owned(), 1)).is_ok();
-    let longest = "x".repeat(255);
-    for good in ["a", "a.b", "xn--mnchen-3ya.de", "under_score.onion", "trailing.", &longest] {
-        assert!(check(good), "{good}");
+fn a_password_that_wants_percent_encoding_is_not_called_a_path() {
+    for url in [
+        "socks5://user:pa/ss@127.0.0.1:1080",
+        "socks5://user:pa?ss@127.0.0.1:1080",
+        "socks5://user:#pass@127.0.0.1:1080",
+        "http://us/er:pass@127.0.0.1:1080",
+        "http://user:p@s/s@127.0.0.1:1080/",
+        "socks5://user:/@127.0.0.1:1080",
+    ] {
+        let error = parse(url).unwrap_err();
+        assert_eq!(error, ProxyConfigError::Unencoded, "{url}");
+        assert!(error.to_string().contains("%2F") && !error.to_string().contains("ss@"), "{error}");
     }
-    for bad in ["", "a b", "a\r\nHost: b", "a\0", "a:1", "ä.de", "[::1]", "a/b", "a@b", &"x".repeat(256)] {
-        assert!(!check(bad), "{bad:?}");
+    let encoded = Proxy::socks5(address()).credentials("user", "pa/s?s#").unwrap();
+    assert_eq!(parse("socks5://user:pa%2Fs%3Fs%23@127.0.0.1:1080"), Ok(encoded));
+}
+
+#[test]
+fn a_mapped_address_goes_to_a_proxy_as_ipv4_and_a_scope_to_none() {
+    let check =
+        |proxy: Proxy, target: &str| proxy.check(&target.parse().unwrap()).map_err(|error| error.to_string());
+    assert_eq!(check(Proxy::socks4(address()), "[::ffff:1.2.3.4]:5"), Ok(()));
+    for (proxy, scheme) in [(Proxy::socks5(address()), "socks5"), (Proxy::http(address()), "http")] {
+        let refused = format!("a {scheme} proxy can't be asked for an IPv6 address with a scope");
+        assert_eq!(check(proxy, "[fe80::1%2]:5"), Err(refused));
     }
+    let mapped = "[::ffff:127.0.0.1]:1080";
+    assert_eq!(Proxy::socks5(mapped.parse().unwrap()).address(), address());
+    assert_eq!(parse(&format!("http://{mapped}")), Ok(Proxy::http(address())));
 }
 
 #[test]
@@ -139,6 +165,8 @@ fn credentials_are_never_shown() {
         url.replace("1080", "port"),
         url.replace("the-secret", "%zthe-secret"),
         format!("{url}/the-secret"),
+        url.replace("the-secret", "the-secret/"),
+        url.replace("the-secret", "#the-secret"),
         url.replace("the-secret", &"the-secret".repeat(30)),
         url.replace("socks5", "socks4"),
         url.replace("socks5", "http").replace("the-secret", "the-secret%0a"),

@@ -105,7 +105,7 @@ fn connecting_and_handshake_share_ten_seconds() {
     assert_eq!(connection.handle_timeout(early, false, ping), Ok(()));
     assert_eq!(
         connection.handle_timeout(start + seconds(10), false, ping),
-        Err(DisconnectReason::TimedOut(Stage::Connecting))
+        Err(timed_out(Stage::Connecting))
     );
 
     let mut connection = connecting(start);
@@ -114,7 +114,7 @@ fn connecting_and_handshake_share_ten_seconds() {
     assert_eq!(connection.handle_timeout(early, false, ping), Ok(()));
     assert_eq!(
         connection.handle_timeout(start + seconds(10), false, ping),
-        Err(DisconnectReason::TimedOut(Stage::Handshaking))
+        Err(timed_out(Stage::Handshaking))
     );
 }
 
@@ -182,6 +182,6 @@ fn a_response_that_may_lie_unread_gets_one_more_timeout() {
     // Once: a relay that sends a byte now and then is cut off all the same.
     assert_eq!(
         connection.handle_timeout(back + seconds(10), true, NonZeroU64::MIN),
-        Err(DisconnectReason::TimedOut(Stage::Handshaking))
+        Err(timed_out(Stage::Handshaking))
     );
 }

@@ -12,7 +12,9 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::*;
 use crate::crypto::{Entropy, LongTermKey};
+use crate::error::Hint;
 use crate::key::SecretKey;
+use crate::stage::Party;
 
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
@@ -41,6 +43,11 @@ struct Pair {
 
 fn key(byte: u8) -> PublicKey {
     PublicKey::from([byte; 32])
+}
+
+/// The connect timeout of a direct connection on which nothing came.
+fn timed_out(stage: Stage) -> DisconnectReason {
+    DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
 fn seconds(seconds: u64) -> Duration {

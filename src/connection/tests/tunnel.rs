@@ -1,10 +1,9 @@
 //! The way through a proxy: one budget of time, and nothing lost between the proxy's last byte and the relay's first.
 
-use socks::TargetAddr;
-
 use super::*;
 use crate::config::Proxy;
-use crate::error::ProxyError;
+use crate::error::{ProxyError, Server};
+use crate::phrase::Phrase;
 
 const GREETING: [u8; 3] = [5, 1, 0];
 const REQUEST: [u8; 10] = [5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
@@ -12,8 +11,12 @@ const METHOD: [u8; 2] = [5, 0];
 const GRANTED: [u8; 10] = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
 fn through_proxy(now: Instant) -> Connection {
-    let proxy: Proxy = "socks5://127.0.0.1:1080".parse().unwrap();
-    let target = TargetAddr::Ip("1.2.3.4:258".parse().unwrap());
+    through("socks5://127.0.0.1:1080", now)
+}
+
+fn through(proxy: &str, now: Instant) -> Connection {
+    let proxy: Proxy = proxy.parse().unwrap();
+    let target = "1.2.3.4:258".parse().unwrap();
     Connection::new(Opening { tunnel: Some((Arc::new(proxy), target)), ..opening(Settings::default()) }, now)
 }
 
@@ -80,12 +83,14 @@ fn connecting_the_proxy_and_the_handshake_share_ten_seconds() {
     assert_eq!(connection.deadline(), start + seconds(10));
     let late =
         |connection: &mut Connection| connection.handle_timeout(start + seconds(10), false, NonZeroU64::MIN);
-    assert_eq!(late(&mut connection), Err(DisconnectReason::TimedOut(Stage::Tunnelling)));
+    let timed_out = |stage, party, hint| Err(DisconnectReason::TimedOut { stage, party, hint });
+    assert_eq!(late(&mut connection), timed_out(Stage::Tunnelling, Party::Proxy, None));
 
     let mut connection = asked(start);
     receive(&mut connection, start + seconds(9), &GRANTED).unwrap();
     assert_eq!(connection.deadline(), start + seconds(10));
-    assert_eq!(late(&mut connection), Err(DisconnectReason::TimedOut(Stage::Handshaking)));
+    let behind = timed_out(Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
+    assert_eq!(late(&mut connection), behind);
 }
 
 #[test]
@@ -109,4 +114,146 @@ fn the_time_of_the_tunnel_is_kept() {
     let times = connection.times();
     let millis = |millis| Some(Duration::from_millis(millis));
     assert_eq!((times.transport, times.tunnel, times.handshake), (millis(10), millis(30), None));
+}
+
+/// What the ends of a transport are told as: a close, a reset, and the connect timeout.
+fn ends(connection: &Connection) -> [DisconnectReason; 3] {
+    let reset = End::Failed(io::ErrorKind::ConnectionReset, Some(104));
+    [End::Closed, reset, End::Late].map(|end| connection.handle_end(end))
+}
+
+/// The stage and the party of these ends, which are the same, and their hints.
+#[track_caller]
+fn told(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
+    let parts = ends(connection).map(|reason| match reason {
+        DisconnectReason::Closed { stage, party, hint }
+        | DisconnectReason::TimedOut { stage, party, hint }
+        | DisconnectReason::Transport { stage, party, hint, .. } => (stage, party, hint),
+        other => panic!("{other}"),
+    });
+    let [(stage, party, _), ..] = parts;
+    (
+        stage,
+        party,
+        parts.map(|part| {
+            assert_eq!((part.0, part.1), (stage, party));
+            part.2
+        }),
+    )
+}
+
+#[test]
+fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
+    let now = Instant::now();
+    let refused = End::Failed(io::ErrorKind::ConnectionRefused, None);
+    let direct = connecting(now);
+    assert_eq!(direct.handle_end(refused), DisconnectReason::Refused(Party::Relay));
+    assert_eq!(told(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
+
+    let mut connection = through_proxy(now);
+    assert_eq!(connection.handle_end(refused), DisconnectReason::Refused(Party::Proxy));
+    assert_eq!(told(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
+    connection.handle_connected(now);
+    sent(&mut connection, now);
+    assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
+    let not_reached = Some(Hint::NotReached);
+    let mut connection = asked(now);
+    assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
+
+    // The tunnel stands, and our hello has not left; then it has.
+    receive(&mut connection, now, &GRANTED).unwrap();
+    assert_eq!(told(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
+    sent(&mut connection, now);
+    let either = Some(Hint::NotReachedOrOtherKey);
+    assert_eq!(told(&connection), (Stage::Handshaking, Party::Tunnel, [either, either, not_reached]));
+
+    let [closed, reset, late] = ends(&connection).map(|reason| reason.to_string());
+    let cause = "the proxy may not have reached the relay, or the relay has another public key";
+    assert_eq!(closed, format!("closed by the relay or the proxy during the handshake ({cause})"));
+    assert!(reset.starts_with("the connection through the proxy failed during the handshake: "), "{reset}");
+    assert!(late.starts_with("the relay or the proxy did not answer in time during the handshake"), "{late}");
+    let refused = DisconnectReason::Refused(Party::Proxy).to_string();
+    assert_eq!(refused, "the proxy refused the connection: nothing listens at its address");
+}
+
+#[test]
+fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
+    let now = Instant::now();
+    let mut connection = connecting(now);
+    connection.handle_connected(now);
+    assert_eq!(told(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
+    let mut room = 127;
+    let all = connection.flush(now, &mut LookAhead::new(), &mut [0; 4096], |bytes| {
+        let taken = bytes.len().min(std::mem::take(&mut room));
+        if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+    });
+    assert!(!all.unwrap());
+    assert_eq!(told(&connection).2, [None; 3], "the last byte is missing");
+    sent(&mut connection, now);
+    let other_key = Some(Hint::OtherKey);
+    assert_eq!(told(&connection).2, [other_key, other_key, None]);
+    let other = End::Failed(io::ErrorKind::HostUnreachable, None);
+    assert!(matches!(connection.handle_end(other), DisconnectReason::Transport { hint: None, .. }));
+    // With bytes of any other kind, it is told how many came.
+    receive(&mut connection, now, &[7; 95]).unwrap();
+    assert_eq!(told(&connection).2, [Some(Hint::Incomplete(95)); 3]);
+}
+
+#[test]
+fn a_server_of_another_kind_is_recognised_whole_or_not() {
+    let now = Instant::now();
+    let alert = [0x15, 3, 3, 0, 2, 2, 70];
+    for (bytes, server) in [
+        (&alert[..], Server::Tls),
+        (&[0x16, 3, 1, 0], Server::Tls),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Server::Ssh),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", Server::Http),
+    ] {
+        let impostor = DisconnectReason::Impostor(Impostor::OtherServer(server));
+        let mut connection = connecting(now);
+        hello(&mut connection, now);
+        receive(&mut connection, now, bytes).unwrap();
+        assert_eq!(ends(&connection), [impostor; 3]);
+        // 96 bytes are enough for what can't be decrypted, whatever follows.
+        let mut connection = connecting(now);
+        hello(&mut connection, now);
+        let whole = [bytes, &[b'x'; 96]].concat();
+        assert_eq!(receive(&mut connection, now, &whole), Err(impostor));
+    }
+    let told = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
+    assert_eq!(told, "not the relay that was asked for: a TLS server answers");
+}
+
+#[test]
+fn a_proxys_refusal_is_told_when_its_connection_ends_in_the_middle_of_it() {
+    let now = Instant::now();
+    let asked = |answer: &[u8]| {
+        let mut connection = through("http://127.0.0.1:3128", now);
+        connection.handle_connected(now);
+        sent(&mut connection, now);
+        receive(&mut connection, now, answer).map(|()| connection)
+    };
+    let http =
+        |status, reason| DisconnectReason::Proxy(ProxyError::Http { status, reason: Phrase::new(reason) });
+    assert_eq!(ends(&asked(b"HTTP/1.0 403 Forb").unwrap()), [http(403, "Forb"); 3]);
+    assert_eq!(asked(b"HTTP/1.0 403 Forbidden\r\n").err(), Some(http(403, "Forbidden")));
+    let unauthorized = ProxyError::Unauthorized { schemes: Phrase::new("Basic") };
+    let begun = asked(b"HTTP/1.0 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\n").unwrap();
+    assert_eq!(ends(&begun), [DisconnectReason::Proxy(unauthorized); 3]);
+    // A tunnel that was about to open is no refusal.
+    let granting = asked(b"HTTP/1.0 200 OK\r\n").unwrap();
+    assert_eq!(told(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
+}
+
+#[test]
+fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
+    let same_key = Some(Hint::SameKey);
+    for (pair, stage) in [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)] {
+        assert_eq!(told(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
+        let lost = End::Failed(io::ErrorKind::TimedOut, None);
+        assert!(matches!(pair.connection.handle_end(lost), DisconnectReason::Transport { hint: None, .. }));
+    }
+    let told = Pair::connected().connection.handle_end(End::Closed).to_string();
+    let hint = "another connection with the same key may have taken its place";
+    assert_eq!(told, format!("closed by the relay after it was connected ({hint})"));
 }

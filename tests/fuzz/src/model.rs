@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::downstream::Step;
-use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Stage, Violation};
+use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::PublicKey;
+use crate::stage::{Party, Stage};
 use crate::status::RouteState;
 
 const ROUTING_REQUEST: u8 = 0;
@@ -66,6 +67,11 @@ enum State {
     Offline(u8),
     Online(u8),
     Leaving(u8),
+}
+
+/// The end of the connect timeout, without what the client knows or guesses beside the stage.
+pub fn timed_out(stage: Stage) -> DisconnectReason {
+    DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
 impl Model {
@@ -271,7 +277,7 @@ impl Model {
             return Ok(());
         }
         match waits {
-            true if opening => Err(DisconnectReason::TimedOut(self.stage)),
+            true if opening => Err(timed_out(self.stage)),
             true => Err(DisconnectReason::NoPong(self.stage)),
             false => {
                 self.ping(ping, now);

@@ -1,14 +1,15 @@
 //! The answers of a proxy.
 
-use socks::TargetAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
+use crate::address::Address;
 use crate::config::Proxy;
 use crate::error::ProxyError;
 use crate::input::Input;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 
-/// What came of an exchange, and with how many bytes of the answer; and all that was sent.
-type Exchange = (Result<(Progress, usize), ProxyError>, Vec<u8>);
+/// What came of an exchange, and with how many bytes of the answer; all that was sent; and the refusal that has begun.
+type Exchange = (Result<(Progress, usize), ProxyError>, Vec<u8>, Option<ProxyError>);
 
 /// Whatever a proxy answers, the exchange ends in the same way however the answer is cut, and keeps its bounds.
 pub fn proxies(data: &[u8]) {
@@ -22,10 +23,11 @@ pub fn proxies(data: &[u8]) {
     ][usize::from(input.byte()) % 5]
         .parse()
         .expect("a proxy's URL");
-    let target = match input.byte() % 2 {
-        0 => TargetAddr::Ip(([192, 0, 2, 2], 33445).into()),
-        _ => TargetAddr::Ip((std::net::Ipv6Addr::LOCALHOST, 33445).into()),
+    let target: SocketAddr = match input.byte() % 2 {
+        0 => ([192, 0, 2, 2], 33445).into(),
+        _ => (Ipv6Addr::LOCALHOST, 33445).into(),
     };
+    let target = Address::try_from(target).expect("an address");
     if proxy.check(&target).is_err() {
         return;
     }
@@ -38,7 +40,8 @@ pub fn proxies(data: &[u8]) {
     assert_eq!(exchange(&proxy, &target, &answer, &[1]), whole);
     assert_eq!(exchange(&proxy, &target, &answer, &pieces), whole);
 
-    let (result, sent) = whole;
+    let (result, sent, begun) = whole;
+    assert!(begun.is_none_or(|error| !error.to_string().is_empty()));
     assert!(sent.len() <= MAX_REQUEST);
     match result {
         Ok((progress, taken)) => check(&proxy, progress, &answer[..taken], taken == answer.len()),
@@ -55,7 +58,10 @@ fn check(proxy: &Proxy, progress: Progress, taken: &[u8], is_all: bool) {
         (_, Progress::Waiting) => assert!(is_all),
         ("socks4", _) => assert!(matches!(taken, [0, 90, _, _, _, _, _, _])),
         ("socks5", _) => {
-            let reply = taken.strip_prefix(&[5, 0]).or(taken.strip_prefix(&[5, 2, 1, 0]));
+            let reply = match taken {
+                [5, 0, reply @ ..] | [5, 2, _, 0, reply @ ..] => Some(reply),
+                _ => None,
+            };
             let whole = match reply {
                 Some([5, 0, _, 1, address @ ..]) => address.len() == 4 + 2,
                 Some([5, 0, _, 4, address @ ..]) => address.len() == 16 + 2,
@@ -72,7 +78,7 @@ fn check(proxy: &Proxy, progress: Progress, taken: &[u8], is_all: bool) {
 }
 
 /// The exchange in pieces of these sizes, again and again.
-fn exchange(proxy: &Proxy, target: &TargetAddr, mut answer: &[u8], pieces: &[usize]) -> Exchange {
+fn exchange(proxy: &Proxy, target: &Address, mut answer: &[u8], pieces: &[usize]) -> Exchange {
     let (mut sent, mut taken) = (Vec::new(), 0);
     let mut tunnel = Tunnel::new(proxy, target, &mut sent);
     for piece in pieces.iter().cycle() {
@@ -82,12 +88,12 @@ fn exchange(proxy: &Proxy, target: &TargetAddr, mut answer: &[u8], pieces: &[usi
         taken += len - piece.len();
         match result {
             Ok(Progress::Waiting) => assert!(piece.is_empty(), "it waits, and has not read everything"),
-            _ => return (result.map(|progress| (progress, taken)), sent),
+            _ => return (result.map(|progress| (progress, taken)), sent, None),
         }
         if rest.is_empty() {
             break;
         }
         answer = rest;
     }
-    (Ok((Progress::Waiting, taken)), sent)
+    (Ok((Progress::Waiting, taken)), sent, tunnel.refusal())
 }

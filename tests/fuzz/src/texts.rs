@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 
-use socks::{TargetAddr, ToTargetAddr};
-
+use crate::address::Address;
 use crate::config::{Credentials, Protocol, Proxy};
-use crate::error::Phrase;
 use crate::key::PublicKey;
+use crate::phrase::Phrase;
 
 /// No text makes a parser panic, and what is displayed reads back.
 pub fn texts(data: &[u8]) {
@@ -16,7 +15,7 @@ pub fn texts(data: &[u8]) {
     credentials(text);
     address(text);
     let phrase = Phrase::new(text);
-    assert!(phrase.as_str().len() <= 47 && phrase.as_str().bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    assert!(phrase.as_str().len() <= 47 && !phrase.as_str().contains(char::is_control));
 }
 
 fn key(text: &str) {
@@ -78,13 +77,13 @@ fn encode(text: &str) -> String {
 }
 
 fn address(text: &str) {
-    let Ok(target) = text.to_target_addr() else { return };
-    let again = match &target {
-        TargetAddr::Ip(address) => address.to_string(),
-        TargetAddr::Domain(name, port) => format!("{name}:{port}"),
+    let target: Address = match text.parse() {
+        Ok(target) => target,
+        Err(error) => return assert!(!format!("{error}").is_empty()),
     };
-    let read = again.as_str().to_target_addr().expect("an address");
-    assert_eq!(format!("{read:?}"), format!("{target:?}"));
+    assert_eq!(target.to_string().parse().as_ref(), Ok(&target));
+    assert_eq!(socks::TargetAddr::from(target.clone()).try_into().as_ref(), Ok(&target));
+    assert!(target.port() != 0 && target.host_name().is_none_or(|name| !name.contains(':')));
     // What a proxy can be asked for, it can be told: the request holds the whole name or address.
     for url in ["socks5://[::1]:9", "socks4://1.2.3.4:9", "socks4a://1.2.3.4:9", "http://u:p@1.2.3.4:9"] {
         let proxy: Proxy = url.parse().expect("a proxy's URL");

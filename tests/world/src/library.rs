@@ -5,6 +5,8 @@
 // What the library's own build looks at.
 #![allow(dead_code, unused_imports, missing_docs, clippy::all)]
 
+#[path = "../../../src/address/mod.rs"]
+pub(crate) mod address;
 #[path = "../../../src/config/mod.rs"]
 pub(crate) mod config;
 #[path = "../../../src/connection/mod.rs"]
@@ -19,8 +21,12 @@ pub(crate) mod event;
 pub(crate) mod id;
 #[path = "../../../src/key/mod.rs"]
 pub(crate) mod key;
+#[path = "../../../src/phrase.rs"]
+pub(crate) mod phrase;
 #[path = "../../../src/proxy/mod.rs"]
 pub(crate) mod proxy;
+#[path = "../../../src/stage.rs"]
+pub(crate) mod stage;
 #[path = "../../../src/status.rs"]
 pub(crate) mod status;
 #[path = "../../../src/wire/mod.rs"]

@@ -13,13 +13,14 @@ use tox_test_relay::kind;
 
 use crate::chance::Chance;
 use crate::config::{Destination, Settings};
-use crate::connection::{Connection, Opening};
+use crate::connection::{Connection, End, Opening};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
-use crate::error::{DisconnectReason, RouteError, SendError, Stage};
+use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::link::{Link, Packet, Read};
+use crate::stage::Stage;
 use crate::status::RouteState;
 
 /// What one turn reads of a connection, as in the loop.
@@ -340,11 +341,10 @@ impl Seat {
         events: &mut Events,
         chance: &mut Chance,
     ) -> Result<(), DisconnectReason> {
-        let stage = self.connection.stage();
         if self.link.borrow().cut {
-            return Err(DisconnectReason::Closed(stage));
+            return Err(self.connection.handle_end(End::Closed));
         }
-        if stage == Stage::Connecting && self.link.borrow().established <= now {
+        if self.connection.stage() == Stage::Connecting && self.link.borrow().established <= now {
             self.connection.handle_connected(now);
         }
         let mut end = Ok(());
@@ -368,8 +368,8 @@ impl Seat {
     /// Whether the world gave a reason for this end.
     fn judge(&self, reason: DisconnectReason) {
         match reason {
-            DisconnectReason::Closed(_) => {}
-            DisconnectReason::TimedOut(_) | DisconnectReason::NoPong(_) => {
+            DisconnectReason::Closed { .. } => {}
+            DisconnectReason::TimedOut { .. } | DisconnectReason::NoPong(_) => {
                 assert!(self.link.borrow().troubled, "{reason}, and nothing was in the way");
             }
             other => panic!("{other}, and the relay is honest"),
@@ -390,7 +390,7 @@ impl Seat {
                 match self.link.borrow_mut().down.read(now, most) {
                     Read::Bytes(read) => bytes = read,
                     Read::Nothing => return Ok(()),
-                    Read::End => return Err(DisconnectReason::Closed(self.connection.stage())),
+                    Read::End => return Err(self.connection.handle_end(End::Closed)),
                 }
                 budget -= bytes.len();
             }

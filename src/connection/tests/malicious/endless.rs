@@ -71,8 +71,9 @@ fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
         connection.receive(start, &mut response[..cut], &mut LookAhead::new(), &mut events).unwrap();
         let end = connection.deadline();
         assert_eq!(end, start + seconds(10));
-        let timed_out = Err(DisconnectReason::TimedOut(Stage::Handshaking));
-        assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), timed_out, "{cut} bytes");
+        let hint = if cut == 0 { None } else { Some(Hint::Incomplete(cut as u8)) };
+        let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint };
+        assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), Err(timed_out), "{cut} bytes");
         assert!(events.is_empty() && connection.memory() <= AT_MOST);
     }
 }
@@ -96,7 +97,7 @@ fn one_byte_a_minute_is_too_slow_in_each_stage() {
                 break;
             }
         }
-        assert_eq!(result, Err(DisconnectReason::TimedOut(Stage::Handshaking)));
+        assert!(matches!(result, Err(DisconnectReason::TimedOut { stage: Stage::Handshaking, .. })));
         assert_eq!(minutes, if unread { 2 } else { 1 });
 
         for (mut pair, stage) in

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use interop::Bootstrapd;
 use tox_relay_client::{
-    Config, ConnectError, DisconnectReason, Relay, RouteError, SecretKey, SendError, Stage,
+    Config, ConnectError, DisconnectReason, Hint, Party, Relay, RouteError, SecretKey, SendError, Stage,
 };
 
 use crate::driver::{AT_ONCE, End, Ours, Told, pair, relay_of, signal};
@@ -48,7 +48,7 @@ fn a_port_where_nobody_listens_is_told_at_once() {
     relay.kill();
     let start = Instant::now();
     let mut ours = begin(relay_of(&relay));
-    assert_eq!(ours.next_reason(), DisconnectReason::Refused);
+    assert_eq!(ours.next_reason(), DisconnectReason::Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     assert_eq!(ours.client.relays().count(), 0);
 }
@@ -63,7 +63,7 @@ fn a_relay_with_another_key_is_told_at_once() {
     assert!(is_closed(reason), "{reason:?}");
     let during_the_handshake = matches!(
         reason,
-        DisconnectReason::Closed(Stage::Handshaking)
+        DisconnectReason::Closed { stage: Stage::Handshaking, hint: Some(Hint::OtherKey), .. }
             | DisconnectReason::Transport { stage: Stage::Handshaking, .. }
     );
     assert!(during_the_handshake, "{reason:?}");
@@ -129,7 +129,8 @@ fn a_relay_that_hangs_is_found_by_the_timeouts() {
     // The kernel still takes connections for it.
     let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
     let mut connecting = Ours::begin(connecting, relay_of(&relay));
-    assert_eq!(connecting.next_reason(), DisconnectReason::TimedOut(Stage::Handshaking));
+    let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint: None };
+    assert_eq!(connecting.next_reason(), timed_out);
     assert_eq!(connected.next_reason(), DisconnectReason::NoPong(Stage::Connected));
 
     signal(&relay, "CONT");

@@ -154,7 +154,7 @@ fn come_back(ours: &mut Ours, route: RouteId, peer: &mut impl End) {
 pub fn is_closed(reason: DisconnectReason) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
     match reason {
-        DisconnectReason::Closed(_) => true,
+        DisconnectReason::Closed { .. } => true,
         DisconnectReason::Transport { kind, .. } => matches!(kind, ConnectionReset | BrokenPipe),
         _ => false,
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use interop::ProxyKind::{Dante, Microsocks, Squid, Tinyproxy};
 use interop::{Bootstrapd, PASSWORD, ProxyKind, RealProxy, USER};
 use tox_relay_client::ProxyError::{Credentials, NoAcceptableMethod, Socks4, Socks5};
-use tox_relay_client::{Config, DisconnectReason, Proxy, ProxyError, PublicKey, Relay, SecretKey, Stage};
+use tox_relay_client::{
+    Config, DisconnectReason, Hint, Party, Proxy, ProxyError, PublicKey, Relay, SecretKey, Stage,
+};
 
 use super::driver::{AT_ONCE, End, Ours, Told, WINDOW, meet, numbered, relay_of};
 
@@ -65,12 +67,16 @@ fn end(proxy: Proxy, relay: Relay) -> DisconnectReason {
     reason
 }
 
-/// How the proxy refuses to lead to this relay: by an error of SOCKS, or by status and reason of HTTP.
+/// How the proxy refuses to lead to this relay: by an error of SOCKS, or by status and reason of HTTP, or by the
+/// schemes that it wants.
 #[track_caller]
 fn refusal(proxy: Proxy, relay: Relay) -> Result<ProxyError, (u16, &'static str)> {
     match end(proxy, relay) {
         DisconnectReason::Proxy(ProxyError::Http { status, reason }) => {
             Err((status, reason.as_str().to_owned().leak()))
+        }
+        DisconnectReason::Proxy(ProxyError::Unauthorized { schemes }) => {
+            Err((407, schemes.as_str().to_owned().leak()))
         }
         DisconnectReason::Proxy(error) => Ok(error),
         other => panic!("{other}"),
@@ -150,7 +156,7 @@ fn a_wrong_password_is_told() {
         })
         .collect();
     let unauthorized = Err((401, "Unauthorized"));
-    let required = Err((407, "Proxy Authentication Required"));
+    let required = Err((407, "Basic"));
     assert_eq!(
         told,
         [
@@ -202,7 +208,7 @@ fn a_proxy_that_is_gone_is_told_at_once_and_not_bypassed() {
         let start = Instant::now();
         let gone = format!("{scheme}://{DEAD}").parse().unwrap();
         let reason = end(gone, Relay::new(relay.local_addr().unwrap(), any_key()));
-        assert_eq!(reason, DisconnectReason::Refused);
+        assert_eq!(reason, DisconnectReason::Refused(Party::Proxy));
         assert!(start.elapsed() < AT_ONCE);
         assert_eq!(relay.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
@@ -217,7 +223,10 @@ fn a_proxy_that_stays_silent_is_told_and_not_bypassed() {
         let proxy = format!("{scheme}://{}", silent.local_addr().unwrap()).parse().unwrap();
         let config = through(proxy).connect_timeout(Duration::from_millis(150));
         let mut ours = Ours::begin(config, Relay::new(relay.local_addr().unwrap(), any_key()));
-        assert_eq!(ours.next_reason(), DisconnectReason::TimedOut(Stage::Tunnelling));
+        // SOCKS5 says where to lead only when the proxy has answered once.
+        let hint = if scheme == "socks5" { None } else { Some(Hint::NotReached) };
+        let timed_out = DisconnectReason::TimedOut { stage: Stage::Tunnelling, party: Party::Proxy, hint };
+        assert_eq!(ours.next_reason(), timed_out);
         assert_eq!(relay.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 }
@@ -235,8 +244,8 @@ fn a_proxy_that_ends_takes_its_connections_along_and_a_new_one_serves_them() {
         assert!(
             matches!(
                 reason,
-                DisconnectReason::Closed(Stage::Connected)
-                    | DisconnectReason::Transport { stage: Stage::Connected, .. }
+                DisconnectReason::Closed { stage: Stage::Connected, party: Party::Tunnel, .. }
+                    | DisconnectReason::Transport { stage: Stage::Connected, party: Party::Tunnel, .. }
             ),
             "{:?}: {reason}",
             way.kind

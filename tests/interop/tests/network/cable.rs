@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tox_relay_client::{DisconnectReason, Stage};
+use tox_relay_client::{DisconnectReason, Party, Stage};
 
 use crate::driver::{Ours, Told};
 use crate::scene::play;
@@ -59,7 +59,8 @@ fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
         let begun = Instant::now();
         let identity = ours.identities[0].clone();
         let relay = ours.connect(scene, &identity);
-        let timed_out = DisconnectReason::TimedOut(Stage::Connecting);
+        let timed_out =
+            DisconnectReason::TimedOut { stage: Stage::Connecting, party: Party::Relay, hint: None };
         assert_eq!(ours.next(), Told::Disconnected(relay, timed_out));
         let time = begun.elapsed();
         assert!((CONNECT_TIMEOUT..CONNECT_TIMEOUT + SLACK).contains(&time), "{time:?}");

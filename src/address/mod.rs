@@ -1,0 +1,327 @@
+//! Where a relay is, as a caller writes it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::str::FromStr;
+
+use socks::TargetAddr;
+
+/// The address of a relay: an IP address or a host name, and a port.
+///
+/// It is made of text, of the standard library's addresses, of a host and a port, and of what `socks` has:
+///
+/// | from | example |
+/// | --- | --- |
+/// | text | `"198.51.100.7:33445"`, `"[2001:db8::7]:33445"`, `"relay.example:33445"` |
+/// | a host as text, and a port | `("198.51.100.7", 33445)`, `("2001:db8::7", 33445)`, `("relay.example", 33445)` |
+/// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6`, `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
+/// | whatever implements [`socks::ToTargetAddr`] | [`socks::TargetAddr`], and what stands above |
+///
+/// Text that could be read in two ways is an [`AddressError`] that says what is expected: an IPv6 address without
+/// brackets, whose last group might be a port; numbers that are not an IPv4 address, and would be a strange host name. An
+/// IPv4 address that is written as an IPv6 one (`::ffff:198.51.100.7`) is that IPv4 address.
+///
+/// ```
+/// use tox_relay_client::{Address, AddressError};
+///
+/// let address: Address = "[2001:db8::7]:33445".parse()?;
+/// assert_eq!(address, Address::try_from(("2001:db8::7", 33445))?);
+/// assert_eq!(address.to_string(), "[2001:db8::7]:33445");
+/// assert_eq!("2001:db8::7:33445".parse::<Address>(), Err(AddressError::NoBrackets));
+/// assert_eq!("256.1.1.1:33445".parse::<Address>(), Err(AddressError::Ipv4));
+/// # Ok::<(), AddressError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Address(pub(crate) Kind);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Never an IPv4 address that is mapped to IPv6.
+    Ip(SocketAddr),
+    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that it can stand in any request as it is.
+    Name(Box<str>, u16),
+}
+
+/// Why something is not an [`Address`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// There is no host.
+    #[error("there is no host: {EXPECTED}")]
+    NoHost,
+    /// There is no port. Tox relays have no default one.
+    #[error("there is no port: {EXPECTED}")]
+    NoPort,
+    /// What follows the last colon is not a port, or the port is 0.
+    #[error("the port is not a number from 1 to 65535")]
+    Port,
+    /// There are several colons and no brackets: the last group of an IPv6 address might be the port.
+    #[error("there are several colons: write an IPv6 address in brackets, as in [2001:db8::7]:33445")]
+    NoBrackets,
+    /// What stands in brackets is not an IPv6 address, or something other than a port follows them.
+    #[error("an IPv6 address in brackets and a port are expected, as in [2001:db8::7]:33445")]
+    Ipv6,
+    /// The scope of an IPv6 address is not a number. (Names of interfaces are known to the operating system alone.)
+    #[error("the scope of an IPv6 address is the number of an interface, as in [fe80::7%2]:33445")]
+    Scope,
+    /// The host ends in a number, as no host name does, and is not an IPv4 address.
+    #[error("an IPv4 address has four numbers from 0 to 255, as in 198.51.100.7")]
+    Ipv4,
+    /// It is a URL, or has a path.
+    #[error("a host and a port are expected, and not a URL: {EXPECTED}")]
+    Url,
+    /// A character that host names don't have. (An international name has a form without such ones: it begins with
+    /// `xn--`.)
+    #[error(
+        "{0:?} can't stand in an address: a host name has ASCII letters, digits, dots, hyphens and underscores"
+    )]
+    Character(char),
+    /// The host name has more than 255 bytes, which is what a proxy can be told.
+    #[error("a host name has at most 255 bytes, not {0}")]
+    Length(usize),
+    /// The host name begins with a dot, or has two of them in a row.
+    #[error("a part of the host name is empty")]
+    EmptyLabel,
+}
+
+const EXPECTED: &str = "198.51.100.7:33445, [2001:db8::7]:33445 or relay.example:33445 is expected";
+
+/// The longest host name. A SOCKS5 request has one byte for its length.
+const MAX_NAME: usize = 255;
+
+impl Address {
+    /// The IP address and port; `None` for a host name.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.0 {
+            Kind::Ip(address) => Some(address),
+            Kind::Name(..) => None,
+        }
+    }
+
+    /// The host name, which only a proxy may resolve; `None` for an IP address.
+    pub fn host_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Ip(_) => None,
+            Kind::Name(name, _) => Some(name),
+        }
+    }
+
+    /// The port; never 0.
+    pub fn port(&self) -> u16 {
+        match &self.0 {
+            Kind::Ip(address) => address.port(),
+            Kind::Name(_, port) => *port,
+        }
+    }
+
+    fn new(host: Host, port: u16) -> Result<Self, AddressError> {
+        match (host, port) {
+            (_, 0) => Err(AddressError::Port),
+            (Host::Ip(ip), _) => SocketAddr::new(ip, port).try_into(),
+            (Host::Scoped(ip, scope), _) => SocketAddrV6::new(ip, port, 0, scope).try_into(),
+            (Host::Name(name), _) => Ok(Self(Kind::Name(name, port))),
+        }
+    }
+}
+
+/// `IPv4:port`, `[IPv6]:port` or `name:port`.
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if text.contains('/') {
+            return Err(AddressError::Url);
+        }
+        if let Some(bracketed) = text.strip_prefix('[') {
+            let (ip, rest) = bracketed.split_once(']').ok_or(AddressError::Ipv6)?;
+            let host = ipv6(ip)?;
+            return match rest.strip_prefix(':') {
+                Some(port) => Self::new(host, self::port(port)?),
+                None if rest.is_empty() => Err(AddressError::NoPort),
+                None => Err(AddressError::Ipv6),
+            };
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((_, rest)) if rest.contains(':') => return Err(AddressError::NoBrackets),
+            Some((host, port)) => (ipv4_or_name(host)?, port),
+            None => return ipv4_or_name(text).and(Err(AddressError::NoPort)),
+        };
+        Self::new(host, self::port(port)?)
+    }
+}
+
+enum Host {
+    Ip(IpAddr),
+    Scoped(Ipv6Addr, u32),
+    Name(Box<str>),
+}
+
+fn port(text: &str) -> Result<u16, AddressError> {
+    // A sign would be read as well.
+    let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port != 0).ok_or(AddressError::Port)
+}
+
+fn ipv6(text: &str) -> Result<Host, AddressError> {
+    let (ip, scope) = text.split_once('%').map_or((text, None), |(ip, scope)| (ip, Some(scope)));
+    let ip: Ipv6Addr = ip.parse().map_err(|_| AddressError::Ipv6)?;
+    match scope {
+        None => Ok(Host::Ip(ip.into())),
+        Some(scope) if scope.starts_with('+') => Err(AddressError::Scope),
+        Some(scope) => Ok(Host::Scoped(ip, scope.parse().map_err(|_| AddressError::Scope)?)),
+    }
+}
+
+fn ipv4_or_name(text: &str) -> Result<Host, AddressError> {
+    let in_names = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    if text.is_empty() {
+        return Err(AddressError::NoHost);
+    }
+    if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(ip.into()));
+    }
+    if let Some(strange) = text.chars().find(|letter| !in_names(*letter)) {
+        return Err(AddressError::Character(strange));
+    }
+    if text.len() > MAX_NAME {
+        return Err(AddressError::Length(text.len()));
+    }
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    if labels.split('.').any(str::is_empty) {
+        return Err(AddressError::EmptyLabel);
+    }
+    if labels.rsplit('.').next().is_some_and(is_number) {
+        return Err(AddressError::Ipv4);
+    }
+    Ok(Host::Name(text.into()))
+}
+
+/// Whether resolvers take this for a number, and with it the whole host for an IPv4 address: decimal, octal or, behind
+/// `0x`, hexadecimal. A proxy would reach something else than a name then.
+fn is_number(label: &str) -> bool {
+    let hexadecimal = label.strip_prefix("0x").or(label.strip_prefix("0X"));
+    label.bytes().all(|digit| digit.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// With brackets around IPv6; reads back as the same address.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Ip(address) => write!(f, "{address}"),
+            Kind::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+impl TryFrom<SocketAddr> for Address {
+    type Error = AddressError;
+
+    fn try_from(address: SocketAddr) -> Result<Self, AddressError> {
+        if address.port() == 0 {
+            return Err(AddressError::Port);
+        }
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        // An IPv6 address keeps its scope.
+        Ok(Self(Kind::Ip(if canonical.is_ipv4() { canonical } else { address })))
+    }
+}
+
+macro_rules! by_socket_addr {
+    ($($kind:ty),*) => {
+        $(impl TryFrom<$kind> for Address {
+            type Error = AddressError;
+
+            fn try_from(address: $kind) -> Result<Self, AddressError> {
+                SocketAddr::from(address).try_into()
+            }
+        })*
+    };
+}
+
+by_socket_addr!(SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+
+/// The host is an IP address, IPv6 with brackets or without, or a name.
+impl TryFrom<(&str, u16)> for Address {
+    type Error = AddressError;
+
+    fn try_from((host, port): (&str, u16)) -> Result<Self, AddressError> {
+        let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let host = match bracketed {
+            Some(ip) => ipv6(ip)?,
+            None if host.contains('/') => return Err(AddressError::Url),
+            None if host.contains(':') => ipv6(host)?,
+            None => ipv4_or_name(host)?,
+        };
+        Self::new(host, port)
+    }
+}
+
+impl TryFrom<(String, u16)> for Address {
+    type Error = AddressError;
+
+    fn try_from((host, port): (String, u16)) -> Result<Self, AddressError> {
+        (host.as_str(), port).try_into()
+    }
+}
+
+impl TryFrom<&str> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &str) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<TargetAddr> for Address {
+    type Error = AddressError;
+
+    fn try_from(target: TargetAddr) -> Result<Self, AddressError> {
+        match target {
+            TargetAddr::Ip(address) => address.try_into(),
+            TargetAddr::Domain(name, port) => (name, port).try_into(),
+        }
+    }
+}
+
+impl From<Address> for TargetAddr {
+    fn from(address: Address) -> Self {
+        match address.0 {
+            Kind::Ip(address) => TargetAddr::Ip(address),
+            Kind::Name(name, port) => TargetAddr::Domain(name.into(), port),
+        }
+    }
+}
+
+/// For what is an address already.
+impl From<Infallible> for AddressError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Words that come from outside, made safe to show.
+
+use std::fmt;
+
+/// A few words that came from outside: up to 47 bytes of letters, digits and punctuation. Everything that could steer a
+/// terminal or hide in a log is replaced by `?`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Phrase {
+    len: u8,
+    /// UTF-8.
+    bytes: [u8; Phrase::MAX],
+}
+
+impl Phrase {
+    /// Its most bytes.
+    pub(crate) const MAX: usize = 47;
+
+    pub(crate) fn new(text: &str) -> Self {
+        let mut phrase = Self { len: 0, bytes: [0; Self::MAX] };
+        for letter in text.chars().map(|letter| if is_harmless(letter) { letter } else { '?' }) {
+            let start = usize::from(phrase.len);
+            let Some(place) = phrase.bytes.get_mut(start..start + letter.len_utf8()) else {
+                break;
+            };
+            letter.encode_utf8(place);
+            phrase.len += place.len() as u8;
+        }
+        phrase
+    }
+
+    /// Bytes that are UTF-8, or else Latin-1, as in the early HTTP.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::new(text),
+            Err(_) => Self::new(&bytes.iter().copied().map(char::from).collect::<String>()),
+        }
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Printable Latin-1, and letters and digits of other scripts. All marks that change the direction of the text or take no
+/// room are neither.
+fn is_harmless(letter: char) -> bool {
+    matches!(letter, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}') || letter.is_alphanumeric()
+}
+
+impl fmt::Display for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_latin_1_and_utf_8_are_shown_and_what_steers_a_terminal_is_not() {
+        let shown = |bytes: &[u8]| Phrase::from_bytes(bytes).as_str().to_owned();
+        assert_eq!(shown(b"Acc\xe8s refus\xe9"), "Accès refusé");
+        assert_eq!(shown("Accès refusé".as_bytes()), "Accès refusé");
+        assert_eq!(shown("Доступ запрещён".as_bytes()), "Доступ запрещён");
+        assert_eq!(shown(b"a\x1b[31mb\tc\x7f"), "a?[31mb?c?");
+        assert_eq!(shown(b"C1: \x9b31m \x85 \xad"), "C1: ?31m ? ?");
+        // Overrides of direction, marks without width, line separators.
+        assert_eq!(shown("a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{2028}f".as_bytes()), "a?b?c?d?e?f");
+    }
+
+    #[test]
+    fn words_end_at_a_whole_letter_within_47_bytes() {
+        assert_eq!(Phrase::new(&"x".repeat(200)).as_str(), "x".repeat(47));
+        assert_eq!(Phrase::new(&"é".repeat(200)).as_str(), "é".repeat(23));
+        assert_eq!(
+            Phrase::new(&("x".to_owned() + &"é".repeat(200))).as_str(),
+            "x".to_owned() + &"é".repeat(23)
+        );
+        assert!(Phrase::new("").is_empty());
+    }
+}
