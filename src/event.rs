@@ -114,6 +114,8 @@ pub struct Events {
     /// The payloads of the records, one behind the other; at most 2031 bytes for each of them.
     payloads: Vec<u8>,
     capacity: usize,
+    /// The most events for now: `capacity`, or the end of what one connection may fill in its turn.
+    limit: usize,
 }
 
 /// The most events that one packet makes: a connection's first packet confirms it, too.
@@ -131,7 +133,7 @@ impl Events {
     /// More events mean fewer polls under load, and memory for as many payloads: at worst 2031 bytes each.
     pub fn with_capacity(events: usize) -> Self {
         let capacity = events.clamp(MAX_PER_PACKET, 1 << 20);
-        Self { records: Vec::with_capacity(capacity), payloads: Vec::new(), capacity }
+        Self { records: Vec::with_capacity(capacity), payloads: Vec::new(), capacity, limit: capacity }
     }
 
     /// The events, oldest first.
@@ -158,16 +160,38 @@ impl Events {
     pub fn clear(&mut self) {
         self.records.clear();
         self.payloads.clear();
+        self.unlimit();
+    }
+
+    /// Lets at most so many events be added, but always those of one packet. [`unlimit`](Self::unlimit) ends it.
+    pub(crate) fn limit(&mut self, events: usize) {
+        self.limit = self.capacity.min(self.records.len() + events.max(MAX_PER_PACKET));
+    }
+
+    /// Lets events be added up to the capacity.
+    pub(crate) fn unlimit(&mut self) {
+        self.limit = self.capacity;
+    }
+
+    /// How many events can be added.
+    pub(crate) fn room(&self) -> usize {
+        self.limit - self.records.len()
     }
 
     /// Whether whatever one packet, one timer or one failure makes would find room.
     pub(crate) fn has_room(&self) -> bool {
-        self.records.len() + MAX_PER_PACKET <= self.capacity
+        self.room() >= MAX_PER_PACKET
+    }
+
+    /// How many packets of one connection surely find room, while there is room at all: each makes one event at most, but
+    /// the first may make two.
+    pub(crate) fn room_for_packets(&self) -> usize {
+        self.room().saturating_sub(MAX_PER_PACKET).max(1)
     }
 
     /// Adds an event, and a copy of its payload.
     pub(crate) fn push(&mut self, event: Event<'_>) {
-        debug_assert!(self.records.len() < self.capacity);
+        debug_assert!(self.records.len() < self.limit);
         // `capacity` and the length of a packet bound all payloads to 2 GiB, so 32 bits will do.
         let start = self.payloads.len() as u32;
         self.payloads.extend_from_slice(event.payload());
@@ -306,6 +330,27 @@ mod tests {
         assert_eq!(events.len(), events.capacity());
         events.clear();
         assert!(events.has_room());
+    }
+
+    #[test]
+    fn a_limit_leaves_room_for_others_and_always_for_one_packet() {
+        let mut events = Events::with_capacity(10);
+        events.limit(4);
+        assert_eq!((events.room(), events.room_for_packets()), (4, 2));
+        (0..4).for_each(|_| events.push(Event::Writable { relay: RELAY }));
+        assert!(!events.has_room());
+        for asked in 0..=2 {
+            events.limit(asked);
+            assert_eq!((events.room(), events.has_room(), events.room_for_packets()), (2, true, 1));
+        }
+        events.limit(100);
+        assert_eq!(events.room(), 6);
+        events.limit(0);
+        events.unlimit();
+        assert_eq!(events.room(), 6);
+        events.limit(0);
+        events.clear();
+        assert_eq!(events.room(), 10);
     }
 
     #[test]

@@ -231,11 +231,12 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     };
 
     let old = couple.to_b;
-    // Online. What waits for the route never leaves, or the relay would drop us.
-    couple.a.client.send_data(couple.to_b, b"never leaves").unwrap();
+    // Online. What waits for the route leaves before it is closed, and not after, or the relay would drop us.
+    couple.a.client.send_data(couple.to_b, b"the last words").unwrap();
     couple.a.client.close_route(couple.to_b).unwrap();
     assert_stale(&mut couple, old);
-    couple.until("offline", |c| c.b.told == [Told::Offline(c.to_a, c.a.key)]);
+    couple.until("offline", |c| c.b.told.last() == Some(&Told::Offline(c.to_a, c.a.key)));
+    assert_eq!(couple.b.data(), [b"the last words"]);
     assert!(routes(1));
     // Requested: closed behind the answer. Then held back until that has come, and closed once more.
     for _ in 0..3 {

@@ -1,9 +1,16 @@
-//! The client: many connections on one poller. This file holds what a caller says to it; [`poll`] what it does then.
+//! The client: many connections on one poller. This file is what a caller sees.
+//!
+//! Below it, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`table`] holds
+//! the connections, [`slot`] is one of them with its socket, [`timers`] their deadlines, [`socket`] what differs from
+//! system to system, [`waker`] what other threads need.
 
-mod poll;
+mod event_loop;
+mod slot;
+mod socket;
+mod table;
+mod timers;
+mod waker;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -11,19 +18,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use mio::{Interest, Poll, Token};
-use slab::Slab;
 
-use crate::address::{Address, Kind};
-use crate::client::poll::Leftover;
+use crate::address::Kind;
+use crate::client::event_loop::Loop;
+use crate::client::slot::Slot;
+pub use crate::client::waker::Waker;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
-use crate::connection::{Connection, End, Opening};
-use crate::crypto::{Entropy, LongTermKey, LongTermKeys, LookAhead};
+use crate::connection::{Connection, Opening};
+use crate::crypto::{Entropy, LongTermKey, LongTermKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
+use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::status::{RelayStatus, RouteStatus};
-use crate::timer::Wheel;
 
 /// A client of many relays, on one thread.
 ///
@@ -41,83 +48,13 @@ use crate::timer::Wheel;
 /// | client | as many connections as there are file descriptors |
 /// | client | 1024 relays whose shared keys are kept for the next connection, and wiped with it |
 pub struct Client {
-    poller: Poll,
-    readiness: mio::Events,
-    waker: Waker,
     identity: KeyPair,
-    /// Of that identity.
+    /// Shared keys with relays, computed for `identity`.
     long_term: LongTermKeys,
     proxy: Option<Arc<Proxy>>,
     settings: Arc<Settings>,
-    slots: Slab<Slot>,
-    /// Of the last connection that was begun.
-    generation: u32,
-    /// Connections by the hash of both public keys: 64 bits, since the keys themselves stand in the slots.
-    by_keys: HashMap<u64, u32>,
-    hasher: RandomState,
-    wheel: Wheel,
-    /// Tick 0 of the wheel; each tick is a millisecond.
-    epoch: Instant,
-    /// Connections whose sockets may have something to read, or to say. Each stands here once: `Slot::attentive`.
-    attention: VecDeque<RelayId>,
-    /// Connections that may have something to write. Each stands here once: `Slot::dirty`.
-    dirty: Vec<RelayId>,
-    /// What was learned outside of a poll, or when there was no room for it: ends of connections, and room in queues. At
-    /// most one of each a connection.
-    notices: VecDeque<Notice>,
-    /// Whether notices came before input in the last turn.
-    notices_first: bool,
-    /// The connections whose end the last poll has told.
-    ended: Vec<(RelayId, Box<RelayStatus>)>,
-    /// Input that a full `Events` left over. It lies in `read_buffer`, and nothing is read until it is handled.
-    leftover: Option<Leftover>,
-    read_buffer: Box<[u8]>,
-    /// For packets while they are sealed.
-    write_buffer: Box<[u8]>,
-    /// For the packets of one connection at a time.
-    ahead: Box<LookAhead>,
+    event_loop: Loop,
 }
-
-/// One connection and its socket.
-struct Slot {
-    connection: Connection,
-    stream: TcpStream,
-    address: Address,
-    /// The proxy that leads there.
-    proxy: Option<Arc<Proxy>>,
-    relay_key: PublicKey,
-    /// Where it isn't the client's.
-    identity: Option<Box<PublicKey>>,
-    /// The tick of its deadline in the wheel.
-    scheduled: u64,
-    attentive: bool,
-    /// Whether the socket may have something to read.
-    readable: bool,
-    /// Whether the socket has said that it will come to an end: then only reading tells where that is.
-    ending: bool,
-    dirty: bool,
-    /// Whether the socket takes bytes, as far as is known.
-    writable: bool,
-    /// Whether a `Notice::Writable` of it waits.
-    noticed: bool,
-    /// Writing has failed. What the relay sent before is still read; then this is how it ended.
-    broken: Option<Box<End>>,
-}
-
-enum Notice {
-    Ended(RelayId, DisconnectReason, Box<RelayStatus>),
-    Writable(RelayId),
-}
-
-/// The most that one connection reads a poll, and that is sealed for one write. From here on, system calls cost little
-/// beside the packets that they move.
-const BUFFER_LEN: usize = 64 * 1024;
-
-/// The waker's token; those of connections are their indices.
-const WAKER: Token = Token(usize::MAX);
-
-/// The most sockets whose readiness one system call tells; others are told by the next.
-const READINESS: usize = 1024;
 
 impl Client {
     /// A client without connections.
@@ -127,31 +64,12 @@ impl Client {
     /// `InvalidInput` for a setting that can't work, and what the operating system says when it gives no poller.
     pub fn new(config: Config) -> io::Result<Self> {
         config.check()?;
-        let poller = Poll::new()?;
         Ok(Self {
-            waker: Waker(Arc::new(mio::Waker::new(poller.registry(), WAKER)?)),
-            poller,
-            readiness: mio::Events::with_capacity(READINESS),
             identity: config.secret_key.into(),
             long_term: LongTermKeys::default(),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
-            slots: Slab::new(),
-            // Anywhere, so that ids of two clients are hardly ever the same.
-            generation: rand::random(),
-            by_keys: HashMap::new(),
-            hasher: RandomState::new(),
-            wheel: Wheel::new(),
-            epoch: Instant::now(),
-            attention: VecDeque::new(),
-            dirty: Vec::new(),
-            notices: VecDeque::new(),
-            notices_first: false,
-            ended: Vec::new(),
-            leftover: None,
-            read_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
-            write_buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
-            ahead: Box::new(LookAhead::new()),
+            event_loop: Loop::new()?,
         })
     }
 
@@ -183,13 +101,8 @@ impl Client {
         };
         let own_identity = relay.identity.map(KeyPair::from);
         let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
-        let via = if proxy.is_some() { ", a proxy" } else { "" };
-        let keys = self.hash_keys(&public_key, &relay.public_key);
-        let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
-        if let Some(slot) = same
-            .filter(|slot| (slot.identity(&self.identity), slot.relay_key) == (public_key, relay.public_key))
-        {
-            return Err(ConnectError::AlreadyConnected(slot.connection.id()));
+        if let Some(same) = self.event_loop.table.find(&public_key, &relay.public_key) {
+            return Err(ConnectError::AlreadyConnected(same));
         }
         let long_term = match &own_identity {
             None => self.long_term.get(&self.identity, &relay.public_key),
@@ -197,15 +110,9 @@ impl Client {
         };
         let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
 
-        let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
-        let vacant = self.slots.vacant_entry();
-        let index = vacant.key() as u32;
-        let token = Token(vacant.key());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poller.registry().register(&mut stream, token, interest).map_err(ConnectError::Io)?;
-
-        self.generation = self.generation.wrapping_add(1);
-        let id = RelayId { index, generation: self.generation };
+        let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
+        let id = self.event_loop.table.next_id();
+        let via = if proxy.is_some() { ", a proxy" } else { "" };
         let opening = Opening {
             id,
             long_term,
@@ -216,29 +123,12 @@ impl Client {
                 hello_nonce: rand::random::<[u8; 24]>().into(),
                 base_nonce: rand::random::<[u8; 24]>().into(),
             },
-            ping: poll::ping_id(),
+            ping: event_loop::ping_id(),
         };
         let connection = Connection::new(opening, now);
-        let scheduled = poll::tick(self.epoch, connection.deadline());
-        vacant.insert(Slot {
-            connection,
-            stream,
-            address,
-            proxy,
-            relay_key: relay.public_key,
-            identity: own_identity.map(|identity| Box::new(identity.public)),
-            scheduled,
-            attentive: false,
-            readable: false,
-            ending: false,
-            dirty: false,
-            writable: false,
-            noticed: false,
-            broken: None,
-        });
-        self.wheel.schedule(index, scheduled);
-        self.by_keys.insert(keys, index);
-        log::debug!("relay {id}: connecting to {socket_address}{}, key {}", via, relay.public_key);
+        let slot = Slot::new(connection, stream, address, proxy, relay.public_key, public_key);
+        self.event_loop.add(slot).map_err(ConnectError::Io)?;
+        log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);
         Ok(id)
     }
 
@@ -247,18 +137,45 @@ impl Client {
     ///
     /// As far as the socket takes it without waiting, what is queued is sent first, and then a disconnect notification for
     /// each route, since a relay may take 40 seconds to notice that a client is gone. That is an attempt: what the network
-    /// still holds when the socket closes may be lost. Dropping the client does the same for all its connections.
+    /// still holds when the socket closes may be lost. Dropping the client does the same for all its connections. How many
+    /// bytes never left, [`ended`](Self::ended) says (`queued`).
     pub fn disconnect(&mut self, relay: RelayId) -> bool {
-        if self.slot(relay).is_none() {
+        self.event_loop.flush(relay);
+        let Some(slot) = self.event_loop.table.get_mut(relay) else {
             return false;
+        };
+        let unsent = slot.connection.queued();
+        slot.connection.close_all_routes();
+        self.event_loop.flush(relay);
+        if let Some(slot) = self.event_loop.table.get(relay) {
+            let status = RelayStatus { queued: unsent, ..slot.status() };
+            self.event_loop.end_with(relay, DisconnectReason::ClosedByCaller, status);
         }
-        self.flush_one(relay);
-        if let Some(slot) = self.slot(relay) {
-            slot.connection.close_all_routes();
-        }
-        self.flush_one(relay);
-        self.end(relay, DisconnectReason::ClosedByCaller);
         true
+    }
+
+    /// Sends what is queued, waits until something happens, and puts what it was into `events`, whose former content is
+    /// forgotten. With a timeout it waits no longer than that: zero doesn't wait at all, `None` waits without end.
+    ///
+    /// Pings, answers and other work of the library's own don't end the wait. A signal and a [`Waker`] do, without events
+    /// and without an error, so that a program can look at what its handler noted. The wait ends without events, too, when
+    /// the time is up.
+    ///
+    /// A program that comes late misses nothing: what has arrived is read before anyone is found to be late, and the time
+    /// in which a connection had something to read and nobody read it is not charged to its relay.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it can't wait. Connections don't make `poll` fail: they end with
+    /// [`Disconnected`](crate::Event::Disconnected).
+    pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        self.event_loop.poll(events, timeout)
+    }
+
+    /// Sends what is queued now, and not only when [`poll`](Self::poll) is called next. What the sockets don't take
+    /// stays queued; what fails is told by `poll`.
+    pub fn flush(&mut self) {
+        self.event_loop.flush_all();
     }
 
     /// Asks the relay for a route to `peer`. [`RouteOpened`](crate::Event::RouteOpened) or
@@ -270,23 +187,28 @@ impl Client {
     /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
     /// [`UnknownRelay`](RouteError::UnknownRelay); nothing was asked for then.
     pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
-        let slot = self.slot(relay).ok_or(RouteError::UnknownRelay)?;
+        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
         let route = slot.connection.open_route(peer)?;
-        self.mark_dirty(relay);
+        self.event_loop.settle(relay);
         Ok(route)
     }
 
-    /// Closes a route, online or not. Its id is stale from now on, no event of it follows, and what waits to be sent on
-    /// it never leaves: to have the last words sent, call [`flush`](Self::flush) first. The relay is told, if need be when
-    /// it has answered.
+    /// Closes a route, online or not. Its id is stale from now on, and no event of it follows. As
+    /// [`disconnect`](Self::disconnect) does, it sends first what is queued, as far as the socket takes it without waiting;
+    /// what then still waits on this route never leaves. The relay is told, if need be when it has answered.
     ///
     /// # Errors
     ///
     /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): it was over before.
     pub fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
-        let slot = self.slot(route.relay()).ok_or(RouteError::UnknownRelay)?;
+        let relay = route.relay();
+        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
+        if slot.connection.queued() > 0 {
+            self.event_loop.flush(relay);
+        }
+        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
         slot.connection.close_route(route)?;
-        self.mark_dirty(route.relay());
+        self.event_loop.settle(relay);
         Ok(())
     }
 
@@ -346,62 +268,46 @@ impl Client {
 
     /// A connection as it is now; `None` once it has ended.
     pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
-        self.peek(relay).map(|slot| slot.status(&self.identity))
+        self.event_loop.table.get(relay).map(Slot::status)
     }
 
     /// A connection as it was at its end, from the poll that has told of it to the next one. For those who measure: how far
     /// it had come and how long that took, and its traffic.
     pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
-        self.ended.iter().find(|(ended, _)| *ended == relay).map(|(_, status)| &**status)
+        self.event_loop.ended(relay)
     }
 
     /// All connections that haven't ended, in no order.
     pub fn relays(&self) -> impl Iterator<Item = RelayId> {
-        self.slots.iter().map(|(_, slot)| slot.connection.id())
+        self.event_loop.table.ids()
     }
 
     /// A route as it is now; `None` once it was closed or refused.
     pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
-        self.peek(route.relay())?.connection.route_status(route)
+        self.event_loop.table.get(route.relay())?.connection.route_status(route)
     }
 
     /// The route to a peer on this relay, if there is one.
     pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
-        self.peek(relay)?.connection.find_route(peer)
+        self.event_loop.table.get(relay)?.connection.find_route(peer)
     }
 
     /// All routes on this relay, in no order; none once it has ended.
     pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
-        self.peek(relay).into_iter().flat_map(|slot| slot.connection.routes())
+        self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
     }
 
     /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, if the poller's descriptor isn't
-    /// readable earlier: zero while there is work to do, `None` while there is nothing to wait for. Never later than the
-    /// next deadline, and sometimes before it.
+    /// readable earlier: zero while there is work to do, `None` while there is nothing to wait for. In whole milliseconds,
+    /// rounded up, and else never later than the next deadline, and sometimes before it.
     pub fn next_timeout(&self) -> Option<Duration> {
-        if self.has_work() {
-            return Some(Duration::ZERO);
-        }
-        let deadline = self.epoch + Duration::from_millis(self.wheel.next()?);
-        Some(deadline.saturating_duration_since(Instant::now()))
+        self.event_loop.next_timeout(Instant::now())
     }
 
     /// What another thread needs to end the wait of a [`poll`](Self::poll), which then returns as if its time were up: for
     /// programs that learn of something to send on another thread.
     pub fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
-    fn peek(&self, relay: RelayId) -> Option<&Slot> {
-        self.slots.get(relay.index as usize).filter(|slot| slot.connection.id() == relay)
-    }
-
-    fn slot(&mut self, relay: RelayId) -> Option<&mut Slot> {
-        poll::find(&mut self.slots, relay)
-    }
-
-    fn hash_keys(&self, identity: &PublicKey, relay: &PublicKey) -> u64 {
-        self.hasher.hash_one((identity, relay))
+        self.event_loop.waker.clone()
     }
 
     fn send(
@@ -409,53 +315,15 @@ impl Client {
         relay: RelayId,
         send: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let slot = self.slot(relay).ok_or(SendError::UnknownRelay)?;
-        if slot.writable && slot.connection.is_nearly_full() {
+        let slot = self.event_loop.table.get(relay).ok_or(SendError::UnknownRelay)?;
+        if slot.connection.is_nearly_full() {
             // The queue is full only when the socket is, not because nobody has polled.
-            self.flush_one(relay);
+            self.event_loop.flush(relay);
         }
-        let slot = self.slot(relay).ok_or(SendError::UnknownRelay)?;
+        let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;
         send(&mut slot.connection)?;
-        self.mark_dirty(relay);
+        self.event_loop.mark_unflushed(relay);
         Ok(())
-    }
-
-    /// Puts a connection on the list of those that are flushed next, unless its socket is full: it comes there by itself
-    /// then when it has room.
-    fn mark_dirty(&mut self, relay: RelayId) {
-        if let Some(slot) = self.slot(relay)
-            && slot.writable
-            && !std::mem::replace(&mut slot.dirty, true)
-        {
-            self.dirty.push(relay);
-        }
-    }
-}
-
-impl Slot {
-    fn may_read(&self) -> bool {
-        // Where writing has failed, reading goes on until it fails, too.
-        self.readable || self.broken.is_some()
-    }
-
-    /// The public key of its identity, in a client of this one.
-    fn identity(&self, client: &KeyPair) -> PublicKey {
-        self.identity.as_deref().copied().unwrap_or(client.public)
-    }
-
-    fn status(&self, client: &KeyPair) -> RelayStatus {
-        RelayStatus {
-            stage: self.connection.stage(),
-            address: self.address.clone(),
-            proxy: self.proxy.as_ref().map(|proxy| proxy.address()),
-            public_key: self.relay_key,
-            identity: self.identity(client),
-            round_trip: self.connection.round_trip(),
-            times: self.connection.times(),
-            traffic: self.connection.traffic(),
-            queued: self.connection.queued(),
-            routes: self.connection.route_count(),
-        }
     }
 }
 
@@ -467,28 +335,12 @@ impl Drop for Client {
     }
 }
 
-/// Ends the wait of a [`poll`](Client::poll) from another thread: see [`Client::waker`].
-#[derive(Debug, Clone)]
-pub struct Waker(Arc<mio::Waker>);
-
-impl Waker {
-    /// Makes the present [`poll`](Client::poll) return, or the next one if there is none. Waking twice before that is
-    /// waking once.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system says, which has no reason to fail here.
-    pub fn wake(&self) -> io::Result<()> {
-        self.0.wake()
-    }
-}
-
 /// The poller's descriptor, for another poller: readable when [`poll`](Client::poll) has something to do. It doesn't
 /// tell of deadlines and of what the caller asked for; [`next_timeout`](Client::next_timeout) does.
 #[cfg(unix)]
 impl AsFd for Client {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poller.registry().as_fd()
+        self.event_loop.poller.registry().as_fd()
     }
 }
 
@@ -496,7 +348,7 @@ impl AsFd for Client {
 #[cfg(unix)]
 impl AsRawFd for Client {
     fn as_raw_fd(&self) -> RawFd {
-        self.poller.as_raw_fd()
+        self.event_loop.poller.as_raw_fd()
     }
 }
 
@@ -504,7 +356,7 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
             .field("public_key", &self.identity.public)
-            .field("connections", &self.slots.len())
+            .field("connections", &self.event_loop.table.len())
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::address::Address;
 use crate::config::{Proxy, Settings};
@@ -41,6 +42,15 @@ pub(super) enum Step {
 }
 
 impl Doorway {
+    /// A step has got its answer, and the next one begins. All steps together have one timeout; where it has run out, the
+    /// program was away, and the next step has time of its own.
+    pub(super) fn begin_step(&mut self, now: Instant, started: Instant) {
+        let timeout = self.opening.settings.connect_timeout;
+        if now >= started + timeout {
+            self.deadline = Deadline::new(now + timeout);
+        }
+    }
+
     /// Begins the handshake.
     pub(super) fn greet(&mut self, outbox: &mut Outbox) {
         let Opening { long_term, entropy, .. } = &self.opening;

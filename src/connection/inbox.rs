@@ -55,6 +55,15 @@ impl Inbox {
         if self.whole { &[] } else { &self.partial }
     }
 
+    /// The bytes that the message begun still lacks; `None` while it has too few to tell, or none.
+    pub(super) fn missing<E>(
+        &self,
+        message_len: impl Fn(&[u8]) -> Result<Option<usize>, E>,
+    ) -> Option<usize> {
+        let partial = self.partial();
+        message_len(partial).ok()?.map(|len| len - partial.len())
+    }
+
     /// Gives memory back that wasn't needed since the last call.
     pub(super) fn shrink(&mut self) {
         if !std::mem::take(&mut self.used) && (self.partial.is_empty() || self.whole) {

@@ -64,6 +64,14 @@ impl KeepAlive {
         }
     }
 
+    /// Does not charge the time since `since`, while there was something to read and no turn to read it.
+    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, settings: &Settings) {
+        if self.waiting.is_some() {
+            let waited = now.saturating_duration_since(since.max(self.pinged));
+            self.deadline.pardon(waited, settings.pong_timeout);
+        }
+    }
+
     /// Looks at the time. `unread` says that the pong may have arrived unread, and `ping` is the id of the next ping, if
     /// it is time for one.
     pub(super) fn handle_timeout(

@@ -4,8 +4,9 @@
 //! [`flush`](Connection::flush), and what the caller should know lies in [`Events`] afterwards. In which order, whoever
 //! drives a connection (the loop, or a test) keeps to this:
 //!
-//! 1. [`handle_connected`](Connection::handle_connected), once, when the transport is there;
-//! 2. [`receive`](Connection::receive) whatever has arrived;
+//! 1. [`handle_turn`](Connection::handle_turn) when a turn begins;
+//! 2. [`handle_connected`](Connection::handle_connected), once, when the transport is there, and then
+//!    [`receive`](Connection::receive) whatever has arrived;
 //! 3. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) has come, and behind
 //!    `receive`, so that nobody is late whose answer was there;
 //! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output), and the transport has room.
@@ -50,7 +51,7 @@ use crate::key::PublicKey;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::stage::Stage;
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
-use crate::wire::frame::{MAX_PLAINTEXT, PREFIX_LEN, frame_len};
+use crate::wire::frame::{MAX_PLAINTEXT, MIN_FRAME, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{ConnectionId, Packet};
 
@@ -118,15 +119,34 @@ impl Connection {
         }
     }
 
+    /// Begins a turn: what the transport has had to read, since `since` at the earliest, is read now. That it was not read
+    /// before is not the relay's fault.
+    pub(crate) fn handle_turn(&mut self, now: Instant, since: Instant) {
+        match &mut self.state {
+            State::Opening(doorway) => {
+                let waited = now.saturating_duration_since(since.max(self.times.started()));
+                doorway.deadline.pardon(waited, self.settings.connect_timeout);
+            }
+            State::Open { keepalive, .. } => keepalive.handle_turn(now, since, &self.settings),
+        }
+    }
+
+    /// The most input that surely holds no more than so many whole packets.
+    pub(crate) fn input_of_packets(&self, packets: usize) -> usize {
+        let begun = match &self.state {
+            State::Open { .. } => self.inbox.missing(frame_len),
+            State::Opening(_) => None,
+        };
+        // A packet whose length is not known has at most one byte here. None of what comes before packets is shorter.
+        begun.map_or(packets * MIN_FRAME, |missing| missing + (packets - 1) * MIN_FRAME)
+    }
+
     /// The transport is there: the proxy can be asked, or the relay greeted.
     pub(crate) fn handle_connected(&mut self, now: Instant) {
         let State::Opening(doorway) = &mut self.state else {
             return;
         };
-        // A relay that is late here was not late: the program was away, and the relay has waited for it.
-        if now >= doorway.deadline.at() {
-            doorway.deadline = Deadline::new(now + self.settings.connect_timeout);
-        }
+        doorway.begin_step(now, self.times.started());
         self.times.transport = self.times.until(now);
         match &doorway.opening.tunnel {
             Some((proxy, target)) => {
@@ -181,6 +201,7 @@ impl Connection {
                             return Ok(());
                         }
                         self.times.tunnel = self.times.until(now);
+                        doorway.begin_step(now, self.times.started());
                         doorway.greet(&mut self.outbox);
                     }
                     Step::Handshaking(_) => {

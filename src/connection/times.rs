@@ -23,6 +23,10 @@ impl Times {
         Self { started, transport: none, tunnel: none, handshake: none, connected: none }
     }
 
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// From the start to now: at least 1, and 71 minutes at most.
     pub(super) fn until(&self, now: Instant) -> Micros {
         let micros = now.saturating_duration_since(self.started).as_micros();

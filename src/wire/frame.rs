@@ -14,6 +14,9 @@ pub(crate) const OVERHEAD: usize = PREFIX_LEN + MAC_LEN;
 /// The longest plaintext: the length field may say 17..=2048, MAC included.
 pub(crate) const MAX_PLAINTEXT: usize = 2032;
 
+/// The shortest packet on the stream, its length field included: its kind and nothing else.
+pub(crate) const MIN_FRAME: usize = OVERHEAD + 1;
+
 /// The longest packet on the stream, its length field included.
 pub(crate) const MAX_FRAME: usize = OVERHEAD + MAX_PLAINTEXT;
 

@@ -82,10 +82,10 @@ impl Pipe {
         }
     }
 
-    /// Whether more has arrived than was read.
+    /// Whether more has arrived than was read, or the end.
     pub fn has_arrived(&self, now: Instant) -> bool {
         self.stalled_until.is_none_or(|until| until <= now)
-            && self.flying.front().is_some_and(|(at, _)| *at <= now)
+            && self.flying.front().map_or(self.closed, |(at, _)| *at <= now)
     }
 
     /// The network gets well.
@@ -162,8 +162,10 @@ pub struct Link {
     pub ledger: Ledger,
     /// Both ends are gone, and with them what was on its way.
     pub cut: bool,
-    /// Something kept one side from answering in time, so timeouts are no mistakes.
+    /// Something kept the relay from answering in time, so timeouts are no mistakes.
     pub troubled: bool,
+    /// The client's program was away, so the relay may find it late; the client must not blame the relay.
+    pub absent: bool,
 }
 
 impl Link {
@@ -177,6 +179,7 @@ impl Link {
             ledger: Ledger::default(),
             cut: false,
             troubled: slow || narrow,
+            absent: false,
         }
     }
 

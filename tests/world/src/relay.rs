@@ -26,7 +26,12 @@ pub struct Relay {
     outbox: Outbox,
     /// It answers nobody before then.
     pub away_until: Option<Instant>,
+    /// It fills each connection with packets of this length that it invents.
+    flood: Option<usize>,
 }
+
+/// The sender of what a relay invents.
+pub const STRANGER: Key = [0x5a; 32];
 
 /// One client's place.
 struct Seat {
@@ -49,6 +54,7 @@ impl Relay {
             next_seat: 0,
             outbox: Outbox::new(),
             away_until: None,
+            flood: chance.one_in(4).then(|| chance.magnitude(1, 1024)),
         }
     }
 
@@ -80,6 +86,15 @@ impl Relay {
         self.seats.values().for_each(|seat| seat.link.borrow_mut().troubled = true);
     }
 
+    pub fn floods(&self) -> bool {
+        self.flood.is_some()
+    }
+
+    /// Invents no more packets.
+    pub fn calm_down(&mut self) {
+        self.flood = None;
+    }
+
     /// Lets it read, answer and write once.
     pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
         if self.away_until.is_some_and(|until| now < until) {
@@ -93,6 +108,12 @@ impl Relay {
         self.switch.sweep(now, ping, &mut self.outbox);
         self.deliver();
         for seat in self.seats.values_mut() {
+            if let (Some(len), Some(session)) = (self.flood, &mut seat.session) {
+                let packet = [&[kind::OOB_RECEIVE], &STRANGER[..], &vec![0; len]].concat();
+                while seat.unsent.len() < FULL {
+                    session.seal(&packet, &mut seat.unsent);
+                }
+            }
             let taken = seat.link.borrow_mut().down.write(&seat.unsent, now, chance);
             seat.unsent.drain(..taken);
         }
@@ -171,7 +192,9 @@ impl Relay {
                     let link = &self.seats[&client].link;
                     match reason {
                         Reason::Replaced => {}
-                        Reason::NoPong => assert!(link.borrow().troubled, "no pong in time"),
+                        Reason::NoPong => {
+                            assert!(link.borrow().troubled || link.borrow().absent, "no pong in time")
+                        }
                         other => panic!("an honest relay finds fault with the client: {other}"),
                     }
                     gone.push(client);

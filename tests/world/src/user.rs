@@ -20,6 +20,7 @@ use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::link::{Link, Packet, Read};
+use crate::relay::STRANGER;
 use crate::stage::Stage;
 use crate::status::RouteState;
 
@@ -39,6 +40,12 @@ pub struct User {
     pub seats: Vec<Option<Seat>>,
     /// It doesn't poll before then.
     pub asleep_until: Option<Instant>,
+    /// It stays away from its clients for so many milliseconds at most, again and again.
+    absences: usize,
+    /// When it polled last.
+    looked: Instant,
+    /// The seat that gets its turn first.
+    first: usize,
     generation: u32,
     /// Of the last packet sent.
     number: u64,
@@ -84,6 +91,8 @@ pub struct Seat {
     connected: bool,
     /// What was read and found `Events` full.
     leftover: Vec<u8>,
+    /// It may have had something to read since then, and no turn.
+    ready_since: Option<Instant>,
     /// Every route that was ever opened here.
     names: BTreeSet<RouteId>,
     /// Those that are not closed.
@@ -99,7 +108,7 @@ struct Known {
 }
 
 impl User {
-    pub fn new(index: usize, relays: usize, chance: &mut Chance) -> Self {
+    pub fn new(index: usize, relays: usize, now: Instant, chance: &mut Chance) -> Self {
         let identity = KeyPair::from(SecretKey::from(chance.bytes::<32>()));
         Self {
             index,
@@ -108,6 +117,9 @@ impl User {
             identity,
             seats: (0..relays).map(|_| None).collect(),
             asleep_until: None,
+            absences: if chance.one_in(3) { 3_000 } else { 0 },
+            looked: now,
+            first: 0,
             generation: 0,
             number: 0,
             census: Census::default(),
@@ -145,6 +157,7 @@ impl User {
             link: Rc::clone(&link),
             connected: false,
             leftover: Vec::new(),
+            ready_since: None,
             names: BTreeSet::new(),
             routes: BTreeMap::new(),
             blocked: false,
@@ -163,17 +176,41 @@ impl User {
         }
     }
 
-    /// Gives every connection its turn.
+    /// Whether it stays away, so that a relay may find it late.
+    pub fn is_absent(&self) -> bool {
+        self.asleep_until.is_some() || self.absences > 0
+    }
+
+    /// Polls always, from now on.
+    pub fn come_back(&mut self) {
+        (self.asleep_until, self.absences) = (None, 0);
+    }
+
+    /// Polls as the loop does: whoever has something to read gets a turn and its share of the events, in a round that goes
+    /// on where the last one ended; the others are judged.
     pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
         if self.asleep_until.is_some_and(|until| now < until) {
             return;
         }
-        self.asleep_until = None;
-        for relay in 0..self.seats.len() {
+        self.asleep_until = (self.absences > 0).then(|| now + chance.millis(0, self.absences));
+        let since = std::mem::replace(&mut self.looked, now);
+        for seat in self.seats.iter_mut().flatten().filter(|seat| seat.has_input(now)) {
+            seat.ready_since.get_or_insert(since);
+        }
+        let mut events = Events::with_capacity(chance.magnitude(2, 300));
+        let count = self.seats.len();
+        for (done, relay) in (self.first..self.first + count).map(|relay| relay % count).enumerate() {
             let Some(mut seat) = self.seats[relay].take() else { continue };
-            let mut events = Events::with_capacity(chance.magnitude(2, 300));
+            if seat.ready_since.is_some() && !events.has_room() {
+                self.first = relay;
+                self.seats[relay] = Some(seat);
+                break;
+            }
+            events.limit(events.room() / (count - done));
+            let before = events.len();
             let end = seat.turn(now, &mut events, chance);
-            for event in &events {
+            events.unlimit();
+            for event in events.iter().skip(before) {
                 self.hear(&mut seat, event);
             }
             match end {
@@ -228,6 +265,9 @@ impl User {
 
     /// Checks a payload's label and filling.
     fn receive(&mut self, relay: usize, sender: PublicKey, data: &[u8]) {
+        if sender.as_bytes() == &STRANGER {
+            return;
+        }
         let word = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
         let (from, to, over) = (word(0), word(2), word(4));
         let number = u64::from_be_bytes(data[6..LABEL].try_into().expect("8 bytes"));
@@ -334,6 +374,15 @@ impl User {
 }
 
 impl Seat {
+    /// Whether a turn would find something.
+    fn has_input(&self, now: Instant) -> bool {
+        let link = self.link.borrow();
+        match self.connection.stage() {
+            Stage::Connecting => link.established <= now,
+            _ => !self.leftover.is_empty() || link.down.has_arrived(now),
+        }
+    }
+
     /// What the loop does for a connection in one turn.
     fn turn(
         &mut self,
@@ -344,15 +393,16 @@ impl Seat {
         if self.link.borrow().cut {
             return Err(self.connection.handle_end(End::Closed));
         }
-        if self.connection.stage() == Stage::Connecting && self.link.borrow().established <= now {
-            self.connection.handle_connected(now);
-        }
         let mut end = Ok(());
-        if self.connection.stage() != Stage::Connecting {
+        if let Some(since) = self.ready_since.take() {
+            self.connection.handle_turn(now, since);
+            if self.connection.stage() == Stage::Connecting {
+                self.connection.handle_connected(now);
+            }
             end = self.receive(now, events, chance);
         }
         let end = end.and_then(|()| {
-            let unread = !self.leftover.is_empty() || self.link.borrow().down.has_arrived(now);
+            let unread = self.has_input(now);
             if self.connection.deadline() <= now {
                 self.connection.handle_timeout(now, unread, ping(chance))?;
             }

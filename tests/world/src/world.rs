@@ -30,12 +30,13 @@ impl World {
         let relay_count = chance.range(1, 3);
         let user_count = chance.range(2, 5);
         let relays = (0..relay_count).map(|_| Relay::new(&mut chance)).collect();
+        let now = Instant::now();
         let mut users: Vec<_> =
-            (0..user_count).map(|index| User::new(index, relay_count, &mut chance)).collect();
+            (0..user_count).map(|index| User::new(index, relay_count, now, &mut chance)).collect();
         let everybody: Rc<[_]> = users.iter().map(|user| user.key).collect();
         users.iter_mut().for_each(|user| user.everybody = Rc::clone(&everybody));
         let calm = chance.magnitude(4, 4_000) as u32;
-        Self { chance, now: Instant::now(), relays, users, calm }
+        Self { chance, now, relays, users, calm }
     }
 
     /// Lives it to its end, and tells what there was to see.
@@ -82,9 +83,8 @@ impl World {
     fn connect(&mut self, user: usize, relay: usize) {
         let key = self.relays[relay].public_key;
         let link = self.users[user].connect(relay, key, self.now, &mut self.chance);
-        if self.relays[relay].away_until.is_some() || self.users[user].asleep_until.is_some() {
-            link.borrow_mut().troubled = true;
-        }
+        link.borrow_mut().troubled |= self.relays[relay].away_until.is_some() || self.relays[relay].floods();
+        link.borrow_mut().absent |= self.users[user].is_absent();
         self.relays[relay].accept(link);
     }
 
@@ -102,7 +102,7 @@ impl World {
             3 => {
                 self.users[user].asleep_until = Some(self.now + chance.millis(1_000, 90_000));
                 for seat in self.users[user].seats.iter().flatten() {
-                    seat.link.borrow_mut().troubled = true;
+                    seat.link.borrow_mut().absent = true;
                 }
             }
             4 => self.users[user].disconnect(relay, self.now, chance),
@@ -117,7 +117,8 @@ impl World {
     /// Nothing goes wrong any more, nobody does anything new, and it all comes to rest.
     fn end(&mut self) {
         self.relays.iter_mut().for_each(|relay| relay.away_until = None);
-        self.users.iter_mut().for_each(|user| user.asleep_until = None);
+        self.relays.iter_mut().for_each(Relay::calm_down);
+        self.users.iter_mut().for_each(User::come_back);
         self.settle("everybody is connected, and all has arrived");
         for user in &mut self.users {
             for (seat, relay) in user.seats.iter().flatten().zip(&self.relays) {

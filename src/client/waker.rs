@@ -1,0 +1,26 @@
+//! What another thread needs to end the wait of a poll.
+
+use std::io;
+use std::sync::Arc;
+
+use mio::{Registry, Token};
+
+/// Ends the wait of a [`poll`](crate::Client::poll) from another thread: see [`Client::waker`](crate::Client::waker).
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Waker {
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        Ok(Self(Arc::new(mio::Waker::new(registry, token)?)))
+    }
+
+    /// Makes the present [`poll`](crate::Client::poll) return, or the next one if there is none. Waking twice before that
+    /// is waking once.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, which has no reason to fail here.
+    pub fn wake(&self) -> io::Result<()> {
+        self.0.wake()
+    }
+}
