@@ -110,19 +110,22 @@ impl ByHand {
         SockRef::from(&self.stream).send_out_of_band(b"!").unwrap();
     }
 
-    /// Sends packets like this one until neither socket takes more, and tells how many. The end of the last one leaves
-    /// with the next packet.
+    /// Sends packets like this one until neither socket takes more, and tells how many it has begun. The end of the last one
+    /// leaves with the next packet.
     pub fn flood(&mut self, plaintext: &[u8]) -> usize {
         self.stream.set_nonblocking(true).unwrap();
         let mut count = 0;
-        while self.unsent.is_empty() {
-            self.session.seal(plaintext, &mut self.unsent);
-            count += 1;
+        loop {
             while !self.unsent.is_empty()
                 && let Ok(len) = self.stream.write(&self.unsent)
             {
                 self.unsent.drain(..len);
             }
+            if !self.unsent.is_empty() {
+                break;
+            }
+            self.session.seal(plaintext, &mut self.unsent);
+            count += 1;
         }
         self.stream.set_nonblocking(false).unwrap();
         count

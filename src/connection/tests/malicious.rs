@@ -15,10 +15,6 @@ const REPLAY: DisconnectReason = DisconnectReason::Impostor(Impostor::Replay);
 
 const PEER: u8 = 7;
 
-fn oob(data: &[u8]) -> Vec<u8> {
-    [&[7][..], key(9).as_bytes(), data].concat()
-}
-
 fn text(event: Event<'_>) -> String {
     format!("{event:?}")
 }

@@ -7,6 +7,7 @@ mod receiving;
 mod routes;
 mod sending;
 mod tunnel;
+mod turns;
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
@@ -239,4 +240,8 @@ fn routing_response(connection_id: u8, peer: PublicKey) -> Vec<u8> {
 
 fn data(connection_id: u8, data: &[u8]) -> Vec<u8> {
     [&[connection_id], data].concat()
+}
+
+fn oob(data: &[u8]) -> Vec<u8> {
+    [&[7][..], key(9).as_bytes(), data].concat()
 }

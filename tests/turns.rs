@@ -1,0 +1,316 @@
+//! Who gets a turn, and how long a turn may take: slow programs, floods, stalls, and sockets that take little.
+
+#[path = "support/counting.rs"]
+mod counting;
+mod support;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use counting::held;
+use support::by_hand::ByHand;
+use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
+use tox_relay_client::{DisconnectReason, Proxy, Relay, RelayId, RouteId, SendError, Stage};
+use tox_test_relay::kind;
+
+/// The number of the route that the relays played by hand give out.
+const NUMBER: u8 = 42;
+
+/// The most that a connection reads in one turn.
+const TURN: u64 = 64 * 1024;
+
+/// Away from the client, busy with something else.
+fn away(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+fn bytes_in(peer: &Peer, id: RelayId) -> u64 {
+    peer.client.relay(id).map_or(0, |status| status.traffic.bytes_in)
+}
+
+/// Ends a flood, also where the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A relay that sends packets of one byte without end while `run` goes on, in the name of a friend.
+fn flooding(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
+    let (mut relay, id) = ByHand::connect(peer);
+    relay.open_route(peer, id, NUMBER);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                relay.flood(&[NUMBER, 1]);
+                thread::yield_now();
+            }
+        });
+        let _stop = Stop(&is_over);
+        run(peer);
+    });
+}
+
+#[test]
+fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
+    for (capacity, absence) in [(256, SHORT), (4, SHORT / 8)] {
+        let settings = |config: tox_relay_client::Config| {
+            config.ping_interval(SHORT).pong_timeout(SHORT).connect_timeout(SHORT)
+        };
+        let mut peer = Peer::with(settings).capacity(capacity);
+        let healthy = honest();
+        let id = peer.connect(&healthy);
+        flooding(&mut peer, |peer| {
+            let pings = |peer: &Peer| peer.client.relay(id).map(|status| status.traffic.packets_out);
+            let guard = Instant::now() + GUARD;
+            while pings(peer).expect("it answers each ping at once") < 6 {
+                assert!(Instant::now() < guard, "{:?} pings", pings(peer));
+                away(absence);
+                peer.poll(Duration::ZERO);
+                peer.told.clear();
+            }
+            // A new one that accepts and answers at once.
+            let other = honest();
+            let new = peer.begin(&other);
+            let stage = |peer: &Peer| peer.client.relay(new).map(|status| status.stage);
+            while stage(peer).expect("it accepts and answers at once") != Stage::Connected {
+                assert!(Instant::now() < guard, "{:?}", stage(peer));
+                away(absence);
+                peer.poll(Duration::ZERO);
+            }
+            assert_eq!(peer.ends(id), []);
+        });
+    }
+}
+
+#[test]
+fn a_flood_does_not_fill_the_room_of_others() {
+    // In each poll everybody has a turn, although the flood alone would fill a hundred of them.
+    for capacity in [8, 64] {
+        let mut peer = Peer::new().capacity(capacity);
+        let (mut quiet, id) = ByHand::connect(&mut peer);
+        flooding(&mut peer, |peer| {
+            for round in 0..50u8 {
+                quiet.send(&[kind::ONION_RESPONSE, round]);
+                let said = Told::Onion(id, vec![round]);
+                let mut polls = 0;
+                while !peer.told.contains(&said) {
+                    peer.told.clear();
+                    peer.poll(Duration::ZERO);
+                    polls += 1;
+                    assert!(polls <= 3, "{capacity}: not in round {round}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_long_packet_comes_through_beside_a_flood_and_little_room() {
+    let mut peer = Peer::new().capacity(4);
+    let (mut quiet, id) = ByHand::connect(&mut peer);
+    flooding(&mut peer, |peer| {
+        for round in 0..20 {
+            let packet = [&[kind::ONION_RESPONSE][..], &numbered(round, 2031)].concat();
+            quiet.send_all([&packet[..], &packet]);
+            let said = Told::Onion(id, packet[1..].to_vec());
+            let mut count = 0;
+            peer.until("both", |peer| {
+                count += peer.told.iter().filter(|told| **told == said).count();
+                peer.told.clear();
+                count == 2
+            });
+        }
+    });
+}
+
+#[test]
+fn a_stall_before_a_proxys_answer_is_read_does_not_end_the_handshake() {
+    let second = Duration::from_secs(1);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut peer = Peer::with(|config| config.connect_timeout(second));
+    let proxy = Proxy::socks4(listener.local_addr().unwrap());
+    let relay = Relay::new("192.0.2.1:33445", any_key()).proxy(proxy);
+    let id = peer.client.connect(relay).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    peer.until("the request has left", |peer| bytes_out(peer, id) == 9);
+    stream.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).unwrap();
+    away(second * 3 / 2);
+    peer.poll(Duration::ZERO);
+    let status = peer.client.relay(id).expect("the proxy had answered in time");
+    assert_eq!((status.stage, status.traffic.bytes_out), (Stage::Handshaking, 9 + 128));
+    assert!(peer.client.next_timeout().unwrap() > second / 2, "the handshake has time of its own");
+}
+
+fn bytes_out(peer: &Peer, id: RelayId) -> u64 {
+    peer.client.relay(id).map_or(0, |status| status.traffic.bytes_out)
+}
+
+#[test]
+fn a_poll_ends_when_its_time_is_up_however_much_there_is_to_read() {
+    let mut peer = Peer::new();
+    // Much to read and nothing to report: notifications for routes that are not there.
+    let mut relays: Vec<_> = (0..40).map(|_| ByHand::connect(&mut peer)).collect();
+    relays.iter_mut().for_each(|(relay, _)| _ = relay.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]));
+    let before: Vec<_> = relays.iter().map(|(_, id)| bytes_in(&peer, *id)).collect();
+    // One round over all of them takes many times as long.
+    peer.poll(Duration::from_millis(1));
+    for ((_, id), before) in relays.iter().zip(before) {
+        let read = bytes_in(&peer, *id) - before;
+        assert!(read > 0, "everybody had a turn");
+        assert!(read <= TURN, "{read} bytes: a second round began when the time was up");
+    }
+}
+
+/// Sends until the queue stays full.
+fn fill(peer: &mut Peer, route: RouteId) {
+    let mut refused = 0;
+    while refused < 3 {
+        match peer.client.send_data(route, &[7; 1373]) {
+            Ok(()) => refused = 0,
+            Err(error) => {
+                assert_eq!(error, SendError::WouldBlock);
+                refused += 1;
+                peer.poll(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn a_ping_does_not_stand_behind_megabytes_in_the_kernel() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert!(relay.stop_reading(couple.a.raw_key()));
+    fill(&mut couple.a, couple.to_b);
+    // What has left and was not read: what the relay's socket holds, and what our own one has not sent yet.
+    let read = relay.statistics().bytes_in;
+    let waits = bytes_out(&couple.a, couple.at_a) - read;
+    assert!(waits > 0);
+    assert!(waits < 1024 * 1024, "{waits} bytes in front of a ping");
+}
+
+#[test]
+fn a_reader_of_200_kilobytes_a_second_keeps_its_connection_while_the_queue_is_full() {
+    let mut peer = Peer::with(|config| config.ping_interval(2 * SHORT).pong_timeout(8 * SHORT));
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (route, _) = relay.open_route(&mut peer, id, NUMBER);
+    let (start, mut read, mut pings) = (Instant::now(), 0, 0);
+    while pings < 5 {
+        assert!(start.elapsed() < GUARD, "{pings} pings");
+        while peer.client.send_data(route, &[7; 1373]).is_ok() {}
+        peer.poll(Duration::from_millis(2));
+        assert_eq!(peer.ends(id), []);
+        if read < start.elapsed().as_millis() as usize * 200 {
+            read += relay.read();
+        }
+        let waiting = std::mem::take(&mut relay.received);
+        for packet in waiting.into_iter().filter(|packet| packet[0] == kind::PING) {
+            pings += 1;
+            relay.send(&[&[kind::PONG], &packet[1..]].concat());
+        }
+    }
+}
+
+#[test]
+fn sending_without_polling_does_not_grow_the_lists() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.send_queue(4_068));
+    let id = peer.connect(&relay);
+    let send = |peer: &mut Peer, packets| {
+        for _ in 0..packets {
+            while peer.client.send_oob(id, [9; 32].into(), &[7; 100]).is_err() {
+                peer.poll(Duration::from_millis(1));
+                peer.told.clear();
+            }
+        }
+    };
+    send(&mut peer, 2_000);
+    let before = held();
+    send(&mut peer, 50_000);
+    assert!(held() - before < 4096, "{} bytes", held() - before);
+}
+
+#[test]
+fn the_status_at_the_end_says_what_was_accepted_and_never_left() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    assert!(relay.stop_reading(couple.a.raw_key()));
+    fill(&mut couple.a, couple.to_b);
+    let queued = couple.a.client.relay(couple.at_a).unwrap().queued;
+    assert!(queued > 0);
+    assert!(couple.a.client.disconnect(couple.at_a));
+    couple.a.poll(Duration::ZERO);
+    let ended = couple.a.client.ended(couple.at_a).expect("its end was just reported");
+    assert!(ended.queued > 0 && ended.queued <= queued, "{} of {queued} bytes", ended.queued);
+    assert_eq!(ended.traffic.packets_in, 3, "the pong, the response and the notification");
+}
+
+#[test]
+fn thousands_of_ends_in_one_poll_are_looked_up_by_their_ids() {
+    const COUNT: usize = 3_000;
+    let relay: TestRelay = honest();
+    let mut peer = Peer::new().capacity(COUNT + 2);
+    let ids: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let identity = tox_relay_client::SecretKey::generate();
+            let id = peer.client.connect(address(&relay).identity(identity)).unwrap();
+            assert!(peer.client.disconnect(id));
+            id
+        })
+        .collect();
+    peer.poll(Duration::ZERO);
+    for id in ids {
+        assert_eq!(peer.ends(id).len().min(1), 1);
+        assert_eq!(peer.client.ended(id).expect("it ended in this poll").stage, Stage::Connecting);
+    }
+    peer.poll(Duration::ZERO);
+    assert!(peer.events.is_empty());
+}
+
+#[test]
+fn last_words_leave_before_a_route_is_closed_as_far_as_the_socket_takes_them() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    for number in 0..20 {
+        couple.a.client.send_data(couple.to_b, &numbered(number, 1000)).unwrap();
+    }
+    couple.a.client.close_route(couple.to_b).unwrap();
+    couple.until("offline", |couple| matches!(couple.b.told.last(), Some(Told::Offline(..))));
+    let expected: Vec<_> = (0..20).map(|number| numbered(number, 1000)).collect();
+    assert!(couple.b.data() == expected);
+}
+
+#[test]
+fn room_that_closing_a_route_makes_is_reported() {
+    let mut peer = Peer::new();
+    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (full, _) = relay.open_route(&mut peer, id, NUMBER);
+    fill(&mut peer, full);
+    peer.told.clear();
+    peer.client.close_route(full).unwrap();
+    peer.client.send_oob(id, any_key(), b"there is room").unwrap();
+    peer.poll(Duration::ZERO);
+    assert_eq!(peer.told, [Told::Writable(id)], "the relay has read nothing");
+}
+
+#[test]
+fn a_refused_relay_is_not_charged_to_a_slow_program() {
+    // A direct connection that nobody accepts ends as refused, however late the program looks.
+    let (_socket, address) = support::dead_port();
+    let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
+    let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
+    away(2 * SHORT);
+    peer.poll(Duration::ZERO);
+    assert!(matches!(peer.end(id), DisconnectReason::Refused));
+}
