@@ -1,7 +1,5 @@
 //! Who gets a turn, and how long a turn may take: slow programs, floods, stalls, and sockets that take little.
 
-#[path = "support/counting.rs"]
-mod counting;
 mod support;
 
 use std::io::Write as _;
@@ -10,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use counting::held;
 use support::by_hand::ByHand;
 use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
 use tox_relay_client::{DisconnectReason, Proxy, Relay, RelayId, RouteId, SendError, Stage};
@@ -220,25 +217,6 @@ fn a_reader_of_200_kilobytes_a_second_keeps_its_connection_while_the_queue_is_fu
             relay.send(&[&[kind::PONG], &packet[1..]].concat());
         }
     }
-}
-
-#[test]
-fn sending_without_polling_does_not_grow_the_lists() {
-    let relay = honest();
-    let mut peer = Peer::with(|config| config.send_queue(4_068));
-    let id = peer.connect(&relay);
-    let send = |peer: &mut Peer, packets| {
-        for _ in 0..packets {
-            while peer.client.send_oob(id, [9; 32].into(), &[7; 100]).is_err() {
-                peer.poll(Duration::from_millis(1));
-                peer.told.clear();
-            }
-        }
-    };
-    send(&mut peer, 2_000);
-    let before = held();
-    send(&mut peer, 50_000);
-    assert!(held() - before < 4096, "{} bytes", held() - before);
 }
 
 #[test]

@@ -453,3 +453,6 @@ impl Loop {
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()
 }
+
+#[cfg(test)]
+mod tests;
