@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::by_hand::ByHand;
 use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
-use tox_relay_client::{DisconnectReason, Proxy, Relay, RelayId, RouteId, SendError, Stage};
+use tox_relay_client::{DisconnectReason, Party, Proxy, Relay, RelayId, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
 /// The number of the route that the relays played by hand give out.
@@ -290,5 +290,5 @@ fn a_refused_relay_is_not_charged_to_a_slow_program() {
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
     away(2 * SHORT);
     peer.poll(Duration::ZERO);
-    assert!(matches!(peer.end(id), DisconnectReason::Refused));
+    assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Relay));
 }

@@ -1,7 +1,5 @@
 //! Time in which there was something to read and no turn to read it: it is not charged to the relay, up to a bound.
 
-use socks::TargetAddr;
-
 use super::*;
 use crate::config::Proxy;
 
@@ -11,7 +9,7 @@ const ANSWER: Duration = Duration::from_millis(100);
 /// A connection through a proxy that has granted the tunnel, and whose answer is still to be read.
 fn granted(now: Instant) -> (Connection, Vec<u8>) {
     let proxy: Proxy = "socks4://127.0.0.1:1080".parse().unwrap();
-    let target = TargetAddr::Ip("1.2.3.4:258".parse().unwrap());
+    let target = "1.2.3.4:258".parse().unwrap();
     let opening = Opening { tunnel: Some((Arc::new(proxy), target)), ..opening(Settings::default()) };
     let mut connection = Connection::new(opening, now);
     connection.handle_connected(now);
