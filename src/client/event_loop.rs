@@ -9,7 +9,7 @@
 //!   is away or others are being served, nothing is charged to its relay. It is judged after its turn, not before.
 //! - **Input comes before the time**, so that nobody is late whose answer has arrived.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Poll, Token};
 
+use crate::client::notices::Notices;
 use crate::client::slot::{Read, Slot};
 use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
 use crate::crypto::LookAhead;
 use crate::error::DisconnectReason;
-use crate::event::{Event, Events};
+use crate::event::Events;
 use crate::id::RelayId;
 use crate::stage::Stage;
 use crate::status::RelayStatus;
@@ -52,13 +53,9 @@ pub(super) struct Loop {
     ready: VecDeque<Waiting>,
     /// Connections that may have something to write. Each stands here at most once: `Slot::is_unflushed`.
     unflushed: Vec<RelayId>,
-    /// What is to be reported and was learned outside of a turn, or when there was no room for it. At most one of each for a
-    /// connection.
-    notices: VecDeque<Notice>,
+    pub(super) notices: Notices,
     /// Whether notices came before turns in the last round.
     notices_first: bool,
-    /// The connections whose end the last poll has reported.
-    ended: HashMap<RelayId, Box<RelayStatus>>,
     buffers: Buffers,
     /// When the poller was asked last.
     looked: Instant,
@@ -69,11 +66,6 @@ struct Waiting {
     id: RelayId,
     /// It may have had something to read since then.
     since: Instant,
-}
-
-enum Notice {
-    Ended(RelayId, DisconnectReason, Box<RelayStatus>),
-    Writable(RelayId),
 }
 
 /// Memory that all connections share, each while it has its turn.
@@ -104,9 +96,8 @@ impl Loop {
             timers: Timers::new(now),
             ready: VecDeque::new(),
             unflushed: Vec::new(),
-            notices: VecDeque::new(),
+            notices: Notices::default(),
             notices_first: false,
-            ended: HashMap::new(),
             buffers: Buffers {
                 input: vec![0; BUFFER_LEN].into_boxed_slice(),
                 leftover: None,
@@ -130,7 +121,7 @@ impl Loop {
     /// See [`Client::poll`](crate::Client::poll).
     pub(super) fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        self.ended.clear();
+        self.notices.forget();
         let mut now = Instant::now();
         let until = timeout.and_then(|timeout| now.checked_add(timeout));
         self.flush_all();
@@ -155,11 +146,6 @@ impl Loop {
             return self.timers.next(now);
         }
         Some(Duration::ZERO)
-    }
-
-    /// See [`Client::ended`](crate::Client::ended).
-    pub(super) fn ended(&self, id: RelayId) -> Option<&RelayStatus> {
-        self.ended.get(&id).map(|status| &**status)
     }
 
     /// Learns which sockets are ready; waits for the first of them. `true` if a signal or a waker ended the wait.
@@ -210,7 +196,7 @@ impl Loop {
         // Notices and turns can each fill `events`, and neither may always come first.
         self.notices_first = !self.notices_first;
         if self.notices_first {
-            self.report_notices(events);
+            self.notices.report(&mut self.table, events);
         }
         for others in (0..self.ready.len()).rev() {
             let is_over = until.is_some_and(|until| until <= Instant::now());
@@ -231,7 +217,7 @@ impl Loop {
         }
         self.handle_deadlines();
         self.flush_all();
-        self.report_notices(events);
+        self.notices.report(&mut self.table, events);
     }
 
     /// Reads one connection, and judges it.
@@ -368,7 +354,7 @@ impl Loop {
             self.timers.schedule(id.index, tick);
         }
         if slot.mark_writable() {
-            self.notices.push_back(Notice::Writable(id));
+            self.notices.push_writable(id);
         }
         if slot.connection.has_output() {
             self.mark_unflushed(id);
@@ -402,7 +388,7 @@ impl Loop {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         if slot.mark_writable() {
-            self.notices.push_back(Notice::Writable(id));
+            self.notices.push_writable(id);
         }
     }
 
@@ -425,27 +411,7 @@ impl Loop {
         }
         self.buffers.leftover.take_if(|leftover| leftover.id == id);
         log::debug!("relay {id}: {reason}");
-        self.notices.push_back(Notice::Ended(id, reason, Box::new(status)));
-    }
-
-    fn report_notices(&mut self, events: &mut Events) {
-        while events.has_room()
-            && let Some(notice) = self.notices.pop_front()
-        {
-            match notice {
-                Notice::Ended(relay, reason, status) => {
-                    self.ended.insert(relay, status);
-                    events.push(Event::Disconnected { relay, reason });
-                }
-                Notice::Writable(relay) => {
-                    // A connection that has ended meanwhile has nothing to be written to.
-                    if let Some(slot) = self.table.get_mut(relay) {
-                        slot.is_noticed = false;
-                        events.push(Event::Writable { relay });
-                    }
-                }
-            }
-        }
+        self.notices.push_end(id, reason, status);
     }
 }
 

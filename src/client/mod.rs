@@ -1,10 +1,11 @@
 //! The client: many connections on one poller. This file is what a caller sees.
 //!
-//! Below it, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`table`] holds
-//! the connections, [`slot`] is one of them with its socket, [`timers`] their deadlines, [`socket`] what differs from
-//! system to system, [`waker`] what other threads need.
+//! Below it, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
+//! keeps what is to be reported, [`table`] holds the connections, [`slot`] is one of them with its socket, [`timers`]
+//! their deadlines, [`socket`] what differs from system to system, [`waker`] what other threads need.
 
 mod event_loop;
+mod notices;
 mod slot;
 mod socket;
 mod table;
@@ -41,11 +42,12 @@ use crate::status::{RelayStatus, RouteStatus};
 /// | per | bound |
 /// | --- | --- |
 /// | poll, connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next poll |
-/// | poll | as many events as [`Events`](crate::Events) has room for |
+/// | poll | as many events as [`Events`](crate::Events) has room for, in equal shares for those who have something to tell |
 /// | connection, in | one incomplete packet: 2050 bytes |
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
 /// | connection | 240 routes |
 /// | client | as many connections as there are file descriptors |
+/// | client | an end of each connection that was begun and ended since the last poll, some 400 bytes each |
 /// | client | 1024 relays whose shared keys are kept for the next connection, and wiped with it |
 pub struct Client {
     identity: KeyPair,
@@ -274,7 +276,7 @@ impl Client {
     /// A connection as it was at its end, from the poll that has told of it to the next one. For those who measure: how far
     /// it had come and how long that took, and its traffic.
     pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
-        self.event_loop.ended(relay)
+        self.event_loop.notices.ended(relay)
     }
 
     /// All connections that haven't ended, in no order.

@@ -4,6 +4,7 @@ use super::*;
 use crate::client::Client;
 use crate::config::{Config, Relay};
 use crate::error::SendError;
+use crate::event::Event;
 use crate::key::{PublicKey, SecretKey};
 
 #[test]
