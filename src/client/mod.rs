@@ -274,17 +274,17 @@ impl Client {
     }
 
     /// Closes a route, online or not. Its id is stale from now on, no event of it follows, and what waits to be sent on
-    /// it never leaves: to have the last words sent, call [`flush`](Self::flush) first. The relay is told, if need be when
-    /// it has answered.
+    /// it never leaves: to have the last words sent, call [`flush`](Self::flush) first. Returns how many bytes of data
+    /// that were. The relay is told, if need be when it has answered.
     ///
     /// # Errors
     ///
     /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): it was over before.
-    pub fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
+    pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let slot = self.slot(route.relay()).ok_or(RouteError::UnknownRelay)?;
-        slot.connection.close_route(route)?;
+        let unsent = slot.connection.close_route(route)?;
         self.mark_dirty(route.relay());
-        Ok(())
+        Ok(unsent)
     }
 
     /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself never sends more than 1400.)

@@ -48,8 +48,9 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
-            // What is sealed for one write, and some 45 of the largest packets in use today (1 + 1400 bytes).
-            send_queue: 64 * 1024,
+            // A route that sends alone has half: what is sealed for one write, and some 45 of the largest packets in use
+            // today (1 + 1400 bytes).
+            send_queue: 128 * 1024,
         }
     }
 }

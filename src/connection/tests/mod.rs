@@ -6,6 +6,7 @@ mod malicious;
 mod receiving;
 mod routes;
 mod sending;
+mod sharing;
 mod tunnel;
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
