@@ -37,6 +37,7 @@ use crate::timer::Wheel;
 /// | poll | as many events as [`Events`](crate::Events) has room for |
 /// | connection, in | one incomplete packet: 2050 bytes |
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
+/// | route, out | as many bytes as are free in the send queue beside it: half of it if it is alone |
 /// | connection | 240 routes |
 /// | client | as many connections as there are file descriptors |
 /// | client | 1024 relays whose shared keys are kept for the next connection, and wiped with it |
@@ -288,6 +289,8 @@ impl Client {
     }
 
     /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself never sends more than 1400.)
+    ///
+    /// Packets of one route leave in order, and so do those that belong to none; the routes of a connection take turns.
     ///
     /// # Errors
     ///

@@ -189,12 +189,11 @@ impl Outbox {
         }
     }
 
-    /// Gives all memory back, unless data were sent since the last call: then they may go on.
+    /// Gives all memory back, unless data were sent since the last call: then they may go on. Whoever is to be told of
+    /// room is not forgotten.
     pub(super) fn shrink(&mut self) {
-        let idle = |waiting: &Box<Waiting>| waiting.is_empty() && waiting.queue.is_idle();
-        if !std::mem::take(&mut self.used) && self.waiting.as_ref().is_some_and(idle) {
-            self.waiting = None;
-        }
+        let used = std::mem::take(&mut self.used);
+        self.waiting.take_if(|waiting| !used && waiting.is_empty() && !waiting.queue.has_refused());
     }
 
     fn waiting(&mut self) -> &mut Waiting {

@@ -6,7 +6,7 @@
 //!
 //! All flows share one bound, and each has one of its own, a dynamic threshold (Choudhury and Hahne, 1998): it may hold as
 //! many bytes as are free beside it. So a flow that is alone fills half of the queue, two fill a third each, and one that
-//! comes anew finds room that the others can't take.
+//! begins finds room that the others may not take.
 
 mod flow;
 mod pages;
@@ -29,9 +29,9 @@ pub(super) const LONGEST: usize = LENGTH + MAX_PLAINTEXT;
 pub(super) struct Queue {
     pages: Pages,
     flows: Flows,
-    /// The packets that were taken since the last [`commit`](Self::commit),
+    /// How many packets were taken since the last [`commit`](Self::commit).
     taken: usize,
-    /// and the flows before that. Kept, so that nothing is allocated.
+    /// The flows before that. Kept when it is over, so that nothing is allocated.
     before: Flows,
     refused: Refused,
 }
@@ -39,7 +39,7 @@ pub(super) struct Queue {
 /// The flows that have packets, in the order of their turns. The first one has its turn.
 #[derive(Default)]
 struct Flows {
-    /// At most one for each route, and one more. Usually there is one.
+    /// At most one for each route, and one more.
     flows: VecDeque<Flow>,
     /// Bytes of all of them.
     len: usize,
@@ -66,7 +66,11 @@ impl Queue {
         debug_assert_eq!(self.taken, 0);
         let route = ConnectionId::new(packet.kind());
         let len = packet.emitted_len();
-        let flow = self.flows.flows.iter_mut().find(|flow| flow.route == route);
+        let flow = match self.flows.flows.front_mut() {
+            // As a rule there is no other.
+            Some(first) if first.route == route => Some(first),
+            _ => self.flows.flows.iter_mut().find(|flow| flow.route == route),
+        };
         let queued = flow.as_ref().map_or(0, |flow| flow.len());
         if queued + LENGTH + len > bound.saturating_sub(self.flows.len) {
             self.refused.insert(route);
@@ -143,7 +147,7 @@ impl Queue {
     /// packet would be taken.
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
         let free = bound.saturating_sub(self.flows.len);
-        if self.refused == Refused::default() || free < LONGEST {
+        if !self.has_refused() || free < LONGEST {
             return false;
         }
         // Flows that hold nothing, or are no more, have room.
@@ -157,9 +161,9 @@ impl Queue {
         refused != self.refused
     }
 
-    /// Whether nothing is in it, and nobody is to be told of room.
-    pub(super) fn is_idle(&self) -> bool {
-        self.is_empty() && self.refused == Refused::default()
+    /// Whether there are flows that are to be told of room.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused != Refused::default()
     }
 
     /// The bytes that the queue holds, used or not.

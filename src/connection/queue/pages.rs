@@ -132,8 +132,8 @@ impl Pages {
             return page;
         }
         if self.pages.len() == self.pages.capacity() {
-            // A quarter more: doubling would leave more of them unused.
-            self.pages.reserve_exact((self.pages.len() / 4).max(1));
+            // An eighth more: doubling would leave up to half of them unused.
+            self.pages.reserve_exact((self.pages.len() / 8).max(1));
         }
         self.pages.push(Page { next: None, bytes: [0; PAGE] });
         self.pages.len() as u32 - 1
