@@ -168,7 +168,10 @@ impl Chat {
             Event::Disconnected { reason, .. } => self.pause(&reason),
             Event::RouteRefused { peer, .. } => println!("* The relay gives no route to {peer:.8}"),
             Event::RouteOnline { peer, .. } => println!("* {peer:.8} is online"),
-            Event::RouteOffline { peer, .. } => println!("* {peer:.8} is offline"),
+            Event::RouteOffline { peer, unsent: 0, .. } => println!("* {peer:.8} is offline"),
+            Event::RouteOffline { peer, unsent, .. } => {
+                println!("* {peer:.8} is offline; {unsent} bytes were not sent");
+            }
             Event::Data { peer: sender, data, .. } | Event::Oob { sender, data, .. } => {
                 // What others send has no business to steer the terminal.
                 let text = String::from_utf8_lossy(data).replace(char::is_control, "\u{fffd}");
@@ -194,7 +197,7 @@ impl Chat {
     fn close_route(&mut self) -> Result<(), RouteError> {
         let peer = self.relay.zip(self.peer);
         match peer.and_then(|(relay, peer)| self.client.find_route(relay, &peer)) {
-            Some(route) => self.client.close_route(route),
+            Some(route) => self.client.close_route(route).map(drop),
             None => Ok(()),
         }
     }

@@ -95,7 +95,7 @@ fn demo() -> Result<()> {
     println!("\nBob leaves and comes back.");
     let start = Instant::now();
     bob.disconnect_all()?;
-    alice.expect(Event::RouteOffline { route: to_bob, peer: bobs })?;
+    alice.expect(Event::RouteOffline { route: to_bob, peer: bobs, unsent: 0 })?;
     println!("  Alice: Bob is offline, {:.0?} after he left.", start.elapsed());
     let refused = alice.client.send_data(to_bob, b"Bob?") == Err(SendError::RouteOffline);
     check(refused, "Alice could send to a route that is offline")?;

@@ -65,8 +65,8 @@ pub enum RouteError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The socket takes no more and the queue is full; [`Event::Writable`](crate::Event::Writable) tells when there is room
-    /// again.
+    /// The socket takes no more, and the send queue is full, or this route's share of it;
+    /// [`Event::Writable`](crate::Event::Writable) tells when there is room again.
     #[error("the relay reads too slowly: the send queue is full")]
     WouldBlock,
     /// The data are too short or too long for a packet of this kind.

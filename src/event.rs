@@ -49,12 +49,15 @@ pub enum Event<'a> {
         /// The peer that it leads to.
         peer: PublicKey,
     },
-    /// The peer is gone. The route stays: [`RouteOnline`](Event::RouteOnline) tells when it comes back.
+    /// The peer is gone. The route stays: [`RouteOnline`](Event::RouteOnline) tells when it comes back. Data that were
+    /// still queued for it are removed, since they would find nobody, or the peer's next session.
     RouteOffline {
         /// The route.
         route: RouteId,
         /// The peer that it leads to.
         peer: PublicKey,
+        /// How many bytes of accepted data have not left and never will; usually 0.
+        unsent: usize,
     },
     /// A data packet of a peer.
     Data {
@@ -88,7 +91,8 @@ pub enum Event<'a> {
         /// The forwarded data, unread: 0 to 2031 bytes.
         data: &'a [u8],
     },
-    /// The send queue has room for any packet again, after it answered [`WouldBlock`](crate::SendError::WouldBlock).
+    /// The send queue has room for any packet of a route again, or of those that belong to none, after it answered
+    /// [`WouldBlock`](crate::SendError::WouldBlock).
     Writable {
         /// The connection whose queue has room.
         relay: RelayId,
@@ -223,7 +227,7 @@ impl Event<'_> {
             Event::RouteOpened { route, peer } => Event::RouteOpened { route, peer },
             Event::RouteRefused { route, peer } => Event::RouteRefused { route, peer },
             Event::RouteOnline { route, peer } => Event::RouteOnline { route, peer },
-            Event::RouteOffline { route, peer } => Event::RouteOffline { route, peer },
+            Event::RouteOffline { route, peer, unsent } => Event::RouteOffline { route, peer, unsent },
             Event::Data { route, peer, .. } => Event::Data { route, peer, data },
             Event::Oob { relay, sender, .. } => Event::Oob { relay, sender, data },
             Event::OnionResponse { relay, .. } => Event::OnionResponse { relay, data },
@@ -297,7 +301,7 @@ mod tests {
             Event::Oob { relay, sender: peer, data: &data[1..] },
             Event::OnionResponse { relay, data: &data[2..] },
             Event::Forwarding { relay, data: &data[3..] },
-            Event::RouteOffline { route, peer },
+            Event::RouteOffline { route, peer, unsent: 6 },
             Event::Writable { relay },
             Event::Disconnected { relay, reason: DisconnectReason::ClosedByCaller },
         ]

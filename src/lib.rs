@@ -85,8 +85,8 @@
 //!   front of it.
 //! - An id that has become stale ([`RelayId`], [`RouteId`]) is an error and never somebody else's connection.
 //! - Routing requests, disconnect notifications, pings and pongs are never dropped and leave before data. Data, OOB, onion
-//!   and forward packets wait in a bounded queue: a full one answers [`SendError::WouldBlock`], and [`Event::Writable`]
-//!   tells when there is room.
+//!   and forward packets wait in a bounded queue, in which routes take turns: whoever has used up its share gets
+//!   [`SendError::WouldBlock`], and [`Event::Writable`] tells when there is room.
 //! - Whatever a relay does, a connection holds no more than the bounds that stand at [`Client`].
 //! - Keys are wiped when they are done with, and don't appear in `Debug` output, logs or errors.
 //!

@@ -45,6 +45,7 @@ use crate::status::{RelayStatus, RouteStatus};
 /// | poll | as many events as [`Events`](crate::Events) has room for, in equal shares for those who have something to tell |
 /// | connection, in | one incomplete packet: 2050 bytes |
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
+/// | route, out | as many bytes as are free in the send queue beside it: half of it if it is alone |
 /// | connection | 240 routes |
 /// | client | as many connections as there are file descriptors |
 /// | client | an end of each connection that was begun and ended since the last poll, some 400 bytes each |
@@ -197,24 +198,27 @@ impl Client {
 
     /// Closes a route, online or not. Its id is stale from now on, and no event of it follows. As
     /// [`disconnect`](Self::disconnect) does, it sends first what is queued, as far as the socket takes it without waiting;
-    /// what then still waits on this route never leaves. The relay is told, if need be when it has answered.
+    /// what then still waits on this route never leaves. Returns how many bytes of data that are, usually 0. The relay is
+    /// told, if need be when it has answered.
     ///
     /// # Errors
     ///
     /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): it was over before.
-    pub fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
+    pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let relay = route.relay();
-        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
+        let slot = self.event_loop.table.get(relay).ok_or(RouteError::UnknownRelay)?;
         if slot.connection.queued() > 0 {
             self.event_loop.flush(relay);
         }
         let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
-        slot.connection.close_route(route)?;
+        let unsent = slot.connection.close_route(route)?;
         self.event_loop.settle(relay);
-        Ok(())
+        Ok(unsent)
     }
 
     /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself never sends more than 1400.)
+    ///
+    /// Packets of one route leave in order, and so do those that belong to none; the routes of a connection take turns.
     ///
     /// # Errors
     ///

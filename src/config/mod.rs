@@ -47,8 +47,9 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
-            // What is sealed for one write, and some 45 of the largest packets in use today (1 + 1400 bytes).
-            send_queue: 64 * 1024,
+            // A route that sends alone has half: what is sealed for one write, and some 45 of the largest packets in use
+            // today (1 + 1400 bytes).
+            send_queue: 128 * 1024,
         }
     }
 }
@@ -97,11 +98,15 @@ impl Config {
         self
     }
 
-    /// The bytes of data, OOB, onion and forward packets that may wait in each connection. Default: 65,536, at least
+    /// The bytes of data, OOB, onion and forward packets that may wait in each connection. Default: 131,072, at least
     /// 4,068.
     ///
-    /// A packet counts its plaintext and 2 bytes. A larger queue costs memory for each relay that reads slowly, and
-    /// delays what is sent last; important packets pass it by.
+    /// A packet counts its plaintext and 2 bytes. Each route takes turns and may hold as many bytes as are free beside it;
+    /// what belongs to no route counts as one more. So a route that sends alone holds half of the queue, two that send
+    /// all they can hold a third each, and by default one that begins finds room for any packet beside five of them.
+    ///
+    /// A larger queue costs memory for each relay that reads slowly, and delays what is sent last on a route; important
+    /// packets pass it by. Memory is taken in pages of 512 bytes, at least one for each route that has data waiting.
     #[must_use]
     pub fn send_queue(mut self, bytes: usize) -> Self {
         self.settings.send_queue = bytes;

@@ -40,7 +40,7 @@ use crate::connection::doorway::{Doorway, Step};
 use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
-use crate::connection::queue::LENGTH;
+use crate::connection::queue::LONGEST;
 use crate::connection::routes::{Answer, Routes};
 use crate::connection::times::Times;
 use crate::crypto::{Channel, LookAhead, RESPONSE_LEN};
@@ -51,7 +51,7 @@ use crate::key::PublicKey;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::stage::Stage;
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
-use crate::wire::frame::{MAX_PLAINTEXT, MIN_FRAME, PREFIX_LEN, frame_len};
+use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{ConnectionId, Packet};
 
@@ -292,7 +292,9 @@ impl Connection {
             }
             Packet::DisconnectNotification(id) => {
                 if let Some((route, peer)) = self.routes.handle_offline(relay, id) {
-                    events.push(Event::RouteOffline { route, peer });
+                    // A relay throws data away that find nobody, or the peer's next session would get them.
+                    let unsent = self.outbox.remove(id);
+                    events.push(Event::RouteOffline { route, peer, unsent });
                 }
             }
             Packet::RoutingResponse { connection_id, peer } => {
@@ -406,17 +408,18 @@ impl Connection {
         Ok(route)
     }
 
-    /// Gives a route up; what waits to be sent on it is forgotten.
-    pub(crate) fn close_route(&mut self, route: RouteId) -> Result<(), RouteError> {
-        if let Some(id) = self.routes.close(route)? {
-            self.outbox.remove(id);
-            self.outbox.push_important(Packet::DisconnectNotification(id));
-        }
-        Ok(())
+    /// Closes a route and removes what is queued for it. Returns how many bytes of data that were.
+    pub(crate) fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
+        let Some(id) = self.routes.close(route)? else {
+            return Ok(0);
+        };
+        self.outbox.push_important(Packet::DisconnectNotification(id));
+        Ok(self.outbox.remove(id))
     }
 
-    /// Gives all routes up.
+    /// Closes all routes and removes what is queued for them.
     pub(crate) fn close_all_routes(&mut self) {
+        self.outbox.remove_all_routes();
         for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
             // It was there just now.
             let _ = self.close_route(route);
@@ -497,9 +500,10 @@ impl Connection {
         self.traffic
     }
 
-    /// Whether there may be no room in the queue of data for the longest packet.
+    /// Whether there may be no room in the queue of data for the longest packet, whatever it belongs to.
     pub(crate) fn is_nearly_full(&self) -> bool {
-        self.outbox.queued() + LENGTH + MAX_PLAINTEXT > self.settings.send_queue
+        // No flow has more than all have together.
+        2 * self.outbox.queued() + LONGEST > self.settings.send_queue
     }
 
     /// Bytes that wait in the queue of data.

@@ -11,10 +11,10 @@ use std::io;
 use zeroize::Zeroizing;
 
 use crate::config::MIN_SEND_QUEUE;
-use crate::connection::queue::Queue;
+use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
 use crate::crypto::{Channel, LookAhead};
-use crate::wire::frame::{self, MAX_FRAME, MAX_PLAINTEXT, OVERHEAD, PREFIX_LEN};
+use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{ConnectionId, Packet};
 
 /// The most pongs that wait. An honest relay pings every 30 s, so one waits, or a few after a long stall.
@@ -26,15 +26,13 @@ const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
 /// A batch of a 16th of 64 KiB is still worth a system call.
 const MAX_HALVINGS: u8 = 4;
 
-// Half of a queue has room for any packet, which is when `Writable` is told.
-const _: () = assert!(MIN_SEND_QUEUE / 2 >= 2 + MAX_PLAINTEXT);
+// Half of a queue, the share of a route that is alone, has room for any packet.
+const _: () = assert!(MIN_SEND_QUEUE / 2 >= LONGEST);
 
 /// See the module. While nothing waits, it takes few bytes: most connections are idle.
 #[derive(Default)]
 pub(super) struct Outbox {
     waiting: Option<Box<Waiting>>,
-    /// Whether a packet was refused since there was room last.
-    refused: bool,
     /// Whether data were sent since the last [`shrink`](Self::shrink).
     used: bool,
     /// A socket that takes little at a time is offered little: this often the room for a batch is halved.
@@ -106,24 +104,28 @@ impl Outbox {
         Ok(())
     }
 
-    /// A packet that may have to wait, or `false` and nothing of it where the queue holds more than `bound` bytes with it.
+    /// A packet that may have to wait, or `false` and nothing of it if the queue has no room for it within `bound`, or the
+    /// share of its route is used up.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         self.used = true;
-        let taken = self.waiting().queue.push(packet, bound);
-        self.refused |= !taken;
-        taken
+        self.waiting().queue.push(packet, bound)
     }
 
-    /// Forgets the data that wait for a route which is being closed.
-    pub(super) fn remove(&mut self, route: ConnectionId) {
+    /// Removes what is queued for a route. Returns how many bytes of data that were.
+    pub(super) fn remove(&mut self, route: ConnectionId) -> usize {
+        self.waiting.as_mut().map_or(0, |waiting| waiting.queue.remove(route))
+    }
+
+    /// Removes what is queued for all routes.
+    pub(super) fn remove_all_routes(&mut self) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.queue.remove(route);
+            waiting.queue.remove_all_routes();
         }
     }
 
-    /// Whether a packet was refused and there is room for any packet now. True once for each time.
+    /// Whether packets were refused that would be taken now: see [`Queue::take_writable`].
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
-        self.refused && self.queued() <= bound / 2 && std::mem::take(&mut self.refused)
+        self.waiting.as_mut().is_some_and(|waiting| waiting.queue.take_writable(bound))
     }
 
     /// Writes until all has left or the socket takes no more. `scratch` holds the batches and has room for at least one
@@ -157,13 +159,24 @@ impl Outbox {
                 return Ok(flushed);
             }
             let offered = batch.len();
-            let taken = match write(batch) {
+            let written = write(batch);
+            let taken = *written.as_ref().unwrap_or(&0);
+            flushed.bytes += taken;
+            if begun {
+                waiting.begun.drain(..taken);
+            } else {
+                let count = waiting.commit(taken, scratch, &mut left);
+                flushed.packets += count;
+                if let Some(channel) = &mut channel {
+                    channel.commit(count);
+                }
+            }
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(taken) => taken,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
             // What was sealed and not taken will be sealed again.
             if !begun && taken < offered / 2 {
                 self.halvings = (self.halvings + 1).min(MAX_HALVINGS);
@@ -173,24 +186,14 @@ impl Outbox {
             if taken == 0 {
                 return Ok(flushed);
             }
-            flushed.bytes += taken;
-            if !begun {
-                let count = waiting.commit(taken, scratch, &mut left);
-                flushed.packets += count;
-                if let Some(channel) = &mut channel {
-                    channel.commit(count);
-                }
-            } else {
-                waiting.begun.drain(..taken);
-            }
         }
     }
 
-    /// Gives all memory back, unless data were sent since the last call: then they may go on.
+    /// Gives all memory back, unless data were sent since the last call: then they may go on. Whoever is to be told of
+    /// room is not forgotten.
     pub(super) fn shrink(&mut self) {
-        if !std::mem::take(&mut self.used) && self.is_empty() {
-            self.waiting = None;
-        }
+        let used = std::mem::take(&mut self.used);
+        self.waiting.take_if(|waiting| !used && waiting.is_empty() && !waiting.queue.has_refused());
     }
 
     fn waiting(&mut self) -> &mut Waiting {
@@ -215,7 +218,7 @@ impl Waiting {
     }
 
     /// Seals as many packets into `scratch` as fit, important ones first, and tells the length of all.
-    fn seal_batch(&self, channel: &Channel, ahead: &mut LookAhead, scratch: &mut [u8]) -> usize {
+    fn seal_batch(&mut self, channel: &Channel, ahead: &mut LookAhead, scratch: &mut [u8]) -> usize {
         let mut sealer = channel.sealer(ahead);
         let mut end = 0;
         for packet in &self.important {
@@ -227,11 +230,10 @@ impl Waiting {
             sealer.seal(&mut frame[PREFIX_LEN..]);
             end += frame.len();
         }
-        let mut at = 0;
-        while let Some(len) = self.queue.len_at(at)
+        while let Some(len) = self.queue.next_len()
             && let Some(frame) = scratch.get_mut(end..end + OVERHEAD + len)
         {
-            at = self.queue.copy_at(at, &mut frame[OVERHEAD..]);
+            self.queue.take(&mut frame[OVERHEAD..]);
             frame::emit_prefix(frame);
             sealer.seal(&mut frame[PREFIX_LEN..]);
             end += frame.len();
@@ -240,21 +242,21 @@ impl Waiting {
     }
 
     /// Takes the packets out that `taken` bytes of the batch in `scratch` belong to, keeps the rest of the last one, and
-    /// tells how many there were.
+    /// tells how many there were. The others of the batch stay.
     fn commit(&mut self, taken: usize, scratch: &[u8], left: &mut impl FnMut(&Packet<'static>)) -> usize {
-        let (mut end, mut count) = (0, 0);
+        let (mut end, mut count, mut from_queue) = (0, 0, 0);
         while end < taken {
-            let len = match self.important.pop_front() {
+            match self.important.pop_front() {
                 Some(packet) => {
                     self.pongs -= usize::from(matches!(packet, Packet::Pong(_)));
                     left(&packet);
-                    packet.emitted_len()
                 }
-                None => self.queue.pop().expect("the batch was made of what waits here"),
-            };
-            end += OVERHEAD + len;
+                None => from_queue += 1,
+            }
+            end += frame::emitted_len(&scratch[end..]);
             count += 1;
         }
+        self.queue.commit(from_queue);
         self.begun.extend_from_slice(&scratch[taken..end]);
         count
     }

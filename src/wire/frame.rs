@@ -33,6 +33,12 @@ pub(crate) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
     }
 }
 
+/// The length of the whole frame that [`emit_prefix`] has made.
+pub(crate) fn emitted_len(frame: &[u8]) -> usize {
+    let prefix = frame.first_chunk().expect("a length field");
+    PREFIX_LEN + usize::from(u16::from_be_bytes(*prefix))
+}
+
 /// Writes the length field of a frame into its first two bytes; `frame` is the whole frame.
 pub(crate) fn emit_prefix(frame: &mut [u8]) {
     debug_assert!((OVERHEAD + 1..=MAX_FRAME).contains(&frame.len()));

@@ -91,7 +91,7 @@ impl Crowd {
                 }
                 Event::RouteOpened { route, peer } => _ = route_of(members, by_relay, route, peer),
                 Event::RouteOnline { route, peer } => route_of(members, by_relay, route, peer).online = true,
-                Event::RouteOffline { route, peer } => {
+                Event::RouteOffline { route, peer, .. } => {
                     route_of(members, by_relay, route, peer).online = false
                 }
                 Event::Data { route, peer, data } => route_of(members, by_relay, route, peer).hear(data),

@@ -53,7 +53,7 @@ impl From<Event<'_>> for Told {
             Event::RouteOpened { route, peer } => Told::Opened(route, peer),
             Event::RouteRefused { route, peer } => Told::Refused(route, peer),
             Event::RouteOnline { route, peer } => Told::Online(route, peer),
-            Event::RouteOffline { route, peer } => Told::Offline(route, peer),
+            Event::RouteOffline { route, peer, .. } => Told::Offline(route, peer),
             Event::Data { route, peer, data } => Told::Data(route, peer, data.to_vec()),
             Event::Oob { relay, sender, data } => Told::Oob(relay, sender, data.to_vec()),
             Event::OnionResponse { relay, data } => Told::Onion(relay, data.to_vec()),

@@ -1,13 +1,17 @@
-//! The queue against a plain list of packets, with its ring wrapped at every place of a packet.
+//! The queue against lists of packets, and what its flows get of the room and of the line.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::*;
+use crate::config::{MIN_SEND_QUEUE, Settings};
 use crate::key::PublicKey;
-use crate::wire::frame::MAX_PLAINTEXT;
+
+/// The bytes of one page.
+const PAGE: usize = 504;
 
 fn route(id: u8) -> ConnectionId {
     ConnectionId::new(id).expect("a connection id")
@@ -17,172 +21,416 @@ fn data(id: u8, data: &[u8]) -> Packet<'_> {
     Packet::Data { connection_id: route(id), data }
 }
 
-/// All plaintexts, walking from packet to packet as the outbox does.
-fn walk(queue: &Queue) -> Vec<Vec<u8>> {
-    let (mut at, mut plaintexts) = (0, Vec::new());
-    while let Some(len) = queue.len_at(at) {
+fn oob(data: &[u8]) -> Packet<'_> {
+    Packet::OobSend { destination: PublicKey::from([9; 32]), data }
+}
+
+/// Takes up to `count` packets.
+fn take(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
+    let mut plaintexts = Vec::new();
+    while plaintexts.len() < count
+        && let Some(len) = queue.next_len()
+    {
         let mut plaintext = vec![0xee; len];
-        let next = queue.copy_at(at, &mut plaintext);
-        assert_eq!(next, at + 2 + len);
+        queue.take(&mut plaintext);
         plaintexts.push(plaintext);
-        at = next;
     }
-    assert_eq!(at, queue.len());
     plaintexts
 }
 
-/// Where in the first packet the ring begins again, if it does.
-fn wrapped_at(queue: &Queue) -> Option<usize> {
-    let (front, back) = queue.bytes.as_slices();
-    (!back.is_empty()).then_some(front.len())
+/// All packets in the order in which they would leave.
+fn look(queue: &mut Queue) -> Vec<Vec<u8>> {
+    let plaintexts = take(queue, usize::MAX);
+    queue.commit(0);
+    plaintexts
+}
+
+/// Has so many packets leave.
+fn leave(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
+    let plaintexts = take(queue, count);
+    queue.commit(plaintexts.len());
+    plaintexts
+}
+
+/// Pushes packets of so many bytes of data until one is refused. Returns what the queue counts of them.
+fn fill(queue: &mut Queue, id: u8, len: usize, bound: usize) -> usize {
+    let before = queue.len();
+    while queue.push(&data(id, &vec![id; len]), bound) {}
+    queue.len() - before
 }
 
 #[test]
 fn an_empty_queue_has_nothing_to_give() {
     let mut queue = Queue::default();
-    assert!(queue.is_empty());
-    assert_eq!(queue.len(), 0);
-    assert_eq!(queue.len_at(0), None);
-    assert_eq!(queue.pop(), None);
-    queue.remove(route(16));
-    assert!(queue.is_empty());
+    assert!(queue.is_empty() && !queue.has_refused());
+    assert_eq!((queue.len(), queue.next_len()), (0, None));
+    queue.commit(0);
+    assert_eq!(queue.remove(route(16)), 0);
+    queue.remove_all_routes();
+    assert!(!queue.take_writable(MIN_SEND_QUEUE));
+    assert_eq!(queue.memory(), 0);
 }
 
 #[test]
-fn a_packet_is_copied_whole_wherever_the_ring_begins_again() {
-    // The packet takes 2 + 1 + 20 bytes, and fillers in front of it move it along the ring by 1 and 2 bytes more. Never
-    // empty in between: an empty ring begins at its beginning again.
-    let payload: [u8; 20] = std::array::from_fn(|at| 0x80 + at as u8);
-    let expected = [&[17], payload.as_slice()].concat();
-    let mut seen = [false; 23];
-    let mut queue = Queue::default();
-    assert!(queue.push(&data(17, &payload), 100));
-    for round in 0..1_000 {
-        let filler = vec![0xaa; round % 3];
-        assert!(queue.push(&data(16, &filler), 100));
-        assert!(queue.push(&data(17, &payload), 100));
-        let all = [expected.clone(), [&[16], filler.as_slice()].concat(), expected.clone()];
-        assert_eq!(walk(&queue), all);
-        assert_eq!(queue.pop(), Some(expected.len()));
-        assert_eq!(walk(&queue), all[1..]);
-        assert_eq!(queue.pop(), Some(1 + filler.len()));
-        assert_eq!(walk(&queue), all[2..]);
-        if let Some(at) = wrapped_at(&queue) {
-            seen[at] = true;
+fn a_packet_is_read_whole_wherever_its_pages_end() {
+    // The length of the first packet moves the second one to every place of a page.
+    for filler in 0..PAGE {
+        for len in [0, 1, 20, PAGE, 2031] {
+            let mut queue = Queue::default();
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let packets = [data(16, &[0xaa; PAGE][..filler]), data(16, &payload), data(16, b"end")];
+            assert!(packets.iter().all(|packet| queue.push(packet, 10_000)));
+            let expected = [&[16][..], &payload].concat();
+            assert_eq!(look(&mut queue)[1], expected);
+            leave(&mut queue, 1);
+            assert_eq!(leave(&mut queue, 1), [expected]);
+            assert_eq!(leave(&mut queue, 9), [b"\x10end"]);
+            assert_eq!(queue.pages.in_use(), 0);
         }
     }
-    // Between the bytes of the length, behind it, and in every place of the plaintext.
-    assert!(seen[1..].iter().all(|seen| *seen), "{seen:?}");
 }
 
 #[test]
-fn a_queue_takes_a_packet_up_to_its_bound_and_nothing_of_one_beyond() {
-    let mut queue = Queue::default();
-    assert!(!queue.push(&data(16, b"1234"), 6));
-    assert!(queue.is_empty());
-    assert!(queue.push(&data(16, b"1234"), 7));
-    assert_eq!(queue.len(), 7);
-    assert!(!queue.push(&data(16, b""), 9));
-    assert_eq!(queue.len(), 7);
-    assert!(queue.push(&data(16, b""), 10));
-    assert_eq!(walk(&queue), [b"\x101234".to_vec(), b"\x10".to_vec()]);
+fn packets_that_did_not_leave_are_as_if_they_had_never_been_taken() {
+    let filled = || {
+        let mut queue = Queue::default();
+        for number in 0..30_u8 {
+            let packet = [number; 900];
+            assert!(queue.push(&data(16 + number % 3, &packet[..usize::from(number) * 30]), 1 << 20));
+        }
+        queue
+    };
+    let all = look(&mut filled());
+    for taken in 0..=30 {
+        for count in 0..=taken {
+            let mut queue = filled();
+            assert_eq!(take(&mut queue, taken), all[..taken]);
+            queue.commit(count);
+            assert_eq!(queue.len(), all[count..].iter().map(|plaintext| 2 + plaintext.len()).sum::<usize>());
+            // One that comes now has its turn last, whatever was looked at before.
+            assert!(queue.push(&data(30, b"new"), 1 << 20));
+            let mut straight = filled();
+            leave(&mut straight, count);
+            assert!(straight.push(&data(30, b"new"), 1 << 20));
+            assert_eq!(look(&mut queue), look(&mut straight), "{count} of {taken}");
+        }
+    }
 }
 
 #[test]
-fn the_longest_packet_passes() {
+fn a_flow_alone_fills_half_of_the_queue_and_two_a_third_each() {
+    for bound in [MIN_SEND_QUEUE, 65_536, Settings::default().send_queue] {
+        for len in [1, 100, 1400, 2031] {
+            let size = 3 + len;
+            let mut queue = Queue::default();
+            let alone = fill(&mut queue, 16, len, bound);
+            assert!(alone <= bound.div_ceil(2) + size / 2, "{alone} of {bound}");
+            assert!(alone + size > bound / 2, "{alone} of {bound}");
+
+            // Both send as much as they can. Once what they had before has left, they have the same.
+            for _ in 0..2 * bound / size {
+                leave(&mut queue, 1);
+                fill(&mut queue, 17, len, bound);
+                fill(&mut queue, 16, len, bound);
+            }
+            for flow in &queue.flows.flows {
+                let share = flow.len();
+                assert!(share <= bound / 3 + size && share + size >= bound / 3, "{share} of {bound}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_route_that_begins_finds_room_beside_five_that_send_all_they_can() {
+    let bound = Settings::default().send_queue;
+    for len in [1, 100, 1400, 2031] {
+        let mut queue = Queue::default();
+        for id in 16..21 {
+            assert!(fill(&mut queue, id, len, bound) > 0);
+        }
+        assert!(queue.push(&data(21, &[7; 2031]), bound), "beside packets of {len} bytes");
+        assert!(queue.len() <= bound);
+    }
+}
+
+#[test]
+fn half_of_the_smallest_queue_has_room_for_the_longest_packet() {
     let longest = [0x5a; MAX_PLAINTEXT - 1];
     let mut queue = Queue::default();
-    assert!(queue.push(&data(255, &longest), 2 + MAX_PLAINTEXT));
-    assert_eq!(walk(&queue), [[&[255], longest.as_slice()].concat()]);
-    assert_eq!(queue.pop(), Some(MAX_PLAINTEXT));
+    assert!(queue.push(&data(255, &longest), MIN_SEND_QUEUE));
+    assert!(!queue.push(&data(255, b""), MIN_SEND_QUEUE), "that would be more than half");
+    assert!(queue.push(&data(254, &longest), MIN_SEND_QUEUE));
+    assert!(!queue.push(&oob(b"1"), MIN_SEND_QUEUE), "it is full");
+    assert_eq!(queue.len(), MIN_SEND_QUEUE);
+    assert_eq!(look(&mut queue), [255, 254].map(|id| [&[id], longest.as_slice()].concat()));
+}
+
+#[test]
+fn a_refused_flow_is_told_once_when_half_of_its_share_is_free() {
+    let bound = Settings::default().send_queue;
+    let mut queue = Queue::default();
+    fill(&mut queue, 16, 1400, bound);
+    while !queue.take_writable(bound) {
+        assert!(4 * queue.len() > bound);
+        leave(&mut queue, 1);
+    }
+    assert!(4 * queue.len() + 4 * 1403 > bound, "earlier than that");
+    leave(&mut queue, usize::MAX);
+    assert!(!queue.take_writable(bound));
+}
+
+#[test]
+fn a_refused_flow_is_told_whatever_made_the_room() {
+    let bound = MIN_SEND_QUEUE;
+    let full = || {
+        let mut queue = Queue::default();
+        assert!(fill(&mut queue, 16, 1000, bound) > 0);
+        assert!(fill(&mut queue, 17, 1000, bound) > 0);
+        assert!(!queue.push(&data(18, &[1; 2031]), bound));
+        assert!(!queue.take_writable(bound));
+        queue
+    };
+    let mut queue = full();
+    queue.remove(route(16));
+    assert!(queue.take_writable(bound), "another flow is no more");
+    let mut queue = full();
+    queue.remove_all_routes();
+    assert!(queue.take_writable(bound) && !queue.take_writable(bound), "all are told at once");
+    let mut queue = full();
+    leave(&mut queue, usize::MAX);
+    assert!(queue.take_writable(bound) && !queue.has_refused(), "all have left");
+}
+
+#[test]
+fn a_flow_that_has_no_room_yet_is_told_later() {
+    let bound = Settings::default().send_queue;
+    let mut queue = Queue::default();
+    fill(&mut queue, 16, 1000, bound);
+    fill(&mut queue, 17, 1000, bound);
+    // The second one has room long before the first, which had half of the queue.
+    while !queue.take_writable(bound) {
+        leave(&mut queue, 1);
+    }
+    assert!(queue.refused.contains(Some(route(16))) && !queue.refused.contains(Some(route(17))));
+    while !queue.take_writable(bound) {
+        leave(&mut queue, 1);
+    }
+    assert!(!queue.has_refused());
 }
 
 #[test]
 fn a_route_takes_its_data_with_it_and_nothing_else() {
     let mut queue = Queue::default();
-    let key = PublicKey::from([16; 32]);
     // Everything that is full of the route's number, and nothing of it.
-    let others = [
-        data(17, &[16; 16]),
-        Packet::OobSend { destination: key, data: &[16; 16] },
-        Packet::OnionRequest(&[16; 178]),
-    ];
+    let others = [data(17, &[16; 16]), oob(&[16; 16]), Packet::OnionRequest(&[16; 178])];
     for other in &others {
         assert!(queue.push(&data(16, b"gone"), 1_000));
         assert!(queue.push(other, 1_000));
         assert!(queue.push(&data(16, b""), 1_000));
     }
-    queue.remove(route(16));
-    let kept: Vec<_> = walk(&queue).iter().map(|plaintext| (plaintext[0], plaintext.len())).collect();
+    assert_eq!(queue.remove(route(16)), 3 * 4, "bytes of data");
+    assert_eq!(queue.remove(route(16)), 0);
+    let kept: Vec<_> = look(&mut queue).iter().map(|plaintext| (plaintext[0], plaintext.len())).collect();
     assert_eq!(kept, [(17, 17), (0x06, 49), (0x08, 179)]);
-    queue.remove(route(17));
-    assert_eq!(walk(&queue).len(), 2);
+    assert!(queue.push(&data(18, b""), 1_000));
+    queue.remove_all_routes();
+    assert_eq!(look(&mut queue).len(), 2);
+}
+
+#[test]
+fn routes_are_removed_without_a_look_at_their_packets() {
+    const BOUND: usize = 4 << 20;
+    let mut queue = Queue::default();
+    while (16..=255).all(|id| queue.push(&data(id, b"1"), BOUND)) {}
+    assert!(queue.push(&oob(b"stays"), BOUND));
+    assert!(queue.len() > BOUND * 9 / 10);
+    let looks = Cell::new(0);
+    queue.retain(|flow| {
+        looks.set(looks.get() + 1);
+        flow.route.is_none()
+    });
+    assert_eq!(looks.get(), 241, "one for each flow");
+    assert_eq!((look(&mut queue).len(), queue.pages.in_use()), (1, 1));
+}
+
+#[test]
+fn memory_follows_the_bytes_in_the_queue_and_the_number_of_its_flows() {
+    let bound = Settings::default().send_queue;
+    let mut queue = Queue::default();
+    // Each flow ends anywhere in a page, again and again.
+    for round in 0..2_000_usize {
+        for id in 16..=255 {
+            queue.push(&data(id, &[id; 600][..1 + (round * 7 + usize::from(id) * 13) % 600]), bound);
+        }
+        let pages = queue.pages.in_use();
+        assert!(pages <= queue.len() / PAGE + 2 * queue.flows.flows.len(), "{pages} pages");
+        leave(&mut queue, 1 + round % 50);
+    }
+    // The list grows by an eighth at a time.
+    let most = (bound / PAGE + 2 * 240) * (PAGE + 8) * 9 / 8;
+    assert!(queue.memory() <= most + 64 * 1024, "{} bytes", queue.memory());
+    leave(&mut queue, usize::MAX);
+    assert_eq!(queue.pages.in_use(), 0);
+}
+
+#[test]
+fn flows_that_always_have_packets_get_the_same_of_the_line() {
+    const BOUND: usize = 64 << 10;
+    let sizes: [usize; 4] = [1, 100, 1400, 2031];
+    let mut queue = Queue::default();
+    let mut sent = [0; 4];
+    for packet in 0..20_000 {
+        for (id, size) in (16..).zip(sizes) {
+            // From the first packet of a flow on it has another behind it.
+            while queue
+                .flows
+                .flows
+                .iter()
+                .find(|flow| flow.route == Some(route(id)))
+                .is_none_or(|flow| flow.len() < 3 * LONGEST)
+            {
+                assert!(queue.push(&data(id, &[id; 2031][..size]), BOUND));
+            }
+        }
+        let plaintext = leave(&mut queue, 1).remove(0);
+        sent[usize::from(plaintext[0] - 16)] += 18 + plaintext.len();
+        let (least, most) = (sent.iter().min().unwrap(), sent.iter().max().unwrap());
+        assert!(most - least < 3 * flow::QUANTUM, "after {packet} packets: {sent:?}");
+    }
 }
 
 /// What a connection does with its queue.
 #[derive(Debug, Clone)]
 enum Operation {
-    PushData(u8, Vec<u8>),
-    PushOob(u8, Vec<u8>),
-    Pop,
+    /// Data for a route, or OOB.
+    Push(Option<u8>, usize),
+    /// Some packets are taken, and some of them leave.
+    Leave(usize, usize),
     Remove(u8),
+    RemoveAllRoutes,
+    TakeWritable,
 }
 
 fn any_operation() -> impl Strategy<Value = Operation> {
-    use prop::collection::vec;
-    // Few routes, and payloads full of their numbers.
-    let id = || 16..20_u8;
-    let bytes = |len| vec(14..20_u8, len);
+    let len = || prop_oneof![0..40_usize, 0..2031_usize];
     prop_oneof![
-        8 => (id(), bytes(0..40)).prop_map(|(id, data)| Operation::PushData(id, data)),
-        1 => (id(), bytes(1..60)).prop_map(|(key, data)| Operation::PushOob(key, data)),
-        6 => Just(Operation::Pop),
-        1 => id().prop_map(Operation::Remove),
+        12 => (16..20_u8, len()).prop_map(|(id, len)| Operation::Push(Some(id), len)),
+        2 => (1..1024_usize).prop_map(|len| Operation::Push(None, len)),
+        8 => (0..12_usize, 0..12_usize).prop_map(|(taken, count)| Operation::Leave(taken, count.min(taken))),
+        1 => (16..20_u8).prop_map(Operation::Remove),
+        1 => Just(Operation::RemoveAllRoutes),
+        4 => Just(Operation::TakeWritable),
     ]
+}
+
+/// The flows as plain lists, by the number of their route; 0 for OOB.
+#[derive(Default, Clone)]
+struct Model {
+    packets: BTreeMap<u8, VecDeque<Vec<u8>>>,
+    /// The flows that have packets and what each may send, in the order of their turns.
+    turns: VecDeque<(u8, usize)>,
+    refused: BTreeSet<u8>,
+}
+
+impl Model {
+    fn len_of(&self, flow: u8) -> usize {
+        self.packets.get(&flow).map_or(0, |packets| packets.iter().map(|plaintext| 2 + plaintext.len()).sum())
+    }
+
+    fn len(&self) -> usize {
+        self.packets.keys().map(|flow| self.len_of(*flow)).sum()
+    }
+
+    fn push(&mut self, flow: u8, plaintext: Vec<u8>, bound: usize) -> bool {
+        if self.len_of(flow) + 2 + plaintext.len() > bound - self.len() {
+            self.refused.insert(flow);
+            return false;
+        }
+        if self.len_of(flow) == 0 {
+            self.turns.push_back((flow, 2050));
+        }
+        self.packets.entry(flow).or_default().push_back(plaintext);
+        true
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let (flow, credit) = self.turns.pop_front()?;
+        let packets = self.packets.get_mut(&flow).unwrap();
+        let sent = packets.pop_front().unwrap();
+        let credit = credit - (18 + sent.len());
+        match packets.front() {
+            None => {}
+            Some(next) if 18 + next.len() <= credit => self.turns.push_front((flow, credit)),
+            Some(_) => self.turns.push_back((flow, credit + 2050)),
+        }
+        Some(sent)
+    }
+
+    fn remove(&mut self, flow: u8) -> usize {
+        self.turns.retain(|(other, _)| *other != flow);
+        self.packets.remove(&flow).into_iter().flatten().map(|plaintext| plaintext.len() - 1).sum()
+    }
+
+    fn take_writable(&mut self, bound: usize) -> bool {
+        let has_room = |flow: &u8| {
+            let (len, free) = (self.len_of(*flow), bound - self.len());
+            3 * len <= free && len + 2034 <= free
+        };
+        let (told, refused): (BTreeSet<u8>, BTreeSet<u8>) = self.refused.iter().copied().partition(has_room);
+        self.refused = refused;
+        !told.is_empty()
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 256,
+        cases: 512,
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn the_queue_does_what_a_list_of_packets_does(
-        bound in 50..400_usize,
-        operations in prop::collection::vec(any_operation(), 1..120),
+    fn the_queue_does_what_lists_of_packets_do(
+        bound in MIN_SEND_QUEUE..20_000_usize,
+        operations in prop::collection::vec(any_operation(), 1..150),
     ) {
         let mut queue = Queue::default();
-        let mut model = VecDeque::<Vec<u8>>::new();
-        let size = |model: &VecDeque<Vec<u8>>| model.iter().map(|plaintext| 2 + plaintext.len()).sum::<usize>();
-        for operation in operations {
+        let mut model = Model::default();
+        for (number, operation) in operations.into_iter().enumerate() {
             match operation {
-                Operation::PushData(id, payload) => {
-                    let plaintext = [&[id], payload.as_slice()].concat();
-                    let room = size(&model) + 2 + plaintext.len() <= bound;
-                    prop_assert_eq!(queue.push(&data(id, &payload), bound), room);
-                    model.extend(room.then_some(plaintext));
+                Operation::Push(id, len) => {
+                    let payload: Vec<u8> = (0..len).map(|at| (number + 7 * at) as u8).collect();
+                    let packet = id.map_or(oob(&payload), |id| data(id, &payload));
+                    let mut plaintext = vec![0; packet.emitted_len()];
+                    packet.emit(&mut plaintext);
+                    let taken = model.push(id.unwrap_or(0), plaintext, bound);
+                    prop_assert_eq!(queue.push(&packet, bound), taken);
                 }
-                Operation::PushOob(key, data) => {
-                    let plaintext = [&[0x06], [key; 32].as_slice(), &data].concat();
-                    let room = size(&model) + 2 + plaintext.len() <= bound;
-                    let packet = Packet::OobSend { destination: [key; 32].into(), data: &data };
-                    prop_assert_eq!(queue.push(&packet, bound), room);
-                    model.extend(room.then_some(plaintext));
+                Operation::Leave(taken, count) => {
+                    let before = model.clone();
+                    let expected: Vec<_> = (0..taken).map_while(|_| model.pop()).collect();
+                    prop_assert_eq!(take(&mut queue, taken), expected);
+                    queue.commit(count);
+                    model = before;
+                    (0..count).for_each(|_| drop(model.pop()));
                 }
-                Operation::Pop => {
-                    prop_assert_eq!(queue.pop(), model.pop_front().map(|plaintext| plaintext.len()));
+                Operation::Remove(id) => prop_assert_eq!(queue.remove(route(id)), model.remove(id)),
+                Operation::RemoveAllRoutes => {
+                    queue.remove_all_routes();
+                    (16..20).for_each(|id| _ = model.remove(id));
                 }
-                Operation::Remove(id) => {
-                    queue.remove(route(id));
-                    model.retain(|plaintext| plaintext[0] != id);
+                Operation::TakeWritable => {
+                    prop_assert_eq!(queue.take_writable(bound), model.take_writable(bound));
                 }
             }
-            prop_assert_eq!(queue.len(), size(&model));
-            prop_assert_eq!(queue.is_empty(), model.is_empty());
-            prop_assert_eq!(walk(&queue), Vec::from(model.clone()));
+            prop_assert_eq!(queue.len(), model.len());
+            prop_assert!(queue.len() <= bound);
+            prop_assert_eq!(queue.is_empty(), model.turns.is_empty());
         }
+        let rest: Vec<_> = std::iter::from_fn(|| model.pop()).collect();
+        prop_assert_eq!(leave(&mut queue, usize::MAX), rest);
+        prop_assert_eq!(queue.pages.in_use(), 0);
     }
 }

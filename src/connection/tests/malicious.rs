@@ -5,6 +5,7 @@ mod endless;
 mod handshake;
 
 use super::*;
+use crate::wire::frame::MAX_PLAINTEXT;
 
 /// What a connection comes to hold at most, if its caller asks for nothing: half a packet in a buffer that doubles as it
 /// grows, and pongs.
@@ -307,7 +308,8 @@ fn one_id_for_two_keys_ends_the_connection() {
 #[test]
 fn notifications_tell_only_what_they_change() {
     let (route, peer) = (online().connection.find_route(&key(PEER)).unwrap(), key(PEER));
-    let (on, off) = (text(Event::RouteOnline { route, peer }), text(Event::RouteOffline { route, peer }));
+    let (on, off) =
+        (text(Event::RouteOnline { route, peer }), text(Event::RouteOffline { route, peer, unsent: 0 }));
     let twice = [vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]];
     assert_eq!(outcome(offline, &twice), (vec![on, off.clone()], Ok(())));
     assert_eq!(outcome(online, &twice), (vec![off], Ok(())));

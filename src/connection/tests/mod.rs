@@ -6,6 +6,7 @@ mod malicious;
 mod receiving;
 mod routes;
 mod sending;
+mod sharing;
 mod tunnel;
 mod turns;
 

@@ -25,7 +25,7 @@ fn each_kind_of_packet_is_told() {
             Event::Oob { relay, sender, data: &longest },
             Event::OnionResponse { relay, data: b"onion" },
             Event::Forwarding { relay, data: b"forwarded" },
-            Event::RouteOffline { route, peer: key(7) },
+            Event::RouteOffline { route, peer: key(7), unsent: 0 },
             Event::RouteOnline { route, peer: key(7) },
         ]
     );

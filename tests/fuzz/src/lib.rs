@@ -19,6 +19,7 @@ mod operations;
 mod packets;
 mod pair;
 mod proxies;
+mod send_queue;
 mod streams;
 mod texts;
 

@@ -11,6 +11,7 @@ use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Violation}
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
 use crate::key::PublicKey;
+use crate::send_queue::SendQueue;
 use crate::stage::{Party, Stage};
 use crate::status::RouteState;
 
@@ -31,10 +32,7 @@ pub struct Model {
     raw: VecDeque<u8>,
     /// The plaintexts that wait.
     important: VecDeque<Vec<u8>>,
-    data: VecDeque<Vec<u8>>,
-    /// As the queue counts: 2 more for each packet.
-    pub queued: usize,
-    refused: bool,
+    queue: SendQueue,
     /// Bytes of the last packet begun that have not left.
     unfinished: usize,
     /// The packets begun that the relay has not seen whole.
@@ -83,16 +81,14 @@ impl Model {
             put_off: false,
             keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false },
             round_trip: None,
-            settings,
             raw: VecDeque::new(),
             important: VecDeque::new(),
-            data: VecDeque::new(),
-            queued: 0,
-            refused: false,
+            queue: SendQueue::new(settings.send_queue),
             unfinished: 0,
             begun: VecDeque::new(),
             routes: Vec::new(),
             names: BTreeSet::new(),
+            settings,
         }
     }
 
@@ -180,7 +176,7 @@ impl Model {
                     *state = to;
                     events.push(match kind {
                         0x02 => Event::RouteOnline { route, peer },
-                        _ => Event::RouteOffline { route, peer },
+                        _ => Event::RouteOffline { route, peer, unsent: self.queue.remove(id) },
                     });
                 }
             }
@@ -300,7 +296,7 @@ impl Model {
     // Output.
 
     pub fn has_output(&self) -> bool {
-        !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || !self.data.is_empty()
+        !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0
     }
 
     /// These bytes have left. Returns those of them that belong to packets.
@@ -324,11 +320,8 @@ impl Model {
 
     /// The first byte of the next packet leaves.
     fn begin(&mut self, now: Instant) {
-        let packet = self.important.pop_front().unwrap_or_else(|| {
-            let packet = self.data.pop_front().expect("more leaves than waits");
-            self.queued -= 2 + packet.len();
-            packet
-        });
+        let packet = self.important.pop_front();
+        let packet = packet.or_else(|| self.queue.pop()).expect("more leaves than waits");
         match packet[0] {
             ROUTING_REQUEST => {
                 let peer = key(&packet[1..]);
@@ -348,7 +341,12 @@ impl Model {
 
     /// Whether it is to be told that there is room again.
     pub fn take_writable(&mut self) -> bool {
-        self.refused && self.queued <= self.settings.send_queue / 2 && std::mem::take(&mut self.refused)
+        self.queue.take_writable()
+    }
+
+    /// The bytes in the send queue.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     // The caller.
@@ -379,20 +377,20 @@ impl Model {
         self.routes.push(Route { name, peer, state });
     }
 
-    pub fn close(&mut self, name: RouteId) -> Result<(), RouteError> {
+    /// Returns the bytes of data that were queued for it.
+    pub fn close(&mut self, name: RouteId) -> Result<usize, RouteError> {
         let is_it = |route: &Route| route.name == name && route.state.visible().is_some();
         let at = self.routes.iter().position(is_it).ok_or(RouteError::UnknownRoute)?;
         match self.routes[at].state {
             State::Requested { left } => self.routes[at].state = State::Closing { left },
             State::Offline(id) | State::Online(id) => {
                 self.routes[at].state = State::Leaving(id);
-                self.data.retain(|packet| packet[0] != id);
-                self.queued = self.data.iter().map(|packet| 2 + packet.len()).sum();
                 self.important.push_back(vec![DISCONNECT, id]);
+                return Ok(self.queue.remove(id));
             }
             _ => drop(self.routes.remove(at)),
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Data on the route with this name.
@@ -437,13 +435,7 @@ impl Model {
         if self.stage != Stage::Connected {
             return Err(SendError::NotConnected);
         }
-        if self.queued + 2 + packet.len() > self.settings.send_queue {
-            self.refused = true;
-            return Err(SendError::WouldBlock);
-        }
-        self.queued += 2 + packet.len();
-        self.data.push_back(packet);
-        Ok(())
+        if self.queue.push(packet) { Ok(()) } else { Err(SendError::WouldBlock) }
     }
 
     /// The routes that the caller knows.

@@ -311,7 +311,7 @@ impl Pair {
         assert_eq!(connection.stage(), model.stage);
         assert_eq!(connection.deadline(), model.deadline);
         assert_eq!(connection.has_output(), model.has_output());
-        assert_eq!(connection.queued(), model.queued);
+        assert_eq!(connection.queued(), model.queued());
         assert_eq!(connection.route_count(), model.route_count());
         assert_eq!(connection.round_trip(), model.round_trip);
         assert_eq!(connection.traffic().bytes_in, self.down.taken() as u64);
@@ -354,7 +354,7 @@ impl Pair {
         let mut names: Vec<_> = self.model.visible().map(|(name, ..)| name).collect();
         // The order in which they are closed is that of the connection's slots.
         names.sort_by_key(|name| name.slot);
-        names.into_iter().for_each(|name| assert_eq!(self.model.close(name), Ok(())));
+        names.into_iter().for_each(|name| assert!(self.model.close(name).is_ok()));
         self.check();
     }
 

@@ -1,7 +1,7 @@
 //! One TCP connection between a client and a relay: two pipes with everything that a network does to bytes, and the
 //! ledger of what was put in at one end and must come out at the other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tox_test_relay::session::Key;
@@ -98,7 +98,8 @@ impl Pipe {
 /// What a client has accepted for sending on one connection, until the relay has it.
 #[derive(Default)]
 pub struct Ledger {
-    accepted: VecDeque<Accepted>,
+    /// By the peer of their route: what belongs to no route keeps its order, too.
+    accepted: BTreeMap<Option<Key>, VecDeque<Packet>>,
     /// The relay's pings that were not answered yet.
     pings: VecDeque<u64>,
 }
@@ -110,33 +111,35 @@ pub enum Packet {
     Other { plaintext: Vec<u8> },
 }
 
-struct Accepted {
-    packet: Packet,
-    /// Its route was closed while it may still have waited.
-    revoked: bool,
+impl Packet {
+    fn peer(&self) -> Option<Key> {
+        match self {
+            Packet::Data { peer, .. } => Some(*peer),
+            Packet::Other { .. } => None,
+        }
+    }
 }
 
 impl Ledger {
     pub fn accept(&mut self, packet: Packet) {
-        self.accepted.push_back(Accepted { packet, revoked: false });
+        self.accepted.entry(packet.peer()).or_default().push_back(packet);
     }
 
-    /// The route to this peer was closed: what waits for it may never leave.
-    pub fn revoke(&mut self, closed: &Key) {
-        for Accepted { packet, revoked } in &mut self.accepted {
-            *revoked |= matches!(packet, Packet::Data { peer, .. } if peer == closed);
+    /// The client has said that so many bytes of data for this peer will never leave: the last ones, and whole packets.
+    pub fn withdraw(&mut self, peer: Key, mut unsent: usize) {
+        let packets = self.accepted.entry(Some(peer)).or_default();
+        while unsent > 0 {
+            let Some(Packet::Data { data, .. }) = packets.pop_back() else {
+                panic!("{unsent} bytes unsent that were never accepted");
+            };
+            unsent = unsent.checked_sub(data.len()).expect("whole packets");
         }
     }
 
     /// The relay has received a packet that isn't important.
     pub fn arrive(&mut self, packet: &Packet) {
-        loop {
-            let next = self.accepted.pop_front().expect("a packet that the client never accepted");
-            if next.packet == *packet {
-                return;
-            }
-            assert!(next.revoked, "lost: {:?}; in its place: {packet:?}", next.packet);
-        }
+        let next = self.accepted.get_mut(&packet.peer()).and_then(VecDeque::pop_front);
+        assert_eq!(next.as_ref(), Some(packet), "lost, or out of order");
     }
 
     pub fn ping(&mut self, id: u64) {
@@ -149,7 +152,7 @@ impl Ledger {
 
     /// Whether all that was accepted has arrived.
     pub fn is_settled(&self) -> bool {
-        self.accepted.iter().all(|accepted| accepted.revoked) && self.pings.is_empty()
+        self.accepted.values().all(VecDeque::is_empty) && self.pings.is_empty()
     }
 }
 

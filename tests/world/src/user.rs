@@ -51,8 +51,8 @@ pub struct User {
     number: u64,
     /// What has happened to it.
     pub census: Census,
-    /// Of the last packet received, by relay and sender.
-    seen: BTreeMap<(u16, u16), u64>,
+    /// Of the last packet received, by relay, sender, and whether it came on a route.
+    seen: BTreeMap<(u16, u16, bool), u64>,
 }
 
 /// What there was to see.
@@ -97,8 +97,10 @@ pub struct Seat {
     names: BTreeSet<RouteId>,
     /// Those that are not closed.
     routes: BTreeMap<RouteId, Known>,
-    /// A send was refused, and nothing has told of room since.
+    /// A send was refused since the queue was empty,
     blocked: bool,
+    /// and nothing has told of room since.
+    untold: bool,
 }
 
 /// What a user knows of a route.
@@ -161,6 +163,7 @@ impl User {
             names: BTreeSet::new(),
             routes: BTreeMap::new(),
             blocked: false,
+            untold: false,
         });
         link
     }
@@ -241,8 +244,9 @@ impl User {
                 self.census.online += 1;
                 seat.turn_route(route, peer, RouteState::Offline, RouteState::Online);
             }
-            Event::RouteOffline { route, peer } => {
-                seat.turn_route(route, peer, RouteState::Online, RouteState::Offline)
+            Event::RouteOffline { route, peer, unsent } => {
+                seat.turn_route(route, peer, RouteState::Online, RouteState::Offline);
+                seat.link.borrow_mut().ledger.withdraw(*peer.as_bytes(), unsent);
             }
             Event::RouteRefused { route, peer } => {
                 let known = seat.routes.remove(&route).expect("a route that is not closed");
@@ -252,19 +256,19 @@ impl User {
             Event::Data { route, peer, data } => {
                 let known = &seat.routes[&route];
                 assert_eq!((known.peer, known.state), (peer, RouteState::Online));
-                self.receive(seat.relay, peer, data);
+                self.receive(seat.relay, peer, true, data);
             }
-            Event::Oob { sender, data, .. } => self.receive(seat.relay, sender, data),
+            Event::Oob { sender, data, .. } => self.receive(seat.relay, sender, false, data),
             // This relay reflects both.
             Event::OnionResponse { data, .. } | Event::Forwarding { data, .. } => {
-                self.receive(seat.relay, self.key, data);
+                self.receive(seat.relay, self.key, false, data);
             }
             Event::Disconnected { .. } | Event::Writable { .. } => panic!("the loop's own: {event:?}"),
         }
     }
 
     /// Checks a payload's label and filling.
-    fn receive(&mut self, relay: usize, sender: PublicKey, data: &[u8]) {
+    fn receive(&mut self, relay: usize, sender: PublicKey, on_route: bool, data: &[u8]) {
         if sender.as_bytes() == &STRANGER {
             return;
         }
@@ -275,7 +279,7 @@ impl User {
         assert_eq!(data, payload(from, to, over, number, data.len()));
         assert_eq!(sender, self.everybody[usize::from(from)], "from somebody else than it says");
         self.census.received += 1;
-        let last = self.seen.insert((over, from), number).unwrap_or(0);
+        let last = self.seen.insert((over, from, on_route), number).unwrap_or(0);
         assert!(last < number, "packet {number} of {from} came behind {last}");
     }
 
@@ -363,7 +367,7 @@ impl User {
                 seat.link.borrow_mut().ledger.accept(packet);
             }
             Err(SendError::WouldBlock) => {
-                seat.blocked = true;
+                (seat.blocked, seat.untold) = (true, true);
                 self.census.refused += 1;
             }
             Err(SendError::NotConnected) => assert!(!seat.connected),
@@ -469,7 +473,12 @@ impl Seat {
         assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output());
         drop(link);
         if self.connection.take_writable() {
-            assert!(std::mem::take(&mut self.blocked), "room, and nobody was refused");
+            assert!(self.blocked, "room, and nobody was refused");
+            self.untold = false;
+        }
+        if self.connection.queued() == 0 {
+            assert!(!self.untold, "an empty queue, and nobody is told");
+            self.blocked = false;
         }
         assert!(self.connection.queued() <= 128 * 1024);
         assert!(self.connection.route_count() <= 240);
@@ -494,8 +503,8 @@ impl Seat {
     /// Closes a route, after which its name is worth nothing.
     pub fn close(&mut self, route: RouteId) {
         let known = self.routes.remove(&route).expect("a route that is not closed");
-        self.link.borrow_mut().ledger.revoke(known.peer.as_bytes());
-        assert_eq!(self.connection.close_route(route), Ok(()));
+        let unsent = self.connection.close_route(route).expect("a route that is not closed");
+        self.link.borrow_mut().ledger.withdraw(*known.peer.as_bytes(), unsent);
         assert_eq!(self.connection.close_route(route), Err(RouteError::UnknownRoute));
         assert_eq!(self.connection.send_data(route, b"x"), Err(SendError::UnknownRoute));
     }
@@ -524,7 +533,7 @@ impl Seat {
         let requested = |known: &Known| known.state == RouteState::Requested;
         self.connected
             && !self.connection.has_output()
-            && !self.blocked
+            && !self.untold
             && self.leftover.is_empty()
             && !self.routes.values().any(requested)
             && self.link.borrow().ledger.is_settled()

@@ -77,7 +77,8 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
     let mut sent = send_until_blocked(&mut ours, route, || valve.pass(open_to(0)));
     let queued = ours.client.relay(ours.relay).unwrap().queued;
-    assert!(queued > 64 * 1024 / 2 && queued <= 64 * 1024, "{queued}");
+    // What a route may hold that is alone: half of the queue.
+    assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
     let asked = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
 
     signal(&relay, "CONT");

@@ -141,7 +141,7 @@ impl Ours {
         for event in &self.events {
             if let Event::RouteOpened { route, peer }
             | Event::RouteOnline { route, peer }
-            | Event::RouteOffline { route, peer }
+            | Event::RouteOffline { route, peer, .. }
             | Event::Data { route, peer, .. } = event
                 && let Some(status) = self.client.route(route)
             {
