@@ -26,6 +26,9 @@ pub struct Model {
     pub stage: Stage,
     pub deadline: Instant,
     put_off: bool,
+    /// Milliseconds that were not charged.
+    pardoned: u32,
+    started: Instant,
     keepalive: KeepAlive,
     pub round_trip: Option<Duration>,
     /// Bytes that are no packets, and leave before them.
@@ -79,6 +82,8 @@ impl Model {
             stage: Stage::Connecting,
             deadline: now + settings.connect_timeout,
             put_off: false,
+            pardoned: 0,
+            started: now,
             keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false },
             round_trip: None,
             raw: VecDeque::new(),
@@ -96,17 +101,40 @@ impl Model {
 
     /// The transport is there, and the client says this.
     pub fn connect(&mut self, says: &[u8], stage: Stage, now: Instant) {
-        if now >= self.deadline {
-            self.set_deadline(now + self.settings.connect_timeout);
-        }
+        self.begin_step(now);
         self.raw.extend(says);
         self.stage = stage;
+    }
+
+    /// What is read now may have waited since then.
+    pub fn turn(&mut self, now: Instant, since: Instant) {
+        let (asked, timeout) = match self.stage {
+            Stage::Connecting | Stage::Tunnelling | Stage::Handshaking => {
+                (self.started, self.settings.connect_timeout)
+            }
+            _ if self.keepalive.answered => return,
+            _ => (self.keepalive.queued, self.settings.pong_timeout),
+        };
+        let left = (10 * timeout).saturating_sub(Duration::from_millis(self.pardoned.into()));
+        let pardon = now.saturating_duration_since(since.max(asked)).min(left);
+        self.deadline += pardon;
+        self.pardoned += pardon.as_nanos().div_ceil(1_000_000) as u32;
+    }
+
+    /// A step of connecting has got its answer. Whatever was late, the next one has time.
+    fn begin_step(&mut self, now: Instant) {
+        if now - self.started >= self.settings.connect_timeout {
+            self.set_deadline(now + self.settings.connect_timeout);
+        }
     }
 
     /// The client has read so far.
     pub fn handle(&mut self, step: Step, now: Instant, events: &mut Events) -> Result<(), DisconnectReason> {
         match step {
             Step::Says(bytes, stage) => {
+                if stage == Stage::Handshaking {
+                    self.begin_step(now);
+                }
                 self.raw.extend(bytes);
                 self.stage = stage;
             }
@@ -268,8 +296,7 @@ impl Model {
             return Ok(());
         }
         if waits && unread && !self.put_off {
-            self.set_deadline(now + longer);
-            self.put_off = true;
+            (self.deadline, self.put_off) = (now + longer, true);
             return Ok(());
         }
         match waits {
@@ -289,8 +316,7 @@ impl Model {
     }
 
     fn set_deadline(&mut self, at: Instant) {
-        self.deadline = at;
-        self.put_off = false;
+        (self.deadline, self.put_off, self.pardoned) = (at, false, 0);
     }
 
     // Output.

@@ -85,6 +85,8 @@ pub enum Response<'a> {
 pub struct Pair {
     connection: Connection,
     ahead: LookAhead,
+    /// When the last turn began.
+    turned: Instant,
     model: Model,
     session: Session,
     down: Downstream,
@@ -134,6 +136,7 @@ impl Pair {
         Self {
             connection: Connection::new(opening, now),
             ahead: LookAhead::new(),
+            turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),
             session: Greeting::get().opened.session(&RELAY_TEMPORARY, RELAY_NONCE),
             down: Downstream::default(),
@@ -210,6 +213,9 @@ impl Pair {
         let len = most.min(self.coming());
         let mut input = self.down.rest()[..len].to_vec();
         let mut events = Events::with_capacity(capacity);
+        let since = std::mem::replace(&mut self.turned, self.now);
+        self.connection.handle_turn(self.now, since);
+        self.model.turn(self.now, since);
         let result = self.connection.receive(self.now, &mut input, &mut self.ahead, &mut events);
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);

@@ -2,8 +2,9 @@
 //! seed.
 //!
 //! The network splits and merges bytes anywhere, delays, stalls, cuts and half-closes connections. Relays restart, which
-//! forgets all routes, and answer late. Clients open, close and reopen routes, send all kinds of packets, and stop
-//! polling for a minute. What may have happened is known from both ends of each connection, and checked at every step:
+//! forgets all routes, answer late, read slowly, or flood their clients. Clients open, close and reopen routes, send all
+//! kinds of packets, poll seldom, or stop polling for a minute. What may have happened is known from both ends of each
+//! connection, and checked at every step:
 //!
 //! - what a relay receives of a client is what the client accepted for sending, in order, with nothing missing but what
 //!   was queued for a route that was closed meanwhile; and an honest relay never finds fault with it;

@@ -8,7 +8,8 @@ use tox_test_relay::session::Key;
 
 use crate::chance::Chance;
 
-/// The capacity of a pipe that delays nothing for long.
+/// The capacity of a pipe that delays nothing for long: what kernels hold of a connection whose client limits what it
+/// hands over. A relay that reads 50 KB/s has read all of it after 5 s.
 const WIDE: usize = 256 * 1024;
 
 /// One direction.

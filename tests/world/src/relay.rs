@@ -28,6 +28,10 @@ pub struct Relay {
     pub away_until: Option<Instant>,
     /// It fills each connection with packets of this length that it invents.
     flood: Option<usize>,
+    /// It reads no more than so many bytes a second of each connection, steadily.
+    rate: Option<usize>,
+    /// When it had its turn last.
+    turned: Option<Instant>,
 }
 
 /// The sender of what a relay invents.
@@ -39,6 +43,8 @@ struct Seat {
     /// The hello as far as it has come.
     hello: Vec<u8>,
     session: Option<Session>,
+    /// Whose it is, until the first packet has come.
+    unconfirmed: Option<Key>,
     /// Sealed, and not taken by the link yet.
     unsent: Vec<u8>,
 }
@@ -55,12 +61,16 @@ impl Relay {
             outbox: Outbox::new(),
             away_until: None,
             flood: chance.one_in(4).then(|| chance.magnitude(1, 1024)),
+            rate: chance.one_in(4).then(|| chance.magnitude(50_000, 200_000)),
+            turned: None,
         }
     }
 
     pub fn accept(&mut self, link: Rc<RefCell<Link>>) {
-        self.seats
-            .insert(self.next_seat, Seat { link, hello: Vec::new(), session: None, unsent: Vec::new() });
+        self.seats.insert(
+            self.next_seat,
+            Seat { link, hello: Vec::new(), session: None, unconfirmed: None, unsent: Vec::new() },
+        );
         self.next_seat += 1;
     }
 
@@ -90,9 +100,9 @@ impl Relay {
         self.flood.is_some()
     }
 
-    /// Invents no more packets.
+    /// Invents no more packets, and reads all there is.
     pub fn calm_down(&mut self) {
-        self.flood = None;
+        (self.flood, self.rate) = (None, None);
     }
 
     /// Lets it read, answer and write once.
@@ -101,8 +111,10 @@ impl Relay {
             return;
         }
         self.away_until = None;
+        let since = self.turned.replace(now).unwrap_or(now);
+        let most = self.rate.map(|rate| (now - since).as_millis() as usize * rate / 1000);
         for id in self.seats.keys().copied().collect::<Vec<_>>() {
-            self.read(id, now, chance);
+            self.read(id, most, now, chance);
         }
         let ping = chance.number().max(1);
         self.switch.sweep(now, ping, &mut self.outbox);
@@ -119,13 +131,13 @@ impl Relay {
         }
     }
 
-    fn read(&mut self, id: ClientId, now: Instant, chance: &mut Chance) {
+    fn read(&mut self, id: ClientId, most: Option<usize>, now: Instant, chance: &mut Chance) {
         // What somebody else sent in this turn may have ended it: the client itself, in a newer connection.
         let Some(link) = self.seats.get(&id).map(|seat| Rc::clone(&seat.link)) else { return };
         if link.borrow().cut {
             return self.leave(id);
         }
-        let most = chance.magnitude(1, 256 * 1024);
+        let most = most.unwrap_or_else(|| chance.magnitude(1, 256 * 1024));
         let read = link.borrow_mut().up.read(now, most);
         match read {
             Read::Nothing => {}
@@ -150,10 +162,18 @@ impl Relay {
             let (response, session) = hello.accept(&fresh);
             seat.unsent.extend(response);
             seat.session = Some(session);
-            self.switch.join(id, *hello.client_public_key(), now);
+            let key = *hello.client_public_key();
+            self.switch.join(id, key, now);
+            self.leave_unconfirmed(key);
+            let Some(seat) = self.seats.get_mut(&id) else { return };
+            seat.unconfirmed = Some(key);
         }
+        let Some(seat) = self.seats.get_mut(&id) else { return };
         let session = seat.session.as_mut().expect("made above");
         let packets = session.open(bytes).expect("a client's packets open");
+        if !packets.is_empty() {
+            seat.unconfirmed = None;
+        }
         for packet in packets {
             let route = self.switch.routes_of(id).find(|(number, ..)| *number == packet[0]);
             let mut link = seat.link.borrow_mut();
@@ -169,6 +189,15 @@ impl Relay {
             self.switch.handle(id, &packet, &mut self.outbox);
         }
         self.deliver();
+    }
+
+    /// Forgets older connections with this key of which no packet has come yet. One that came later than the packets of
+    /// a newer connection would replace that one.
+    fn leave_unconfirmed(&mut self, key: Key) {
+        let old = self.seats.iter().find(|(_, seat)| seat.unconfirmed == Some(key)).map(|(id, _)| *id);
+        if let Some(old) = old {
+            self.leave(old);
+        }
     }
 
     /// Does what the switch wants done.
