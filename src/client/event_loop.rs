@@ -39,8 +39,8 @@ const READINESS: usize = 1024;
 /// The waker's token; those of connections are their indices.
 const WAKER: Token = Token(usize::MAX);
 
-/// An answer of the poller that took less than this was there before it was asked.
-const AT_ONCE: Duration = Duration::from_millis(1);
+/// An absence that needs no second look at the poller.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(super) struct Loop {
@@ -66,6 +66,13 @@ struct Waiting {
     id: RelayId,
     /// It may have had something to read since then.
     since: Instant,
+}
+
+/// What the poller has answered.
+struct Look {
+    found: bool,
+    /// Whether there was a signal or a call of a waker.
+    is_interrupted: bool,
 }
 
 /// Memory that all connections share, each while it has its turn.
@@ -148,30 +155,39 @@ impl Loop {
         Some(Duration::ZERO)
     }
 
-    /// Learns which sockets are ready; waits for the first of them. `true` if a signal or a waker ended the wait.
+    /// Waits until a socket is ready. `true` if a signal or a waker ended the wait.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let mut timeout = timeout;
-        let mut is_interrupted = false;
-        let asked = Instant::now();
-        let mut since = None;
+        // Who is ready at once may have been so ever since the poller was asked last. Who becomes ready during the wait has
+        // waited for nobody.
+        let since = self.looked;
+        if timeout == Some(Duration::ZERO) || since.elapsed() > MOMENT {
+            let look = self.look(Some(Duration::ZERO), Some(since))?;
+            if look.is_interrupted || look.found || timeout == Some(Duration::ZERO) {
+                return Ok(look.is_interrupted);
+            }
+        }
+        Ok(self.look(timeout, None)?.is_interrupted)
+    }
+
+    /// Asks the poller which sockets are ready: since then, or since the poller answers.
+    fn look(&mut self, mut timeout: Option<Duration>, since: Option<Instant>) -> io::Result<Look> {
+        let mut look = Look { found: false, is_interrupted: false };
         // Until every ready socket has been reported, so that no relay is judged late while its answer is unread. Some
         // systems report reading and writing one by one.
         for _ in 0..=2 * self.table.len() / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+                Ok(()) => self.looked = Instant::now(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    look.is_interrupted = true;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
-            // What was there before the poller was asked may have been there ever since it was asked last.
-            let since = *since.get_or_insert_with(|| {
-                let answered = Instant::now();
-                let before = std::mem::replace(&mut self.looked, answered);
-                if answered - asked < AT_ONCE { before } else { answered }
-            });
+            let since = since.unwrap_or(self.looked);
             let mut count = 0;
             for event in &self.readiness {
                 count += 1;
-                is_interrupted |= event.token() == WAKER;
+                look.is_interrupted |= event.token() == WAKER;
                 let Some(slot) = self.table.at_mut(event.token().0) else {
                     continue;
                 };
@@ -183,12 +199,13 @@ impl Loop {
                     self.unflushed.push(id);
                 }
             }
+            look.found |= count > 0;
             if count < READINESS {
                 break;
             }
             timeout = Some(Duration::ZERO);
         }
-        Ok(is_interrupted)
+        Ok(look)
     }
 
     /// Gives everybody a turn who waits for one, as far as `events` has room and time has not come to `until`.
