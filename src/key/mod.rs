@@ -94,7 +94,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`.
+/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay in one place of the
+/// heap, however often it is moved, so that moves leave no copies behind.
 ///
 /// ```
 /// use tox_relay_client::SecretKey;
@@ -105,12 +106,14 @@ impl fmt::Debug for PublicKey {
 /// assert_eq!(format!("{key:?}"), "SecretKey(..)");
 /// ```
 #[derive(Clone)]
-pub struct SecretKey([u8; KEY_LEN]);
+pub struct SecretKey(Box<[u8; KEY_LEN]>);
 
 impl SecretKey {
     /// A new key from the thread's cryptographic random source.
     pub fn generate() -> Self {
-        Self(rand::random())
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        rand::fill(key.0.as_mut_slice());
+        key
     }
 
     /// The key's 32 bytes: keep them safe, and wipe copies of them.
@@ -134,16 +137,20 @@ impl SecretKey {
     }
 }
 
+/// Wipes the array that it is given. Where that was copied from, it stays: see [`as_bytes`](SecretKey::as_bytes).
 impl From<[u8; KEY_LEN]> for SecretKey {
-    fn from(bytes: [u8; KEY_LEN]) -> Self {
-        Self(bytes)
+    fn from(mut bytes: [u8; KEY_LEN]) -> Self {
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        key.0.copy_from_slice(&bytes);
+        bytes.zeroize();
+        key
     }
 }
 
 /// For callers who keep their keys in `crypto_box`.
 impl From<&crypto_box::SecretKey> for SecretKey {
     fn from(key: &crypto_box::SecretKey) -> Self {
-        Self(key.to_bytes())
+        key.to_bytes().into()
     }
 }
 
@@ -193,6 +200,14 @@ mod tests {
             let digits: PublicKey = secret.parse().expect("64 digits");
             assert_eq!(SecretKey::from(*digits.as_bytes()).public_key(), public.parse().expect("64 digits"));
         }
+    }
+
+    #[test]
+    fn a_secret_key_that_is_moved_stays_where_it_is() {
+        let key = SecretKey::from([7; KEY_LEN]);
+        let place = key.as_bytes().as_ptr();
+        let pair = Box::new(KeyPair::from(key));
+        assert_eq!(pair.secret.as_bytes().as_ptr(), place);
     }
 
     #[test]
