@@ -10,7 +10,7 @@ fn each_sentence_of_the_specification_has_tests_that_exist() {
 
 #[test]
 fn each_promise_of_security_has_tests_that_exist() {
-    check_table("README.md", "| what is promised | against whom | held by |", 13);
+    check_table("README.md", "| what is promised | against whom | held by |", 14);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The client: many connections on one poller. This file holds what a caller says to it; [`poll`] what it does then.
 
+mod keys;
 mod poll;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,10 +19,10 @@ use socks::TargetAddr;
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermKey, LongTermKeys, LookAhead};
+use crate::crypto::{LongTermKey, LongTermKeys, LookAhead};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey, SecretKey};
+use crate::key::{KeyPair, PublicKey};
 use crate::status::{RelayStatus, RouteStatus};
 use crate::timer::Wheel;
 
@@ -30,6 +31,9 @@ use crate::timer::Wheel;
 /// Only [`poll`](Self::poll) may wait, as long as it is told; everything else returns at once. What is sent waits in a
 /// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
 /// [`disconnect`](Self::disconnect) does.
+///
+/// A client belongs to the process that made it. After a fork one of the two processes may go on with it; the other is
+/// not even to drop it, or both would seal packets with the same nonces.
 ///
 /// | per | bound |
 /// | --- | --- |
@@ -135,8 +139,7 @@ impl Client {
             proxy: config.proxy,
             settings: Arc::new(config.settings),
             slots: Slab::new(),
-            // Anywhere, so that ids of two clients are hardly ever the same.
-            generation: rand::random(),
+            generation: keys::first_generation()?,
             by_keys: HashMap::new(),
             hasher: RandomState::new(),
             wheel: Wheel::new(),
@@ -165,7 +168,8 @@ impl Client {
     /// # Errors
     ///
     /// The address is none that can be connected to, the key is none, the same identity is connected to this relay
-    /// already, or the operating system gave no socket. Nothing was begun then, and nothing will be told.
+    /// already, or the operating system gave no socket or no random numbers. Nothing was begun then, and nothing will
+    /// be told.
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
@@ -194,6 +198,7 @@ impl Client {
             Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
         };
         let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
+        let entropy = keys::entropy().map_err(ConnectError::Io)?;
 
         let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
         let vacant = self.slots.vacant_entry();
@@ -209,11 +214,7 @@ impl Client {
             long_term,
             tunnel: proxy.map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
-            entropy: Entropy {
-                temporary: SecretKey::generate(),
-                hello_nonce: rand::random::<[u8; 24]>().into(),
-                base_nonce: rand::random::<[u8; 24]>().into(),
-            },
+            entropy,
             ping: poll::ping_id(),
         };
         let connection = Connection::new(opening, now);

@@ -391,7 +391,8 @@ pub(super) fn tick(epoch: Instant, instant: Instant) -> u64 {
     instant.saturating_duration_since(epoch).as_nanos().div_ceil(1_000_000) as u64
 }
 
-/// A ping id that no relay can know beforehand.
+/// A ping id that no relay can know beforehand. (After a fork both processes draw the same ones. A relay that both are
+/// connected to could foresee them, and gain nothing: a pong counts only once its ping has left.)
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()
 }

@@ -5,6 +5,8 @@ mod x25519;
 use std::fmt;
 use std::str::FromStr;
 
+use rand::TryRng;
+use rand::rngs::{SysError, SysRng};
 use zeroize::Zeroize;
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
@@ -109,11 +111,20 @@ impl fmt::Debug for PublicKey {
 pub struct SecretKey(Box<[u8; KEY_LEN]>);
 
 impl SecretKey {
-    /// A new key from the thread's cryptographic random source.
+    /// A new key, straight from the operating system's random source: no two processes get the same one, not even where
+    /// one is the other's fork.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers to give, which only a broken or very restricted one hasn't.
     pub fn generate() -> Self {
+        Self::try_generate().expect("the operating system gives random numbers")
+    }
+
+    pub(crate) fn try_generate() -> Result<Self, SysError> {
         let mut key = Self(Box::new([0; KEY_LEN]));
-        rand::fill(key.0.as_mut_slice());
-        key
+        SysRng.try_fill_bytes(key.0.as_mut_slice())?;
+        Ok(key)
     }
 
     /// The key's 32 bytes: keep them safe, and wipe copies of them.
