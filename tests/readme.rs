@@ -18,7 +18,7 @@ fn each_attack_has_tests_that_exist() {
     check_table(
         "tests/attacks.md",
         "| attack | what the client does | what it holds at worst | held by |",
-        41,
+        44,
     );
 }
 

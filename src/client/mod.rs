@@ -3,8 +3,8 @@
 mod keys;
 mod poll;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{HashSet, VecDeque};
+use std::hash::RandomState;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -19,7 +19,7 @@ use socks::TargetAddr;
 use crate::client::poll::Leftover;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{LongTermKey, LongTermKeys, LookAhead};
+use crate::crypto::{LongTermKeys, LookAhead};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey};
@@ -56,8 +56,8 @@ pub struct Client {
     slots: Slab<Slot>,
     /// Of the last connection that was begun.
     generation: u32,
-    /// Connections by the hash of both public keys: 64 bits, since the keys themselves stand in the slots.
-    by_keys: HashMap<u64, u32>,
+    /// `Slot::shared_key` of all connections: no two may have the same.
+    shared_keys: HashSet<u64>,
     hasher: RandomState,
     wheel: Wheel,
     /// Tick 0 of the wheel; each tick is a millisecond.
@@ -90,6 +90,9 @@ struct Slot {
     relay_key: PublicKey,
     /// Where it isn't the client's.
     identity: Option<Box<PublicKey>>,
+    /// The hash of the key that it shares with its relay. It has 64 bits and a secret of its own: that two of 10,000
+    /// keys have the same one happens once in 10^11 clients.
+    shared_key: u64,
     /// The tick of its deadline in the wheel.
     scheduled: u64,
     attentive: bool,
@@ -140,7 +143,7 @@ impl Client {
             settings: Arc::new(config.settings),
             slots: Slab::new(),
             generation: keys::first_generation()?,
-            by_keys: HashMap::new(),
+            shared_keys: HashSet::new(),
             hasher: RandomState::new(),
             wheel: Wheel::new(),
             epoch: Instant::now(),
@@ -184,20 +187,8 @@ impl Client {
             (None, TargetAddr::Domain(name, _)) => return Err(ConnectError::NameWithoutProxy(name.clone())),
         };
         let own_identity = relay.identity.map(KeyPair::from);
-        let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
         let via = if proxy.is_some() { ", a proxy" } else { "" };
-        let keys = self.hash_keys(&public_key, &relay.public_key);
-        let same = self.by_keys.get(&keys).and_then(|index| self.slots.get(*index as usize));
-        if let Some(slot) = same
-            .filter(|slot| (slot.identity(&self.identity), slot.relay_key) == (public_key, relay.public_key))
-        {
-            return Err(ConnectError::AlreadyConnected(slot.connection.id()));
-        }
-        let long_term = match &own_identity {
-            None => self.long_term.get(&self.identity, &relay.public_key),
-            Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
-        };
-        let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
+        let (long_term, shared_key) = self.share_key(own_identity.as_ref(), &relay.public_key)?;
         let entropy = keys::entropy().map_err(ConnectError::Io)?;
 
         let mut stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
@@ -225,6 +216,7 @@ impl Client {
             address,
             relay_key: relay.public_key,
             identity: own_identity.map(|identity| Box::new(identity.public)),
+            shared_key,
             scheduled,
             attentive: false,
             readable: false,
@@ -235,7 +227,7 @@ impl Client {
             broken: None,
         });
         self.wheel.schedule(index, scheduled);
-        self.by_keys.insert(keys, index);
+        self.shared_keys.insert(shared_key);
         log::debug!("relay {id}: connecting to {socket_address}{}, key {}", via, relay.public_key);
         Ok(id)
     }
@@ -396,10 +388,6 @@ impl Client {
 
     fn slot(&mut self, relay: RelayId) -> Option<&mut Slot> {
         poll::find(&mut self.slots, relay)
-    }
-
-    fn hash_keys(&self, identity: &PublicKey, relay: &PublicKey) -> u64 {
-        self.hasher.hash_one((identity, relay))
     }
 
     fn send(

@@ -336,10 +336,7 @@ impl Client {
         let status = self.slots[relay.index as usize].status(&self.identity);
         let mut slot = self.slots.remove(relay.index as usize);
         self.wheel.cancel(relay.index);
-        let keys = self.hash_keys(&status.identity, &slot.relay_key);
-        if self.by_keys.get(&keys) == Some(&relay.index) {
-            self.by_keys.remove(&keys);
-        }
+        self.shared_keys.remove(&slot.shared_key);
         if let Err(error) = self.poller.registry().deregister(&mut slot.stream) {
             log::warn!("relay {relay}: the poller did not let go of its socket: {error}");
         }

@@ -14,7 +14,9 @@ pub const KEY_LEN: usize = 32;
 
 /// An X25519 public key: the DHT public key of a relay, of a peer, or our own.
 ///
-/// Written and read as 64 hexadecimal digits, as everywhere in Tox.
+/// Written and read as 64 hexadecimal digits, as everywhere in Tox. Keys are equal where all 32 bytes are, as for
+/// relays: X25519 would take a few more forms of a key for the same one, but whoever makes a key by its rules gets one
+/// form only.
 ///
 /// ```
 /// use tox_relay_client::PublicKey;
@@ -33,6 +35,15 @@ impl PublicKey {
     /// The key's 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
+    }
+
+    /// Whether this is a number below 2^255 - 19, as each key is that was made of a secret one. X25519 ignores the
+    /// highest bit and reduces the rest (RFC 7748, section 5), so other bytes can stand for the same key, and never do
+    /// honestly.
+    pub(crate) fn is_canonical(&self) -> bool {
+        let [lowest, middle @ .., highest] = &self.0;
+        let at_least_p = *highest == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *lowest >= 0xed;
+        *highest < 0x80 && !at_least_p
     }
 }
 
@@ -210,6 +221,30 @@ mod tests {
         for [secret, public] in PAIRS {
             let digits: PublicKey = secret.parse().expect("64 digits");
             assert_eq!(SecretKey::from(*digits.as_bytes()).public_key(), public.parse().expect("64 digits"));
+        }
+    }
+
+    #[test]
+    fn only_numbers_below_p_are_canonical() {
+        let number = |lowest, middle, highest| {
+            let mut bytes = [middle; KEY_LEN];
+            (bytes[0], bytes[KEY_LEN - 1]) = (lowest, highest);
+            PublicKey(bytes)
+        };
+        // 0, 18, p - 1, 2^255 - 256, and what lies between them.
+        for canonical in [(0, 0, 0), (18, 0, 0), (0xec, 0xff, 0x7f), (0xff, 0xfe, 0x7f), (0xff, 0xff, 0x7e)] {
+            let (lowest, middle, highest) = canonical;
+            assert!(number(lowest, middle, highest).is_canonical(), "{canonical:x?}");
+            assert!(
+                !number(lowest, middle, highest | 0x80).is_canonical(),
+                "{canonical:x?} and the highest bit"
+            );
+        }
+        for lowest in 0xed..=0xff {
+            assert!(!number(lowest, 0xff, 0x7f).is_canonical(), "p + {}", lowest - 0xed);
+        }
+        for [_, public] in PAIRS {
+            assert!(public.parse::<PublicKey>().expect("64 digits").is_canonical());
         }
     }
 
