@@ -10,8 +10,8 @@ use crate::phrase::Phrase;
 use crate::stage::{Party, Stage};
 
 /// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself, and
-/// [`AlreadyConnected`](ConnectError::AlreadyConnected) once that connection has ended; to try again after one of the
-/// others is of no use.
+/// [`AlreadyConnected`](ConnectError::AlreadyConnected) and [`SameSharedKey`](ConnectError::SameSharedKey) once that
+/// connection has ended; to try again after one of the others is of no use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -32,6 +32,19 @@ pub enum ConnectError {
     /// The relay's public key is a point of low order: everybody can compute what is encrypted for it.
     #[error("the relay's public key is of low order, which no honest relay has")]
     LowOrderKey,
+    /// The relay's public key is not a number below 2^255 - 19, as keys are that were made of a secret one. It may
+    /// stand for another relay's key, since X25519 ignores its highest bit and reduces the rest.
+    #[error("no relay has this public key, which is not below 2^255 - 19: are its last digits right?")]
+    NonCanonicalKey,
+    /// The relay's public key is that of the connection's own identity.
+    #[error("the relay's public key is our own")]
+    OwnKey,
+    /// Another connection shares the same secret with its relay, although the public keys are not the same: identity
+    /// and relay have changed places, or one relay's key is the other's and a point of low order, which no honest relay
+    /// has. Somebody in between could lead the two connections to each other: both would be
+    /// [`Connected`](crate::Event::Connected), and no relay would be there.
+    #[error("connection {0} shares the same key with its relay: the two could be led to each other")]
+    SameSharedKey(RelayId),
     /// The same identity is connected, or connecting, to the same relay. The relay would drop the older connection.
     #[error("connection {0} has the same identity and the same relay")]
     AlreadyConnected(RelayId),
@@ -305,6 +318,10 @@ pub enum Impostor {
     /// Its temporary key is a point of low order.
     #[error("its temporary key is of low order")]
     LowOrderKey,
+    /// Its temporary key is not a number below 2^255 - 19, as keys are that were made of a secret one: it may stand for
+    /// our own.
+    #[error("its temporary key is not below 2^255 - 19")]
+    NonCanonicalKey,
     /// The handshake response was good and the first packet was not: an old response, played again.
     #[error("its handshake response was an old one, played again: its first packet does not open")]
     Replay,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Poll, Token};
 
+use crate::client::keys;
 use crate::client::notices::Notices;
 use crate::client::slot::{Read, Slot};
 use crate::client::table::Table;
@@ -99,7 +100,7 @@ impl Loop {
             waker: Waker::new(poller.registry(), WAKER)?,
             poller,
             readiness: mio::Events::with_capacity(READINESS),
-            table: Table::new(),
+            table: Table::new(keys::first_generation()?),
             timers: Timers::new(now),
             ready: VecDeque::new(),
             unflushed: Vec::new(),
@@ -432,7 +433,8 @@ impl Loop {
     }
 }
 
-/// A ping id that no relay can know beforehand.
+/// A ping id that no relay can know beforehand. (After a fork both processes draw the same ones. A relay that both are
+/// connected to could foresee them, and gain nothing: a pong counts only once its ping has left.)
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()
 }

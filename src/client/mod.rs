@@ -5,6 +5,7 @@
 //! their deadlines, [`socket`] what differs from system to system, [`waker`] what other threads need.
 
 mod event_loop;
+mod keys;
 mod notices;
 mod slot;
 mod socket;
@@ -22,15 +23,15 @@ use mio::net::TcpStream;
 
 use crate::address::Kind;
 use crate::client::event_loop::Loop;
-use crate::client::slot::Slot;
+use crate::client::slot::{ConnectionKeys, Slot};
 pub use crate::client::waker::Waker;
 use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermKey, LongTermKeys};
+use crate::crypto::{LongTermKey, LongTermKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey, SecretKey};
+use crate::key::{KeyPair, PublicKey};
 use crate::status::{RelayStatus, RouteStatus};
 
 /// A client of many relays, on one thread.
@@ -38,6 +39,9 @@ use crate::status::{RelayStatus, RouteStatus};
 /// Only [`poll`](Self::poll) may wait, as long as it is told; everything else returns at once. What is sent waits in a
 /// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
 /// [`disconnect`](Self::disconnect) does.
+///
+/// A client belongs to the process that made it. After a fork one of the two processes may go on with it; the other is
+/// not even to drop it, or both would seal packets with the same nonces.
 ///
 /// | per | bound |
 /// | --- | --- |
@@ -88,7 +92,8 @@ impl Client {
     /// # Errors
     ///
     /// The address is none that can be connected to, the key is none, the same identity is connected to this relay
-    /// already, or the operating system gave no socket. Nothing was begun then, and nothing will be told.
+    /// already, or the operating system gave no socket or no random numbers. Nothing was begun then, and nothing will
+    /// be told.
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
@@ -104,14 +109,19 @@ impl Client {
         };
         let own_identity = relay.identity.map(KeyPair::from);
         let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
-        if let Some(same) = self.event_loop.table.find(&public_key, &relay.public_key) {
-            return Err(ConnectError::AlreadyConnected(same));
-        }
+        keys::check(&public_key, &relay.public_key)?;
         let long_term = match &own_identity {
             None => self.long_term.get(&self.identity, &relay.public_key),
             Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
         };
         let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
+        let shared_key = self.event_loop.table.hash(&long_term);
+        if let Some(slot) = self.event_loop.table.with_shared_key(shared_key) {
+            let is_same = (slot.keys.identity, slot.keys.relay) == (public_key, relay.public_key);
+            let refuse = if is_same { ConnectError::AlreadyConnected } else { ConnectError::SameSharedKey };
+            return Err(refuse(slot.connection.id()));
+        }
+        let entropy = keys::entropy().map_err(ConnectError::Io)?;
 
         let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
         let id = self.event_loop.table.next_id();
@@ -121,15 +131,12 @@ impl Client {
             long_term,
             tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
-            entropy: Entropy {
-                temporary: SecretKey::generate(),
-                hello_nonce: rand::random::<[u8; 24]>().into(),
-                base_nonce: rand::random::<[u8; 24]>().into(),
-            },
+            entropy,
             ping: event_loop::ping_id(),
         };
         let connection = Connection::new(opening, now);
-        let slot = Slot::new(connection, stream, address, proxy, relay.public_key, public_key);
+        let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared: shared_key };
+        let slot = Slot::new(connection, stream, address, proxy, keys);
         self.event_loop.add(slot).map_err(ConnectError::Io)?;
         log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);
         Ok(id)

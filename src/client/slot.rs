@@ -25,9 +25,7 @@ pub(super) struct Slot {
     pub(super) address: Address,
     /// The proxy that leads there.
     proxy: Option<Arc<Proxy>>,
-    pub(super) relay_key: PublicKey,
-    /// The public key this connection uses.
-    pub(super) identity: PublicKey,
+    pub(super) keys: ConnectionKeys,
     /// The tick of its deadline on the wheel.
     pub(super) scheduled: Tick,
     reading: Reading,
@@ -38,6 +36,16 @@ pub(super) struct Slot {
     pub(super) is_unflushed: bool,
     /// Whether a `Notice::Writable` of it waits.
     pub(super) is_noticed: bool,
+}
+
+/// What makes a connection unique.
+pub(super) struct ConnectionKeys {
+    /// The public key this connection uses.
+    pub(super) identity: PublicKey,
+    /// The relay's public key.
+    pub(super) relay: PublicKey,
+    /// The hash of the key that the two share: see [`Table::hash`](crate::client::table::Table::hash).
+    pub(super) shared: u64,
 }
 
 /// What the socket has to read, as far as is known.
@@ -72,16 +80,14 @@ impl Slot {
         stream: TcpStream,
         address: Address,
         proxy: Option<Arc<Proxy>>,
-        relay_key: PublicKey,
-        identity: PublicKey,
+        keys: ConnectionKeys,
     ) -> Self {
         Self {
             connection,
             stream,
             address,
             proxy,
-            relay_key,
-            identity,
+            keys,
             scheduled: NEVER,
             reading: Reading::Drained,
             writing: Writing::Full,
@@ -244,8 +250,8 @@ impl Slot {
             stage: self.connection.stage(),
             address: self.address.clone(),
             proxy: self.proxy.as_ref().map(|proxy| proxy.address()),
-            public_key: self.relay_key,
-            identity: self.identity,
+            public_key: self.keys.relay,
+            identity: self.keys.identity,
             round_trip: self.connection.round_trip(),
             times: self.connection.times(),
             traffic: self.connection.traffic(),

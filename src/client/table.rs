@@ -1,4 +1,4 @@
-//! All connections of a client: by id, by index, and by the two keys that make one unique.
+//! All connections of a client: by id, by index, and by the key that each shares with its relay.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -6,26 +6,25 @@ use std::hash::{BuildHasher, RandomState};
 use slab::Slab;
 
 use crate::client::slot::Slot;
+use crate::crypto::LongTermKey;
 use crate::id::RelayId;
-use crate::key::PublicKey;
 
 /// See the module.
 pub(super) struct Table {
     slots: Slab<Slot>,
     /// Of the last connection that was begun.
     generation: u32,
-    /// Indices by the hash of both public keys: 64 bits, since the keys themselves stand in the slots.
-    by_keys: HashMap<u64, u32>,
+    /// Indices by [`hash`](Self::hash): no two connections may share the same key with their relays.
+    by_shared_key: HashMap<u64, u32>,
     hasher: RandomState,
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(first_generation: u32) -> Self {
         Self {
             slots: Slab::new(),
-            // Anywhere, so that ids of two clients are hardly ever the same.
-            generation: rand::random(),
-            by_keys: HashMap::new(),
+            generation: first_generation,
+            by_shared_key: HashMap::new(),
             hasher: RandomState::new(),
         }
     }
@@ -53,11 +52,18 @@ impl Table {
         self.slots.get_mut(index)
     }
 
-    /// The connection of this identity to this relay.
-    pub(super) fn find(&self, identity: &PublicKey, relay: &PublicKey) -> Option<RelayId> {
-        let index = self.by_keys.get(&self.hash(identity, relay))?;
-        let slot = self.slots.get(*index as usize)?;
-        ((slot.identity, slot.relay_key) == (*identity, *relay)).then(|| slot.connection.id())
+    /// The hash of a key that an identity shares with a relay. It has 64 bits and a secret of its own: that two of 10,000
+    /// keys have the same one happens once in 10^11 clients.
+    pub(super) fn hash(&self, shared_key: &LongTermKey) -> u64 {
+        self.hasher.hash_one(shared_key)
+    }
+
+    /// The connection whose shared key has this hash.
+    ///
+    /// That one key is all that a handshake is sealed with. So two connections that have it could be led to each other by
+    /// somebody without any key: the hello of each is a good response to that of the other.
+    pub(super) fn with_shared_key(&self, hash: u64) -> Option<&Slot> {
+        self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }
 
     /// The id that the next connection will have.
@@ -69,25 +75,18 @@ impl Table {
     /// Adds the connection that was made with [`next_id`](Self::next_id).
     pub(super) fn insert(&mut self, slot: Slot) {
         let id = slot.connection.id();
-        let keys = self.hash(&slot.identity, &slot.relay_key);
+        let shared_key = slot.keys.shared;
         let index = self.slots.insert(slot);
         debug_assert_eq!(id, RelayId { index: index as u32, generation: self.generation.wrapping_add(1) });
         self.generation = id.generation;
-        self.by_keys.insert(keys, id.index);
+        self.by_shared_key.insert(shared_key, id.index);
     }
 
     /// Takes a connection out.
     pub(super) fn remove(&mut self, id: RelayId) -> Option<Slot> {
         self.get(id)?;
         let slot = self.slots.remove(id.index as usize);
-        let keys = self.hash(&slot.identity, &slot.relay_key);
-        if self.by_keys.get(&keys) == Some(&id.index) {
-            self.by_keys.remove(&keys);
-        }
+        self.by_shared_key.remove(&slot.keys.shared);
         Some(slot)
-    }
-
-    fn hash(&self, identity: &PublicKey, relay: &PublicKey) -> u64 {
-        self.hasher.hash_one((identity, relay))
     }
 }

@@ -247,8 +247,11 @@ fn decode(text: &str) -> Result<Zeroizing<String>, ProxyConfigError> {
     if !text.match_indices('%').all(|(at, _)| whole(at)) {
         return Err(ProxyConfigError::Encoding);
     }
-    match percent_decode_str(text).decode_utf8() {
-        Ok(text) => Ok(Zeroizing::new(text.into_owned())),
+    // As long as it gets from the beginning: a vector that grows leaves copies behind.
+    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
+    decoded.extend(percent_decode_str(text));
+    match std::str::from_utf8(&decoded) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(ProxyConfigError::Encoding),
     }
 }

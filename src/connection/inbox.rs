@@ -1,12 +1,18 @@
 //! Cuts the stream into the messages it is made of, however it was split on the way.
 
-/// Keeps the beginning of a message until the rest has come. Whole messages never pass through it.
+/// Keeps the beginning of a message until the rest has come. Whole messages never pass through it, so most connections
+/// have nothing here.
 #[derive(Default)]
 pub(super) struct Inbox {
+    begun: Option<Box<Begun>>,
+}
+
+#[derive(Default)]
+struct Begun {
     /// The message begun: at most one packet, 2050 bytes. Or the one that was handed out last, while `whole`.
     partial: Vec<u8>,
     whole: bool,
-    /// Whether `partial` was needed since the last [`shrink`](Self::shrink).
+    /// Whether `partial` was needed since the last [`shrink`](Inbox::shrink).
     used: bool,
 }
 
@@ -21,38 +27,41 @@ impl Inbox {
         input: &mut &'i mut [u8],
         message_len: impl Fn(&[u8]) -> Result<Option<usize>, E>,
     ) -> Result<Option<&'a mut [u8]>, E> {
-        if self.whole {
-            self.partial.clear();
-            self.whole = false;
-        }
-        if self.partial.is_empty()
-            && let Some(len) = message_len(input)?
-            && len <= input.len()
+        if let Some(begun) = &mut self.begun
+            && std::mem::take(&mut begun.whole)
         {
-            return Ok(Some(take(input, len)));
+            begun.partial.clear();
         }
+        if self.begun.as_ref().is_none_or(|begun| begun.partial.is_empty()) {
+            match message_len(input)? {
+                Some(len) if len <= input.len() => return Ok(Some(take(input, len))),
+                _ if input.is_empty() => return Ok(None),
+                _ => {}
+            }
+        }
+        let begun = self.begun.get_or_insert_default();
         loop {
-            let missing = match message_len(&self.partial)? {
+            let missing = match message_len(&begun.partial)? {
                 // The length itself isn't known yet; the next byte may tell.
                 None => 1,
-                Some(len) => len - self.partial.len(),
+                Some(len) => len - begun.partial.len(),
             };
             if missing == 0 {
-                self.whole = true;
-                return Ok(Some(&mut self.partial));
+                begun.whole = true;
+                return Ok(Some(&mut begun.partial));
             }
             if input.is_empty() {
                 return Ok(None);
             }
-            self.used = true;
+            begun.used = true;
             let piece = take(input, missing.min(input.len()));
-            self.partial.extend_from_slice(piece);
+            begun.partial.extend_from_slice(piece);
         }
     }
 
     /// What has come of a message whose rest has not.
     pub(super) fn partial(&self) -> &[u8] {
-        if self.whole { &[] } else { &self.partial }
+        self.begun.as_ref().filter(|begun| !begun.whole).map_or(&[], |begun| &begun.partial)
     }
 
     /// The bytes that the message begun still lacks; `None` while it has too few to tell, or none.
@@ -66,15 +75,16 @@ impl Inbox {
 
     /// Gives memory back that wasn't needed since the last call.
     pub(super) fn shrink(&mut self) {
-        if !std::mem::take(&mut self.used) && (self.partial.is_empty() || self.whole) {
-            *self = Self::default();
-        }
+        let unused = |begun: &mut Box<Begun>| {
+            !std::mem::take(&mut begun.used) && (begun.partial.is_empty() || begun.whole)
+        };
+        self.begun.take_if(unused);
     }
 
     /// The bytes that it holds, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.partial.capacity()
+        self.begun.as_ref().map_or(0, |begun| size_of::<Begun>() + begun.partial.capacity())
     }
 }
 

@@ -72,7 +72,7 @@ enum State {
     /// On the way to the keys; boxed, since it is over soon.
     Opening(Box<Doorway>),
     /// Packets pass. The relay has proved itself once the first of them has opened.
-    Open { channel: Channel, keepalive: KeepAlive, confirmed: bool },
+    Open { channel: Box<Channel>, keepalive: KeepAlive, confirmed: bool },
 }
 
 impl Connection {
@@ -248,7 +248,7 @@ impl Connection {
         self.outbox.push_important(Packet::Ping(ping));
         self.times.handshake = self.times.until(now);
         let keepalive = KeepAlive::new(now, ping, &self.settings);
-        self.state = State::Open { channel, keepalive, confirmed: false };
+        self.state = State::Open { channel: Box::new(channel), keepalive, confirmed: false };
         Ok(())
     }
 
@@ -373,7 +373,7 @@ impl Connection {
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let (channel, mut keepalive) = match &mut self.state {
-            State::Open { channel, keepalive, .. } => (Some(channel), Some(keepalive)),
+            State::Open { channel, keepalive, .. } => (Some(&mut **channel), Some(keepalive)),
             _ => (None, None),
         };
         let routes = &mut self.routes;

@@ -80,7 +80,11 @@ impl Handshake {
             payload.split_first_chunk::<KEY_LEN>().expect("a payload is longer than a key");
         let receiving: [u8; NONCE_LEN] = base_nonce.try_into().expect("what is left of the payload");
         let key = PublicKey::from(*key);
-        // Both boxes have one key, so our own hello opens here as well as a response does.
+        if !key.is_canonical() {
+            return Err(Impostor::NonCanonicalKey);
+        }
+        // Both boxes have one key, so our own hello opens here as well as a response does. Bytes are enough to know it
+        // by: whoever can put our key into another box in another form holds the relay's key.
         if key == self.temporary_public {
             return Err(Impostor::Reflection);
         }

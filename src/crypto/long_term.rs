@@ -1,6 +1,7 @@
 //! What the long-term keys of a client and a relay come to: the key of the boxes of their handshakes.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::crypto::salsa20::{Key, hsalsa20};
@@ -16,6 +17,15 @@ impl LongTermKey {
     /// `None` for a relay's key of low order, which it can't have.
     pub(crate) fn new(client: &KeyPair, relay: &PublicKey) -> Option<Self> {
         Some(Self { client: client.public, key: shared_key(&client.secret, relay)? })
+    }
+}
+
+/// By the shared key alone, which tells what can be led to each other: a hello that was sealed with it is a good
+/// response to any other hello that was. Both sides have the same one, and all forms of a public key come to the same
+/// one.
+impl Hash for LongTermKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.0.hash(state);
     }
 }
 

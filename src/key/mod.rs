@@ -5,6 +5,8 @@ mod x25519;
 use std::fmt;
 use std::str::FromStr;
 
+use rand::TryRng;
+use rand::rngs::{SysError, SysRng};
 use zeroize::Zeroize;
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
@@ -15,7 +17,9 @@ const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);
 
 /// An X25519 public key: the DHT public key of a relay, of a peer, or our own.
 ///
-/// Written and read as 64 hexadecimal digits, as everywhere in Tox.
+/// Written and read as 64 hexadecimal digits, as everywhere in Tox. Keys are equal where all 32 bytes are, as for
+/// relays: X25519 would take a few more forms of a key for the same one, but whoever makes a key by its rules gets one
+/// form only.
 ///
 /// ```
 /// use tox_relay_client::PublicKey;
@@ -34,6 +38,15 @@ impl PublicKey {
     /// The key's 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
+    }
+
+    /// Whether this is a number below 2^255 - 19, as each key is that was made of a secret one. X25519 ignores the
+    /// highest bit and reduces the rest (RFC 7748, section 5), so other bytes can stand for the same key, and never do
+    /// honestly.
+    pub(crate) fn is_canonical(&self) -> bool {
+        let [lowest, middle @ .., highest] = &self.0;
+        let at_least_p = *highest == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *lowest >= 0xed;
+        *highest < 0x80 && !at_least_p
     }
 }
 
@@ -107,7 +120,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`.
+/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay in one place of the
+/// heap, however often it is moved, so that moves leave no copies behind.
 ///
 /// ```
 /// use tox_relay_client::SecretKey;
@@ -118,12 +132,23 @@ impl fmt::Debug for PublicKey {
 /// assert_eq!(format!("{key:?}"), "SecretKey(..)");
 /// ```
 #[derive(Clone)]
-pub struct SecretKey([u8; KEY_LEN]);
+pub struct SecretKey(Box<[u8; KEY_LEN]>);
 
 impl SecretKey {
-    /// A new key from the thread's cryptographic random source.
+    /// A new key, straight from the operating system's random source: no two processes get the same one, not even where
+    /// one is the other's fork.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers to give, which only a broken or very restricted one hasn't.
     pub fn generate() -> Self {
-        Self(rand::random())
+        Self::try_generate().expect("the operating system gives random numbers")
+    }
+
+    pub(crate) fn try_generate() -> Result<Self, SysError> {
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        SysRng.try_fill_bytes(key.0.as_mut_slice())?;
+        Ok(key)
     }
 
     /// The key's 32 bytes: keep them safe, and wipe copies of them.
@@ -147,16 +172,20 @@ impl SecretKey {
     }
 }
 
+/// Wipes the array that it is given. Where that was copied from, it stays: see [`as_bytes`](SecretKey::as_bytes).
 impl From<[u8; KEY_LEN]> for SecretKey {
-    fn from(bytes: [u8; KEY_LEN]) -> Self {
-        Self(bytes)
+    fn from(mut bytes: [u8; KEY_LEN]) -> Self {
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        key.0.copy_from_slice(&bytes);
+        bytes.zeroize();
+        key
     }
 }
 
 /// For callers who keep their keys in `crypto_box`.
 impl From<&crypto_box::SecretKey> for SecretKey {
     fn from(key: &crypto_box::SecretKey) -> Self {
-        Self(key.to_bytes())
+        key.to_bytes().into()
     }
 }
 
@@ -206,6 +235,38 @@ mod tests {
             let digits: PublicKey = secret.parse().expect("64 digits");
             assert_eq!(SecretKey::from(*digits.as_bytes()).public_key(), public.parse().expect("64 digits"));
         }
+    }
+
+    #[test]
+    fn only_numbers_below_p_are_canonical() {
+        let number = |lowest, middle, highest| {
+            let mut bytes = [middle; KEY_LEN];
+            (bytes[0], bytes[KEY_LEN - 1]) = (lowest, highest);
+            PublicKey(bytes)
+        };
+        // 0, 18, p - 1, 2^255 - 256, and what lies between them.
+        for canonical in [(0, 0, 0), (18, 0, 0), (0xec, 0xff, 0x7f), (0xff, 0xfe, 0x7f), (0xff, 0xff, 0x7e)] {
+            let (lowest, middle, highest) = canonical;
+            assert!(number(lowest, middle, highest).is_canonical(), "{canonical:x?}");
+            assert!(
+                !number(lowest, middle, highest | 0x80).is_canonical(),
+                "{canonical:x?} and the highest bit"
+            );
+        }
+        for lowest in 0xed..=0xff {
+            assert!(!number(lowest, 0xff, 0x7f).is_canonical(), "p + {}", lowest - 0xed);
+        }
+        for [_, public] in PAIRS {
+            assert!(public.parse::<PublicKey>().expect("64 digits").is_canonical());
+        }
+    }
+
+    #[test]
+    fn a_secret_key_that_is_moved_stays_where_it_is() {
+        let key = SecretKey::from([7; KEY_LEN]);
+        let place = key.as_bytes().as_ptr();
+        let pair = Box::new(KeyPair::from(key));
+        assert_eq!(pair.secret.as_bytes().as_ptr(), place);
     }
 
     #[test]

@@ -15,6 +15,18 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
     assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
 }
 
+/// Where they were, they would stay behind.
+#[test]
+fn keys_stay_where_they_are_when_a_connection_is_moved() {
+    let pair = Pair::connected();
+    let place = |connection: &Connection| match &connection.state {
+        State::Open { channel, .. } => std::ptr::from_ref(&**channel),
+        State::Opening(_) => panic!("it is open"),
+    };
+    let before = place(&pair.connection);
+    assert_eq!(place(&Box::new(pair.connection)), before);
+}
+
 #[test]
 fn whatever_packet_opens_first_connects_once() {
     let mut pair = Pair::confirming();

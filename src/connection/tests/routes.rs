@@ -27,6 +27,32 @@ fn a_refusal_is_told_and_frees_the_route() {
     pair.connection.open_route(key(PEER)).unwrap();
 }
 
+/// Peers' keys are compared byte by byte, as the relay does. Another encoding of a key is no honest peer's; a route to
+/// it does no harm.
+#[test]
+fn a_peers_key_in_another_encoding_is_another_peer() {
+    let mut other = *key(PEER).as_bytes();
+    other[31] |= 0x80;
+    let other = PublicKey::from(other);
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    let to_other = pair.connection.open_route(other).unwrap();
+    assert_eq!(pair.sent(), [routing_request(other)]);
+    pair.relay_sends(&[routing_response(17, other)]).unwrap();
+    pair.take_events();
+    pair.connection.send_to(other, b"whoever that is").unwrap();
+    pair.connection.send_to(key(PEER), b"hello").unwrap();
+    let oob = [&[6][..], other.as_bytes(), b"whoever that is"].concat();
+    assert_eq!(pair.sent(), [oob, data(16, b"hello")]);
+    assert_eq!(pair.connection.send_data(to_other, b"hello"), Err(SendError::RouteOffline));
+    assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));
+    assert_eq!(pair.connection.find_route(&other), Some(to_other));
+
+    // The response for the one is none for the other.
+    let (mut pair, _) = requested();
+    let answer = pair.relay_sends(&[routing_response(16, other)]);
+    assert_eq!(answer, Err(Violation::UnsolicitedResponse.into()));
+}
+
 #[test]
 fn closing_tells_the_relay_online_or_not() {
     let (mut pair, online) = Pair::with_route(Settings::default(), key(PEER));

@@ -1,11 +1,20 @@
 //! Whoever answers without holding the relay's key, or with what was said before.
 
+use curve25519_dalek::MontgomeryPoint;
+use curve25519_dalek::constants::EIGHT_TORSION;
+
 use super::*;
 
 /// A connection that has sent its hello, made with this temporary secret key.
 fn greeting(temporary: u8) -> (Connection, Vec<u8>) {
+    greeting_of(long_term(CLIENT_SECRET), temporary)
+}
+
+/// As [`greeting`], with any keys.
+fn greeting_of(long_term: Arc<LongTermKey>, temporary: u8) -> (Connection, Vec<u8>) {
     let now = Instant::now();
     let mut opening = opening(Settings::default());
+    opening.long_term = long_term;
     opening.entropy.temporary = SecretKey::from([temporary; 32]);
     opening.entropy.base_nonce = [temporary; 24].into();
     let mut connection = Connection::new(opening, now);
@@ -86,6 +95,30 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(low_order), impostor(Impostor::LowOrderKey));
 }
 
+/// X25519 takes them for other keys, our own among them; an honest relay has none of them.
+#[test]
+fn a_temporary_key_that_is_not_canonical_is_an_impostors() {
+    let with_the_highest_bit = |key: &[u8; 32]| {
+        let mut key = *key;
+        key[31] |= 0x80;
+        key
+    };
+    let nine_and_p = {
+        let mut key = [0xff; 32];
+        (key[0], key[31]) = (0xed + 9, 0x7f);
+        key
+    };
+    let own_key = |hello: &[u8]| {
+        let hello = opened(hello);
+        hello.respond(&[6; 24], &with_the_highest_bit(hello.temporary_public_key()), &CLIENT_BASE).to_vec()
+    };
+    assert_eq!(answered(own_key), impostor(Impostor::NonCanonicalKey));
+    for key in [nine_and_p, with_the_highest_bit(&fresh().temporary_public_key())] {
+        let respond = |hello: &[u8]| opened(hello).respond(&[6; 24], &key, &RELAY_BASE).to_vec();
+        assert_eq!(answered(respond), impostor(Impostor::NonCanonicalKey));
+    }
+}
+
 #[test]
 fn what_was_said_before_never_connects() {
     // A whole connection, recorded: both sides' bytes.
@@ -119,8 +152,31 @@ fn what_was_said_before_never_connects() {
 /// until the first packet that only clients send.
 #[test]
 fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_request() {
+    assert_led_to_each_other(greeting(3), greeting(33));
+}
+
+/// So are two whose identity is the other one's relay, and two whose relays' keys differ by a point of low order.
+/// Within one client, `connect` refuses the second.
+#[test]
+fn connections_that_share_one_key_with_their_relays_can_be_led_to_each_other() {
+    let pair = |secret: [u8; 32]| SecretKey::from(secret).into();
+    let key = |client: [u8; 32], relay: PublicKey| {
+        Arc::new(LongTermKey::new(&pair(client), &relay).expect("a good key"))
+    };
+    let [client, relay] = [CLIENT_SECRET, RELAY_SECRET].map(|secret| PublicKey::from(public_key(&secret)));
+    let straight = || greeting_of(key(CLIENT_SECRET, relay), 3);
+    assert_led_to_each_other(straight(), greeting_of(key(RELAY_SECRET, client), 33));
+    let point = MontgomeryPoint(*relay.as_bytes()).to_edwards(0).expect("an honest key");
+    for part in EIGHT_TORSION {
+        let other = PublicKey::from((point + part).to_montgomery().to_bytes());
+        assert_led_to_each_other(straight(), greeting_of(key(CLIENT_SECRET, other), 33));
+    }
+}
+
+#[track_caller]
+fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) {
     let now = Instant::now();
-    let ((mut a, hello_a), (mut b, hello_b)) = (greeting(3), greeting(33));
+    let ((mut a, hello_a), (mut b, hello_b)) = (a, b);
     let mut events = Events::with_capacity(8);
     a.receive(now, &mut hello_b[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();
     b.receive(now, &mut hello_a[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();

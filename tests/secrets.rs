@@ -1,0 +1,288 @@
+//! No secret stays behind: another process has some and drops them, and this one, which knows what to look for, looks
+//! through that one's memory.
+
+#![cfg(all(target_os = "linux", target_endian = "little"))]
+
+mod support;
+
+use std::collections::HashMap;
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, ChildStderr, Stdio};
+
+use curve25519_dalek::MontgomeryPoint;
+use support::again::{again, is_again};
+use support::{GUARD, Peer, Told};
+use tox_relay_client::{Proxy, Relay, SecretKey};
+use tox_test_relay::kind;
+use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, public_key};
+use zeroize::Zeroizing;
+
+/// Tells the other process where the relay is.
+const RELAY: &str = "TEST_RELAY";
+
+const RELAY_SECRET: Key = [0x5a; 32];
+
+/// As many as make every table grow several times.
+const CONNECTIONS: usize = 40;
+
+/// These end before the relay has answered their hellos.
+const UNANSWERED: usize = 10;
+
+#[test]
+fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
+    let test = "no_key_of_a_connection_is_left_in_memory_when_it_has_ended";
+    if is_again(test) {
+        return connect_and_end();
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut other = Other::start(test, &listener);
+    let (mut of_client, mut of_sessions, mut of_openings) =
+        (Secrets::default(), Secrets::default(), Secrets::default());
+    let mut streams = Vec::new();
+    for number in 0..CONNECTIONS + UNANSWERED {
+        let (mut stream, hello) = greet(&listener);
+        of_openings.behind_public_key(hello.temporary_public_key(), "a temporary key");
+        let of_identity = if number == 0 { &mut of_client } else { &mut of_openings };
+        of_identity.behind_public_key(hello.client_public_key(), "an identity");
+        of_identity.insert(shared_key(RELAY_SECRET, hello.client_public_key()), "a long-term key");
+        if number < CONNECTIONS {
+            let keys = answer(&mut stream, &hello);
+            keys.into_iter().for_each(|key| of_sessions.insert(key, "a session's key or subkey"));
+        }
+        streams.push(stream);
+    }
+
+    other.has_come_to("connected");
+    // Each in the one place where it is used, which shows that the search finds what is there.
+    assert_eq!(other.search(&of_client), [("a long-term key", 1), ("an identity", 1)].into());
+    assert_eq!(other.search(&of_sessions), [("a session's key or subkey", 3 * CONNECTIONS)].into());
+    other.goes_on();
+    other.has_come_to("ended");
+    assert_eq!(other.search(&of_sessions), [].into());
+    assert_eq!(other.search(&of_openings), [].into());
+    other.goes_on();
+    other.has_come_to("dropped");
+    assert_eq!(other.search(&of_client), [].into());
+    other.goes_on();
+}
+
+/// What the other process does. The first connection has the client's own identity, each of the others one for itself.
+fn connect_and_end() {
+    let place = env::var(RELAY).unwrap();
+    let relay = || Relay::new(place.as_str(), public_key(&RELAY_SECRET).into());
+    let mut peer = Peer::new();
+    let mut ids = vec![peer.client.connect(relay()).unwrap()];
+    for _ in 1..CONNECTIONS + UNANSWERED {
+        ids.push(peer.client.connect(relay().identity(SecretKey::generate())).unwrap());
+    }
+    let answered = &ids[..CONNECTIONS];
+    peer.until("connected", |peer| answered.iter().all(|id| peer.told.contains(&Told::Connected(*id))));
+    comes_to("connected");
+    ids.iter().for_each(|id| assert!(peer.client.disconnect(*id)));
+    peer.until("the ends", |peer| ids.iter().all(|id| !peer.ends(*id).is_empty()));
+    comes_to("ended");
+    drop(peer);
+    comes_to("dropped");
+}
+
+#[test]
+fn no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped() {
+    let test = "no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped";
+    if is_again(test) {
+        return read_a_url();
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut other = Other::start(test, &listener);
+    let mut secrets = Secrets::default();
+    let password = password();
+    let (pieces, _) = password.as_bytes().as_chunks();
+    pieces.iter().for_each(|piece| secrets.insert(*piece, "a piece of the password"));
+    other.has_come_to("read");
+    assert_eq!(other.search(&secrets), [("a piece of the password", pieces.len())].into());
+    other.goes_on();
+    other.has_come_to("dropped");
+    assert_eq!(other.search(&secrets), [].into());
+    other.goes_on();
+}
+
+/// What the other process does.
+fn read_a_url() {
+    let mut url = Zeroizing::new(String::with_capacity(1024));
+    url.push_str("socks5://user:");
+    for (at, letter) in password().bytes().enumerate() {
+        // Not all letters of a piece, or the URL would have to be looked for, too.
+        match at % 8 {
+            0 => url.push_str(&format!("%{letter:02x}")),
+            _ => url.push(letter.into()),
+        }
+    }
+    url.push_str("@127.0.0.1:1080");
+    // In a heap with holes of all sizes, where what grows can't stay.
+    let block = |number: usize| vec![0_u8; 8 << (number % 6)];
+    let (_blocks, holes): (Vec<_>, Vec<_>) = (0..60).map(|number| (block(number), block(number))).unzip();
+    drop(holes);
+    let proxy: Proxy = url.parse().unwrap();
+    drop(url);
+    comes_to("read");
+    drop(proxy);
+    comes_to("dropped");
+}
+
+/// Made of nothing that looks like it.
+fn password() -> Zeroizing<String> {
+    let mut password = Zeroizing::new(String::with_capacity(192));
+    password.extend((0..192_u32).map(|at| char::from(b'a' + (at * at / 7 % 26) as u8)));
+    password
+}
+
+/// Says how far the other process has come, and waits until its memory was searched.
+fn comes_to(place: &str) {
+    eprintln!("{place}");
+    io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// The process that has secrets.
+struct Other {
+    process: Child,
+    places: BufReader<ChildStderr>,
+}
+
+/// What is looked for.
+#[derive(Default)]
+struct Secrets {
+    known: HashMap<Key, &'static str>,
+    /// Secret keys, by the public keys that belong to them.
+    behind: HashMap<Key, &'static str>,
+}
+
+impl Secrets {
+    fn insert(&mut self, secret: Key, what: &'static str) {
+        self.known.insert(secret, what);
+    }
+
+    fn behind_public_key(&mut self, key: &Key, what: &'static str) {
+        self.behind.insert(*key, what);
+    }
+
+    /// Which secret these bytes are.
+    fn get(&self, bytes: &Key) -> Option<&'static str> {
+        self.known
+            .get(bytes)
+            .or_else(|| {
+                // A random key has hardly ever fewer different bytes; most of a memory does, and needn't be multiplied.
+                let mut is_there = [false; 256];
+                bytes.iter().for_each(|byte| is_there[usize::from(*byte)] = true);
+                let different = is_there.iter().filter(|is_there| **is_there).count();
+                let public_key = || MontgomeryPoint::mul_base_clamped(*bytes).to_bytes();
+                (!self.behind.is_empty() && different >= 24)
+                    .then(public_key)
+                    .and_then(|key| self.behind.get(&key))
+            })
+            .copied()
+    }
+}
+
+impl Other {
+    fn start(test: &str, listener: &TcpListener) -> Self {
+        let mut process = again(&[], test)
+            .env(RELAY, listener.local_addr().unwrap().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let places = BufReader::new(process.stderr.take().unwrap());
+        Self { process, places }
+    }
+
+    #[track_caller]
+    fn has_come_to(&mut self, place: &str) {
+        let mut line = String::new();
+        self.places.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), place);
+    }
+
+    fn goes_on(&mut self) {
+        self.process.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// How many of which secrets are in the memory that the process can write: heap, stacks, variables.
+    fn search(&self, secrets: &Secrets) -> HashMap<&'static str, usize> {
+        let file = |name: &str| format!("/proc/{}/{name}", self.process.id());
+        let memory = File::open(file("mem")).unwrap();
+        let mut found = HashMap::new();
+        for mapping in fs::read_to_string(file("maps")).unwrap().lines() {
+            // As in `00400000-00452000 rw-p ...`.
+            let Some((range, "rw")) = mapping.split_once(' ').map(|(range, rest)| (range, &rest[..2])) else {
+                continue;
+            };
+            let ends = range.split('-').map(|end| u64::from_str_radix(end, 16).unwrap());
+            let [start, end] = ends.collect::<Vec<_>>()[..] else { panic!("{mapping}") };
+            let mut bytes = vec![0; (end - start) as usize];
+            memory.read_exact_at(&mut bytes, start).unwrap();
+            for bytes in bytes.windows(32) {
+                let bytes = bytes.first_chunk().unwrap();
+                // Most of a memory was never written to.
+                if *bytes != [0; 32]
+                    && let Some(what) = secrets.get(bytes)
+                {
+                    *found.entry(what).or_default() += 1;
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // It ends by itself when all was well.
+        if std::thread::panicking() {
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// A new connection to the relay, up to its hello.
+fn greet(listener: &TcpListener) -> (TcpStream, Hello) {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    let mut hello = [0; HELLO_LENGTH];
+    stream.read_exact(&mut hello).unwrap();
+    (stream, Hello::open(&hello, &RELAY_SECRET).unwrap())
+}
+
+/// Does what a relay does until its client is connected. Returns the key of the session, and the subkeys of both
+/// directions.
+fn answer(stream: &mut TcpStream, hello: &Hello) -> [Key; 3] {
+    let fresh = Fresh {
+        temporary_secret_key: rand::random(),
+        base_nonce: rand::random(),
+        response_nonce: rand::random(),
+    };
+    let (response, mut session) = hello.accept(&fresh);
+    stream.write_all(&response).unwrap();
+    let mut ping = [0; 2 + 16 + 9];
+    stream.read_exact(&mut ping).unwrap();
+    let ping = session.open(&ping).unwrap().remove(0);
+    let mut pong = Vec::new();
+    session.seal(&[&[kind::PONG], &ping[1..]].concat(), &mut pong);
+    stream.write_all(&pong).unwrap();
+    let key = shared_key(fresh.temporary_secret_key, hello.temporary_public_key());
+    [key, subkey(key, hello.base_nonce()), subkey(key, &fresh.base_nonce)]
+}
+
+/// The key that NaCl makes of a secret and a public one.
+fn shared_key(secret: Key, public: &Key) -> Key {
+    subkey(MontgomeryPoint(*public).mul_clamped(secret).to_bytes(), &[0; 24])
+}
+
+/// The key of all packets whose nonces begin like this one.
+fn subkey(key: Key, nonce: &[u8; 24]) -> Key {
+    salsa20::hsalsa::<salsa20::cipher::consts::U10>(&key.into(), nonce[..16].into()).into()
+}
