@@ -248,7 +248,7 @@ impl Connection {
         self.outbox.push_important(Packet::Ping(ping));
         self.times.handshake = self.times.until(now);
         let keepalive = KeepAlive::new(now, ping, &self.settings);
-        self.state = State::Open { channel: Box::new(channel), keepalive, confirmed: false };
+        self.state = State::Open { channel, keepalive, confirmed: false };
         Ok(())
     }
 

@@ -15,8 +15,14 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(key: Key, sending: Nonce, receiving: Nonce) -> Self {
-        Self { sending: Sequence::new(&key, sending), receiving: Sequence::new(&key, receiving), key }
+    /// Its keys are put where they stay: whatever moved them would leave copies behind.
+    pub(crate) fn new(key: &Key, sending: Nonce, receiving: Nonce) -> Box<Self> {
+        let [sending, receiving] = [sending, receiving].map(Sequence::without_key);
+        let mut channel = Box::new(Self { key: Key::NONE, sending, receiving });
+        channel.key.set(key);
+        channel.sending.set_subkey(key);
+        channel.receiving.set_subkey(key);
+        channel
     }
 
     /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the

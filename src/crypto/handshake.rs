@@ -69,7 +69,7 @@ impl Handshake {
     ///
     /// Success proves little: the response may be an old one, played again by somebody without any key. The relay has
     /// proved itself when its first packet opens.
-    pub(crate) fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Channel, Impostor> {
+    pub(crate) fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Box<Channel>, Impostor> {
         let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
         let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
@@ -88,7 +88,9 @@ impl Handshake {
         if key == self.temporary_public {
             return Err(Impostor::Reflection);
         }
-        let key = shared_key(&self.temporary, &key).ok_or(Impostor::LowOrderKey)?;
+        // By reference: wiped where it lies.
+        let key = shared_key(&self.temporary, &key);
+        let key = key.as_ref().ok_or(Impostor::LowOrderKey)?;
         Ok(Channel::new(key, self.base_nonce, receiving.into()))
     }
 }

@@ -51,7 +51,20 @@ const CHUNKS: usize = (LANES - 1 + (TEXT_START + MAX_PLAINTEXT).div_ceil(BLOCK_L
 
 impl Sequence {
     pub(super) fn new(key: &Key, nonce: Nonce) -> Self {
-        Self { nonce, subkey: subkey(key, &nonce) }
+        let mut sequence = Self::without_key(nonce);
+        sequence.set_subkey(key);
+        sequence
+    }
+
+    /// One that needs [`set_subkey`](Self::set_subkey) before it is used.
+    pub(super) fn without_key(nonce: Nonce) -> Self {
+        Self { nonce, subkey: Key::NONE }
+    }
+
+    /// Makes the key of all packets whose nonces begin with the same 16 bytes as the next one's.
+    #[cold]
+    pub(super) fn set_subkey(&mut self, key: &Key) {
+        self.subkey.set(&hsalsa20(key, self.nonce.prefix()));
     }
 
     /// Moves on by `count` packets.
@@ -60,7 +73,7 @@ impl Sequence {
             let prefix = *self.nonce.prefix();
             self.nonce.increment();
             if *self.nonce.prefix() != prefix {
-                self.subkey = subkey(key, &self.nonce);
+                self.set_subkey(key);
             }
         }
     }
@@ -140,7 +153,7 @@ impl LookAhead {
             kernel,
             chunks: [Chunk::EMPTY; CHUNKS],
             current: 0,
-            subkey: Key([0; 8]),
+            subkey: Key::NONE,
             stride: 0,
             first: nowhere,
             next: nowhere,
@@ -173,7 +186,7 @@ impl LookAhead {
                 return ahead * BLOCK_LEN;
             }
         }
-        self.subkey.clone_from(&sequence.subkey);
+        self.subkey.set(&sequence.subkey);
         self.stride = blocks;
         self.next = Place { packet, block: 0 };
         self.make(&mut Poly1305::idle(), &[]);
@@ -210,11 +223,6 @@ impl Drop for LookAhead {
     fn drop(&mut self) {
         self.wipe();
     }
-}
-
-/// The key of all packets whose nonces begin with the same 16 bytes.
-fn subkey(key: &Key, nonce: &Nonce) -> Key {
-    hsalsa20(key, nonce.prefix())
 }
 
 /// Whether two keys are the same, in the same time whether they are or not.

@@ -12,6 +12,13 @@ pub(super) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b2
 pub(crate) struct Key(pub(super) [u32; 8]);
 
 impl Key {
+    pub(super) const NONE: Self = Self([0; 8]);
+
+    /// Copies another key to where this one is.
+    pub(super) fn set(&mut self, other: &Self) {
+        self.0 = other.0;
+    }
+
     pub(super) fn wipe(&mut self) {
         self.0.as_mut_slice().zeroize();
     }

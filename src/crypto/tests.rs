@@ -100,11 +100,11 @@ fn a_channel_seals_and_opens_the_published_box_of_nacl() {
         shared_key(&array::<KEY_LEN>(secret).into(), &array::<KEY_LEN>(public).into()).expect("a good key")
     };
     let alice = key(nacl::BOB_PUBLIC, nacl::ALICE_SECRET);
-    let mut alice = Channel::new(alice, nonce.into(), [0; NONCE_LEN].into());
+    let mut alice = Channel::new(&alice, nonce.into(), [0; NONCE_LEN].into());
     assert_eq!(send(&mut alice, &hex(nacl::MESSAGE)), hex(nacl::BOX));
 
     let bob = key(nacl::ALICE_PUBLIC, nacl::BOB_SECRET);
-    let mut bob = Channel::new(bob, [0; NONCE_LEN].into(), nonce.into());
+    let mut bob = Channel::new(&bob, [0; NONCE_LEN].into(), nonce.into());
     assert_eq!(open(&mut bob, &hex(nacl::BOX)), Some(hex(nacl::MESSAGE)));
 }
 
@@ -317,10 +317,10 @@ fn ordinary_keys_and_neighbours_of_low_order_are_not_of_low_order() {
 }
 
 /// A channel with these nonces, and the relay's box with the same key.
-fn channel(sending: [u8; NONCE_LEN], receiving: [u8; NONCE_LEN]) -> (Channel, SalsaBox) {
+fn channel(sending: [u8; NONCE_LEN], receiving: [u8; NONCE_LEN]) -> (Box<Channel>, SalsaBox) {
     let (client, relay) = (counting(0x81), counting(0xc1));
     let key = shared_key(&client.into(), &public_key(relay)).expect("a good key");
-    let channel = Channel::new(key, sending.into(), receiving.into());
+    let channel = Channel::new(&key, sending.into(), receiving.into());
     (channel, salsa_box(*public_key(client).as_bytes(), relay))
 }
 

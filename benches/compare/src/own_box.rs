@@ -9,7 +9,7 @@ use library::*;
 
 /// The sealed packets of one connection, with nonces that count in each direction by itself.
 pub struct OwnBox {
-    channel: Channel,
+    channel: Box<Channel>,
     ahead: LookAhead,
 }
 
@@ -17,7 +17,7 @@ impl OwnBox {
     /// From the key that both sides share. Both directions begin with the same nonce, so that what is sealed here can be
     /// opened here.
     pub fn new(shared_key: &[u8; 32], first_nonce: [u8; 24]) -> Self {
-        let channel = Channel::new(shared_key.into(), first_nonce.into(), first_nonce.into());
+        let channel = Channel::new(&shared_key.into(), first_nonce.into(), first_nonce.into());
         Self { channel, ahead: LookAhead::new() }
     }
 
