@@ -50,6 +50,7 @@ use crate::status::{RelayStatus, RouteStatus};
 /// | connection, in | one incomplete packet: 2050 bytes |
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
 /// | route, out | as many bytes as are free in the send queue beside it: half of it if it is alone |
+/// | connection, in the kernel | 64 KiB that it has not sent (Linux, Android), or 256 KiB not acknowledged (elsewhere) |
 /// | connection | 240 routes |
 /// | client | as many connections as there are file descriptors |
 /// | client | an end of each connection that was begun and ended since the last poll, some 400 bytes each |
