@@ -102,6 +102,7 @@ mod client;
 mod config;
 mod connection;
 mod crypto;
+mod deframer;
 mod error;
 mod event;
 mod id;

@@ -10,12 +10,12 @@ const LEVELS: [&[&str]; 7] = [
     &["connection"],
     &["proxy"],
     &["crypto"],
-    &["wire"],
+    &["wire", "deframer"],
     &["event", "error", "config", "id", "key", "status", "address", "stage", "phrase"],
 ];
 
 /// The modules that are the core: driven by bytes, times and random numbers that are arguments.
-const CORE: [&str; 5] = ["timer", "connection", "proxy", "crypto", "wire"];
+const CORE: [&str; 6] = ["timer", "connection", "proxy", "crypto", "wire", "deframer"];
 
 /// What the core may not name.
 const FORBIDDEN: [&str; 16] = [

@@ -17,7 +17,6 @@
 mod deadline;
 mod doorway;
 mod ending;
-mod inbox;
 mod keepalive;
 mod outbox;
 mod queue;
@@ -37,13 +36,13 @@ use zeroize::Zeroizing;
 use crate::config::{Destination, Settings};
 use crate::connection::deadline::Deadline;
 use crate::connection::doorway::{Doorway, Step};
-use crate::connection::inbox::Inbox;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LONGEST;
 use crate::connection::routes::{Answer, Routes};
 use crate::connection::times::Times;
 use crate::crypto::{Channel, LookAhead, RESPONSE_LEN};
+use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Violation};
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
@@ -60,7 +59,7 @@ pub(crate) struct Connection {
     id: RelayId,
     settings: Arc<Settings>,
     state: State,
-    inbox: Inbox,
+    inbox: Deframer,
     outbox: Outbox,
     routes: Routes,
     traffic: Traffic,
@@ -87,7 +86,7 @@ impl Connection {
                 step: Step::Connecting,
             })),
             settings,
-            inbox: Inbox::default(),
+            inbox: Deframer::default(),
             outbox: Outbox::default(),
             routes: Routes::default(),
             traffic: Traffic::default(),
@@ -180,7 +179,7 @@ impl Connection {
     fn receive_messages(
         &mut self,
         now: Instant,
-        inbox: &mut Inbox,
+        inbox: &mut Deframer,
         input: &mut &mut [u8],
         ahead: &mut LookAhead,
         events: &mut Events,
@@ -190,12 +189,8 @@ impl Connection {
                 State::Opening(doorway) => match &mut doorway.step {
                     Step::Connecting => return Ok(()),
                     Step::Tunnelling(tunnel) => {
-                        let mut unread = &**input;
                         let mut answer = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
-                        let progress =
-                            tunnel.receive(&mut unread, &mut answer).map_err(DisconnectReason::Proxy)?;
-                        let taken = input.len() - unread.len();
-                        *input = &mut std::mem::take(input)[taken..];
+                        let progress = tunnel.receive(input, &mut answer).map_err(DisconnectReason::Proxy)?;
                         self.outbox.push_raw(&answer);
                         if progress == Progress::Waiting {
                             return Ok(());
