@@ -116,7 +116,7 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Waker};
-pub use config::{Config, Destination, Proxy, ProxyConfigError, Relay};
+pub use config::{Config, Proxy, ProxyConfigError, Relay};
 pub use error::{
     ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
 };
@@ -128,6 +128,7 @@ pub use phrase::Phrase;
 pub use socks;
 pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
+pub use wire::Destination;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

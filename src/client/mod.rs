@@ -24,7 +24,7 @@ use crate::address::Kind;
 use crate::client::event_loop::Loop;
 use crate::client::slot::Slot;
 pub use crate::client::waker::Waker;
-use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
+use crate::config::{Config, Proxy, Relay, Settings, Way};
 use crate::connection::{Connection, Opening};
 use crate::crypto::{Entropy, LongTermKey, LongTermKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
@@ -32,6 +32,7 @@ use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::status::{RelayStatus, RouteStatus};
+use crate::wire::Destination;
 
 /// A client of many relays, on one thread.
 ///

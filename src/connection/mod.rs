@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::config::{Destination, Settings};
+use crate::config::Settings;
 use crate::connection::deadline::Deadline;
 use crate::connection::doorway::{Doorway, Step};
 use crate::connection::keepalive::{Due, KeepAlive};
@@ -52,7 +52,7 @@ use crate::stage::Stage;
 use crate::status::{ConnectTimes, RouteStatus, Traffic};
 use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{ConnectionId, Destination, Packet};
 
 /// See the module.
 pub(crate) struct Connection {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
-use crate::config::{Destination, Proxy, Settings};
+use crate::config::{Proxy, Settings};
 use crate::connection::{Connection, Opening};
 use crate::crypto::{Entropy, Handshake, LongTermKey, LookAhead};
 use crate::downstream::{Downstream, Step};
@@ -18,6 +18,7 @@ use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::model::{Model, timed_out};
 use crate::stage::Stage;
+use crate::wire::Destination;
 
 const RELAY: RelayId = RelayId { index: 3, generation: 4 };
 const CLIENT_SECRET: Key = [5; 32];

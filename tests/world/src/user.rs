@@ -12,7 +12,7 @@ use std::time::Instant;
 use tox_test_relay::kind;
 
 use crate::chance::Chance;
-use crate::config::{Destination, Settings};
+use crate::config::Settings;
 use crate::connection::{Connection, End, Opening};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::error::{DisconnectReason, RouteError, SendError};
@@ -23,6 +23,7 @@ use crate::link::{Link, Packet, Read};
 use crate::relay::STRANGER;
 use crate::stage::Stage;
 use crate::status::RouteState;
+use crate::wire::Destination;
 
 /// What one turn reads of a connection, as in the loop.
 const BUDGET: usize = 64 * 1024;
