@@ -25,7 +25,7 @@ use crate::client::event_loop::Loop;
 use crate::client::slot::Slot;
 pub use crate::client::waker::Waker;
 use crate::config::{Config, Proxy, Relay, Settings, Way};
-use crate::connection::{Connection, Opening};
+use crate::connection::{Connection, Parameters};
 use crate::crypto::{Entropy, LongTermKey, LongTermKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::event::Events;
@@ -117,7 +117,7 @@ impl Client {
         let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
         let id = self.event_loop.table.next_id();
         let via = if proxy.is_some() { ", a proxy" } else { "" };
-        let opening = Opening {
+        let parameters = Parameters {
             id,
             long_term,
             tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
@@ -129,7 +129,7 @@ impl Client {
             },
             ping: event_loop::ping_id(),
         };
-        let connection = Connection::new(opening, now);
+        let connection = Connection::new(parameters, now);
         let slot = Slot::new(connection, stream, address, proxy, relay.public_key, public_key);
         self.event_loop.add(slot).map_err(ConnectError::Io)?;
         log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);

@@ -76,9 +76,9 @@ fn an_old_response_never_connects() {
     let mut recorded = response.to_vec();
     relay.seal(&pong(FIRST_PING), &mut recorded);
     // The same client and the same relay once more, but fresh keys on our side.
-    let mut opening = opening(Settings::default());
-    opening.entropy.temporary = SecretKey::from([33; 32]);
-    let mut second = Connection::new(opening, now);
+    let mut parameters = parameters(Settings::default());
+    parameters.entropy.temporary = SecretKey::from([33; 32]);
+    let mut second = Connection::new(parameters, now);
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
 use crate::config::{Proxy, Settings};
-use crate::connection::{Connection, Opening};
+use crate::connection::{Connection, Parameters};
 use crate::crypto::{Entropy, Handshake, LongTermKey, LookAhead};
 use crate::downstream::{Downstream, Step};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError};
@@ -123,7 +123,7 @@ impl Pair {
         let proxy = proxy.map(|index| &PROXIES[index % PROXIES.len()]);
         let now = Instant::now();
         let settings = Settings { send_queue, ..Settings::default() };
-        let opening = Opening {
+        let parameters = Parameters {
             id: RELAY,
             long_term: Arc::clone(&Greeting::get().long_term),
             tunnel: proxy.map(|between| {
@@ -135,7 +135,7 @@ impl Pair {
             ping: NonZeroU64::MIN,
         };
         Self {
-            connection: Connection::new(opening, now),
+            connection: Connection::new(parameters, now),
             ahead: LookAhead::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),

@@ -13,7 +13,7 @@ use tox_test_relay::kind;
 
 use crate::chance::Chance;
 use crate::config::Settings;
-use crate::connection::{Connection, End, Opening};
+use crate::connection::{Connection, End, Parameters};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::{Event, Events};
@@ -141,7 +141,7 @@ impl User {
         assert!(self.seats[relay].is_none());
         self.generation += 1;
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
-        let opening = Opening {
+        let parameters = Parameters {
             id: RelayId { index: relay as u32, generation: self.generation },
             long_term: Arc::new(LongTermKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
@@ -156,7 +156,7 @@ impl User {
         let link = Rc::new(RefCell::new(Link::new(now, chance)));
         self.seats[relay] = Some(Seat {
             relay,
-            connection: Connection::new(opening, now),
+            connection: Connection::new(parameters, now),
             link: Rc::clone(&link),
             connected: false,
             leftover: Vec::new(),
