@@ -102,6 +102,7 @@ mod client;
 mod config;
 mod connection;
 mod crypto;
+mod deframer;
 mod error;
 mod event;
 mod id;
@@ -115,7 +116,7 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Waker};
-pub use config::{Config, Destination, Proxy, ProxyConfigError, Relay};
+pub use config::{Config, Proxy, ProxyConfigError, Relay};
 pub use error::{
     ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
 };
@@ -127,6 +128,7 @@ pub use phrase::Phrase;
 pub use socks;
 pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
+pub use wire::Destination;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

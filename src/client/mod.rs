@@ -25,14 +25,15 @@ use crate::address::Kind;
 use crate::client::event_loop::Loop;
 use crate::client::slot::{ConnectionKeys, Slot};
 pub use crate::client::waker::Waker;
-use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
-use crate::connection::{Connection, Opening};
+use crate::config::{Config, Proxy, Relay, Settings, Way};
+use crate::connection::{Connection, Parameters};
 use crate::crypto::{LongTermKey, LongTermKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey};
 use crate::status::{RelayStatus, RouteStatus};
+use crate::wire::Destination;
 
 /// A client of many relays, on one thread.
 ///
@@ -127,7 +128,7 @@ impl Client {
         let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
         let id = self.event_loop.table.next_id();
         let via = if proxy.is_some() { ", a proxy" } else { "" };
-        let opening = Opening {
+        let parameters = Parameters {
             id,
             long_term,
             tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
@@ -135,7 +136,7 @@ impl Client {
             entropy,
             ping: event_loop::ping_id(),
         };
-        let connection = Connection::new(opening, now);
+        let connection = Connection::new(parameters, now);
         let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared: shared_key };
         let slot = Slot::new(connection, stream, address, proxy, keys);
         self.event_loop.add(slot).map_err(ConnectError::Io)?;

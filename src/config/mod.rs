@@ -1,4 +1,4 @@
-//! What a caller says before it connects: about the client, about one relay, about a proxy, about a forwarded packet.
+//! What a caller says before it connects: about the client, about one relay, and about a proxy.
 
 mod proxy;
 
@@ -6,7 +6,6 @@ pub(crate) use proxy::{Credentials, Protocol};
 pub use proxy::{Proxy, ProxyConfigError};
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,26 +191,6 @@ impl Relay {
     pub fn direct(mut self) -> Self {
         self.way = Way::Direct;
         self
-    }
-}
-
-/// Where a relay shall forward a packet to: an address of the Tox network.
-///
-/// The flow label and the scope of an IPv6 address are not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Destination {
-    /// A node that listens on UDP.
-    Udp(SocketAddr),
-    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that asks for it.
-    Tcp(SocketAddr),
-}
-
-impl Destination {
-    /// The address, whatever the transport.
-    pub fn address(&self) -> SocketAddr {
-        match *self {
-            Destination::Udp(address) | Destination::Tcp(address) => address,
-        }
     }
 }
 

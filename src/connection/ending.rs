@@ -1,10 +1,8 @@
-//! Why a connection ended: what the transport says of it, and what was seen before.
+//! How a transport ends, and the reason that follows from it.
 
 use std::io::ErrorKind::{self, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset};
 
-use crate::connection::doorway::Step;
-use crate::connection::{Connection, State};
-use crate::error::{DisconnectReason, Hint, Impostor, Server};
+use crate::error::{DisconnectReason, Hint};
 use crate::stage::{Party, Stage};
 
 /// How a transport ends.
@@ -26,19 +24,13 @@ impl From<&std::io::Error> for End {
 
 impl End {
     /// Whether the other side has ended it, cleanly or not.
-    fn is_close(self) -> bool {
+    pub(super) fn is_close(self) -> bool {
         matches!(self, End::Closed | End::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
     }
-}
 
-impl Connection {
-    /// The transport has ended. An answer that was on its way says more than the end does.
-    pub(crate) fn handle_end(&self, end: End) -> DisconnectReason {
-        if let Some(reason) = self.begun_answer() {
-            return reason;
-        }
-        let (stage, party, hint) = (self.stage(), self.party(), self.hint(end));
-        match end {
+    /// Why the connection ended, where nothing but the transport's end says it.
+    pub(super) fn reason(self, stage: Stage, party: Party, hint: Option<Hint>) -> DisconnectReason {
+        match self {
             End::Failed(ConnectionRefused, _) if stage == Stage::Connecting => {
                 DisconnectReason::Refused(party)
             }
@@ -47,59 +39,4 @@ impl Connection {
             End::Late => DisconnectReason::TimedOut { stage, party, hint },
         }
     }
-
-    /// What shows in an answer that has begun: the proxy's refusal, or a server that is no relay.
-    fn begun_answer(&self) -> Option<DisconnectReason> {
-        let State::Opening(doorway) = &self.state else {
-            return None;
-        };
-        match &doorway.step {
-            Step::Connecting => None,
-            Step::Tunnelling(tunnel) => tunnel.refusal().map(DisconnectReason::Proxy),
-            Step::Handshaking(_) => other_server(self.inbox.partial()).map(DisconnectReason::Impostor),
-        }
-    }
-
-    fn party(&self) -> Party {
-        match &self.state {
-            _ if self.times.get().tunnel.is_some() => Party::Tunnel,
-            State::Opening(doorway) if doorway.opening.tunnel.is_some() => Party::Proxy,
-            _ => Party::Relay,
-        }
-    }
-
-    fn hint(&self, end: End) -> Option<Hint> {
-        if !end.is_close() && !matches!(end, End::Late) {
-            return None;
-        }
-        let all_has_left = !self.has_output();
-        match &self.state {
-            State::Opening(doorway) => match &doorway.step {
-                Step::Connecting => None,
-                Step::Tunnelling(tunnel) => {
-                    (tunnel.is_asked_for() && all_has_left).then_some(Hint::NotReached)
-                }
-                Step::Handshaking(_) => match (self.inbox.partial().len(), self.party()) {
-                    // Less than a response, or it would have been handled.
-                    (len @ 1.., _) => Some(Hint::Incomplete(len as u8)),
-                    (0, Party::Relay) => (end.is_close() && all_has_left).then_some(Hint::OtherKey),
-                    (0, _) if end.is_close() && all_has_left => Some(Hint::NotReachedOrOtherKey),
-                    (0, _) => Some(Hint::NotReached),
-                },
-            },
-            State::Open { .. } => end.is_close().then_some(Hint::SameKey),
-        }
-    }
-}
-
-/// The impostor that shows in the first bytes of what should be a handshake response: a random nonce.
-pub(super) fn other_server(bytes: &[u8]) -> Option<Impostor> {
-    let server = match bytes {
-        // A TLS record: an alert, or a handshake that nobody asked for.
-        [0x15 | 0x16, 3, 0..=4, ..] => Server::Tls,
-        _ if bytes.starts_with(b"SSH-") => Server::Ssh,
-        _ if bytes.starts_with(b"HTTP/") => Server::Http,
-        _ => return None,
-    };
-    Some(Impostor::OtherServer(server))
 }

@@ -13,13 +13,10 @@ mod pages;
 
 use std::collections::VecDeque;
 
-use crate::connection::queue::flow::{Flow, Turn};
+use crate::connection::queue::flow::{Flow, LENGTH, Turn};
 use crate::connection::queue::pages::Pages;
 use crate::wire::frame::MAX_PLAINTEXT;
 use crate::wire::{ConnectionId, Packet};
-
-/// What each packet costs beside its plaintext: its length.
-pub(super) const LENGTH: usize = 2;
 
 /// What the longest packet costs.
 pub(super) const LONGEST: usize = LENGTH + MAX_PLAINTEXT;

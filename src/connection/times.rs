@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::stage::Party;
 use crate::status::ConnectTimes;
 
 /// [`ConnectTimes`], in the fewest bytes.
@@ -33,6 +34,11 @@ impl Times {
         Micros(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
     }
 
+    /// Who is at the other end, once no proxy is between.
+    pub(super) fn party(&self) -> Party {
+        if self.tunnel.is_known() { Party::Tunnel } else { Party::Relay }
+    }
+
     pub(super) fn get(&self) -> ConnectTimes {
         ConnectTimes {
             transport: self.transport.get(),
@@ -44,7 +50,11 @@ impl Times {
 }
 
 impl Micros {
+    pub(super) fn is_known(self) -> bool {
+        self.0 > 0
+    }
+
     fn get(self) -> Option<Duration> {
-        (self.0 > 0).then(|| Duration::from_micros(self.0.into()))
+        self.is_known().then(|| Duration::from_micros(self.0.into()))
     }
 }

@@ -2,15 +2,14 @@
 
 mod x25519;
 
+pub use x25519::KEY_LEN;
+
 use std::fmt;
 use std::str::FromStr;
 
 use rand::TryRng;
 use rand::rngs::{SysError, SysRng};
 use zeroize::Zeroize;
-
-/// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
-pub const KEY_LEN: usize = 32;
 
 /// A Tox ID: a public key, a nospam (4 bytes) and a checksum (2).
 const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);

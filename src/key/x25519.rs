@@ -1,7 +1,8 @@
 //! X25519 (RFC 7748): by graviola, whose assembler for x86-64 is proved correct and takes half the time, where the
 //! processor has what that needs; by curve25519-dalek elsewhere.
 
-use crate::key::KEY_LEN;
+/// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
+pub const KEY_LEN: usize = 32;
 
 /// The public key of a secret one.
 pub(super) fn public_key(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {

@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::config::Credentials;
+use crate::deframer::take;
 use crate::error::ProxyError;
 use crate::phrase::Phrase;
-use crate::proxy::Progress;
+use crate::proxy::progress::Progress;
 
 /// The most that a proxy may say before the tunnel stands, 1xx answers included.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -61,9 +62,9 @@ impl Http {
         Self::default()
     }
 
-    pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Progress, ProxyError> {
-        while let Some((&byte, rest)) = input.split_first() {
-            *input = rest;
+    pub(super) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Progress, ProxyError> {
+        while !input.is_empty() {
+            let byte = take(input, 1)[0];
             self.taken += 1;
             if self.taken > MAX_ANSWER {
                 return Err(ProxyError::Malformed("HTTP: an answer of more than 16 KiB"));

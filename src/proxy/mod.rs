@@ -4,8 +4,11 @@
 //! the relay stands. What follows in the same input is the relay's already, and stays there.
 
 mod http;
+mod progress;
 mod socks4;
 mod socks5;
+
+pub(crate) use progress::Progress;
 
 use crate::address::Address;
 use crate::config::{Protocol, Proxy};
@@ -26,15 +29,6 @@ pub(crate) enum Tunnel {
     Http(Http),
 }
 
-/// What has become of a tunnel.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// The proxy has more to say; all input is used up.
-    Waiting,
-    /// The tunnel stands. What is left of the input comes from the relay.
-    Open,
-}
-
 impl Tunnel {
     /// Asks `proxy` for a tunnel to `target`: the bytes to send first are put into `out`.
     pub(crate) fn new(proxy: &Proxy, target: &Address, out: &mut Vec<u8>) -> Self {
@@ -46,7 +40,11 @@ impl Tunnel {
     }
 
     /// Takes what the proxy sent off `input`, and puts what is to be sent in answer into `out`.
-    pub(crate) fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
+    pub(crate) fn receive(
+        &mut self,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, ProxyError> {
         match self {
             Tunnel::Socks5(socks5) => socks5.receive(input, out),
             Tunnel::Socks4(socks4) => socks4.receive(input),
@@ -69,39 +67,6 @@ impl Tunnel {
             Tunnel::Socks5(_) | Tunnel::Socks4(_) => None,
             Tunnel::Http(http) => http.refusal(),
         }
-    }
-}
-
-/// A message that comes in pieces, whose length shows as it comes.
-#[derive(Default)]
-struct Message {
-    bytes: Vec<u8>,
-}
-
-impl Message {
-    /// Takes bytes off `input` until there are as many as `len` says of those that are there. `None` while there are
-    /// fewer.
-    fn fill<E>(
-        &mut self,
-        input: &mut &[u8],
-        len: impl Fn(&[u8]) -> Result<usize, E>,
-    ) -> Result<Option<&[u8]>, E> {
-        loop {
-            let missing = len(&self.bytes)?.saturating_sub(self.bytes.len());
-            if missing == 0 {
-                return Ok(Some(&self.bytes));
-            }
-            if input.is_empty() {
-                return Ok(None);
-            }
-            let (piece, rest) = input.split_at(missing.min(input.len()));
-            self.bytes.extend_from_slice(piece);
-            *input = rest;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
     }
 }
 

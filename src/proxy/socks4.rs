@@ -9,8 +9,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::address::{Address, Kind};
+use crate::deframer::Deframer;
 use crate::error::ProxyError;
-use crate::proxy::{Message, Progress};
+use crate::proxy::progress::Progress;
 
 const VERSION: u8 = 4;
 const CONNECT: u8 = 1;
@@ -21,7 +22,7 @@ const REPLY_LEN: usize = 8;
 const GRANTED: u8 = 90;
 
 pub(crate) struct Socks4 {
-    message: Message,
+    reply: Deframer,
 }
 
 impl Socks4 {
@@ -40,15 +41,16 @@ impl Socks4 {
             out.extend_from_slice(name.as_bytes());
             out.push(0);
         }
-        Self { message: Message::default() }
+        Self { reply: Deframer::default() }
     }
 
-    pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Progress, ProxyError> {
-        let reply = self.message.fill(input, |bytes| match *bytes {
+    pub(super) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Progress, ProxyError> {
+        let reply = self.reply.next(input, |bytes| match *bytes {
             [first, ..] if first != REPLY_VERSION => Err(ProxyError::Protocol { expected: "SOCKS4", first }),
             // A refusal is told without waiting for the rest, which may not come.
-            [_, code, ..] if code != GRANTED => Ok(2),
-            _ => Ok(REPLY_LEN),
+            [_, code, ..] if code != GRANTED => Ok(Some(2)),
+            [_, _, ..] => Ok(Some(REPLY_LEN)),
+            _ => Ok(None),
         })?;
         match reply {
             None => Ok(Progress::Waiting),

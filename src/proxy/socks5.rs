@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 
 use crate::address::{Address, Kind};
 use crate::config::Credentials;
+use crate::deframer::Deframer;
 use crate::error::ProxyError;
-use crate::proxy::{Message, Progress};
+use crate::proxy::progress::Progress;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -35,7 +36,7 @@ const IPV6: u8 = 4;
 
 pub(crate) struct Socks5 {
     step: Step,
-    message: Message,
+    message: Deframer,
     /// The message with user name and password, where they were offered. Wiped when it is sent or dropped.
     login: Option<Zeroizing<Vec<u8>>>,
     request: Vec<u8>,
@@ -54,7 +55,7 @@ impl Socks5 {
             Some(_) => out.extend([VERSION, 2, USER_AND_PASSWORD, NO_AUTHENTICATION]),
             None => out.extend([VERSION, 1, NO_AUTHENTICATION]),
         }
-        Self { step: Step::Method, message: Message::default(), login, request: request(target) }
+        Self { step: Step::Method, message: Deframer::default(), login, request: request(target) }
     }
 
     /// Whether the request is on its way.
@@ -62,18 +63,21 @@ impl Socks5 {
         matches!(self.step, Step::Reply)
     }
 
-    pub(super) fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
+    pub(super) fn receive(
+        &mut self,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, ProxyError> {
         loop {
-            let Some(message) = self.message.fill(input, |bytes| match self.step {
+            let Some(message) = self.message.next(input, |bytes| match self.step {
                 Step::Method => version_and_one(bytes),
-                Step::Login => Ok(2),
+                Step::Login => Ok(Some(2)),
                 Step::Reply => reply_len(bytes),
             })?
             else {
                 return Ok(Progress::Waiting);
             };
             let answer = message[1];
-            self.message.clear();
             self.step = match (&self.step, answer) {
                 (Step::Method, USER_AND_PASSWORD) if self.login.is_some() => {
                     out.extend_from_slice(&self.login.take().expect("just looked at"));
@@ -129,25 +133,23 @@ fn request(target: &Address) -> Vec<u8> {
 }
 
 /// The length of an answer of two bytes, once its first byte is the right one.
-fn version_and_one(bytes: &[u8]) -> Result<usize, ProxyError> {
+fn version_and_one(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
     match *bytes {
         [first, ..] if first != VERSION => Err(ProxyError::Protocol { expected: "SOCKS5", first }),
-        _ => Ok(2),
+        _ => Ok(Some(2)),
     }
 }
 
-/// The length of a reply as far as it can be told. A failure is told without waiting for its address, which some
+/// The length of a reply, once its bytes show it. A failure is reported without waiting for its address, which some
 /// proxies leave out.
-fn reply_len(bytes: &[u8]) -> Result<usize, ProxyError> {
+fn reply_len(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
     version_and_one(bytes)?;
     Ok(match *bytes {
-        [] | [_] => 2,
-        [_, code, ..] if code != SUCCEEDED => 2,
-        [_, _, _, IPV4, ..] => 4 + 4 + 2,
-        [_, _, _, IPV6, ..] => 4 + 16 + 2,
-        [_, _, _, NAME, len, ..] => 5 + usize::from(len) + 2,
-        [_, _, _, NAME] => 5,
+        [_, code, ..] if code != SUCCEEDED => Some(2),
+        [_, _, _, IPV4, ..] => Some(4 + 4 + 2),
+        [_, _, _, IPV6, ..] => Some(4 + 16 + 2),
+        [_, _, _, NAME, len, ..] => Some(5 + usize::from(len) + 2),
+        [_, _, _, NAME] | [] | [_] | [_, _] | [_, _, _] => None,
         [_, _, _, _, ..] => return Err(ProxyError::Malformed("SOCKS5: an unknown type of address")),
-        _ => 4,
     })
 }

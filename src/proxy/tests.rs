@@ -37,13 +37,13 @@ fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
             assert_eq!(said, ours[turn], "turn {turn}");
             said.clear();
             let last = turn + 1 == theirs.len();
-            let stream = if last { [message, RELAYS].concat() } else { message.to_vec() };
+            let mut stream = if last { [message, RELAYS].concat() } else { message.to_vec() };
             let mut progress = Progress::Waiting;
             let mut used = 0;
-            for piece in stream.chunks(split) {
-                let mut unread = piece;
+            for mut unread in stream.chunks_mut(split) {
+                let len = unread.len();
                 progress = tunnel.receive(&mut unread, &mut said).unwrap();
-                used += piece.len() - unread.len();
+                used += len - unread.len();
                 if progress == Progress::Open {
                     break;
                 }
@@ -62,7 +62,7 @@ fn outcome(url: &str, answers: &[&[u8]]) -> Result<Progress, ProxyError> {
     let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
     let mut progress = Progress::Waiting;
     for answer in answers {
-        progress = tunnel.receive(&mut &answer[..], &mut said)?;
+        progress = tunnel.receive(&mut &mut answer.to_vec()[..], &mut said)?;
     }
     Ok(progress)
 }
@@ -280,7 +280,7 @@ fn what_a_proxy_wants_at_a_407_is_told() {
 fn begun(url: &str, answer: &[u8]) -> Option<ProxyError> {
     let mut said = Vec::new();
     let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
-    match tunnel.receive(&mut &answer[..], &mut said) {
+    match tunnel.receive(&mut &mut answer.to_vec()[..], &mut said) {
         Ok(_) => tunnel.refusal(),
         Err(error) => Some(error),
     }

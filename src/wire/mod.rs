@@ -4,7 +4,9 @@
 //! parses, `emit(parse(b))` is `b`. Emitters write into a slice of at least `emitted_len()` bytes and may panic on a
 //! shorter one: its length is the caller's to know.
 
+mod destination;
 pub(crate) mod frame;
 pub(crate) mod packet;
 
+pub use destination::Destination;
 pub(crate) use packet::{ConnectionId, Packet};

@@ -16,12 +16,11 @@
 //! | 0x0b | forwarding | relay | data, perhaps none | 1..=2032 |
 //! | 0x10..=0xff | data | both | data; the kind is the connection id | 1..=2032 |
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU64};
 
-use crate::config::Destination;
 use crate::error::Violation;
 use crate::key::{KEY_LEN, PublicKey};
+use crate::wire::destination::{Destination, NoDestination};
 use crate::wire::frame::MAX_PLAINTEXT;
 
 /// The lengths of OOB data.
@@ -183,7 +182,10 @@ impl<'a> Packet<'a> {
             ONION_REQUEST_KIND if ONION_REQUEST.contains(&rest.len()) => Packet::OnionRequest(rest),
             ONION_RESPONSE => Packet::OnionResponse(some()?),
             FORWARD_REQUEST => {
-                let (destination, data) = parse_destination(rest, bad_length)?;
+                let (destination, data) = Destination::parse(rest).map_err(|none| match none {
+                    NoDestination::TooShort => bad_length,
+                    NoDestination::Family(family) => Malformed::AddressFamily(family),
+                })?;
                 if !FORWARD_DATA.contains(&data.len()) {
                     return Err(bad_length);
                 }
@@ -223,7 +225,7 @@ impl<'a> Packet<'a> {
             Packet::ConnectNotification(_) | Packet::DisconnectNotification(_) => 1,
             Packet::Ping(_) | Packet::Pong(_) => 8,
             Packet::OobSend { data, .. } | Packet::OobReceive { data, .. } => KEY_LEN + data.len(),
-            Packet::ForwardRequest { destination, data } => destination_len(destination) + data.len(),
+            Packet::ForwardRequest { destination, data } => destination.emitted_len() + data.len(),
             Packet::OnionRequest(data)
             | Packet::OnionResponse(data)
             | Packet::Forwarding(data)
@@ -256,7 +258,7 @@ impl<'a> Packet<'a> {
                 put(data);
             }
             Packet::ForwardRequest { destination, data } => {
-                emit_destination(destination, &mut put);
+                destination.emit(&mut put);
                 put(data);
             }
             Packet::OnionRequest(data)
@@ -265,55 +267,6 @@ impl<'a> Packet<'a> {
             | Packet::Data { data, .. } => put(data),
         }
     }
-}
-
-// A destination: `family (1) | address (4 or 16) | port (2)`.
-const UDP_IPV4: u8 = 2;
-const UDP_IPV6: u8 = 10;
-const TCP_IPV4: u8 = 130;
-const TCP_IPV6: u8 = 138;
-
-fn destination_len(destination: &Destination) -> usize {
-    match destination.address() {
-        SocketAddr::V4(_) => 1 + 4 + 2,
-        SocketAddr::V6(_) => 1 + 16 + 2,
-    }
-}
-
-fn emit_destination(destination: &Destination, put: &mut impl FnMut(&[u8])) {
-    put(&[match destination {
-        Destination::Udp(SocketAddr::V4(_)) => UDP_IPV4,
-        Destination::Udp(SocketAddr::V6(_)) => UDP_IPV6,
-        Destination::Tcp(SocketAddr::V4(_)) => TCP_IPV4,
-        Destination::Tcp(SocketAddr::V6(_)) => TCP_IPV6,
-    }]);
-    match destination.address().ip() {
-        IpAddr::V4(ip) => put(&ip.octets()),
-        IpAddr::V6(ip) => put(&ip.octets()),
-    }
-    put(&destination.address().port().to_be_bytes());
-}
-
-fn parse_destination(bytes: &[u8], bad_length: Malformed) -> Result<(Destination, &[u8]), Malformed> {
-    let (&family, rest) = bytes.split_first().ok_or(bad_length)?;
-    let (ip, rest): (IpAddr, _) = match family {
-        UDP_IPV4 | TCP_IPV4 => {
-            let (&ip, rest) = rest.split_first_chunk::<4>().ok_or(bad_length)?;
-            (ip.into(), rest)
-        }
-        UDP_IPV6 | TCP_IPV6 => {
-            let (&ip, rest) = rest.split_first_chunk::<16>().ok_or(bad_length)?;
-            (ip.into(), rest)
-        }
-        other => return Err(Malformed::AddressFamily(other)),
-    };
-    let (&port, data) = rest.split_first_chunk::<2>().ok_or(bad_length)?;
-    let address = SocketAddr::new(ip, u16::from_be_bytes(port));
-    let destination = match family {
-        UDP_IPV4 | UDP_IPV6 => Destination::Udp(address),
-        _ => Destination::Tcp(address),
-    };
-    Ok((destination, data))
 }
 
 #[cfg(test)]

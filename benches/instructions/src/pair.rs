@@ -9,7 +9,7 @@ use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
 use tox_test_relay::session::{Fresh, Hello, Session, public_key};
 
 use crate::config::Settings;
-use crate::connection::{Connection, Opening};
+use crate::connection::{Connection, Parameters};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
@@ -49,7 +49,7 @@ impl Pair {
         let mut pong = Vec::new();
         relay.seal(&[&[PONG][..], &FIRST_PING.to_be_bytes()].concat(), &mut pong);
         Self {
-            connection: Connection::new(opening(), now),
+            connection: Connection::new(parameters(), now),
             events: Events::with_capacity(256),
             now,
             ahead: LookAhead::new(),
@@ -115,10 +115,10 @@ pub fn peer(number: u8) -> PublicKey {
     PublicKey::from([number; 32])
 }
 
-fn opening() -> Opening {
+fn parameters() -> Parameters {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
     let long_term = LongTermKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
-    Opening {
+    Parameters {
         id: RelayId { index: 3, generation: 9 },
         long_term: Arc::new(long_term),
         tunnel: None,
@@ -132,9 +132,9 @@ fn opening() -> Opening {
     }
 }
 
-/// What the relay reads first from a connection of `opening`.
+/// What the relay reads first from a connection of these [`parameters`].
 fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
-    let mut connection = Connection::new(opening(), now);
+    let mut connection = Connection::new(parameters(), now);
     connection.handle_connected(now);
     let mut bytes = Vec::new();
     let all = connection.flush(now, &mut LookAhead::new(), scratch, |part| {

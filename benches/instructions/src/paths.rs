@@ -127,7 +127,7 @@ pub fn socks5() -> u64 {
     let mut exchange = || {
         out.clear();
         let mut tunnel = Tunnel::new(&proxy, &target, &mut out);
-        let answers: [&[u8]; 3] = [&[5, 2], &[1, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 1, 2]];
+        let answers: [&mut [u8]; 3] = [&mut [5, 2], &mut [1, 0], &mut [5, 0, 0, 1, 127, 0, 0, 1, 1, 2]];
         for (mut answer, progress) in
             answers.into_iter().zip([Progress::Waiting, Progress::Waiting, Progress::Open])
         {

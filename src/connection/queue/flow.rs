@@ -1,9 +1,11 @@
 //! Packets that keep their order: those of one route, or all that belong to no route.
 
-use crate::connection::queue::LENGTH;
 use crate::connection::queue::pages::{Cursor, Pages};
 use crate::wire::frame::{MAX_FRAME, OVERHEAD};
 use crate::wire::{ConnectionId, Packet};
+
+/// What each packet costs beside its plaintext: its length.
+pub(super) const LENGTH: usize = 2;
 
 /// What a flow may send more in each turn: bytes on the stream, so that flows have equal shares of it whatever the size of
 /// their packets; enough for the longest packet.

@@ -20,7 +20,7 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
 fn keys_stay_where_they_are_when_a_connection_is_moved() {
     let pair = Pair::connected();
     let place = |connection: &Connection| match &connection.state {
-        State::Open { channel, .. } => std::ptr::from_ref(&**channel),
+        State::Established(session) => std::ptr::from_ref(session.channel()),
         State::Opening(_) => panic!("it is open"),
     };
     let before = place(&pair.connection);
@@ -88,9 +88,9 @@ fn an_old_response_never_connects() {
     let mut recorded = response.to_vec();
     relay.seal(&pong(FIRST_PING), &mut recorded);
     // The same client and the same relay once more, but fresh keys on our side.
-    let mut opening = opening(Settings::default());
-    opening.entropy.temporary = SecretKey::from([33; 32]);
-    let mut second = Connection::new(opening, now);
+    let mut parameters = parameters(Settings::default());
+    parameters.entropy.temporary = SecretKey::from([33; 32]);
+    let mut second = Connection::new(parameters, now);
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(

@@ -130,14 +130,14 @@ fn an_idle_connection_gives_its_buffers_back() {
     pair.receive(&stream).unwrap();
     pair.receive(&rest).unwrap();
     pair.sent();
-    assert!(pair.connection.outbox.memory() > 1000);
+    assert!(pair.connection.common.outbox.memory() > 1000);
     // The first pong sees that data were sent, the second that none were since.
     for _ in 0..2 {
         pair.next_deadline().unwrap();
         pair.sent();
-        assert!(pair.connection.outbox.memory() > 0);
+        assert!(pair.connection.common.outbox.memory() > 0);
         pair.relay_sends(&[pong(pair.ping)]).unwrap();
     }
-    assert_eq!(pair.connection.outbox.memory(), 0);
-    assert_eq!(pair.connection.inbox.memory(), 0);
+    assert_eq!(pair.connection.common.outbox.memory(), 0);
+    assert_eq!(pair.connection.input_memory(), 0);
 }

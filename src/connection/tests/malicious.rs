@@ -238,7 +238,7 @@ fn packets_of_our_own_sent_back_do_not_open() {
         pair.connection.send_oob(key(8), b"mirror").unwrap();
         let ours = flush(&mut pair.connection, pair.now, &mut pair.scratch);
         assert_eq!(pair.receive(&ours), Err(violation.into()));
-        assert!(pair.connection.memory() <= pair.connection.routes.memory() + AT_MOST);
+        assert!(pair.connection.memory() <= pair.connection.common.routes.memory() + AT_MOST);
         assert_eq!(pair.take_events(), [""; 0]);
     }
 }

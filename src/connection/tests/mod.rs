@@ -13,8 +13,10 @@ mod turns;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::*;
+use crate::config::Settings;
 use crate::crypto::{Entropy, LongTermKey};
-use crate::error::Hint;
+use crate::error::{Hint, Impostor, Violation};
+use crate::event::Event;
 use crate::key::SecretKey;
 use crate::stage::Party;
 
@@ -62,8 +64,8 @@ fn long_term(client: [u8; 32]) -> Arc<LongTermKey> {
     Arc::new(LongTermKey::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
 }
 
-fn opening(settings: Settings) -> Opening {
-    Opening {
+fn parameters(settings: Settings) -> Parameters {
+    Parameters {
         id: RelayId { index: 3, generation: 9 },
         long_term: long_term(CLIENT_SECRET),
         tunnel: None,
@@ -83,7 +85,7 @@ fn fresh() -> Fresh {
 
 /// A connection that waits for its transport.
 fn connecting(now: Instant) -> Connection {
-    Connection::new(opening(Settings::default()), now)
+    Connection::new(parameters(Settings::default()), now)
 }
 
 /// Takes the hello of a connection whose transport has just come.
@@ -113,7 +115,7 @@ impl Pair {
 
     fn confirming_with(settings: Settings) -> Self {
         let now = Instant::now();
-        let mut connection = Connection::new(opening(settings), now);
+        let mut connection = Connection::new(parameters(settings), now);
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
         assert_eq!(

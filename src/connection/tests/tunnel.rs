@@ -17,7 +17,10 @@ fn through_proxy(now: Instant) -> Connection {
 fn through(proxy: &str, now: Instant) -> Connection {
     let proxy: Proxy = proxy.parse().unwrap();
     let target = "1.2.3.4:258".parse().unwrap();
-    Connection::new(Opening { tunnel: Some((Arc::new(proxy), target)), ..opening(Settings::default()) }, now)
+    Connection::new(
+        Parameters { tunnel: Some((Arc::new(proxy), target)), ..parameters(Settings::default()) },
+        now,
+    )
 }
 
 fn sent(connection: &mut Connection, now: Instant) -> Vec<u8> {

@@ -10,8 +10,9 @@ const ANSWER: Duration = Duration::from_millis(100);
 fn granted(now: Instant) -> (Connection, Vec<u8>) {
     let proxy: Proxy = "socks4://127.0.0.1:1080".parse().unwrap();
     let target = "1.2.3.4:258".parse().unwrap();
-    let opening = Opening { tunnel: Some((Arc::new(proxy), target)), ..opening(Settings::default()) };
-    let mut connection = Connection::new(opening, now);
+    let parameters =
+        Parameters { tunnel: Some((Arc::new(proxy), target)), ..parameters(Settings::default()) };
+    let mut connection = Connection::new(parameters, now);
     connection.handle_connected(now);
     flush(&mut connection, now, &mut vec![0; 4096]);
     (connection, vec![0, 90, 0, 0, 0, 0, 0, 0])

@@ -3,12 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 
-use crate::config::Destination;
 use crate::input::Input;
 use crate::key::PublicKey;
 use crate::wire::frame::{MAX_PLAINTEXT, OVERHEAD, emit_prefix, frame_len};
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA};
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{ConnectionId, Destination, Packet};
 
 /// Any bytes are a packet that emits them again or no packet; any packet reads back; frames are found however the stream
 /// is cut.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
-use crate::config::{Destination, Proxy, Settings};
-use crate::connection::{Connection, Opening};
+use crate::config::{Proxy, Settings};
+use crate::connection::{Connection, Parameters};
 use crate::crypto::{Entropy, Handshake, LongTermKey, LookAhead};
 use crate::downstream::{Downstream, Step};
 use crate::error::{DisconnectReason, Impostor, RouteError, SendError};
@@ -18,6 +18,7 @@ use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::model::{Model, timed_out};
 use crate::stage::Stage;
+use crate::wire::Destination;
 
 const RELAY: RelayId = RelayId { index: 3, generation: 4 };
 const CLIENT_SECRET: Key = [5; 32];
@@ -122,7 +123,7 @@ impl Pair {
         let proxy = proxy.map(|index| &PROXIES[index % PROXIES.len()]);
         let now = Instant::now();
         let settings = Settings { send_queue, ..Settings::default() };
-        let opening = Opening {
+        let parameters = Parameters {
             id: RELAY,
             long_term: Arc::clone(&Greeting::get().long_term),
             tunnel: proxy.map(|between| {
@@ -134,7 +135,7 @@ impl Pair {
             ping: NonZeroU64::MIN,
         };
         Self {
-            connection: Connection::new(opening, now),
+            connection: Connection::new(parameters, now),
             ahead: LookAhead::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),

@@ -78,11 +78,12 @@ fn check(proxy: &Proxy, progress: Progress, taken: &[u8], is_all: bool) {
 }
 
 /// The exchange in pieces of these sizes, again and again.
-fn exchange(proxy: &Proxy, target: &Address, mut answer: &[u8], pieces: &[usize]) -> Exchange {
+fn exchange(proxy: &Proxy, target: &Address, answer: &[u8], pieces: &[usize]) -> Exchange {
+    let mut answer = &mut answer.to_vec()[..];
     let (mut sent, mut taken) = (Vec::new(), 0);
     let mut tunnel = Tunnel::new(proxy, target, &mut sent);
     for piece in pieces.iter().cycle() {
-        let (mut piece, rest) = answer.split_at(answer.len().min(*piece));
+        let (mut piece, rest) = answer.split_at_mut(answer.len().min(*piece));
         let len = piece.len();
         let result = tunnel.receive(&mut piece, &mut sent);
         taken += len - piece.len();

@@ -13,6 +13,8 @@ pub(crate) mod config;
 pub(crate) mod connection;
 #[path = "../../../src/crypto/mod.rs"]
 pub(crate) mod crypto;
+#[path = "../../../src/deframer.rs"]
+pub(crate) mod deframer;
 #[path = "../../../src/error.rs"]
 pub(crate) mod error;
 #[path = "../../../src/event.rs"]

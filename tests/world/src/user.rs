@@ -12,8 +12,8 @@ use std::time::Instant;
 use tox_test_relay::kind;
 
 use crate::chance::Chance;
-use crate::config::{Destination, Settings};
-use crate::connection::{Connection, End, Opening};
+use crate::config::Settings;
+use crate::connection::{Connection, End, Parameters};
 use crate::crypto::{Entropy, LongTermKey, LookAhead};
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::{Event, Events};
@@ -23,6 +23,7 @@ use crate::link::{Link, Packet, Read};
 use crate::relay::STRANGER;
 use crate::stage::Stage;
 use crate::status::RouteState;
+use crate::wire::Destination;
 
 /// What one turn reads of a connection, as in the loop.
 const BUDGET: usize = 64 * 1024;
@@ -140,7 +141,7 @@ impl User {
         assert!(self.seats[relay].is_none());
         self.generation += 1;
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
-        let opening = Opening {
+        let parameters = Parameters {
             id: RelayId { index: relay as u32, generation: self.generation },
             long_term: Arc::new(LongTermKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
@@ -155,7 +156,7 @@ impl User {
         let link = Rc::new(RefCell::new(Link::new(now, chance)));
         self.seats[relay] = Some(Seat {
             relay,
-            connection: Connection::new(opening, now),
+            connection: Connection::new(parameters, now),
             link: Rc::clone(&link),
             connected: false,
             leftover: Vec::new(),

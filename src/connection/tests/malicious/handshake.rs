@@ -13,11 +13,11 @@ fn greeting(temporary: u8) -> (Connection, Vec<u8>) {
 /// As [`greeting`], with any keys.
 fn greeting_of(long_term: Arc<LongTermKey>, temporary: u8) -> (Connection, Vec<u8>) {
     let now = Instant::now();
-    let mut opening = opening(Settings::default());
-    opening.long_term = long_term;
-    opening.entropy.temporary = SecretKey::from([temporary; 32]);
-    opening.entropy.base_nonce = [temporary; 24].into();
-    let mut connection = Connection::new(opening, now);
+    let mut parameters = parameters(Settings::default());
+    parameters.long_term = long_term;
+    parameters.entropy.temporary = SecretKey::from([temporary; 32]);
+    parameters.entropy.base_nonce = [temporary; 24].into();
+    let mut connection = Connection::new(parameters, now);
     connection.handle_connected(now);
     let hello = flush(&mut connection, now, &mut [0; 4096]);
     (connection, hello)
@@ -83,9 +83,9 @@ fn our_own_bytes_sent_back_are_an_impostors() {
 fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
     let others = |_: &[u8]| {
-        let mut opening = opening(Settings::default());
-        opening.long_term = long_term([22; 32]);
-        let mut other = Connection::new(opening, Instant::now());
+        let mut parameters = parameters(Settings::default());
+        parameters.long_term = long_term([22; 32]);
+        let mut other = Connection::new(parameters, Instant::now());
         hello(&mut other, Instant::now()).accept(&fresh()).0.to_vec()
     };
     assert_eq!(answered(others), impostor(Impostor::WrongKey));

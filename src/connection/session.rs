@@ -1,0 +1,218 @@
+//! An established connection: both sides have their keys, and packets pass.
+//!
+//! Each packet of the relay is cut off the stream, opened, parsed, and becomes an event, an answer in the outbox, or a
+//! change of a route. The relay has proved itself once the first of them has opened.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use crate::connection::common::Common;
+use crate::connection::ending::End;
+use crate::connection::keepalive::{Due, KeepAlive};
+use crate::connection::outbox::{Flushed, TooManyPongs};
+use crate::connection::routes::Answer;
+use crate::crypto::{Channel, LookAhead};
+use crate::deframer::Deframer;
+use crate::error::{DisconnectReason, Hint, Impostor, Violation};
+use crate::event::{Event, Events};
+use crate::key::PublicKey;
+use crate::stage::Stage;
+use crate::wire::frame::{PREFIX_LEN, frame_len};
+use crate::wire::{ConnectionId, Packet};
+
+/// See the module.
+pub(super) struct Session {
+    channel: Box<Channel>,
+    frames: Deframer,
+    keepalive: KeepAlive,
+}
+
+impl Session {
+    /// Begins with a ping: nothing is proved yet, and its pong will prove it.
+    pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
+        common.outbox.push_important(Packet::Ping(ping));
+        let keepalive = KeepAlive::new(now, ping, &common.settings);
+        Self { channel, frames: Deframer::default(), keepalive }
+    }
+
+    /// The first packet of the relay that opens sets the time at which it was connected.
+    pub(super) fn stage(&self, common: &Common) -> Stage {
+        if common.times.connected.is_known() { Stage::Connected } else { Stage::Confirming }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.keepalive.deadline()
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.keepalive.round_trip()
+    }
+
+    /// The bytes missing from a packet that has begun; `None` while its length is not known.
+    pub(super) fn missing(&self) -> Option<usize> {
+        self.frames.missing(frame_len)
+    }
+
+    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
+        self.keepalive.handle_turn(now, since, &common.settings);
+    }
+
+    /// Takes packets off the input while there is room for events.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        input: &mut &mut [u8],
+        ahead: &mut LookAhead,
+        common: &mut Common,
+        events: &mut Events,
+    ) -> Result<(), DisconnectReason> {
+        while events.has_room() {
+            let confirmed = common.times.connected.is_known();
+            // Until a packet has opened, what is no packet shows that this isn't the relay.
+            let fault = |violation| match confirmed {
+                false => DisconnectReason::Impostor(Impostor::Replay),
+                true => DisconnectReason::Protocol(violation),
+            };
+            let Some(frame) = self.frames.next(input, frame_len).map_err(fault)? else {
+                break;
+            };
+            let opened = self.channel.open(ahead, &mut frame[PREFIX_LEN..]);
+            let plaintext = opened.ok_or_else(|| fault(Violation::Forged))?;
+            common.traffic.packets_in += 1;
+            if !confirmed {
+                common.times.connected = common.times.until(now);
+                events.push(Event::Connected { relay: common.id });
+            }
+            let packet = Packet::parse(plaintext).map_err(Violation::from)?;
+            handle_packet(now, packet, &mut self.keepalive, common, events)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the time: see [`KeepAlive::handle_timeout`].
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        unread: bool,
+        ping: NonZeroU64,
+        common: &mut Common,
+    ) -> Result<(), DisconnectReason> {
+        match self.keepalive.handle_timeout(now, unread, ping, &common.settings) {
+            Due::Nothing => {}
+            Due::NoPong => return Err(DisconnectReason::NoPong(self.stage(common))),
+            Due::Ping(ping) => {
+                self.frames.shrink();
+                common.outbox.push_important(Packet::Ping(ping));
+            }
+        }
+        Ok(())
+    }
+
+    /// The transport has ended.
+    pub(super) fn handle_end(&self, end: End, common: &Common) -> DisconnectReason {
+        end.reason(self.stage(common), common.times.party(), end.is_close().then_some(Hint::SameKey))
+    }
+
+    /// Seals and writes what is queued for sending: see [`Outbox::flush`](crate::connection::outbox::Outbox::flush).
+    pub(super) fn flush(
+        &mut self,
+        now: Instant,
+        ahead: &mut LookAhead,
+        scratch: &mut [u8],
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
+        common: &mut Common,
+    ) -> io::Result<Flushed> {
+        let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
+        common.outbox.flush(Some(&mut self.channel), ahead, scratch, write, |packet| match packet {
+            Packet::RoutingRequest { peer } => routes.handle_request_left(peer),
+            Packet::DisconnectNotification(id) => routes.handle_disconnect_left(*id),
+            Packet::Ping(_) => keepalive.handle_ping_left(now),
+            _ => {}
+        })
+    }
+
+    /// Where its keys are.
+    #[cfg(test)]
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The bytes that the buffer of a packet begun holds, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.frames.memory()
+    }
+}
+
+fn handle_packet(
+    now: Instant,
+    packet: Packet<'_>,
+    keepalive: &mut KeepAlive,
+    common: &mut Common,
+    events: &mut Events,
+) -> Result<(), DisconnectReason> {
+    let relay = common.id;
+    match packet {
+        Packet::Data { connection_id, data } => {
+            if let Some((route, peer)) = common.routes.online(relay, connection_id) {
+                events.push(Event::Data { route, peer, data });
+            }
+        }
+        Packet::OobReceive { sender, data } => events.push(Event::Oob { relay, sender, data }),
+        Packet::OnionResponse(data) => events.push(Event::OnionResponse { relay, data }),
+        Packet::Forwarding(data) => events.push(Event::Forwarding { relay, data }),
+        Packet::Ping(id) => {
+            common.outbox.push_pong(Packet::Pong(id)).map_err(|TooManyPongs| DisconnectReason::PingFlood)?
+        }
+        Packet::Pong(id) => {
+            // An idle connection holds no buffers, not even that of its last ping.
+            if keepalive.handle_pong(now, id, &common.settings) {
+                common.outbox.shrink();
+            }
+        }
+        Packet::ConnectNotification(id) => {
+            if let Some((route, peer)) = common.routes.handle_online(relay, id) {
+                events.push(Event::RouteOnline { route, peer });
+            }
+        }
+        Packet::DisconnectNotification(id) => {
+            if let Some((route, peer)) = common.routes.handle_offline(relay, id) {
+                // A relay throws data away that find nobody, or the peer's next session would get them.
+                let unsent = common.outbox.remove(id);
+                events.push(Event::RouteOffline { route, peer, unsent });
+            }
+        }
+        Packet::RoutingResponse { connection_id, peer } => {
+            handle_routing_response(peer, connection_id, common, events)?;
+        }
+        clients @ (Packet::RoutingRequest { .. }
+        | Packet::OobSend { .. }
+        | Packet::OnionRequest(_)
+        | Packet::ForwardRequest { .. }) => {
+            return Err(Violation::Kind(clients.kind()).into());
+        }
+    }
+    Ok(())
+}
+
+fn handle_routing_response(
+    peer: PublicKey,
+    connection_id: Option<ConnectionId>,
+    common: &mut Common,
+    events: &mut Events,
+) -> Result<(), Violation> {
+    match common.routes.handle_response(common.id, &peer, connection_id)? {
+        Answer::Opened(route) => events.push(Event::RouteOpened { route, peer }),
+        Answer::Refused(route) => events.push(Event::RouteRefused { route, peer }),
+        Answer::Closed { registered, again } => {
+            if let Some(id) = registered {
+                common.outbox.push_important(Packet::DisconnectNotification(id));
+            }
+            if let Some(peer) = again {
+                common.outbox.push_important(Packet::RoutingRequest { peer });
+            }
+        }
+    }
+    Ok(())
+}
