@@ -80,6 +80,7 @@ impl LookAhead {
     }
 
     /// Where the key stream of a packet, by the count of its nonce, begins in the current chunk, which is made if need be.
+    #[inline]
     pub(super) fn find(&mut self, subkey: &Key, packet: u64, text_len: usize) -> usize {
         debug_assert!(text_len <= MAX_PLAINTEXT);
         let blocks = (TEXT_START + text_len).div_ceil(BLOCK_LEN) as u32;
@@ -98,26 +99,31 @@ impl LookAhead {
     }
 
     /// The current chunk.
+    #[inline]
     pub(super) fn keystream(&self) -> &[u8] {
         self.chunks[self.current].bytes()
     }
 
     /// The number of the current chunk.
+    #[inline]
     pub(super) fn current(&self) -> usize {
         self.current
     }
 
     /// A chunk that was made for the present packet, by its number.
+    #[inline]
     pub(super) fn chunk(&self, number: usize) -> &[u8] {
         self.chunks[number % CHUNKS].bytes()
     }
 
     /// The key of a packet's MAC, whose key stream begins there in the current chunk.
+    #[inline]
     pub(super) fn mac_key(&self, at: usize) -> &[u8; MAC_KEY_LEN] {
         self.keystream()[at..].first_chunk().expect("a block is longer than a key")
     }
 
     /// Makes the next chunk, while `mac` takes in `message`.
+    #[inline]
     pub(super) fn make(&mut self, mac: &mut Poly1305, message: &[[u8; MAC_BLOCK_LEN]]) {
         self.current = (self.current + 1) % CHUNKS;
         self.first = self.next;
