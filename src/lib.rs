@@ -95,7 +95,7 @@
 //! Through the [`log`](https://docs.rs/log) crate: beginnings and ends of connections at `debug`, steps between them at
 //! `trace`, and `warn` for what should never happen. Nothing is logged for a packet.
 
-#![deny(unsafe_code)] // crypto/kernel.rs says why it may
+#![deny(unsafe_code)] // crypto/secretbox/lanes.rs says why it may
 
 mod address;
 mod client;

@@ -1,23 +1,22 @@
 //! The sealed packets of one connection, both ways.
 
-use crate::crypto::look_ahead::{LookAhead, Sequence};
 use crate::crypto::nonce::Nonce;
-use crate::crypto::salsa20::Key;
+use crate::crypto::secretbox::{CipherState, Key, LookAhead};
 use crate::wire::frame::MAC_LEN;
 
 /// The key and nonces of a connection after its handshake. Wiped when dropped.
 pub(crate) struct Channel {
     key: Key,
     /// From the first packet on whose place on the stream isn't certain yet.
-    sending: Sequence,
+    sending: CipherState,
     /// From the next packet of the relay on.
-    receiving: Sequence,
+    receiving: CipherState,
 }
 
 impl Channel {
     /// Its keys are put where they stay: whatever moved them would leave copies behind.
     pub(crate) fn new(key: &Key, sending: Nonce, receiving: Nonce) -> Box<Self> {
-        let [sending, receiving] = [sending, receiving].map(Sequence::without_key);
+        let [sending, receiving] = [sending, receiving].map(CipherState::without_key);
         let mut channel = Box::new(Self { key: Key::NONE, sending, receiving });
         channel.key.set(key);
         channel.sending.set_subkey(key);
@@ -38,7 +37,7 @@ impl Channel {
 
     /// Begins a batch of packets: see [`Sealer`].
     pub(crate) fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
-        Sealer { key: &self.key, sequence: self.sending.clone(), ahead }
+        Sealer { key: &self.key, cipher: self.sending.clone(), ahead }
     }
 
     /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
@@ -54,7 +53,7 @@ impl Channel {
 /// and its nonce goes to whatever packet leaves in its place. No two packets that anybody saw share a nonce.
 pub(crate) struct Sealer<'a> {
     key: &'a Key,
-    sequence: Sequence,
+    cipher: CipherState,
     ahead: &'a mut LookAhead,
 }
 
@@ -62,7 +61,7 @@ impl Sealer<'_> {
     /// Seals `MAC | plaintext` in place: the first 16 bytes are overwritten.
     pub(crate) fn seal(&mut self, packet: &mut [u8]) {
         let (mac, text) = packet.split_first_chunk_mut::<MAC_LEN>().expect("room for the MAC");
-        *mac = self.sequence.seal(self.ahead, text);
-        self.sequence.advance(self.key, 1);
+        *mac = self.cipher.seal(self.ahead, text);
+        self.cipher.advance(self.key, 1);
     }
 }

@@ -10,9 +10,9 @@
 use std::sync::Arc;
 
 use crate::crypto::channel::Channel;
-use crate::crypto::long_term::{LongTermKey, shared_key};
-use crate::crypto::look_ahead::{open_one, seal_one};
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
+use crate::crypto::secretbox::{open_one, seal_one};
+use crate::crypto::shared_key::{LongTermKey, shared_key};
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;

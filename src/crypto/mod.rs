@@ -4,17 +4,14 @@
 
 mod channel;
 mod handshake;
-mod kernel;
-mod long_term;
-mod look_ahead;
 mod nonce;
-mod poly1305;
-mod salsa20;
+mod secretbox;
+mod shared_key;
 
 pub(crate) use channel::Channel;
 pub(crate) use handshake::{Entropy, Handshake, RESPONSE_LEN};
-pub(crate) use long_term::{LongTermKey, LongTermKeys};
-pub(crate) use look_ahead::LookAhead;
+pub(crate) use secretbox::LookAhead;
+pub(crate) use shared_key::{LongTermKey, LongTermKeys};
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,8 @@ use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey}
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::{EdwardsPoint, Scalar};
 
-use super::long_term::shared_key;
 use super::nonce::NONCE_LEN;
+use super::shared_key::shared_key;
 use super::*;
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::crypto::salsa20::{Key, hsalsa20};
+use crate::crypto::secretbox::{Key, hsalsa20};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 
 /// Costs a scalar multiplication to make, 25 to 50 microseconds. Wiped when dropped.

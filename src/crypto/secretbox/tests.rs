@@ -1,13 +1,15 @@
-//! Every kernel that this processor has, against `crypto_box`: another implementation, by other people.
+//! Every backend that this processor has, against `crypto_box`: another implementation, by other people.
 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey};
 use proptest::prelude::*;
 
+use super::lanes::Backend;
 use super::*;
-use crate::crypto::long_term::shared_key;
 use crate::crypto::nonce::NONCE_LEN;
+use crate::crypto::shared_key::shared_key;
 use crate::key::KEY_LEN;
+use crate::wire::frame::MAX_PLAINTEXT;
 
 const ALICE: [u8; KEY_LEN] = [3; KEY_LEN];
 const BOB: [u8; KEY_LEN] = [5; KEY_LEN];
@@ -26,7 +28,7 @@ impl Oracle {
         Self(SalsaBox::new(&BoxPublicKey::from_bytes(alice.to_bytes()), &BoxSecretKey::from_bytes(BOB)))
     }
 
-    fn seal(&self, nonce: &Nonce, text: &mut [u8]) -> [u8; TAG_LEN] {
+    fn seal(&self, nonce: &Nonce, text: &mut [u8]) -> [u8; MAC_LEN] {
         let nonce = GenericArray::from_slice(nonce.as_bytes());
         self.0.encrypt_in_place_detached(nonce, b"", text).expect("a box takes any text of this size").into()
     }
@@ -37,49 +39,49 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 /// Seals and opens packets of these lengths, one behind the other, and compares all with the oracle.
-fn compare(kernel: Kernel, nonce: [u8; NONCE_LEN], lengths: impl IntoIterator<Item = usize>) {
+fn compare(backend: Backend, nonce: [u8; NONCE_LEN], lengths: impl IntoIterator<Item = usize>) {
     let (key, oracle) = (key(), Oracle::new());
-    let mut sequence = Sequence::new(&key, nonce.into());
-    let (mut sealing, mut opening) = (LookAhead::with_kernel(kernel), LookAhead::with_kernel(kernel));
+    let mut cipher = CipherState::new(&key, nonce.into());
+    let (mut sealing, mut opening) = (LookAhead::with_backend(backend), LookAhead::with_backend(backend));
     let mut nonce = Nonce::from(nonce);
     for (count, len) in lengths.into_iter().enumerate() {
         let plain = text(len);
         let mut expected = plain.clone();
         let expected_tag = oracle.seal(&nonce, &mut expected);
         let mut packet = plain.clone();
-        let tag = sequence.seal(&mut sealing, &mut packet);
-        assert!(packet == expected && tag == expected_tag, "{kernel:?} seals packet {count}, {len} bytes");
-        assert!(sequence.open(&mut opening, &tag, &mut packet), "{kernel:?}, packet {count}, {len} bytes");
-        assert!(packet == plain, "{kernel:?} opens packet {count}, {len} bytes");
-        sequence.advance(&key, 1);
+        let tag = cipher.seal(&mut sealing, &mut packet);
+        assert!(packet == expected && tag == expected_tag, "{backend:?} seals packet {count}, {len} bytes");
+        assert!(cipher.open(&mut opening, &tag, &mut packet), "{backend:?}, packet {count}, {len} bytes");
+        assert!(packet == plain, "{backend:?} opens packet {count}, {len} bytes");
+        cipher.advance(&key, 1);
         nonce.increment();
     }
 }
 
 #[test]
 fn every_length_is_sealed_as_crypto_box_does() {
-    for kernel in Kernel::available() {
-        // By itself, in a sequence that grows, and in one that shrinks.
-        (0..=MAX_PLAINTEXT).for_each(|len| compare(kernel, [len as u8; NONCE_LEN], [len]));
-        compare(kernel, [7; NONCE_LEN], 0..=MAX_PLAINTEXT);
-        compare(kernel, [7; NONCE_LEN], (0..=MAX_PLAINTEXT).rev());
+    for backend in Backend::available() {
+        // By itself, in a cipher that grows, and in one that shrinks.
+        (0..=MAX_PLAINTEXT).for_each(|len| compare(backend, [len as u8; NONCE_LEN], [len]));
+        compare(backend, [7; NONCE_LEN], 0..=MAX_PLAINTEXT);
+        compare(backend, [7; NONCE_LEN], (0..=MAX_PLAINTEXT).rev());
     }
 }
 
 #[test]
 fn packets_of_one_length_use_every_place_of_a_chunk() {
-    for kernel in Kernel::available() {
+    for backend in Backend::available() {
         for len in
             [0, 1, 31, 32, 33, 95, 96, 97, 160, 480, 481, 512, 544, 1000, 1373, 1400, 2015, MAX_PLAINTEXT]
         {
-            compare(kernel, [0x5a; NONCE_LEN], [len; 40]);
+            compare(backend, [0x5a; NONCE_LEN], [len; 40]);
         }
     }
 }
 
 #[test]
 fn the_count_carries_into_every_byte_of_the_nonce() {
-    for kernel in Kernel::available() {
+    for backend in Backend::available() {
         for ones in 0..=NONCE_LEN {
             let mut nonce = [0x11_u8; NONCE_LEN];
             nonce[NONCE_LEN - ones..].fill(0xff);
@@ -87,7 +89,7 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
             for before in [0, 3, 9] {
                 nonce[NONCE_LEN - 1] = nonce[NONCE_LEN - 1].saturating_sub(before);
                 for len in [9, 100, 600] {
-                    compare(kernel, nonce, [len; 24]);
+                    compare(backend, nonce, [len; 24]);
                 }
             }
         }
@@ -96,19 +98,19 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
 
 #[test]
 fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
-    let sequence = Sequence::new(&key(), [0x33; NONCE_LEN].into());
-    for kernel in Kernel::available() {
-        let mut ahead = LookAhead::with_kernel(kernel);
+    let cipher = CipherState::new(&key(), [0x33; NONCE_LEN].into());
+    for backend in Backend::available() {
+        let mut ahead = LookAhead::with_backend(backend);
         for len in [1, 9, 34, 500, MAX_PLAINTEXT] {
             let mut sealed = text(len);
-            let tag = sequence.seal(&mut ahead, &mut sealed);
+            let tag = cipher.seal(&mut ahead, &mut sealed);
             let sealed = sealed;
-            for bit in 0..8 * TAG_LEN {
+            for bit in 0..8 * MAC_LEN {
                 let (mut tag, mut packet) = (tag, sealed.clone());
                 tag[bit / 8] ^= 1 << (bit % 8);
                 assert!(
-                    !sequence.open(&mut ahead, &tag, &mut packet),
-                    "{kernel:?}, {len} bytes, bit {bit} of the tag"
+                    !cipher.open(&mut ahead, &tag, &mut packet),
+                    "{backend:?}, {len} bytes, bit {bit} of the tag"
                 );
                 assert!(packet == sealed);
             }
@@ -116,18 +118,18 @@ fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
                 let mut packet = sealed.clone();
                 packet[bit / 8] ^= 1 << (bit % 8);
                 let forged = packet.clone();
-                assert!(!sequence.open(&mut ahead, &tag, &mut packet), "{kernel:?}, {len} bytes, bit {bit}");
+                assert!(!cipher.open(&mut ahead, &tag, &mut packet), "{backend:?}, {len} bytes, bit {bit}");
                 assert!(packet == forged);
             }
             let mut packet = sealed.clone();
-            assert!(sequence.open(&mut ahead, &tag, &mut packet), "{kernel:?}, {len} bytes");
+            assert!(cipher.open(&mut ahead, &tag, &mut packet), "{backend:?}, {len} bytes");
             assert!(packet == text(len));
         }
     }
 }
 
 #[test]
-fn one_look_ahead_serves_many_sequences_and_mixes_up_none() {
+fn one_key_stream_serves_many_ciphers_and_mixes_up_none() {
     let (key, oracle) = (key(), Oracle::new());
     let other_key = Key([9; 8]);
     let base = [0x77; NONCE_LEN];
@@ -135,33 +137,33 @@ fn one_look_ahead_serves_many_sequences_and_mixes_up_none() {
     other_base[0] ^= 1;
     let mut ahead = LookAhead::new();
     // The same counts with another key, and with another beginning of the nonce.
-    let sequences = [
-        Sequence::new(&other_key, base.into()),
-        Sequence::new(&key, other_base.into()),
-        Sequence::new(&key, base.into()),
+    let ciphers = [
+        CipherState::new(&other_key, base.into()),
+        CipherState::new(&key, other_base.into()),
+        CipherState::new(&key, base.into()),
     ];
-    for sequence in &sequences {
-        let _ = sequence.seal(&mut ahead, &mut text(20));
+    for cipher in &ciphers {
+        let _ = cipher.seal(&mut ahead, &mut text(20));
     }
-    for (nonce, sequence) in [(other_base, &sequences[1]), (base, &sequences[2])] {
+    for (nonce, cipher) in [(other_base, &ciphers[1]), (base, &ciphers[2])] {
         let (mut packet, mut expected) = (text(20), text(20));
         let expected_tag = oracle.seal(&nonce.into(), &mut expected);
-        assert_eq!(sequence.seal(&mut ahead, &mut packet), expected_tag);
+        assert_eq!(cipher.seal(&mut ahead, &mut packet), expected_tag);
         assert_eq!(packet, expected);
     }
 }
 
 #[test]
 fn wiped_it_holds_nothing() {
-    let sequence = Sequence::new(&key(), [0x77; NONCE_LEN].into());
+    let cipher = CipherState::new(&key(), [0x77; NONCE_LEN].into());
     let mut ahead = LookAhead::new();
-    let _ = sequence.seal(&mut ahead, &mut text(MAX_PLAINTEXT));
+    let _ = cipher.seal(&mut ahead, &mut text(MAX_PLAINTEXT));
     assert!(!ahead.is_wiped());
     ahead.wipe();
     assert!(ahead.is_wiped());
     // And it doesn't take the zeros for key stream.
     let mut packet = text(20);
-    let _ = Sequence::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut ahead, &mut packet);
+    let _ = CipherState::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut ahead, &mut packet);
     assert_ne!(packet, text(20));
 }
 
@@ -171,8 +173,8 @@ proptest! {
         nonce in prop_oneof![any::<[u8; NONCE_LEN]>(), Just([0xff; NONCE_LEN])],
         lengths in prop::collection::vec(prop_oneof![3 => 0..200_usize, 1 => 0..=MAX_PLAINTEXT], 1..40),
     ) {
-        for kernel in Kernel::available() {
-            compare(kernel, nonce, lengths.iter().copied());
+        for backend in Backend::available() {
+            compare(backend, nonce, lengths.iter().copied());
         }
     }
 
@@ -184,12 +186,12 @@ proptest! {
         other in 0..400_usize,
     ) {
         let (key, oracle) = (key(), Oracle::new());
-        let base = Sequence::new(&key, [0xf0; NONCE_LEN].into());
+        let base = CipherState::new(&key, [0xf0; NONCE_LEN].into());
         let mut ahead = LookAhead::new();
-        let mut sequence = base.clone();
+        let mut cipher = base.clone();
         for len in &lengths {
-            let _ = sequence.seal(&mut ahead, &mut text(*len));
-            sequence.advance(&key, 1);
+            let _ = cipher.seal(&mut ahead, &mut text(*len));
+            cipher.advance(&key, 1);
         }
         let mut again = base.clone();
         again.advance(&key, back.index(lengths.len()));

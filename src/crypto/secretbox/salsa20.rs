@@ -7,15 +7,18 @@ use zeroize::Zeroize;
 /// The constant of 32-byte keys: `expand 32-byte k`.
 pub(super) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
+/// The bytes of a block of key stream.
+pub(super) const BLOCK_LEN: usize = 64;
+
 /// A key, as the words that Salsa20 counts in. Wiped when dropped.
 #[derive(Clone)]
-pub(crate) struct Key(pub(super) [u32; 8]);
+pub(crate) struct Key(pub(crate) [u32; 8]);
 
 impl Key {
-    pub(super) const NONE: Self = Self([0; 8]);
+    pub(crate) const NONE: Self = Self([0; 8]);
 
     /// Copies another key to where this one is.
-    pub(super) fn set(&mut self, other: &Self) {
+    pub(crate) fn set(&mut self, other: &Self) {
         self.0 = other.0;
     }
 
@@ -37,7 +40,7 @@ impl From<&[u8; 32]> for Key {
 }
 
 /// Which block of which packet a lane makes: words 6, 7 and 8 of its state. Word 9 is 0, since no packet has 2^32 blocks.
-pub(super) type Places<const N: usize> = [[u32; N]; 3];
+pub(super) type Counters<const N: usize> = [[u32; N]; 3];
 
 /// One word of each state, side by side.
 type Lanes<const N: usize> = [[u32; N]; 16];
@@ -60,11 +63,11 @@ macro_rules! double_rounds {
 
 /// One block a lane. The compiler turns the loop into vector instructions only while its body is one straight line.
 #[inline(always)]
-pub(super) fn blocks<const N: usize>(key: &Key, places: &Places<N>) -> Lanes<N> {
+pub(super) fn blocks<const N: usize>(key: &Key, counters: &Counters<N>) -> Lanes<N> {
     let (s, k) = (SIGMA, &key.0);
     let mut lanes = [[0; N]; 16];
     for i in 0..N {
-        let n = [places[0][i], places[1][i], places[2][i], 0];
+        let n = [counters[0][i], counters[1][i], counters[2][i], 0];
         #[rustfmt::skip]
         let start = [
             s[0], k[0], k[1], k[2],
@@ -83,7 +86,7 @@ pub(super) fn blocks<const N: usize>(key: &Key, places: &Places<N>) -> Lanes<N> 
 
 /// Another key from a key and 16 bytes: what X25519 gives becomes the key of a box, and that with the first 16 bytes of
 /// a nonce the key of a packet.
-pub(super) fn hsalsa20(key: &Key, input: &[u8; 16]) -> Key {
+pub(crate) fn hsalsa20(key: &Key, input: &[u8; 16]) -> Key {
     let (s, k, n) = (SIGMA, &key.0, words::<4>(input));
     #[rustfmt::skip]
     let mut x = [

@@ -4,9 +4,13 @@ use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-pub(super) const KEY_LEN: usize = 32;
-pub(super) const TAG_LEN: usize = 16;
-pub(super) const BLOCK_LEN: usize = 16;
+use crate::wire::frame::MAC_LEN;
+
+/// The bytes of a key, which authenticates one message.
+pub(super) const MAC_KEY_LEN: usize = 32;
+
+/// The bytes of a block.
+pub(super) const MAC_BLOCK_LEN: usize = 16;
 
 /// The state after some blocks. Wiped when dropped.
 pub(super) struct Poly1305 {
@@ -20,7 +24,7 @@ pub(super) struct Poly1305 {
 }
 
 impl Poly1305 {
-    pub(super) fn new(key: &[u8; KEY_LEN]) -> Self {
+    pub(super) fn new(key: &[u8; MAC_KEY_LEN]) -> Self {
         let ([r, pad], _) = key.as_chunks::<16>() else { unreachable!("a key is two halves") };
         let r = u128::from_le_bytes(*r) & 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
         let (r0, r1) = (r as u64, (r >> 64) as u64);
@@ -34,7 +38,7 @@ impl Poly1305 {
 
     /// Takes in whole blocks.
     #[inline(always)]
-    pub(super) fn update(&mut self, blocks: &[[u8; BLOCK_LEN]]) {
+    pub(super) fn update(&mut self, blocks: &[[u8; MAC_BLOCK_LEN]]) {
         for block in blocks {
             self.block(block, 1);
         }
@@ -42,7 +46,7 @@ impl Poly1305 {
 
     /// `h = (h + block + high * 2^128) * r`, modulo 2^130 - 5.
     #[inline(always)]
-    fn block(&mut self, block: &[u8; BLOCK_LEN], high: u64) {
+    fn block(&mut self, block: &[u8; MAC_BLOCK_LEN], high: u64) {
         let mul = |a: u64, b: u64| u128::from(a) * u128::from(b);
         let block = u128::from_le_bytes(*block);
         let a = u128::from(self.h[0]) + (block & u128::from(u64::MAX));
@@ -57,11 +61,11 @@ impl Poly1305 {
     }
 
     /// Takes in the rest of the message, and tells the tag of all of it.
-    pub(super) fn finish(mut self, rest: &[u8]) -> [u8; TAG_LEN] {
+    pub(super) fn finish(mut self, rest: &[u8]) -> [u8; MAC_LEN] {
         let (blocks, tail) = rest.as_chunks();
         self.update(blocks);
         if !tail.is_empty() {
-            let mut last = [0; BLOCK_LEN];
+            let mut last = [0; MAC_BLOCK_LEN];
             last[..tail.len()].copy_from_slice(tail);
             last[tail.len()] = 1;
             self.block(&last, 0);
@@ -86,12 +90,12 @@ impl Drop for Poly1305 {
 mod tests {
     use super::*;
 
-    fn tag(key: &[u8; KEY_LEN], message: &[u8]) -> [u8; TAG_LEN] {
+    fn tag(key: &[u8; MAC_KEY_LEN], message: &[u8]) -> [u8; MAC_LEN] {
         Poly1305::new(key).finish(message)
     }
 
-    fn key(r: &[u8], s: &[u8]) -> [u8; KEY_LEN] {
-        let mut key = [0; KEY_LEN];
+    fn key(r: &[u8], s: &[u8]) -> [u8; MAC_KEY_LEN] {
+        let mut key = [0; MAC_KEY_LEN];
         key[..r.len()].copy_from_slice(r);
         key[16..16 + s.len()].copy_from_slice(s);
         key
@@ -113,7 +117,7 @@ mod tests {
     fn the_edges_of_rfc_8439() {
         let block = |first: u8, rest: u8| -> Vec<u8> { [vec![first], vec![rest; 15]].concat() };
         let one = [block(1, 0), block(0, 0)].concat()[..16].to_vec();
-        let low = |value: u8| <[u8; TAG_LEN]>::try_from(block(value, 0)).expect("16 bytes");
+        let low = |value: u8| <[u8; MAC_LEN]>::try_from(block(value, 0)).expect("16 bytes");
         assert_eq!(tag(&key(&[2], &[]), &[0xff; 16]), low(3));
         assert_eq!(tag(&key(&[2], &[0xff; 16]), &block(2, 0)), low(3));
         assert_eq!(
@@ -146,8 +150,8 @@ mod tests {
         let key = std::array::from_fn(|at| (7 * at) as u8);
         let message: Vec<u8> = (0..200).map(|at| (13 * at) as u8).collect();
         for len in 0..message.len() {
-            for whole in 0..=len / BLOCK_LEN {
-                let (head, rest) = message[..len].split_at(whole * BLOCK_LEN);
+            for whole in 0..=len / MAC_BLOCK_LEN {
+                let (head, rest) = message[..len].split_at(whole * MAC_BLOCK_LEN);
                 let mut mac = Poly1305::new(&key);
                 mac.update(head.as_chunks().0);
                 assert_eq!(mac.finish(rest), tag(&key, &message[..len]), "{len} bytes, {whole} blocks first");

@@ -2,7 +2,7 @@
 //! its pipeline, a message is authenticated that is there already.
 //!
 //! This is the one file that may say `unsafe`, and it says so once a processor feature: to call a function compiled for
-//! that feature, which is sound because a [`Kernel`] that calls it exists only where the feature was detected.
+//! that feature, which is sound because a [`Backend`] that calls it exists only where the feature was detected.
 //! Everything here takes the same time whatever the key, the text and the key stream are.
 #![allow(unsafe_code)]
 
@@ -10,16 +10,14 @@ use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-use crate::crypto::poly1305::{BLOCK_LEN as MAC_BLOCK_LEN, Poly1305};
-use crate::crypto::salsa20::{self, Key};
+use super::poly1305::{MAC_BLOCK_LEN, Poly1305};
+use super::salsa20::{self, BLOCK_LEN, Key};
 
 /// Blocks that are made at once.
 pub(super) const LANES: usize = 8;
 
-pub(super) const BLOCK_LEN: usize = 64;
-
 /// Which block of which packet each lane makes.
-pub(super) type Places = salsa20::Places<LANES>;
+pub(super) type Counters = salsa20::Counters<LANES>;
 
 /// Blocks of a message that are best authenticated while a chunk is made: about as long as that takes.
 pub(super) const MAC_BLOCKS: usize = 10 * MAC_BLOCKS_A_ROUND;
@@ -47,7 +45,7 @@ impl Chunk {
 
 /// The instructions to use, which this processor has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Kernel(Features);
+pub(crate) struct Backend(Features);
 
 /// In the order of their speed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +57,7 @@ enum Features {
     Avx512Vl,
 }
 
-impl Kernel {
+impl Backend {
     pub(crate) const BASELINE: Self = Self(Features::Baseline);
 
     /// The fastest one.
@@ -85,33 +83,33 @@ impl Kernel {
     pub(super) fn make(
         self,
         key: &Key,
-        places: &Places,
+        counters: &Counters,
         chunk: &mut Chunk,
         mac: &mut Poly1305,
         message: &[[u8; MAC_BLOCK_LEN]],
     ) {
         match self.0 {
             Features::Baseline => {
-                baseline(key, places, chunk);
+                baseline(key, counters, chunk);
                 mac.update(message);
             }
-            // SAFETY: AVX2 was detected when this kernel was made.
+            // SAFETY: AVX2 was detected when this backend was made.
             #[cfg(target_arch = "x86_64")]
-            Features::Avx2 => unsafe { x86::avx2(key, places, chunk, mac, message) },
-            // SAFETY: AVX2, AVX-512F and AVX-512VL were detected when this kernel was made.
+            Features::Avx2 => unsafe { x86::avx2(key, counters, chunk, mac, message) },
+            // SAFETY: AVX2, AVX-512F and AVX-512VL were detected when this backend was made.
             #[cfg(target_arch = "x86_64")]
-            Features::Avx512Vl => unsafe { x86::avx512vl(key, places, chunk, mac, message) },
+            Features::Avx512Vl => unsafe { x86::avx512vl(key, counters, chunk, mac, message) },
         }
     }
 }
 
 /// What every processor of an architecture has; four lanes fill the vectors of most.
-fn baseline(key: &Key, places: &Places, chunk: &mut Chunk) {
+fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
     const HALF: usize = LANES / 2;
     for (half, blocks) in chunk.0.chunks_exact_mut(HALF).enumerate() {
-        let places = places.map(|word| std::array::from_fn(|lane| word[HALF * half + lane]));
+        let counters = counters.map(|word| std::array::from_fn(|lane| word[HALF * half + lane]));
         // Or the compiler would weave the loops below into the rounds, lane by lane.
-        let lanes = black_box(salsa20::blocks::<HALF>(key, &places));
+        let lanes = black_box(salsa20::blocks::<HALF>(key, &counters));
         for (lane, block) in blocks.iter_mut().enumerate() {
             for (word, bytes) in block.iter_mut().enumerate() {
                 let (low, high) = (lanes[2 * word][lane], lanes[2 * word + 1][lane]);
@@ -127,8 +125,8 @@ fn baseline(key: &Key, places: &Places, chunk: &mut Chunk) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Chunk, Key, MAC_BLOCK_LEN, MAC_BLOCKS_A_ROUND, Places, Poly1305};
-    use crate::crypto::salsa20::SIGMA;
+    use super::super::salsa20::SIGMA;
+    use super::{Chunk, Counters, Key, MAC_BLOCK_LEN, MAC_BLOCKS_A_ROUND, Poly1305};
 
     macro_rules! rotate_by_two_shifts {
         ($x:expr, $left:literal, $right:literal) => {{
@@ -168,12 +166,12 @@ mod x86 {
         }};
     }
 
-    macro_rules! kernel {
+    macro_rules! backend {
         ($name:ident, $features:literal, $rotate:ident) => {
             #[target_feature(enable = $features)]
             pub(super) fn $name(
                 key: &Key,
-                places: &Places,
+                counters: &Counters,
                 chunk: &mut Chunk,
                 mac: &mut Poly1305,
                 mut message: &[[u8; MAC_BLOCK_LEN]],
@@ -196,8 +194,8 @@ mod x86 {
                 #[rustfmt::skip]
                 let start = [
                     same!(s[0]), same!(k[0]), same!(k[1]), same!(k[2]),
-                    same!(k[3]), same!(s[1]), each!(places[0]), each!(places[1]),
-                    each!(places[2]), same!(0), same!(s[2]), same!(k[4]),
+                    same!(k[3]), same!(s[1]), each!(counters[0]), each!(counters[1]),
+                    each!(counters[2]), same!(0), same!(s[2]), same!(k[4]),
                     same!(k[5]), same!(k[6]), same!(k[7]), same!(s[3]),
                 ];
                 let mut x = start;
@@ -249,6 +247,6 @@ mod x86 {
         };
     }
 
-    kernel!(avx2, "avx2", rotate_by_two_shifts);
-    kernel!(avx512vl, "avx2,avx512f,avx512vl", rotate);
+    backend!(avx2, "avx2", rotate_by_two_shifts);
+    backend!(avx512vl, "avx2,avx512f,avx512vl", rotate);
 }
