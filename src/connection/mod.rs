@@ -210,7 +210,7 @@ impl Connection {
         Ok(flushed.all)
     }
 
-    /// Whether [`Event::Writable`] is to be told; true once for each time.
+    /// Whether [`Event::Writable`](crate::event::Event::Writable) is to be told; true once for each time.
     pub(crate) fn take_writable(&mut self) -> bool {
         self.common.outbox.take_writable(self.common.settings.send_queue)
     }

@@ -181,16 +181,7 @@ impl<'a> Packet<'a> {
             }
             ONION_REQUEST_KIND if ONION_REQUEST.contains(&rest.len()) => Packet::OnionRequest(rest),
             ONION_RESPONSE => Packet::OnionResponse(some()?),
-            FORWARD_REQUEST => {
-                let (destination, data) = Destination::parse(rest).map_err(|none| match none {
-                    NoDestination::TooShort => bad_length,
-                    NoDestination::Family(family) => Malformed::AddressFamily(family),
-                })?;
-                if !FORWARD_DATA.contains(&data.len()) {
-                    return Err(bad_length);
-                }
-                Packet::ForwardRequest { destination, data }
-            }
+            FORWARD_REQUEST => parse_forward_request(rest, bad_length)?,
             FORWARDING => Packet::Forwarding(rest),
             ONION_REQUEST_KIND => return Err(bad_length),
             ConnectionId::MIN.. => Packet::Data { connection_id: connection_id(kind)?, data: rest },
@@ -266,6 +257,16 @@ impl<'a> Packet<'a> {
             | Packet::Forwarding(data)
             | Packet::Data { data, .. } => put(data),
         }
+    }
+}
+
+fn parse_forward_request(rest: &[u8], bad_length: Malformed) -> Result<Packet<'_>, Malformed> {
+    match Destination::parse(rest) {
+        Ok((destination, data)) if FORWARD_DATA.contains(&data.len()) => {
+            Ok(Packet::ForwardRequest { destination, data })
+        }
+        Ok(_) | Err(NoDestination::TooShort) => Err(bad_length),
+        Err(NoDestination::Family(family)) => Err(Malformed::AddressFamily(family)),
     }
 }
 
