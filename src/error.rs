@@ -19,7 +19,7 @@ pub enum ConnectError {
     #[error("not an address: {0}")]
     Address(#[source] AddressError),
     /// This kind of proxy can't be asked for such an address.
-    #[error("a {proxy} proxy can't be asked for {target}")]
+    #[error("a proxy of the kind {proxy} can't be asked for {target}")]
     BeyondProxy {
         /// The kind of proxy, as in its URL.
         proxy: &'static str,
@@ -129,7 +129,7 @@ pub enum DisconnectReason {
         hint: Option<Hint>,
     },
     /// A ping was not answered in time.
-    #[error("the relay answered no ping in time ({0})")]
+    #[error("no ping was answered in time ({0})")]
     NoPong(Stage),
     /// The other side closed the connection.
     #[error("closed by {party} {stage}{}", aside(.hint))]
@@ -202,9 +202,9 @@ pub enum Hint {
     /// So many bytes had come, which is less than the 96 of a handshake response.
     #[error("only {0} of the 96 bytes of a handshake response had come")]
     Incomplete(u8),
-    /// A relay keeps one connection for each public key: another one that is made with the same, by this program or
-    /// another, ends this one.
-    #[error("another connection with the same key may have taken its place")]
+    /// A relay keeps one connection for each public key: another one that is made with the same key, by this program or
+    /// another, ends this one. Connections that end so again and again, soon after they were made, most probably do.
+    #[error("the relay may have ended, or another connection with the same key has taken this one's place")]
     SameKey,
 }
 

@@ -30,10 +30,13 @@ impl Phrase {
 
     /// Bytes that are UTF-8, or else Latin-1, as in the early HTTP.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::new(text),
-            Err(_) => Self::new(&bytes.iter().copied().map(char::from).collect::<String>()),
+        // UTF-8 may break off in the middle of a letter. Whether it is UTF-8 shows in the letters before that.
+        let whole = String::from_utf8_lossy(bytes);
+        let text = whole.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        if text.contains(char::REPLACEMENT_CHARACTER) || text.is_ascii() {
+            return Self::new(&bytes.iter().copied().map(char::from).collect::<String>());
         }
+        Self::new(text)
     }
 
     /// The words.

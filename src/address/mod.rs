@@ -228,9 +228,14 @@ impl TryFrom<SocketAddr> for Address {
         if address.port() == 0 {
             return Err(AddressError::Port);
         }
-        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
-        // An IPv6 address keeps its scope.
-        Ok(Self(Kind::Ip(if canonical.is_ipv4() { canonical } else { address })))
+        // An IPv6 address keeps its scope, and not its flow label, which is not written.
+        let canonical = match (address.ip().to_canonical(), address) {
+            (IpAddr::V6(ip), SocketAddr::V6(address)) => {
+                SocketAddrV6::new(ip, address.port(), 0, address.scope_id()).into()
+            }
+            (ip, _) => SocketAddr::new(ip, address.port()),
+        };
+        Ok(Self(Kind::Ip(canonical)))
     }
 }
 

@@ -40,7 +40,7 @@ const READINESS: usize = 1024;
 /// The waker's token; those of connections are their indices.
 const WAKER: Token = Token(usize::MAX);
 
-/// An absence that needs no second look at the poller.
+/// So short an absence of the program is charged, which saves asking the poller twice.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// See the module.
@@ -130,9 +130,9 @@ impl Loop {
     pub(super) fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.notices.forget();
-        let mut now = Instant::now();
-        let until = timeout.and_then(|timeout| now.checked_add(timeout));
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.flush_all();
+        let mut now = Instant::now();
         // The first time, all that wait get their turn, however long it takes; after that the time is looked at.
         let mut turns_until = None;
         loop {
@@ -170,7 +170,8 @@ impl Loop {
         Ok(self.look(timeout, None)?.is_interrupted)
     }
 
-    /// Asks the poller which sockets are ready: since then, or since the poller answers.
+    /// Asks the poller which sockets are ready. They have been so from `since` on at the earliest; without it, from the
+    /// poller's answer on.
     fn look(&mut self, mut timeout: Option<Duration>, since: Option<Instant>) -> io::Result<Look> {
         let mut look = Look { found: false, is_interrupted: false };
         // Until every ready socket has been reported, so that no relay is judged late while its answer is unread. Some
@@ -279,20 +280,20 @@ impl Loop {
             return Ok(());
         };
         let Buffers { input, leftover, scratch, key_stream } = &mut self.buffers;
-        if leftover.is_some() {
+        let mut budget = BUFFER_LEN;
+        if let Some(leftover) = leftover {
             // Its own: there is no room for more. Another one's: only as much is read as surely leaves nothing over.
-            while slot.may_read() && events.has_room() && leftover.as_ref().is_some_and(|rest| rest.id != id)
-            {
-                let most = slot.connection.input_of_packets(events.room_for_packets()).min(BUFFER_LEN);
+            while leftover.id != id && slot.may_read() && budget > 0 && events.has_room() {
+                let most = slot.connection.input_of_packets(events.room_for_packets()).min(budget);
                 let Read::Bytes(len) = slot.read(&mut scratch[..most])? else {
                     break;
                 };
+                budget -= len;
                 let taken = slot.connection.receive(now, &mut scratch[..len], key_stream, events)?;
                 debug_assert_eq!(taken, len);
             }
             return Ok(());
         }
-        let mut budget = BUFFER_LEN;
         for _ in 0..2 {
             if !slot.may_read() || budget == 0 || !events.has_room() {
                 break;

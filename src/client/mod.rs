@@ -47,7 +47,7 @@ use crate::wire::Destination;
 /// | per | bound |
 /// | --- | --- |
 /// | poll, connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next poll |
-/// | poll | as many events as [`Events`](crate::Events) has room for, in equal shares for those who have something to tell |
+/// | poll | as many events as [`Events`](crate::Events) has room for, in shares for those who have something to report |
 /// | connection, in | one incomplete packet: 2050 bytes |
 /// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
 /// | route, out | as many bytes as are free in the send queue beside it: half of it if it is alone |
@@ -88,8 +88,9 @@ impl Client {
     }
 
     /// Begins a connection to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) tells what became of it. That takes no longer than the connect timeout
-    /// for connecting and the handshake, and the pong timeout for the relay's first packet.
+    /// [`Disconnected`](crate::Event::Disconnected) reports what became of it. Its relay and proxy have the connect timeout
+    /// for connecting and the handshake, and the pong timeout for the relay's first packet. Time in which the program did
+    /// not read their answers is not charged, so with a program that comes seldom it may take longer.
     ///
     /// # Errors
     ///
@@ -156,11 +157,12 @@ impl Client {
         let Some(slot) = self.event_loop.table.get_mut(relay) else {
             return false;
         };
-        let unsent = slot.connection.queued();
+        // The final status counts what is closed and removed now.
+        let RelayStatus { queued, routes, .. } = slot.status();
         slot.connection.close_all_routes();
         self.event_loop.flush(relay);
         if let Some(slot) = self.event_loop.table.get(relay) {
-            let status = RelayStatus { queued: unsent, ..slot.status() };
+            let status = RelayStatus { queued, routes, ..slot.status() };
             self.event_loop.end_with(relay, DisconnectReason::ClosedByCaller, status);
         }
         true

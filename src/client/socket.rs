@@ -23,9 +23,9 @@ pub(super) const SHORT_READ_DRAINS: bool = cfg!(all(
     not(mio_unsupported_force_poll_poll),
 ));
 
-/// The most that the kernel holds of what was not sent yet: one write of ours. Important packets stand behind it, so a
-/// ping to a relay that reads 50 KB/s waits for a second; on a line of 100 ms and 27 MB/s it costs nothing that could be
-/// measured.
+/// The most that the kernel holds of what was not sent yet: one write of ours. Important packets wait behind it: a ping to
+/// a relay that reads 50 KB/s for a second, beside what the relay's own socket holds. On a line of 100 ms that carries
+/// 27 MB/s it made no difference that could be measured.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MAX_UNSENT: u32 = 64 * 1024;
 

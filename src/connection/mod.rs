@@ -110,14 +110,13 @@ impl Connection {
         }
     }
 
-    /// The most input that surely holds no more than so many whole packets.
+    /// The most input that surely finds room, if there is room for so many packets.
     pub(crate) fn input_of_packets(&self, packets: usize) -> usize {
-        let missing = match &self.state {
-            State::Opening(_) => None,
-            State::Established(session) => session.missing(),
-        };
-        // A packet whose length is not known has at most one byte here. None of what comes before packets is shorter.
-        missing.map_or(packets * MIN_FRAME, |missing| missing + (packets - 1) * MIN_FRAME)
+        match &self.state {
+            // What comes before packets makes no events.
+            State::Opening(_) => packets * MIN_FRAME,
+            State::Established(session) => session.input_of_packets(packets),
+        }
     }
 
     /// The transport is there: the proxy can be asked, or the relay greeted.

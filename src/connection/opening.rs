@@ -165,13 +165,11 @@ impl Opening {
             .unwrap_or_else(|| end.reason(self.stage(), self.party(common), self.hint(end, common)))
     }
 
-    /// All steps together have one timeout. Where it has run out, the program was away, and the step that begins now gets
-    /// a time of its own.
+    /// All steps together have one timeout. But whoever was kept waiting before the step that begins now may take as long
+    /// for it, up to a timeout of its own.
     fn begin_step(&mut self, now: Instant, common: &Common) {
-        let timeout = common.settings.connect_timeout;
-        if now >= common.times.started() + timeout {
-            self.deadline = Deadline::new(now + timeout);
-        }
+        let pardoned = self.deadline.pardoned().min(common.settings.connect_timeout);
+        self.deadline.extend(now + pardoned);
     }
 
     fn begin_handshake(&mut self, common: &mut Common) {

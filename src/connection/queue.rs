@@ -5,8 +5,8 @@
 //! of a flow and lasts as long as the credit pays for its packets; what is left of it is kept for the next turn.
 //!
 //! All flows share one bound, and each has one of its own, a dynamic threshold (Choudhury and Hahne, 1998): it may hold as
-//! many bytes as are free beside it. So a flow that is alone fills half of the queue, two fill a third each, and one that
-//! begins finds room that the others may not take.
+//! many bytes as are free beside it. So a flow that is alone fills half of the queue, and two that go on
+//! sending fill a third each. Each flow leaves free for others as much as it holds.
 
 mod flow;
 mod pages;

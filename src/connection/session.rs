@@ -18,7 +18,7 @@ use crate::error::{DisconnectReason, Hint, Impostor, Violation};
 use crate::event::{Event, Events};
 use crate::key::PublicKey;
 use crate::stage::Stage;
-use crate::wire::frame::{PREFIX_LEN, frame_len};
+use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
 use crate::wire::{ConnectionId, Packet};
 
 /// See the module.
@@ -32,7 +32,7 @@ impl Session {
     /// Begins with a ping: nothing is proved yet, and its pong will prove it.
     pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
         common.outbox.push_important(Packet::Ping(ping));
-        let keepalive = KeepAlive::new(now, ping, &common.settings);
+        let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
         Self { channel, frames: Deframer::default(), keepalive }
     }
 
@@ -49,13 +49,16 @@ impl Session {
         self.keepalive.round_trip()
     }
 
-    /// The bytes missing from a packet that has begun; `None` while its length is not known.
-    pub(super) fn missing(&self) -> Option<usize> {
-        self.frames.missing(frame_len)
+    /// The most input that holds no more than so many whole packets, and no byte after the last of them.
+    pub(super) fn input_of_packets(&self, packets: usize) -> usize {
+        match self.frames.missing(frame_len) {
+            Some(missing) => missing + (packets - 1) * MIN_FRAME,
+            None => packets * MIN_FRAME - self.frames.partial().len(),
+        }
     }
 
     pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
-        self.keepalive.handle_turn(now, since, &common.settings);
+        self.keepalive.handle_turn(now, since, common.traffic.bytes_in, &common.settings);
     }
 
     /// Takes packets off the input while there is room for events.
@@ -98,7 +101,7 @@ impl Session {
         ping: NonZeroU64,
         common: &mut Common,
     ) -> Result<(), DisconnectReason> {
-        match self.keepalive.handle_timeout(now, unread, ping, &common.settings) {
+        match self.keepalive.handle_timeout(now, unread, common.traffic.bytes_in, ping, &common.settings) {
             Due::Nothing => {}
             Due::NoPong => return Err(DisconnectReason::NoPong(self.stage(common))),
             Due::Ping(ping) => {

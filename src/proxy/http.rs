@@ -23,6 +23,8 @@ const VERSION: &[u8] = b"HTTP/1.";
 
 const NO_STATUS_LINE: ProxyError = ProxyError::Malformed("HTTP: no status line of HTTP/1.0 or 1.1");
 
+const TOO_LONG: ProxyError = ProxyError::Malformed("HTTP: an answer of more than 16 KiB");
+
 /// RFC 9110, section 15.5.8.
 const UNAUTHORIZED: u16 = 407;
 
@@ -67,7 +69,7 @@ impl Http {
             let byte = take(input, 1)[0];
             self.taken += 1;
             if self.taken > MAX_ANSWER {
-                return Err(ProxyError::Malformed("HTTP: an answer of more than 16 KiB"));
+                return Err(self.refusal().unwrap_or(TOO_LONG));
             }
             if byte != b'\n' {
                 self.check_version(byte)?;
@@ -87,7 +89,9 @@ impl Http {
             Answer::Refused(refusal) => Some(*refusal),
             Answer::Unauthorized(schemes) => {
                 let mut schemes = schemes.clone();
-                add_schemes(&mut schemes, self.line());
+                // Its last word may not be whole.
+                let whole = self.line().iter().rposition(|byte| b" ,".contains(byte)).unwrap_or(0);
+                add_schemes(&mut schemes, &self.line()[..whole]);
                 Some(unauthorized(&schemes))
             }
         }
@@ -168,9 +172,10 @@ fn add_schemes(schemes: &mut String, header: &[u8]) {
     if !name.eq_ignore_ascii_case("Proxy-Authenticate") {
         return;
     }
-    let mut in_quotes = false;
+    let (mut in_quotes, mut is_escaped) = (false, false);
     let elements = value.split(|letter| {
-        in_quotes ^= letter == '"';
+        in_quotes ^= letter == '"' && !is_escaped;
+        is_escaped = letter == '\\' && in_quotes && !is_escaped;
         letter == ',' && !in_quotes
     });
     for element in elements {

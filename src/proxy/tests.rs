@@ -264,6 +264,8 @@ fn what_a_proxy_wants_at_a_407_is_told() {
     let one =
         "Proxy-Authenticate: Digest realm=\"a, Fake b\", nonce = \"c\", qop=auth, Basic realm=\"d\"\r\n";
     assert_eq!(told(one), "Digest, Basic");
+    let escaped = "Proxy-Authenticate: Digest realm=\"a\\\", Kerberos b\\\\\", Basic realm=\"d\"\r\n";
+    assert_eq!(told(escaped), "Digest, Basic");
     // Not that header, and nothing of it.
     assert_eq!(told("WWW-Authenticate: Basic\r\nProxy-Authenticate:\r\nProxy-Authenticate\r\n"), "");
     // What comes from outside is short, and steers no terminal.
@@ -341,14 +343,21 @@ fn http_answers_have_an_end() {
     for endless in [
         &b"HTTP/1.1 200 OK\r\nA: "[..],
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ",
+        b"HTTP/1.1 403 ",
         b"HTTP/1.1 407 ",
-        b"HTTP/1.1 407 X\r\nProxy-Authenticate: ",
+        b"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic ",
     ] {
         let mut answers = vec![endless];
         answers.extend([&header[..]; 16]);
         assert_eq!(outcome(url, &answers), Ok(Progress::Waiting));
         answers.push(&header);
-        assert!(matches!(outcome(url, &answers), Err(ProxyError::Malformed(_))));
+        let schemes = |schemes| ProxyError::Unauthorized { schemes: Phrase::new(schemes) };
+        match (endless[10], outcome(url, &answers)) {
+            (b'0', Err(refusal)) if endless.ends_with(b"407 ") => assert_eq!(refusal, schemes("")),
+            (b'0', Err(refusal)) if endless.ends_with(b"Basic ") => assert_eq!(refusal, schemes("Basic")),
+            (b'0', Err(ProxyError::Http { status: 403, .. })) if endless[9] == b'4' => {}
+            (_, outcome) => assert!(matches!(outcome, Err(ProxyError::Malformed(_))), "{outcome:?}"),
+        }
     }
 }
 

@@ -105,6 +105,13 @@ impl ByHand {
         self.unsent.drain(..last);
     }
 
+    /// Puts the first byte of a packet on the stream. The others leave with the next packet.
+    pub fn send_first_byte(&mut self, plaintext: &[u8]) {
+        self.session.seal(plaintext, &mut self.unsent);
+        self.stream.write_all(&self.unsent[..1]).unwrap();
+        self.unsent.drain(..1);
+    }
+
     /// Puts a byte of TCP's urgent data on the stream, which belongs to no packet.
     pub fn send_urgent(&mut self) {
         SockRef::from(&self.stream).send_out_of_band(b"!").unwrap();

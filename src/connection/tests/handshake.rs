@@ -135,6 +135,7 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
     let start = Instant::now();
     let mut connection = connecting(start);
     let back = start + seconds(60);
+    connection.handle_turn(back, start);
     let (mut response, _) = hello(&mut connection, back).accept(&fresh());
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));

@@ -69,28 +69,26 @@ fn looking_at_the_time_too_early_or_twice_does_no_harm() {
 }
 
 #[test]
-fn a_pong_that_may_lie_unread_gets_one_more_timeout() {
+fn nobody_is_late_whose_pong_may_lie_unread() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
     let id = pair.ping;
-    pair.now += seconds(60);
-    pair.timeout(true).unwrap();
-    assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
-    // Once: a relay that only talks is cut off all the same.
-    let mut other = Pair::connected();
-    other.next_deadline().unwrap();
-    other.sent();
-    other.now += seconds(60);
-    other.timeout(true).unwrap();
-    other.now += seconds(10);
-    assert_eq!(other.timeout(true), Err(DisconnectReason::NoPong(Stage::Connected)));
-
+    // However often the time comes while something is left to read.
+    for _ in 0..5 {
+        pair.now += seconds(60);
+        pair.timeout(true).unwrap();
+        assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
+    }
     pair.now += seconds(1);
     pair.relay_sends(&[pong(id)]).unwrap();
     // The next ping is overdue by now.
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
+    // Once all was read, it has a timeout more: what it could not send before may be on its way.
+    pair.now += seconds(60);
+    pair.timeout(true).unwrap();
+    assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Time in which there was something to read and no turn to read it: it is not charged to the relay, up to a bound.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::Proxy;
 
@@ -25,8 +27,10 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
 
 #[test]
 fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
-    // Whatever it takes, and however long the proxy took before.
-    for (answered, back) in [(0, 9), (0, 15), (5, 15), (9, 25), (9, 600)] {
+    // Whatever it takes, and however long the proxy took before: what it left of the ten seconds, or as much as the stall.
+    for (answered, back, left) in
+        [(0, 9, 10), (0, 15, 10), (5, 15, 10), (9, 10, 1), (9, 11, 2), (9, 14, 5), (9, 25, 10), (9, 600, 10)]
+    {
         let start = Instant::now();
         let (mut connection, mut answer) = granted(start);
         let now = start + seconds(back);
@@ -34,13 +38,8 @@ fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
         receive(&mut connection, now, &mut answer);
         assert_eq!(connection.stage(), Stage::Handshaking);
         assert_eq!(connection.handle_timeout(now, false, NonZeroU64::MIN), Ok(()));
-        // Where not even the ten seconds since the start were over, the rest of them; else ten of its own.
-        let left = if back < 10 { 10 - answered } else { 10 };
-        assert_eq!(
-            connection.deadline(),
-            now + seconds(left),
-            "answered after {answered} s, read after {back} s"
-        );
+        let deadline = connection.deadline();
+        assert_eq!(deadline, now + seconds(left), "answered after {answered} s, read after {back} s");
     }
 }
 
@@ -131,47 +130,83 @@ fn a_ping_is_not_put_off_by_what_waits_to_be_read() {
 }
 
 #[test]
-fn a_relay_that_always_talks_and_never_answers_ends_after_ten_pardoned_timeouts() {
-    for step in [Duration::from_millis(1), Duration::from_millis(50), seconds(3)] {
+fn a_relay_that_always_talks_and_never_answers_ends_after_sixteen_megabytes() {
+    for step in [Duration::from_millis(20), seconds(3)] {
         let mut pair = pinged();
         let started = pair.now;
+        let talk = vec![oob(&[1; 1024]); 60];
+        let before = pair.connection.traffic().bytes_in;
+        let mut pardoned = None;
         let end = loop {
             let since = pair.now;
             pair.now += step;
+            if pair.connection.traffic().bytes_in - before > 16 << 20 {
+                pardoned.get_or_insert(since - started);
+            }
             pair.connection.handle_turn(pair.now, since);
+            pair.relay_sends(&talk).unwrap();
+            pair.events.clear();
             if let Err(reason) = pair.timeout(true) {
                 break reason;
             }
         };
         assert_eq!(end, DisconnectReason::NoPong(Stage::Connected));
-        // The timeout itself, ten that are pardoned, and one since the pong may lie unread.
-        assert!(pair.now - started <= seconds(120) + step, "{:?}", pair.now - started);
-        assert!(pair.now - started >= seconds(110), "{:?}", pair.now - started);
+        // From then on, every second is charged.
+        assert!(pair.connection.traffic().bytes_in - before > 16 << 20);
+        let charged = pardoned.map_or(Duration::ZERO, |pardoned| pair.now - started - pardoned);
+        assert!(charged <= seconds(10) + 2 * step, "{charged:?}");
     }
 }
 
 #[test]
-fn what_is_read_while_there_is_little_room_leaves_nothing_over() {
-    // Streams of packets of every kind of length, cut as the loop cuts them: so much as surely finds room.
-    let plaintexts: Vec<_> = (0..200).map(|number| vec![9; 2 + number * 677 % 2031]).collect();
-    for room in [2, 3, 4, 7] {
+fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
+    // A byte whenever the program comes back, and all of it is read each time.
+    for step in [Duration::from_millis(50), seconds(3)] {
+        let mut pair = pinged();
+        let started = pair.now;
+        let stream = pair.sealed(&vec![oob(&[1; 1024]); 10]);
+        let end = stream.iter().find_map(|byte| {
+            let since = pair.now;
+            pair.now += step;
+            pair.connection.handle_turn(pair.now, since);
+            pair.receive(&[*byte]).unwrap();
+            pair.timeout(false).err()
+        });
+        assert_eq!(end, Some(DisconnectReason::NoPong(Stage::Connected)));
+        assert!((seconds(110)..=seconds(110) + step).contains(&(pair.now - started)));
+    }
+}
+
+proptest! {
+    /// Packets of any length, the shortest among them, that make one event, two or none; cut as the loop cuts them where it
+    /// has no place for what is left over, and further by the network.
+    #[test]
+    fn what_is_read_while_there_is_little_room_leaves_nothing_over(
+        kinds in prop::collection::vec(prop_oneof![0..4_usize, 0..2_032_usize], 1..60),
+        room in 2..6_usize,
+        cuts in prop::collection::vec(1..60_usize, 1..60),
+    ) {
         let mut pair = Pair::confirming();
         pair.sent();
+        // Forwarding is told however short it is; a notification for no route never is.
+        let is_told = |len: &usize| len % 4 != 3;
+        let packet = |len: &usize| if is_told(len) { vec![11; 1 + len] } else { vec![2, 77] };
+        let plaintexts: Vec<_> = kinds.iter().map(packet).collect();
         let mut stream = &mut pair.sealed(&plaintexts)[..];
-        let mut told = 0;
+        let (mut told, mut cuts) = (0, cuts.into_iter().cycle());
         while !stream.is_empty() {
             pair.events.clear();
             pair.events.limit(room);
             while !stream.is_empty() && pair.events.has_room() {
                 let most = pair.connection.input_of_packets(pair.events.room_for_packets());
-                assert!(most > 0);
+                let most = if cuts.next().is_some_and(|cut| cut % 2 == 0) { most } else { most.min(cuts.next().unwrap()) };
                 let (piece, rest) = stream.split_at_mut(most.min(stream.len()));
                 let taken = pair.connection.receive(pair.now, piece, &mut pair.ahead, &mut pair.events);
-                assert_eq!(taken, Ok(piece.len()));
+                prop_assert_eq!(taken, Ok(piece.len()));
                 stream = rest;
             }
             told += pair.events.len();
         }
-        assert_eq!(told, 1 + plaintexts.len());
+        prop_assert_eq!(told, 1 + kinds.iter().filter(|len| is_told(len)).count());
     }
 }

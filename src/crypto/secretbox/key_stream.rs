@@ -7,9 +7,9 @@ use std::hint::black_box;
 
 use crate::wire::frame::MAX_PLAINTEXT;
 
-use super::lanes::{Backend, Chunk, Counters, LANES};
-use super::poly1305::{MAC_BLOCK_LEN, MAC_KEY_LEN, Poly1305};
-use super::salsa20::{BLOCK_LEN, Key};
+use crate::crypto::secretbox::lanes::{Backend, Chunk, Counters, LANES};
+use crate::crypto::secretbox::poly1305::{MAC_BLOCK_LEN, MAC_KEY_LEN, Poly1305};
+use crate::crypto::secretbox::salsa20::{BLOCK_LEN, Key};
 
 /// Key stream that was made for packets to come. It is large beside a connection, so the loop has one for all: it serves
 /// the connection whose packets are being read or written, and is wiped behind it.

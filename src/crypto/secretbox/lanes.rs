@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-use super::poly1305::{MAC_BLOCK_LEN, Poly1305};
-use super::salsa20::{self, BLOCK_LEN, Key};
+use crate::crypto::secretbox::poly1305::{MAC_BLOCK_LEN, Poly1305};
+use crate::crypto::secretbox::salsa20::{self, BLOCK_LEN, Key};
 
 /// Blocks that are made at once.
 pub(super) const LANES: usize = 8;
@@ -125,8 +125,8 @@ fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::super::salsa20::SIGMA;
     use super::{Chunk, Counters, Key, MAC_BLOCK_LEN, MAC_BLOCKS_A_ROUND, Poly1305};
+    use crate::crypto::secretbox::salsa20::SIGMA;
 
     macro_rules! rotate_by_two_shifts {
         ($x:expr, $left:literal, $right:literal) => {{

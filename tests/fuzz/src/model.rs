@@ -121,11 +121,10 @@ impl Model {
         self.pardoned += pardon.as_nanos().div_ceil(1_000_000) as u32;
     }
 
-    /// A step of connecting has got its answer. Whatever was late, the next one has time.
+    /// A step of connecting has got its answer. Whoever was kept waiting may take as long for the next one.
     fn begin_step(&mut self, now: Instant) {
-        if now - self.started >= self.settings.connect_timeout {
-            self.set_deadline(now + self.settings.connect_timeout);
-        }
+        let pardoned = Duration::from_millis(self.pardoned.into()).min(self.settings.connect_timeout);
+        self.deadline = self.deadline.max(now + pardoned);
     }
 
     /// The client has read so far.
@@ -295,8 +294,8 @@ impl Model {
         if now < self.deadline {
             return Ok(());
         }
-        if waits && unread && !self.put_off {
-            (self.deadline, self.put_off) = (now + longer, true);
+        if waits && unread && !(opening && self.put_off) {
+            (self.deadline, self.put_off) = (self.deadline.max(now + longer), true);
             return Ok(());
         }
         match waits {

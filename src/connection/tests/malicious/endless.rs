@@ -24,19 +24,20 @@ fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
         assert_eq!(pair.connection.memory(), held);
         assert_eq!(pair.take_events().len(), flood.len() - 1, "all but the pong");
     };
-    // Always leaving something unread puts its end off, once.
-    let end = pair.connection.deadline() + seconds(10);
-    while pair.now < end - Duration::from_millis(10) {
-        pair.now += Duration::from_millis(10);
+    // It always leaves something unread, where a pong may be, until that is more than kernels hold.
+    let before = pair.connection.traffic().bytes_in;
+    let end = loop {
+        pair.now += Duration::from_millis(50);
         flooded(&mut pair);
-        pair.timeout(true).unwrap();
-    }
-    assert_eq!(pair.connection.route_status(route).map(|status| status.state), Some(RouteState::Online));
-    assert_eq!(pair.connection.deadline(), end);
-    pair.now = end;
-    flooded(&mut pair);
-    assert_eq!(pair.timeout(true), Err(DisconnectReason::NoPong(Stage::Connected)));
-    assert_eq!(pair.elapsed(), seconds(30 + 10 + 10));
+        if let Err(end) = pair.timeout(true) {
+            break end;
+        }
+        assert_eq!(pair.connection.route_status(route).map(|status| status.state), Some(RouteState::Online));
+    };
+    assert_eq!(end, DisconnectReason::NoPong(Stage::Connected));
+    let read = pair.connection.traffic().bytes_in - before;
+    let a_timeout = read * 10 / (pair.elapsed().as_secs() - 30);
+    assert!((16 << 20..=(16 << 20) + a_timeout).contains(&read), "{read} bytes");
 }
 
 #[test]
@@ -81,8 +82,8 @@ fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
 #[test]
 fn one_byte_a_minute_is_too_slow_in_each_stage() {
     let minute = seconds(60);
-    // Each byte is read before the time is looked at, or found unread: then there is one more timeout.
-    for unread in [false, true] {
+    // Each byte is read before the time is looked at.
+    {
         let start = Instant::now();
         let mut connection = connecting(start);
         let (mut response, _) = hello(&mut connection, start).accept(&fresh());
@@ -92,13 +93,13 @@ fn one_byte_a_minute_is_too_slow_in_each_stage() {
         for byte in response.chunks_mut(1) {
             minutes += 1;
             connection.receive(start + minute * minutes, byte, &mut LookAhead::new(), &mut events).unwrap();
-            result = connection.handle_timeout(start + minute * minutes, unread, NonZeroU64::MIN);
+            result = connection.handle_timeout(start + minute * minutes, false, NonZeroU64::MIN);
             if result.is_err() {
                 break;
             }
         }
         assert!(matches!(result, Err(DisconnectReason::TimedOut { stage: Stage::Handshaking, .. })));
-        assert_eq!(minutes, if unread { 2 } else { 1 });
+        assert_eq!(minutes, 1);
 
         for (mut pair, stage) in
             [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)]
@@ -108,14 +109,14 @@ fn one_byte_a_minute_is_too_slow_in_each_stage() {
             for byte in stream.chunks(1) {
                 pair.now += minute;
                 pair.receive(byte).unwrap();
-                result = pair.timeout(unread);
+                result = pair.timeout(false);
                 if result.is_err() {
                     break;
                 }
                 pair.sent();
             }
             assert_eq!(result, Err(DisconnectReason::NoPong(stage)));
-            assert!(pair.elapsed() <= 3 * minute);
+            assert!(pair.elapsed() <= 2 * minute);
             assert_eq!(pair.take_events(), [""; 0]);
             assert!(pair.connection.memory() <= AT_MOST);
         }

@@ -136,7 +136,7 @@ fn an_offline_route_can_be_closed_and_opened_again_at_once() {
 
 /// The relay would drop us for data on a route that is no more.
 #[test]
-fn data_that_wait_for_a_closed_route_never_leave() {
+fn data_that_wait_for_a_route_leave_before_it_is_closed() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
     let their_key = theirs.key();
@@ -148,9 +148,11 @@ fn data_that_wait_for_a_closed_route_never_leave() {
     let new = open(&mut ours, &theirs);
     assert_eq!(ours.next(), Told::Opened(new));
     assert_eq!(ours.next(), Told::Online(new));
+    theirs.expect_data(b"one");
+    theirs.expect_data(b"two");
+    theirs.expect_oob(ours.key(), b"not on the route");
     theirs.expect_offline();
     theirs.expect_online();
-    theirs.expect_oob(ours.key(), b"not on the route");
     talk(&mut ours, new, &mut theirs);
 }
 
