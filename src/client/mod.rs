@@ -1,11 +1,12 @@
-//! The client: many connections on one poller. This file is what a caller sees.
+//! The client: many connections on one poller. This file and [`queries`] are what a caller sees.
 //!
-//! Below it, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
+//! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps what is to be reported, [`table`] holds the connections, [`slot`] is one of them with its socket, [`timers`]
-//! their deadlines, [`socket`] what differs from system to system, [`waker`] what other threads need.
+//! their deadlines, [`socket`] what differs between operating systems, [`waker`] what other threads need.
 
 mod event_loop;
 mod notices;
+mod queries;
 mod slot;
 mod socket;
 mod table;
@@ -13,8 +14,6 @@ mod timers;
 mod waker;
 
 use std::io;
-#[cfg(unix)]
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,25 +30,25 @@ use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey, SecretKey};
-use crate::status::{RelayStatus, RouteStatus};
+use crate::status::RelayStatus;
 
 /// A client of many relays, on one thread.
 ///
-/// Only [`poll`](Self::poll) may wait, as long as it is told; everything else returns at once. What is sent waits in a
-/// queue until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
-/// [`disconnect`](Self::disconnect) does.
+/// Only [`poll`](Self::poll) waits, and no longer than its timeout; all other methods return at once. Packets are queued
+/// until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
+/// [`disconnect`](Self::disconnect) does. The front page of this crate has [a complete example](crate).
 ///
 /// | per | bound |
 /// | --- | --- |
-/// | poll, connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next poll |
-/// | poll | as many events as [`Events`](crate::Events) has room for, in equal shares for those who have something to tell |
-/// | connection, in | one incomplete packet: 2050 bytes |
-/// | connection, out | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
-/// | route, out | as many bytes as are free in the send queue beside it: half of it if it is alone |
+/// | poll and connection | 64 KiB read; then the next connection has its turn, and the rest is read in the next poll |
+/// | poll | as many events as fit into [`Events`](crate::Events), in equal shares for the connections that have any |
+/// | connection, received | one incomplete packet: 2050 bytes |
+/// | connection, queued | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
+/// | route, queued | as many bytes as it leaves free in the send queue: half of the queue if no other route sends |
 /// | connection | 240 routes |
-/// | client | as many connections as there are file descriptors |
-/// | client | an end of each connection that was begun and ended since the last poll, some 400 bytes each |
-/// | client | 1024 relays whose shared keys are kept for the next connection, and wiped with it |
+/// | client | as many connections as the process may have file descriptors |
+/// | client | the final status of each connection that ended since the last poll: about 400 bytes each |
+/// | client | shared keys with 1024 relays, kept for the next connection and wiped when the client is dropped |
 pub struct Client {
     identity: KeyPair,
     /// Shared keys with relays, computed for `identity`.
@@ -60,11 +59,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without connections.
+    /// Creates a client without connections.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a setting that can't work, and what the operating system says when it gives no poller.
+    /// `InvalidInput` if a setting is not possible, or the error of the operating system if it cannot create a poller.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let client = Client::new(Config::new(SecretKey::generate()))?;
+    /// assert_eq!(client.relays().count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(config: Config) -> io::Result<Self> {
         config.check()?;
         Ok(Self {
@@ -76,19 +82,37 @@ impl Client {
         })
     }
 
-    /// The client's own public key, which its peers ask their relays for.
+    /// The client's own public key. Peers need it to open a route to this client.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let secret_key = SecretKey::generate();
+    /// let public_key = secret_key.public_key();
+    /// let client = Client::new(Config::new(secret_key))?;
+    /// assert_eq!(client.public_key(), public_key);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn public_key(&self) -> PublicKey {
         self.identity.public
     }
 
-    /// Begins a connection to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) tells what became of it. That takes no longer than the connect timeout
-    /// for connecting and the handshake, and the pong timeout for the relay's first packet.
+    /// Starts to connect to a relay. [`Connected`](crate::Event::Connected) or
+    /// [`Disconnected`](crate::Event::Disconnected) reports the result: at the latest after the connect timeout (for
+    /// connecting and the handshake) and the pong timeout (for the relay's first packet).
     ///
     /// # Errors
     ///
-    /// The address is none that can be connected to, the key is none, the same identity is connected to this relay
-    /// already, or the operating system gave no socket. Nothing was begun then, and nothing will be told.
+    /// The address or the key is not usable, the same identity is already connected to this relay, or the operating
+    /// system did not create a socket. Then nothing was started, and no event follows.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
+    /// let relay = client.connect(Relay::new(address, relay_key))?;
+    /// assert_eq!(client.relay(relay).map(|status| status.stage), Some(Stage::Connecting));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
@@ -135,13 +159,22 @@ impl Client {
         Ok(id)
     }
 
-    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. `false` if it has ended
-    /// before.
+    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it has
+    /// already ended.
     ///
-    /// As far as the socket takes it without waiting, what is queued is sent first, and then a disconnect notification for
-    /// each route, since a relay may take 40 seconds to notice that a client is gone. That is an attempt: what the network
-    /// still holds when the socket closes may be lost. Dropping the client does the same for all its connections. How many
-    /// bytes never left, [`ended`](Self::ended) says (`queued`).
+    /// Queued packets are sent first, and then a disconnect notification for each route, because a relay may take 40
+    /// seconds to notice that a client is gone: both as far as the socket accepts them without waiting. This is best
+    /// effort: what the network has not delivered when the socket closes may be lost. Dropping the client does the same
+    /// for all its connections. [`ended`](Self::ended) returns how many bytes were never sent (`queued`).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    /// assert!(client.disconnect(relay));
+    /// assert!(!client.disconnect(relay)); // it has already ended
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn disconnect(&mut self, relay: RelayId) -> bool {
         self.event_loop.flush(relay);
         let Some(slot) = self.event_loop.table.get_mut(relay) else {
@@ -157,38 +190,70 @@ impl Client {
         true
     }
 
-    /// Sends what is queued, waits until something happens, and puts what it was into `events`, whose former content is
-    /// forgotten. With a timeout it waits no longer than that: zero doesn't wait at all, `None` waits without end.
+    /// Sends queued packets, waits until there are events, and replaces the content of `events` with them. It waits at
+    /// most as long as `timeout`: zero does not wait, `None` waits without a limit.
     ///
-    /// Pings, answers and other work of the library's own don't end the wait. A signal and a [`Waker`] do, without events
-    /// and without an error, so that a program can look at what its handler noted. The wait ends without events, too, when
-    /// the time is up.
+    /// The wait ends without events when the timeout has passed. A signal and a [`Waker`] also end it without events and
+    /// without an error, so that a program can check what its signal handler has noted. Pings and other work inside the
+    /// library do not end it.
     ///
-    /// A program that comes late misses nothing: what has arrived is read before anyone is found to be late, and the time
-    /// in which a connection had something to read and nobody read it is not charged to its relay.
+    /// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in
+    /// which a connection had unread input is not counted against its relay.
     ///
     /// # Errors
     ///
-    /// What the operating system says when it can't wait. Connections don't make `poll` fail: they end with
+    /// The error of the operating system if it cannot wait. A failed connection is not an error of `poll`: it ends with
     /// [`Disconnected`](crate::Event::Disconnected).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # use std::time::Duration;
+    /// # let mut client = shared::client();
+    /// let mut events = Events::with_capacity(256);
+    /// client.poll(&mut events, Some(Duration::from_millis(50)))?;
+    /// for event in &events {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         self.event_loop.poll(events, timeout)
     }
 
-    /// Sends what is queued now, and not only when [`poll`](Self::poll) is called next. What the sockets don't take
-    /// stays queued; what fails is told by `poll`.
+    /// Sends queued packets now, instead of in the next [`poll`](Self::poll). What the sockets do not accept stays queued.
+    /// `poll` reports connections that fail here.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, route, _) = shared::online();
+    /// client.send_data(route, b"without delay")?;
+    /// client.flush();
+    /// assert_eq!(client.relay(route.relay()).map(|status| status.queued), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self) {
         self.event_loop.flush_all();
     }
 
-    /// Asks the relay for a route to `peer`. [`RouteOpened`](crate::Event::RouteOpened) or
-    /// [`RouteRefused`](crate::Event::RouteRefused) follows; data can be sent from
-    /// [`RouteOnline`](crate::Event::RouteOnline) on, which comes when the peer has asked for us, too.
+    /// Requests a route to `peer` from the relay. [`RouteOpened`](crate::Event::RouteOpened) or
+    /// [`RouteRefused`](crate::Event::RouteRefused) follows. Data can be sent after
+    /// [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this client too.
     ///
     /// # Errors
     ///
     /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
-    /// [`UnknownRelay`](RouteError::UnknownRelay); nothing was asked for then.
+    /// [`UnknownRelay`](RouteError::UnknownRelay). Then nothing was requested.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// let route = client.open_route(relay, peer)?;
+    /// assert_eq!(client.open_route(relay, peer), Err(RouteError::Exists(route)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
         let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
         let route = slot.connection.open_route(peer)?;
@@ -196,14 +261,25 @@ impl Client {
         Ok(route)
     }
 
-    /// Closes a route, online or not. Its id is stale from now on, and no event of it follows. As
-    /// [`disconnect`](Self::disconnect) does, it sends first what is queued, as far as the socket takes it without waiting;
-    /// what then still waits on this route never leaves. Returns how many bytes of data that are, usually 0. The relay is
-    /// told, if need be when it has answered.
+    /// Closes a route, online or not. Its id is stale from now on, and no event about it follows.
+    ///
+    /// Like [`disconnect`](Self::disconnect), it first sends queued packets as far as the socket accepts them without
+    /// waiting. Data that are still queued on this route are removed; the method returns how many bytes these were,
+    /// usually 0. Then the relay is notified; if it has not yet answered the request for the route, after its answer.
     ///
     /// # Errors
     ///
-    /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): it was over before.
+    /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): the route is already gone.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, route, _) = shared::online();
+    /// client.send_data(route, b"goodbye")?;
+    /// assert_eq!(client.close_route(route)?, 0); // nothing was left unsent
+    /// assert_eq!(client.send_data(route, b"hello?"), Err(SendError::UnknownRoute));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let relay = route.relay();
         let slot = self.event_loop.table.get(relay).ok_or(RouteError::UnknownRelay)?;
@@ -216,53 +292,100 @@ impl Client {
         Ok(unsent)
     }
 
-    /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself never sends more than 1400.)
+    /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself sends at most 1400.)
     ///
-    /// Packets of one route leave in order, and so do those that belong to none; the routes of a connection take turns.
+    /// Packets on one route are sent in order, and so are packets without a route. The routes of a connection take turns.
     ///
     /// # Errors
     ///
-    /// Any [`SendError`]; nothing of the packet was taken then.
+    /// Any [`SendError`]. Then nothing of the packet was queued.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, route, _) = shared::online();
+    /// match client.send_data(route, b"hello") {
+    ///     Ok(()) => {}
+    ///     Err(SendError::WouldBlock) => println!("try again after Event::Writable"),
+    ///     Err(error) => println!("not sent: {error}"),
+    /// }
+    /// # client.send_data(route, b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
         self.send(route.relay(), |connection| connection.send_data(route, data))
     }
 
-    /// Sends 1 to 1024 bytes in the blind to whoever has the key `peer`, with or without a route. Whether it arrived, the
-    /// relay doesn't tell.
+    /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay does
+    /// not report whether they arrived.
     ///
     /// # Errors
     ///
     /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
-    /// [`UnknownRelay`](SendError::UnknownRelay); nothing of the packet was taken then.
+    /// [`UnknownRelay`](SendError::UnknownRelay). Then nothing of the packet was queued.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// client.send_oob(relay, peer, b"are you there?")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_oob(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         self.send(relay, |connection| connection.send_oob(peer, data))
     }
 
-    /// Sends to a peer as the specification says: as [`send_data`](Self::send_data) where there is a route and it is
-    /// online, as [`send_oob`](Self::send_oob) where not.
+    /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a route
+    /// to it that is online, otherwise like [`send_oob`](Self::send_oob).
     ///
     /// # Errors
     ///
-    /// Those of the one that is used; so more than 1024 bytes are an error while the peer isn't online.
+    /// Those of the method that is used: more than 1024 bytes are an error while the peer is not online.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// client.send_to(relay, peer, b"hello")?; // out of band: there is no route yet
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         self.send(relay, |connection| connection.send_to(peer, data))
     }
 
-    /// Sends an onion request: nonce (24 bytes) and onion data, together 178 to 1359 bytes, which are passed on unread.
+    /// Sends an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes. The content is not checked.
     ///
     /// # Errors
     ///
     /// Those of [`send_oob`](Self::send_oob).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    /// let request = [0; 24 + 154]; // comes from the program's onion code
+    /// client.send_onion_request(relay, &request)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_onion_request(&mut self, relay: RelayId, request: &[u8]) -> Result<(), SendError> {
         self.send(relay, |connection| connection.send_onion_request(request))
     }
 
-    /// Asks the relay to forward 1 to 1792 bytes to another node. A relay older than toxcore 0.2.18, or without its DHT
-    /// part, closes the connection of a client that sends this.
+    /// Asks the relay to forward 1 to 1792 bytes to another node. A relay older than toxcore 0.2.18, or one that
+    /// runs without the DHT, closes the connection when it receives this.
     ///
     /// # Errors
     ///
     /// Those of [`send_oob`](Self::send_oob).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    /// let node = Destination::Udp("192.0.2.7:33445".parse()?);
+    /// client.send_forward_request(relay, node, b"a packet of the DHT")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_forward_request(
         &mut self,
         relay: RelayId,
@@ -270,50 +393,6 @@ impl Client {
         data: &[u8],
     ) -> Result<(), SendError> {
         self.send(relay, |connection| connection.send_forward_request(destination, data))
-    }
-
-    /// A connection as it is now; `None` once it has ended.
-    pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
-        self.event_loop.table.get(relay).map(Slot::status)
-    }
-
-    /// A connection as it was at its end, from the poll that has told of it to the next one. For those who measure: how far
-    /// it had come and how long that took, and its traffic.
-    pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
-        self.event_loop.notices.ended(relay)
-    }
-
-    /// All connections that haven't ended, in no order.
-    pub fn relays(&self) -> impl Iterator<Item = RelayId> {
-        self.event_loop.table.ids()
-    }
-
-    /// A route as it is now; `None` once it was closed or refused.
-    pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
-        self.event_loop.table.get(route.relay())?.connection.route_status(route)
-    }
-
-    /// The route to a peer on this relay, if there is one.
-    pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
-        self.event_loop.table.get(relay)?.connection.find_route(peer)
-    }
-
-    /// All routes on this relay, in no order; none once it has ended.
-    pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
-        self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
-    }
-
-    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, if the poller's descriptor isn't
-    /// readable earlier: zero while there is work to do, `None` while there is nothing to wait for. In whole milliseconds,
-    /// rounded up, and else never later than the next deadline, and sometimes before it.
-    pub fn next_timeout(&self) -> Option<Duration> {
-        self.event_loop.next_timeout(Instant::now())
-    }
-
-    /// What another thread needs to end the wait of a [`poll`](Self::poll), which then returns as if its time were up: for
-    /// programs that learn of something to send on another thread.
-    pub fn waker(&self) -> Waker {
-        self.event_loop.waker.clone()
     }
 
     fn send(
@@ -338,23 +417,6 @@ impl Drop for Client {
         for relay in self.relays().collect::<Vec<_>>() {
             self.disconnect(relay);
         }
-    }
-}
-
-/// The poller's descriptor, for another poller: readable when [`poll`](Client::poll) has something to do. It doesn't
-/// tell of deadlines and of what the caller asked for; [`next_timeout`](Client::next_timeout) does.
-#[cfg(unix)]
-impl AsFd for Client {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.event_loop.poller.registry().as_fd()
-    }
-}
-
-/// As [`AsFd`].
-#[cfg(unix)]
-impl AsRawFd for Client {
-    fn as_raw_fd(&self) -> RawFd {
-        self.event_loop.poller.as_raw_fd()
     }
 }
 

@@ -1,0 +1,161 @@
+//! What a caller can ask: the status of connections and routes, and what main loops and other threads need.
+
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::client::slot::Slot;
+use crate::client::waker::Waker;
+use crate::id::{RelayId, RouteId};
+use crate::key::PublicKey;
+use crate::status::{RelayStatus, RouteStatus};
+
+impl Client {
+    /// The current status of a connection; `None` after it has ended.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (client, relay, _) = shared::connected();
+    /// let status = client.relay(relay).ok_or("it has ended")?;
+    /// println!("{} {}, ping {:?}", status.address, status.stage, status.round_trip);
+    /// # assert_eq!(status.stage, Stage::Connected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
+        self.event_loop.table.get(relay).map(Slot::status)
+    }
+
+    /// The final status of a connection, from the poll that reports its end until the next poll. It shows how far the
+    /// connection came and how long that took, and its traffic.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    /// # let mut events = Events::with_capacity(256);
+    /// client.disconnect(relay);
+    /// client.poll(&mut events, None)?;
+    /// let status = client.ended(relay).ok_or("this poll has not reported its end")?;
+    /// println!("connected after {:?}, {:?}", status.times.connected, status.traffic);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
+        self.event_loop.notices.ended(relay)
+    }
+
+    /// All connections that have not ended, in no particular order.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (client, connected, _) = shared::connected();
+    /// for relay in client.relays() {
+    ///     println!("{relay}: {:?}", client.relay(relay));
+    /// }
+    /// # assert!(client.relays().eq([connected]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn relays(&self) -> impl Iterator<Item = RelayId> {
+        self.event_loop.table.ids()
+    }
+
+    /// The current status of a route; `None` after it was closed or refused.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// let route = client.open_route(relay, peer)?;
+    /// assert_eq!(client.route(route).map(|status| status.state), Some(RouteState::Requested));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
+        self.event_loop.table.get(route.relay())?.connection.route_status(route)
+    }
+
+    /// The route to a peer on this relay; `None` if there is not one.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// assert_eq!(client.find_route(relay, &peer), None);
+    /// let route = client.open_route(relay, peer)?;
+    /// assert_eq!(client.find_route(relay, &peer), Some(route));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
+        self.event_loop.table.get(relay)?.connection.find_route(peer)
+    }
+
+    /// All routes on this relay, in no particular order; empty after the connection has ended.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (client, route, _) = shared::online();
+    /// # let relay = route.relay();
+    /// let online = client.routes(relay).filter(|route| route.state == RouteState::Online);
+    /// assert_eq!(online.count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
+        self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
+    }
+
+    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, unless the poller's descriptor becomes
+    /// readable earlier. Zero if there is work to do; `None` if there is no deadline. It is in whole milliseconds, rounded
+    /// up; apart from that it never ends after the next deadline, and sometimes before it.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # use std::time::Duration;
+    /// # let client = shared::client();
+    /// let own_interval = Duration::from_millis(20); // the rest of the program
+    /// let pause = client.next_timeout().unwrap_or(own_interval).min(own_interval);
+    /// std::thread::sleep(pause);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.event_loop.next_timeout(Instant::now())
+    }
+
+    /// A handle with which another thread can end the wait of a [`poll`](Self::poll), which then returns as if its timeout
+    /// had passed: for example when that thread has something to send.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let mut client = shared::client();
+    /// # let mut events = Events::with_capacity(256);
+    /// let waker = client.waker();
+    /// let thread = std::thread::spawn(move || waker.wake());
+    /// client.poll(&mut events, None)?; // returns when the thread has called `wake`
+    /// # thread.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn waker(&self) -> Waker {
+        self.event_loop.waker.clone()
+    }
+}
+
+/// The poller's descriptor, for another poller (epoll, GLib, libuv). It is readable when sockets need
+/// [`poll`](Client::poll) to be called. Deadlines and queued packets do not make it readable:
+/// [`next_timeout`](Client::next_timeout) covers these.
+#[cfg(unix)]
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event_loop.poller.registry().as_fd()
+    }
+}
+
+/// The same as [`AsFd`].
+#[cfg(unix)]
+impl AsRawFd for Client {
+    fn as_raw_fd(&self) -> RawFd {
+        self.event_loop.poller.as_raw_fd()
+    }
+}
