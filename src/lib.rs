@@ -123,10 +123,13 @@ pub use event::{Event, Events, Iter};
 pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
-/// The crate whose addresses an [`Address`] can be made of.
-pub use socks;
 pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
+
+/// The types of the crate `socks` that an [`Address`] can be created from.
+pub mod socks {
+    pub use ::socks::{TargetAddr, ToTargetAddr};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

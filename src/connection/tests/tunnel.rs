@@ -255,5 +255,5 @@ fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
     }
     let told = Pair::connected().connection.handle_end(End::Closed).to_string();
     let hint = "another connection with the same key may have taken its place";
-    assert_eq!(told, format!("closed by the relay after it was connected ({hint})"));
+    assert_eq!(told, format!("closed by the relay after connecting ({hint})"));
 }
