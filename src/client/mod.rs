@@ -1,36 +1,32 @@
-//! The client: many connections on one poller. This file and [`queries`] are what a caller sees.
+//! The client: many connections on one poller. A caller sees this file, with what can be asked, and
+//! [`commands`], with what can be done.
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps what is to be reported, [`table`] holds the connections, [`slot`] is one of them with its socket, [`timers`]
 //! their deadlines, [`socket`] what differs between operating systems, [`waker`] what other threads need.
 
+mod commands;
 mod event_loop;
 mod notices;
-mod queries;
 mod slot;
 mod socket;
 mod table;
 mod timers;
 mod waker;
 
-use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
-use crate::address::Kind;
 use crate::client::event_loop::Loop;
 use crate::client::slot::Slot;
 pub use crate::client::waker::Waker;
-use crate::config::{Config, Destination, Proxy, Relay, Settings, Way};
-use crate::connection::{Connection, Opening};
-use crate::crypto::{Entropy, LongTermKey, LongTermKeys};
-use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
-use crate::event::Events;
+use crate::config::{Proxy, Settings};
+use crate::crypto::LongTermKeys;
 use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey, SecretKey};
-use crate::status::RelayStatus;
+use crate::key::{KeyPair, PublicKey};
+use crate::status::{RelayStatus, RouteStatus};
 
 /// A client of many relays, on one thread.
 ///
@@ -43,7 +39,7 @@ use crate::status::RelayStatus;
 /// | poll and connection | 64 KiB read; then the next connection has its turn, and the rest is read in the next poll |
 /// | poll | as many events as fit into [`Events`](crate::Events), in equal shares for the connections that have any |
 /// | connection, received | one incomplete packet: 2050 bytes |
-/// | connection, queued | [`Config::send_queue`] bytes, 273 important packets and one incomplete packet |
+/// | connection, queued | [`Config::send_queue`](crate::Config::send_queue) bytes, 273 important packets and one incomplete packet |
 /// | route, queued | as many bytes as it leaves free in the send queue: half of the queue if no other route sends |
 /// | connection | 240 routes |
 /// | client | as many connections as the process may have file descriptors |
@@ -59,356 +55,133 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a client without connections.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` if a setting is not possible, or the error of the operating system if it cannot create a poller.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// let client = Client::new(Config::new(SecretKey::generate()))?;
-    /// assert_eq!(client.relays().count(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn new(config: Config) -> io::Result<Self> {
-        config.check()?;
-        Ok(Self {
-            identity: config.secret_key.into(),
-            long_term: LongTermKeys::default(),
-            proxy: config.proxy,
-            settings: Arc::new(config.settings),
-            event_loop: Loop::new()?,
-        })
-    }
-
-    /// The client's own public key. Peers need it to open a route to this client.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// let secret_key = SecretKey::generate();
-    /// let public_key = secret_key.public_key();
-    /// let client = Client::new(Config::new(secret_key))?;
-    /// assert_eq!(client.public_key(), public_key);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn public_key(&self) -> PublicKey {
-        self.identity.public
-    }
-
-    /// Starts to connect to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) reports the result: at the latest after the connect timeout (for
-    /// connecting and the handshake) and the pong timeout (for the relay's first packet).
-    ///
-    /// # Errors
-    ///
-    /// The address or the key is not usable, the same identity is already connected to this relay, or the operating
-    /// system did not create a socket. Then nothing was started, and no event follows.
+    /// The current status of a connection; `None` after it has ended.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
-    /// let relay = client.connect(Relay::new(address, relay_key))?;
-    /// assert_eq!(client.relay(relay).map(|status| status.stage), Some(Stage::Connecting));
+    /// # let (client, relay, _) = shared::connected();
+    /// let status = client.relay(relay).ok_or("it has ended")?;
+    /// println!("{} {}, ping {:?}", status.address, status.stage, status.round_trip);
+    /// # assert_eq!(status.stage, Stage::Connected);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
-        let now = Instant::now();
-        let address = relay.address.map_err(ConnectError::Address)?;
-        let proxy = match relay.way {
-            Way::AsAll => self.proxy.clone(),
-            Way::Direct => None,
-            Way::Through(proxy) => Some(proxy),
-        };
-        let socket_address = match (&proxy, &address.0) {
-            (Some(proxy), _) => proxy.check(&address).map(|()| proxy.address())?,
-            (None, Kind::Ip(address)) => *address,
-            (None, Kind::Name(name, _)) => return Err(ConnectError::NameWithoutProxy(name.to_string())),
-        };
-        let own_identity = relay.identity.map(KeyPair::from);
-        let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
-        if let Some(same) = self.event_loop.table.find(&public_key, &relay.public_key) {
-            return Err(ConnectError::AlreadyConnected(same));
-        }
-        let long_term = match &own_identity {
-            None => self.long_term.get(&self.identity, &relay.public_key),
-            Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
-        };
-        let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
-
-        let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
-        let id = self.event_loop.table.next_id();
-        let via = if proxy.is_some() { ", a proxy" } else { "" };
-        let opening = Opening {
-            id,
-            long_term,
-            tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
-            settings: Arc::clone(&self.settings),
-            entropy: Entropy {
-                temporary: SecretKey::generate(),
-                hello_nonce: rand::random::<[u8; 24]>().into(),
-                base_nonce: rand::random::<[u8; 24]>().into(),
-            },
-            ping: event_loop::ping_id(),
-        };
-        let connection = Connection::new(opening, now);
-        let slot = Slot::new(connection, stream, address, proxy, relay.public_key, public_key);
-        self.event_loop.add(slot).map_err(ConnectError::Io)?;
-        log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);
-        Ok(id)
+    pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
+        self.event_loop.table.get(relay).map(Slot::status)
     }
 
-    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it has
-    /// already ended.
-    ///
-    /// Queued packets are sent first, and then a disconnect notification for each route, because a relay may take 40
-    /// seconds to notice that a client is gone: both as far as the socket accepts them without waiting. This is best
-    /// effort: what the network has not delivered when the socket closes may be lost. Dropping the client does the same
-    /// for all its connections. [`ended`](Self::ended) returns how many bytes were never sent (`queued`).
+    /// The final status of a connection, from the poll that reports its end until the next poll. It shows how far the
+    /// connection came and how long that took, and its traffic.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, relay, _) = shared::connected();
-    /// assert!(client.disconnect(relay));
-    /// assert!(!client.disconnect(relay)); // it has already ended
+    /// # let mut events = Events::with_capacity(256);
+    /// client.disconnect(relay);
+    /// client.poll(&mut events, None)?;
+    /// let status = client.ended(relay).ok_or("this poll has not reported its end")?;
+    /// println!("connected after {:?}, {:?}", status.times.connected, status.traffic);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn disconnect(&mut self, relay: RelayId) -> bool {
-        self.event_loop.flush(relay);
-        let Some(slot) = self.event_loop.table.get_mut(relay) else {
-            return false;
-        };
-        let unsent = slot.connection.queued();
-        slot.connection.close_all_routes();
-        self.event_loop.flush(relay);
-        if let Some(slot) = self.event_loop.table.get(relay) {
-            let status = RelayStatus { queued: unsent, ..slot.status() };
-            self.event_loop.end_with(relay, DisconnectReason::ClosedByCaller, status);
-        }
-        true
+    pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
+        self.event_loop.notices.ended(relay)
     }
 
-    /// Sends queued packets, waits until there are events, and replaces the content of `events` with them. It waits at
-    /// most as long as `timeout`: zero does not wait, `None` waits without a limit.
-    ///
-    /// The wait ends without events when the timeout has passed. A signal and a [`Waker`] also end it without events and
-    /// without an error, so that a program can check what its signal handler has noted. Pings and other work inside the
-    /// library do not end it.
-    ///
-    /// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in
-    /// which a connection had unread input is not counted against its relay.
-    ///
-    /// # Errors
-    ///
-    /// The error of the operating system if it cannot wait. A failed connection is not an error of `poll`: it ends with
-    /// [`Disconnected`](crate::Event::Disconnected).
+    /// All connections that have not ended, in no particular order.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # use std::time::Duration;
-    /// # let mut client = shared::client();
-    /// let mut events = Events::with_capacity(256);
-    /// client.poll(&mut events, Some(Duration::from_millis(50)))?;
-    /// for event in &events {
-    ///     println!("{event:?}");
+    /// # let (client, connected, _) = shared::connected();
+    /// for relay in client.relays() {
+    ///     println!("{relay}: {:?}", client.relay(relay));
     /// }
+    /// # assert!(client.relays().eq([connected]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        self.event_loop.poll(events, timeout)
+    pub fn relays(&self) -> impl Iterator<Item = RelayId> {
+        self.event_loop.table.ids()
     }
 
-    /// Sends queued packets now, instead of in the next [`poll`](Self::poll). What the sockets do not accept stays queued.
-    /// `poll` reports connections that fail here.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, route, _) = shared::online();
-    /// client.send_data(route, b"without delay")?;
-    /// client.flush();
-    /// assert_eq!(client.relay(route.relay()).map(|status| status.queued), Some(0));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn flush(&mut self) {
-        self.event_loop.flush_all();
-    }
-
-    /// Requests a route to `peer` from the relay. [`RouteOpened`](crate::Event::RouteOpened) or
-    /// [`RouteRefused`](crate::Event::RouteRefused) follows. Data can be sent after
-    /// [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this client too.
-    ///
-    /// # Errors
-    ///
-    /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
-    /// [`UnknownRelay`](RouteError::UnknownRelay). Then nothing was requested.
+    /// The current status of a route; `None` after it was closed or refused.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, relay, peer) = shared::connected();
     /// let route = client.open_route(relay, peer)?;
-    /// assert_eq!(client.open_route(relay, peer), Err(RouteError::Exists(route)));
+    /// assert_eq!(client.route(route).map(|status| status.state), Some(RouteState::Requested));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
-        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
-        let route = slot.connection.open_route(peer)?;
-        self.event_loop.settle(relay);
-        Ok(route)
+    pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
+        self.event_loop.table.get(route.relay())?.connection.route_status(route)
     }
 
-    /// Closes a route, online or not. Its id is stale from now on, and no event about it follows.
-    ///
-    /// Like [`disconnect`](Self::disconnect), it first sends queued packets as far as the socket accepts them without
-    /// waiting. Data that are still queued on this route are removed; the method returns how many bytes these were,
-    /// usually 0. Then the relay is notified; if it has not yet answered the request for the route, after its answer.
-    ///
-    /// # Errors
-    ///
-    /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): the route is already gone.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, route, _) = shared::online();
-    /// client.send_data(route, b"goodbye")?;
-    /// assert_eq!(client.close_route(route)?, 0); // nothing was left unsent
-    /// assert_eq!(client.send_data(route, b"hello?"), Err(SendError::UnknownRoute));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
-        let relay = route.relay();
-        let slot = self.event_loop.table.get(relay).ok_or(RouteError::UnknownRelay)?;
-        if slot.connection.queued() > 0 {
-            self.event_loop.flush(relay);
-        }
-        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
-        let unsent = slot.connection.close_route(route)?;
-        self.event_loop.settle(relay);
-        Ok(unsent)
-    }
-
-    /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself sends at most 1400.)
-    ///
-    /// Packets on one route are sent in order, and so are packets without a route. The routes of a connection take turns.
-    ///
-    /// # Errors
-    ///
-    /// Any [`SendError`]. Then nothing of the packet was queued.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, route, _) = shared::online();
-    /// match client.send_data(route, b"hello") {
-    ///     Ok(()) => {}
-    ///     Err(SendError::WouldBlock) => println!("try again after Event::Writable"),
-    ///     Err(error) => println!("not sent: {error}"),
-    /// }
-    /// # client.send_data(route, b"hello")?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
-        self.send(route.relay(), |connection| connection.send_data(route, data))
-    }
-
-    /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay does
-    /// not report whether they arrived.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
-    /// [`UnknownRelay`](SendError::UnknownRelay). Then nothing of the packet was queued.
+    /// The route to a peer on this relay; `None` if there is not one.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, relay, peer) = shared::connected();
-    /// client.send_oob(relay, peer, b"are you there?")?;
+    /// assert_eq!(client.find_route(relay, &peer), None);
+    /// let route = client.open_route(relay, peer)?;
+    /// assert_eq!(client.find_route(relay, &peer), Some(route));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_oob(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_oob(peer, data))
+    pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
+        self.event_loop.table.get(relay)?.connection.find_route(peer)
     }
 
-    /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a route
-    /// to it that is online, otherwise like [`send_oob`](Self::send_oob).
-    ///
-    /// # Errors
-    ///
-    /// Those of the method that is used: more than 1024 bytes are an error while the peer is not online.
+    /// All routes on this relay, in no particular order; empty after the connection has ended.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// client.send_to(relay, peer, b"hello")?; // out of band: there is no route yet
+    /// # let (client, route, _) = shared::online();
+    /// # let relay = route.relay();
+    /// let online = client.routes(relay).filter(|route| route.state == RouteState::Online);
+    /// assert_eq!(online.count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_to(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_to(peer, data))
+    pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
+        self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
     }
 
-    /// Sends an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes. The content is not checked.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send_oob`](Self::send_oob).
+    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, unless the poller's descriptor becomes
+    /// readable earlier. Zero if there is work to do; `None` if there is no deadline. It is in whole milliseconds, rounded
+    /// up; apart from that it never ends after the next deadline, and sometimes before it.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
-    /// let request = [0; 24 + 154]; // comes from the program's onion code
-    /// client.send_onion_request(relay, &request)?;
+    /// # use std::time::Duration;
+    /// # let client = shared::client();
+    /// let own_interval = Duration::from_millis(20); // the rest of the program
+    /// let pause = client.next_timeout().unwrap_or(own_interval).min(own_interval);
+    /// std::thread::sleep(pause);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_onion_request(&mut self, relay: RelayId, request: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_onion_request(request))
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.event_loop.next_timeout(Instant::now())
     }
 
-    /// Asks the relay to forward 1 to 1792 bytes to another node. A relay older than toxcore 0.2.18, or one that
-    /// runs without the DHT, closes the connection when it receives this.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send_oob`](Self::send_oob).
+    /// A handle with which another thread can end the wait of a [`poll`](Self::poll), which then returns as if its timeout
+    /// had passed: for example when that thread has something to send.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
-    /// let node = Destination::Udp("192.0.2.7:33445".parse()?);
-    /// client.send_forward_request(relay, node, b"a packet of the DHT")?;
+    /// # let mut client = shared::client();
+    /// # let mut events = Events::with_capacity(256);
+    /// let waker = client.waker();
+    /// let thread = std::thread::spawn(move || waker.wake());
+    /// client.poll(&mut events, None)?; // returns when the thread has called `wake`
+    /// # thread.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_forward_request(
-        &mut self,
-        relay: RelayId,
-        destination: Destination,
-        data: &[u8],
-    ) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_forward_request(destination, data))
-    }
-
-    fn send(
-        &mut self,
-        relay: RelayId,
-        send: impl FnOnce(&mut Connection) -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
-        let slot = self.event_loop.table.get(relay).ok_or(SendError::UnknownRelay)?;
-        if slot.connection.is_nearly_full() {
-            // The queue is full only when the socket is, not because nobody has polled.
-            self.event_loop.flush(relay);
-        }
-        let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;
-        send(&mut slot.connection)?;
-        self.event_loop.mark_unflushed(relay);
-        Ok(())
+    pub fn waker(&self) -> Waker {
+        self.event_loop.waker.clone()
     }
 }
 
@@ -417,6 +190,24 @@ impl Drop for Client {
         for relay in self.relays().collect::<Vec<_>>() {
             self.disconnect(relay);
         }
+    }
+}
+
+/// The poller's descriptor, for another poller (epoll, GLib, libuv). It is readable when sockets need
+/// [`poll`](Client::poll) to be called. Deadlines and queued packets do not make it readable:
+/// [`next_timeout`](Client::next_timeout) covers these.
+#[cfg(unix)]
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event_loop.poller.registry().as_fd()
+    }
+}
+
+/// The same as [`AsFd`].
+#[cfg(unix)]
+impl AsRawFd for Client {
+    fn as_raw_fd(&self) -> RawFd {
+        self.event_loop.poller.as_raw_fd()
     }
 }
 

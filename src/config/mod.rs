@@ -19,7 +19,9 @@ use crate::key::{PublicKey, SecretKey};
 /// use std::time::Duration;
 /// use tox_relay_client::{Client, Config, SecretKey};
 ///
-/// let config = Config::new(SecretKey::generate()).send_queue(256 * 1024).connect_timeout(Duration::from_secs(5));
+/// let config = Config::new(SecretKey::generate())
+///     .send_queue(256 * 1024)
+///     .connect_timeout(Duration::from_secs(5));
 /// let client = Client::new(config)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -136,7 +138,8 @@ impl Config {
 /// ```
 /// use tox_relay_client::{PublicKey, Relay, SecretKey};
 ///
-/// let key: PublicKey = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25".parse()?;
+/// let key = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+/// let key: PublicKey = key.parse()?;
 /// let by_text = Relay::new("198.51.100.7:33445", key);
 /// let by_parts = Relay::new(("2001:db8::7", 33445), key).identity(SecretKey::generate());
 /// # Ok::<(), tox_relay_client::KeyError>(())
@@ -168,7 +171,8 @@ impl Relay {
     ///
     /// ```
     /// # use tox_relay_client::*;
-    /// let key: PublicKey = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25".parse()?;
+    /// let key = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+    /// let key: PublicKey = key.parse()?;
     /// let ipv4 = Relay::new("198.51.100.7:33445", key);
     /// let ipv6 = Relay::new("[2001:db8::7]:33445", key);
     /// let name = Relay::new(("relay.example", 33445), key); // for a proxy
