@@ -7,9 +7,8 @@
 //! It keeps its secret key in the file `echo.key`, so that it has the same public key after a restart, and connects again
 //! when the relay is lost.
 
-use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
-use std::{error::Error, fs};
+use std::{error::Error, fs, io::Write};
 
 use tox_relay_client::{Client, Config, ConnectError, Event, Events, PublicKey, Relay, SecretKey};
 
@@ -23,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: echo RELAY_ADDRESS RELAY_KEY FRIEND_KEY".into());
     };
     let relay = Relay::new(address.as_str(), relay_key.parse()?);
-    let peers: [PublicKey; 1] = [friend.parse()?];
+    let friend: PublicKey = friend.parse()?;
 
     let mut client = Client::new(Config::new(secret_key("echo.key")?))?;
     println!("my key is {}", client.public_key());
@@ -44,9 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             match event {
                 Event::Connected { relay } => {
                     connected_at = Some(Instant::now());
-                    for peer in peers {
-                        let _ = client.open_route(relay, peer); // an error: `Disconnected` follows
-                    }
+                    let _ = client.open_route(relay, friend); // if it fails, `Disconnected` follows
                 }
                 Event::RouteOnline { peer, .. } => println!("{peer:.8} is online"),
                 Event::RouteOffline { peer, .. } => println!("{peer:.8} is offline"),
@@ -77,16 +74,14 @@ fn next_attempt(pause: &mut Duration, reason: &dyn Error) -> Instant {
 
 /// Reads the key from a file, or creates both; only the owner can read the file.
 fn secret_key(file: &str) -> Result<SecretKey, Box<dyn Error>> {
-    match fs::read(file) {
-        Ok(bytes) => Ok(<[u8; 32]>::try_from(bytes).map_err(|_| format!("{file}: not 32 bytes"))?.into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let key = SecretKey::generate();
-            let mut options = fs::OpenOptions::new();
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.write(true).create_new(true).open(file)?.write_all(key.as_bytes())?;
-            Ok(key)
-        }
-        Err(error) => Err(error.into()),
+    if fs::exists(file)? {
+        let key: [u8; 32] = fs::read(file)?.try_into().map_err(|_| format!("{file}: not 32 bytes"))?;
+        return Ok(key.into());
     }
+    let key = SecretKey::generate();
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(file)?.write_all(key.as_bytes())?;
+    Ok(key)
 }
