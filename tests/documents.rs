@@ -6,12 +6,12 @@ use std::path::Path;
 
 #[test]
 fn each_sentence_of_the_specification_has_tests_that_exist() {
-    check_table("tests/specification.md", "| the specification says | held by |", 22);
+    check_table("tests/specification.md", "| the specification says | shown by |", 22);
 }
 
 #[test]
 fn each_promise_of_security_has_tests_that_exist() {
-    check_table("tests/promises.md", "| what is promised | against whom | held by |", 15);
+    check_table("tests/promises.md", "| what is promised | against | shown by |", 15);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Address(pub(crate) Kind);
 pub(crate) enum Kind {
     /// Never an IPv4-mapped IPv6 address.
     Ip(SocketAddr),
-    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that it can stand in any request as it is.
+    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that any request can contain it as it is.
     Name(Box<str>, u16),
 }
 
@@ -75,7 +75,7 @@ pub enum AddressError {
     Url,
     /// A character that a host name cannot have. (An international name has a form in ASCII that begins with `xn--`.)
     #[error(
-        "{0:?} can't stand in an address: a host name has ASCII letters, digits, dots, hyphens and underscores"
+        "{0:?} is not allowed in an address: a host name has ASCII letters, digits, dots, hyphens and underscores"
     )]
     Character(char),
     /// The host name has more than 255 bytes. SOCKS5 cannot carry longer ones.
@@ -198,8 +198,8 @@ fn ipv4_or_name(text: &str) -> Result<Host, AddressError> {
     Ok(Host::Name(text.into()))
 }
 
-/// Whether resolvers take this for a number, and with it the whole host for an IPv4 address: decimal, octal or, behind
-/// `0x`, hexadecimal. A proxy would reach something else than a name then.
+/// Whether resolvers take this for a number, and with it the whole host for an IPv4 address: decimal, octal or, after
+/// `0x`, hexadecimal. A proxy would then connect to an address instead of a name.
 fn is_number(label: &str) -> bool {
     let hexadecimal = label.strip_prefix("0x").or(label.strip_prefix("0X"));
     label.bytes().all(|digit| digit.is_ascii_digit())
