@@ -1,6 +1,6 @@
-//! What can go wrong, in three families that never share a variant: the caller misused the library
-//! ([`ConnectError`], [`RouteError`], [`SendError`]), the transport failed, or the relay broke the protocol (both as
-//! [`DisconnectReason`], since both end the connection).
+//! What can go wrong, in three families that never share a variant: the caller misused the library ([`ConnectError`],
+//! [`RouteError`], [`SendError`]), the transport failed, or the relay broke the protocol (both in [`DisconnectReason`],
+//! since both end the connection).
 
 use std::io;
 
@@ -9,47 +9,49 @@ use crate::id::{RelayId, RouteId};
 use crate::phrase::Phrase;
 use crate::stage::{Party, Stage};
 
-/// Why [`connect`](crate::Client::connect) began nothing. Only [`Io`](ConnectError::Io) may pass by itself, and
-/// [`AlreadyConnected`](ConnectError::AlreadyConnected) and [`SameSharedKey`](ConnectError::SameSharedKey) once that
-/// connection has ended; to try again after one of the others is of no use.
+/// Why [`connect`](crate::Client::connect) did not start a connection. Another attempt may succeed after
+/// [`Io`](ConnectError::Io), and after [`AlreadyConnected`](ConnectError::AlreadyConnected) and
+/// [`SameSharedKey`](ConnectError::SameSharedKey) when that connection has ended, but not after the other errors.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// What was given to [`Relay::new`](crate::Relay::new) is not an address.
     #[error("not an address: {0}")]
     Address(#[source] AddressError),
-    /// This kind of proxy can't be asked for such an address.
-    #[error("a proxy of the kind {proxy} can't be asked for {target}")]
+    /// This kind of proxy does not support this kind of address.
+    #[error("a proxy of the kind {proxy} cannot connect to {target}")]
     BeyondProxy {
         /// The kind of proxy, as in its URL.
         proxy: &'static str,
         /// The kind of address, in words.
         target: &'static str,
     },
-    /// The address is a host name, and only a proxy may resolve names: a resolver would learn who is asked for.
-    #[error("{0:?} is a host name: without a proxy to resolve it, a relay needs an IP address")]
+    /// The address is a host name, and there is no proxy to resolve it. This library does not resolve names, since that
+    /// would show the resolver which relay is used.
+    #[error("{0:?} is a host name: without a proxy that resolves it, a relay needs an IP address")]
     NameWithoutProxy(String),
-    /// The relay's public key is a point of low order: everybody can compute what is encrypted for it.
-    #[error("the relay's public key is of low order, which no honest relay has")]
+    /// The relay's public key is a point of low order: anyone can decrypt what is encrypted for it.
+    #[error("the relay's public key is of low order: no honest relay has such a key")]
     LowOrderKey,
-    /// The relay's public key is not a number below 2^255 - 19, as keys are that were made of a secret one. It may
-    /// stand for another relay's key, since X25519 ignores its highest bit and reduces the rest.
+    /// The relay's public key is not below 2^255 - 19, as all keys are that are made from a secret key. It may stand for
+    /// another relay's key, because X25519 ignores its highest bit and reduces the rest.
     #[error("no relay has this public key, which is not below 2^255 - 19: are its last digits right?")]
     NonCanonicalKey,
     /// The relay's public key is that of the connection's own identity.
     #[error("the relay's public key is our own")]
     OwnKey,
-    /// Another connection shares the same secret with its relay, although the public keys are not the same: identity
-    /// and relay have changed places, or one relay's key is the other's and a point of low order, which no honest relay
-    /// has. Somebody in between could lead the two connections to each other: both would be
-    /// [`Connected`](crate::Event::Connected), and no relay would be there.
-    #[error("connection {0} shares the same key with its relay: the two could be led to each other")]
+    /// Another connection shares the same key with its relay, although the public keys differ: identity and relay have
+    /// changed places, or one relay's key is the other's plus a point of low order, which no honest relay has. An attacker
+    /// between the two connections could connect them to each other: both would be
+    /// [`Connected`](crate::Event::Connected), without any relay.
+    #[error("connection {0} shares the same key with its relay: the two could be connected to each other")]
     SameSharedKey(RelayId),
-    /// The same identity is connected, or connecting, to the same relay. The relay would drop the older connection.
+    /// The same identity is already connected, or connecting, to the same relay. The relay would close the older
+    /// connection.
     #[error("connection {0} has the same identity and the same relay")]
     AlreadyConnected(RelayId),
-    /// The operating system gave no socket, or could not begin to connect.
-    #[error("no connection could be begun: {0}")]
+    /// The operating system did not create a socket, or could not start to connect.
+    #[error("the connection could not be started: {0}")]
     Io(#[source] io::Error),
 }
 
@@ -60,55 +62,55 @@ pub enum RouteError {
     /// The connection has ended.
     #[error("the relay connection has ended")]
     UnknownRelay,
-    /// The connection isn't [`Connected`](crate::Event::Connected) yet.
+    /// The connection is not [`Connected`](crate::Event::Connected) yet.
     #[error("the relay is not connected yet")]
     NotConnected,
     /// The route was closed or refused.
     #[error("the route was closed or refused")]
     UnknownRoute,
-    /// There is a route to this peer already: this one.
-    #[error("there is a route to this peer already: {0}")]
+    /// There is already a route to this peer: this one.
+    #[error("there is already a route to this peer: {0}")]
     Exists(RouteId),
-    /// All 240 routes of the connection are in use; closed ones count until the relay was told.
+    /// All 240 routes of the connection are in use. A closed one counts until the relay has been notified.
     #[error("all 240 routes of this relay connection are in use")]
     TooMany,
 }
 
-/// Why a packet was not taken. Nothing of it was.
+/// Why a packet was not queued. Nothing of it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The socket takes no more, and the send queue is full, or this route's share of it;
-    /// [`Event::Writable`](crate::Event::Writable) tells when there is room again.
+    /// The socket accepts no more data, and the send queue, or this route's share of it, is full.
+    /// [`Event::Writable`](crate::Event::Writable) reports when there is room again.
     #[error("the relay reads too slowly: the send queue is full")]
     WouldBlock,
     /// The data are too short or too long for a packet of this kind.
-    #[error("{length} bytes of data; {packet} carries {min} to {max}")]
+    #[error("{packet} has {min} to {max} bytes of data, not {length}")]
     Length {
         /// The kind of packet, in words.
         packet: &'static str,
-        /// The bytes that were given.
+        /// The length of the data in bytes.
         length: usize,
-        /// The least that such a packet carries.
+        /// The smallest length for this kind.
         min: usize,
-        /// The most that such a packet carries.
+        /// The largest length for this kind.
         max: usize,
     },
     /// The connection has ended.
     #[error("the relay connection has ended")]
     UnknownRelay,
-    /// The connection isn't [`Connected`](crate::Event::Connected) yet.
+    /// The connection is not [`Connected`](crate::Event::Connected) yet.
     #[error("the relay is not connected yet")]
     NotConnected,
     /// The route was closed or refused.
     #[error("the route was closed or refused")]
     UnknownRoute,
-    /// The route is offline, and the relay would throw the packet away.
-    #[error("the peer is not on this route now")]
+    /// The route is not online: the relay would discard the packet.
+    #[error("the peer is offline on this route")]
     RouteOffline,
 }
 
-/// Why a connection ended. Told once, in [`Event::Disconnected`](crate::Event::Disconnected), and final.
+/// Why a connection ended. Reported exactly once, in [`Event::Disconnected`](crate::Event::Disconnected).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -118,14 +120,14 @@ pub enum DisconnectReason {
     /// Nothing listens at the address of the relay, or of its proxy.
     #[error("{0} refused the connection: nothing listens at its address")]
     Refused(Party),
-    /// The connect timeout ran out.
+    /// The connect timeout has passed.
     #[error("{party} did not answer in time {stage}{}", aside(.hint))]
     TimedOut {
-        /// The stage in which it did.
+        /// The stage in which it passed.
         stage: Stage,
-        /// Who was waited for.
+        /// Who did not answer.
         party: Party,
-        /// What may have been the cause.
+        /// The probable cause, if there is one.
         hint: Option<Hint>,
     },
     /// A ping was not answered in time.
@@ -134,11 +136,11 @@ pub enum DisconnectReason {
     /// The other side closed the connection.
     #[error("closed by {party} {stage}{}", aside(.hint))]
     Closed {
-        /// The stage in which it did.
+        /// The stage in which it was closed.
         stage: Stage,
-        /// Who did.
+        /// Who closed it.
         party: Party,
-        /// What may have been the cause.
+        /// The probable cause, if there is one.
         hint: Option<Hint>,
     },
     /// The network or the operating system ended the connection: a reset, an unreachable host.
@@ -146,26 +148,26 @@ pub enum DisconnectReason {
     Transport {
         /// The stage in which it happened.
         stage: Stage,
-        /// To whom the connection led.
+        /// Who was at the other end.
         party: Party,
-        /// What may have been the cause.
+        /// The probable cause, if there is one.
         hint: Option<Hint>,
-        /// What the operating system said.
+        /// The kind of the operating system's error.
         kind: io::ErrorKind,
-        /// Its number for that, if it gave one.
+        /// The number of the operating system's error, if it has one.
         code: Option<i32>,
     },
-    /// The proxy made no tunnel to the relay.
+    /// The proxy did not open a tunnel to the relay.
     #[error("the proxy made no tunnel to the relay: {0}")]
     Proxy(ProxyError),
-    /// Whoever answers does not hold the relay's secret key.
+    /// The server that answers does not hold the relay's secret key.
     #[error("not the relay that was asked for: {0}")]
     Impostor(Impostor),
     /// The relay broke the protocol.
     #[error("the relay broke the protocol: {0}")]
     Protocol(Violation),
-    /// 32 pongs wait to leave and the relay sent one more ping: it pings without end, or does not read the answers.
-    #[error("the relay sends more pings than it takes answers")]
+    /// 32 pongs are queued and the relay sent one more ping: it sends endless pings, or does not read the answers.
+    #[error("the relay sends pings and does not read the answers")]
     PingFlood,
 }
 
@@ -185,36 +187,36 @@ fn aside(hint: &Option<Hint>) -> String {
     hint.map(|hint| format!(" ({hint})")).unwrap_or_default()
 }
 
-/// What may be behind the end of a connection: a guess from what was seen, where there is one that fits.
+/// The probable cause of the end of a connection, if what was observed suggests one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Hint {
-    /// It took our whole hello and closed without a byte, as a relay does that has another public key than it was asked
-    /// for.
+    /// The server received our whole hello and closed without an answer. A relay does that if its public key is not the one
+    /// that the hello was made for.
     #[error("as a relay does that has another public key")]
     OtherKey,
-    /// The proxy was asked for the tunnel, or said that it stands, and nothing came through it.
+    /// The proxy received the request for a tunnel, or reported that it is open, but nothing came through it.
     #[error("the proxy may not have reached the relay")]
     NotReached,
-    /// Our whole hello went into the proxy's tunnel, which closed without a byte: one of the two.
+    /// Our whole hello was sent through the proxy's tunnel, which closed without an answer: one of the two causes.
     #[error("the proxy may not have reached the relay, or the relay has another public key")]
     NotReachedOrOtherKey,
-    /// So many bytes had come, which is less than the 96 of a handshake response.
-    #[error("only {0} of the 96 bytes of a handshake response had come")]
+    /// Only this many of the 96 bytes of a handshake response had arrived.
+    #[error("only {0} of the 96 bytes of a handshake response had arrived")]
     Incomplete(u8),
-    /// A relay keeps one connection for each public key: another one that is made with the same key, by this program or
-    /// another, ends this one. Connections that end so again and again, soon after they were made, most probably do.
-    #[error("the relay may have ended, or another connection with the same key has taken this one's place")]
+    /// A relay keeps one connection per public key. A newer connection with the same key, of this program or another one,
+    /// replaces this one. If connections end like this again and again, soon after they started, it is most probably that.
+    #[error("the relay may have stopped, or a newer connection with the same key has replaced this one")]
     SameKey,
 }
 
-/// Why a proxy made no tunnel.
+/// Why a proxy did not open a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// A SOCKS5 proxy wants another authentication than was offered: user name and password where there were none, or
-    /// something that this library doesn't know.
-    #[error("it wants another authentication than it was offered")]
+    /// A SOCKS5 proxy requires a method of authentication that was not offered: user name and password although none were
+    /// configured, or a method that this library does not support.
+    #[error("it requires a method of authentication that was not offered")]
     NoAcceptableMethod,
     /// A SOCKS5 proxy rejected the user name or the password.
     #[error("it rejected the user name or the password")]
@@ -236,16 +238,16 @@ pub enum ProxyError {
     Http {
         /// The status code.
         status: u16,
-        /// What it says in words, shortened.
+        /// Its reason phrase, shortened.
         reason: Phrase,
     },
-    /// HTTP status 407: it wants credentials, or other ones. This library can offer Basic ones.
+    /// HTTP status 407: it requires credentials, or other ones. This library supports the scheme Basic.
     #[error("HTTP status 407, it wants (other) credentials{}{schemes}", if schemes.is_empty() { "" } else { ": " })]
     Unauthorized {
-        /// The names of the schemes that it would take, separated by commas, shortened.
+        /// The names of the schemes that it accepts, separated by commas, shortened.
         schemes: Phrase,
     },
-    /// It speaks another protocol, or another version.
+    /// It uses another protocol, or another version.
     #[error("it does not speak {expected}: its answer begins with {first:#04x}{}", guess(*.first))]
     Protocol {
         /// The protocol that was expected.
@@ -253,12 +255,12 @@ pub enum ProxyError {
         /// The first byte of its answer.
         first: u8,
     },
-    /// An answer that the protocol doesn't have.
-    #[error("its answer makes no sense: {0}")]
+    /// An answer that is not valid in its protocol.
+    #[error("its answer is malformed: {0}")]
     Malformed(&'static str),
 }
 
-/// What an answer may be that begins with this byte.
+/// Which protocol an answer may belong to, by its first byte.
 fn guess(first: u8) -> &'static str {
     match first {
         0 => ", as SOCKS4 answers do",
@@ -302,36 +304,35 @@ fn socks4_reply(code: u8) -> &'static str {
     }
 }
 
-/// How it showed that the other side is not the relay.
+/// What shows that the other side is not the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Impostor {
-    /// Its handshake response was not sealed with the relay's key.
+    /// Its handshake response was not encrypted with the relay's key.
     #[error("its handshake response was not made with the relay's key")]
     WrongKey,
-    /// What it sent is no handshake response, but what servers of another kind send.
+    /// What it sent is not a handshake response, but what another kind of server sends.
     #[error("{0} answers")]
     OtherServer(Server),
-    /// Its handshake response holds our own temporary key: our own bytes came back.
-    #[error("its handshake response is our own, sent back")]
+    /// Its handshake response contains our own temporary key: it sent our own bytes back.
+    #[error("its handshake response contains our own key, sent back")]
     Reflection,
     /// Its temporary key is a point of low order.
     #[error("its temporary key is of low order")]
     LowOrderKey,
-    /// Its temporary key is not a number below 2^255 - 19, as keys are that were made of a secret one: it may stand for
-    /// our own.
+    /// Its temporary key is not below 2^255 - 19, as all keys are that are made from a secret key: it may stand for our own.
     #[error("its temporary key is not below 2^255 - 19")]
     NonCanonicalKey,
-    /// The handshake response was good and the first packet was not: an old response, played again.
-    #[error("its handshake response was an old one, played again: its first packet does not open")]
+    /// The handshake response was valid, but the first packet was not: the response is a replay of an old one.
+    #[error("its handshake response is a replay of an old one: its first packet cannot be decrypted")]
     Replay,
 }
 
-/// A kind of server that was recognised by its first bytes.
+/// A kind of server, recognised by the first bytes that it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Server {
-    /// TLS: such as HTTPS.
+    /// TLS, as in HTTPS.
     #[error("a TLS server")]
     Tls,
     /// SSH.
@@ -342,20 +343,20 @@ pub enum Server {
     Http,
 }
 
-/// What a relay did that the protocol forbids.
+/// How a relay broke the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The length field of a packet, which isn't within 17 to 2048.
+    /// The length field of a packet is not within 17 to 2048.
     #[error("a packet of length {0}")]
     PacketLength(u16),
-    /// A packet does not open: it was changed, lost or repeated on the way.
-    #[error("a packet that does not open")]
+    /// A packet cannot be decrypted: it was changed, or one was lost or repeated on the way.
+    #[error("a packet that cannot be decrypted")]
     Forged,
     /// A kind of packet that is reserved, or that only clients send.
     #[error("a packet of kind {0:#04x}, which no relay sends")]
     Kind(u8),
-    /// A packet with a length that its kind can't have.
+    /// A packet with a length that is not valid for its kind.
     #[error("a packet of kind {kind:#04x} with {length} bytes")]
     Length {
         /// The kind of the packet.
@@ -374,10 +375,10 @@ pub enum Violation {
     /// A ping or pong with the id 0.
     #[error("a ping id of 0")]
     PingId,
-    /// A routing response for a peer that none was asked for.
+    /// A routing response for a peer without a pending request.
     #[error("a routing response that answers no request")]
     UnsolicitedResponse,
-    /// A routing response that gives out a connection id which another route has.
+    /// A routing response with a connection id that another route has.
     #[error("a routing response with the connection id {0}, which another route has")]
     ConnectionIdInUse(u8),
 }

@@ -9,9 +9,9 @@ use crate::key::PublicKey;
 
 /// One thing that happened. Payloads are borrowed from the [`Events`] that holds it.
 ///
-/// The ids in it may be stale already: more may have happened in the same poll, and stands further behind. So a call that
-/// fails with [`UnknownRelay`](crate::SendError::UnknownRelay), [`UnknownRoute`](crate::SendError::UnknownRoute) or
-/// [`RouteOffline`](crate::SendError::RouteOffline) while events are handled is nothing to end a program for.
+/// Its ids may already be stale: later events of the same poll may report why. So
+/// [`UnknownRelay`](crate::SendError::UnknownRelay), [`UnknownRoute`](crate::SendError::UnknownRoute) and
+/// [`RouteOffline`](crate::SendError::RouteOffline) are normal while events are handled, and no reason to end a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -20,59 +20,61 @@ pub enum Event<'a> {
         /// The connection.
         relay: RelayId,
     },
-    /// The connection is over and its id is stale, with those of its routes. Told exactly once for each connection, and
-    /// last: whatever arrived before the end stands in front of it.
+    /// The connection has ended; its id and those of its routes are stale. Reported exactly once for each connection, and
+    /// last: everything that arrived before the end is reported before it.
     Disconnected {
-        /// The connection that is over.
+        /// The connection that has ended.
         relay: RelayId,
-        /// Why.
+        /// Why it ended.
         reason: DisconnectReason,
     },
-    /// The relay has registered a route. Its peer isn't there yet, or a [`RouteOnline`](Event::RouteOnline) follows.
+    /// The relay has registered a route. The peer is offline until [`RouteOnline`](Event::RouteOnline) follows.
     RouteOpened {
         /// The route.
         route: RouteId,
         /// The peer that it leads to.
         peer: PublicKey,
     },
-    /// The relay has refused a route: it has no more of them, or the peer's key is our own. The route's id is stale.
+    /// The relay has refused a route: it has no free ones, or the peer's key is our own. The route's id is stale.
     RouteRefused {
         /// The route that was asked for.
         route: RouteId,
         /// The peer that it should have led to.
         peer: PublicKey,
     },
-    /// The peer is there, and has a route to us: data can be sent on this one.
+    /// The peer is connected to the relay and has a route to us: data can be sent on this route.
     RouteOnline {
         /// The route.
         route: RouteId,
         /// The peer that it leads to.
         peer: PublicKey,
     },
-    /// The peer is gone. The route stays: [`RouteOnline`](Event::RouteOnline) tells when it comes back. Data that were
-    /// still queued for it are removed, since they would find nobody, or the peer's next session.
+    /// The peer has closed its route or its connection. Our route stays: [`RouteOnline`](Event::RouteOnline) follows when the
+    /// peer comes back. Data that were still queued for it are removed, since the relay would discard them or deliver them
+    /// to the peer's next session.
     RouteOffline {
         /// The route.
         route: RouteId,
         /// The peer that it leads to.
         peer: PublicKey,
-        /// How many bytes of accepted data have not left and never will; usually 0.
+        /// How many bytes of accepted data were removed and never sent; usually 0.
         unsent: usize,
     },
-    /// A data packet of a peer.
+    /// A data packet from a peer.
     Data {
         /// The route it came on.
         route: RouteId,
-        /// Who sent it, as the relay says: it can read, change and invent data, so peers encrypt among themselves.
+        /// Who sent it, according to the relay. The relay can read, change and invent data, so peers must encrypt and
+        /// authenticate them end to end.
         peer: PublicKey,
         /// What was sent: 0 to 2031 bytes.
         data: &'a [u8],
     },
-    /// An out-of-band packet of somebody who is connected to the same relay, with or without a route.
+    /// An out-of-band packet from a client of the same relay, with or without a route.
     Oob {
         /// The connection it came on.
         relay: RelayId,
-        /// Who sent it, as the relay says.
+        /// Who sent it, according to the relay.
         sender: PublicKey,
         /// What was sent: 1 to 1024 bytes.
         data: &'a [u8],
@@ -81,18 +83,18 @@ pub enum Event<'a> {
     OnionResponse {
         /// The connection it came on.
         relay: RelayId,
-        /// The onion data, unread: 1 to 2031 bytes.
+        /// The onion data, unchecked: 1 to 2031 bytes.
         data: &'a [u8],
     },
     /// A packet that the relay forwarded to us.
     Forwarding {
         /// The connection it came on.
         relay: RelayId,
-        /// The forwarded data, unread: 0 to 2031 bytes.
+        /// The forwarded data, unchecked: 0 to 2031 bytes.
         data: &'a [u8],
     },
-    /// The send queue has room for any packet of a route again, or of those that belong to none, after it answered
-    /// [`WouldBlock`](crate::SendError::WouldBlock).
+    /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or for
+    /// any packet without a route.
     Writable {
         /// The connection whose queue has room.
         relay: RelayId,
@@ -101,8 +103,8 @@ pub enum Event<'a> {
 
 /// The events of the last [`poll`](crate::Client::poll), in the order in which they happened.
 ///
-/// Made once and used again: it grows to what its polls need and then allocates no more. A poll that has filled it
-/// stops taking packets in and leaves the rest to the next poll.
+/// Create it once and reuse it: it grows to the size that its polls need and then does not allocate. A poll that has filled
+/// it stops reading packets and leaves the rest to the next poll.
 ///
 /// ```
 /// use tox_relay_client::Events;
@@ -115,14 +117,14 @@ pub enum Event<'a> {
 /// ```
 pub struct Events {
     records: Vec<Record>,
-    /// The payloads of the records, one behind the other; at most 2031 bytes for each of them.
+    /// The payloads of the records, one after the other; at most 2031 bytes for each of them.
     payloads: Vec<u8>,
     capacity: usize,
     /// The most events for now: `capacity`, or the end of what one connection may fill in its turn.
     limit: usize,
 }
 
-/// The most events that one packet makes: a connection's first packet confirms it, too.
+/// The most events that one packet results in: the first packet of a connection also confirms the relay.
 const MAX_PER_PACKET: usize = 2;
 
 /// An event without its payload, and where that lies in `Events::payloads`.
@@ -132,42 +134,101 @@ struct Record {
 }
 
 impl Events {
-    /// A buffer for some events a poll; at least 2 and at most 1,048,576 whatever is asked for.
+    /// Creates a buffer for at most this number of events per poll; it is raised to 2 or lowered to 1,048,576 if needed.
     ///
-    /// More events mean fewer polls under load, and memory for as many payloads: at worst 2031 bytes each.
+    /// A larger buffer means fewer polls under load, and more memory for payloads: at most 2031 bytes per event.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let events = Events::with_capacity(256);
+    /// assert!(events.is_empty());
+    /// ```
     pub fn with_capacity(events: usize) -> Self {
         let capacity = events.clamp(MAX_PER_PACKET, 1 << 20);
         Self { records: Vec::with_capacity(capacity), payloads: Vec::new(), capacity, limit: capacity }
     }
 
-    /// The events, oldest first.
+    /// The events, oldest first. `for event in &events` does the same.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    ///
+    /// # let mut events = Events::with_capacity(256);
+    /// # client.disconnect(relay);
+    /// client.poll(&mut events, None)?;
+    /// let ended = events.iter().filter(|event| matches!(event, Event::Disconnected { .. }));
+    /// println!("{} connections have ended", ended.count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Iter<'_> {
         Iter { events: self, records: self.records.iter() }
     }
 
-    /// How many there are.
+    /// The number of events.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    ///
+    /// # let mut events = Events::with_capacity(256);
+    /// client.disconnect(relay);
+    /// client.poll(&mut events, None)?;
+    /// assert_eq!(events.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether nothing happened.
+    /// Whether there are no events.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    ///
+    /// # use std::time::Duration;
+    /// # let mut client = shared::client();
+    /// # let mut events = Events::with_capacity(256);
+    /// client.poll(&mut events, Some(Duration::ZERO))?;
+    /// if events.is_empty() {
+    ///     println!("nothing happened");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// The most events that a poll leaves here.
+    /// The largest number of events that a poll puts here.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// assert_eq!(Events::with_capacity(256).capacity(), 256);
+    /// assert_eq!(Events::with_capacity(0).capacity(), 2);
+    /// ```
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Forgets all events. Each poll does so first.
+    /// Removes all events. Each poll does this first.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let mut events = Events::with_capacity(256);
+    /// events.clear();
+    /// assert!(events.is_empty());
+    /// ```
     pub fn clear(&mut self) {
         self.records.clear();
         self.payloads.clear();
         self.unlimit();
     }
 
-    /// Lets at most so many events be added, but always those of one packet. [`unlimit`](Self::unlimit) ends it.
+    /// From now on at most this number of events can be added, but always those of one packet, until
+    /// [`unlimit`](Self::unlimit).
     pub(crate) fn limit(&mut self, events: usize) {
         self.limit = self.capacity.min(self.records.len() + events.max(MAX_PER_PACKET));
     }
@@ -182,13 +243,13 @@ impl Events {
         self.limit - self.records.len()
     }
 
-    /// Whether whatever one packet, one timer or one failure makes would find room.
+    /// Whether there is room for the events of any packet, timer or failure.
     pub(crate) fn has_room(&self) -> bool {
         self.room() >= MAX_PER_PACKET
     }
 
-    /// How many packets of one connection surely find room, while there is room at all: each makes one event at most, but
-    /// the first may make two.
+    /// How many packets of one connection certainly fit, while there is room at all: each results in one event at most, but
+    /// the first may result in two.
     pub(crate) fn room_for_packets(&self) -> usize {
         self.room().saturating_sub(MAX_PER_PACKET).max(1)
     }
@@ -219,7 +280,7 @@ impl Event<'_> {
         }
     }
 
-    /// The same event with another payload; where it has none, just the same.
+    /// The same event with another payload, if it has one.
     fn with_payload<'b>(&self, data: &'b [u8]) -> Event<'b> {
         match *self {
             Event::Connected { relay } => Event::Connected { relay },

@@ -1,22 +1,21 @@
-//! The names of things that come and go. Each carries a generation, so that a stale one is an error and never
-//! another connection.
+//! Ids of connections and routes. Each has a generation, so that a stale id is an error and never another connection.
 
 use std::fmt;
 
-/// Names one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until it ends, of
-/// which [`Disconnected`](crate::Event::Disconnected) tells then or in one of the next polls.
+/// The id of one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until the
+/// connection ends, which [`Disconnected`](crate::Event::Disconnected) reports in that poll or in one of the next.
 ///
-/// An id is never given out twice (its generation would have to pass through 2³² connections first), so an id that
-/// was kept too long is answered with an error.
+/// An id is not reused (its generation repeats after 2³² connections), so methods return an error for an id that was kept
+/// too long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelayId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
 }
 
-/// Names one route: what a relay keeps for this client and one peer.
+/// The id of one route: a relay passes packets between this client and one peer on it.
 ///
-/// It knows the connection it belongs to, so a route can't be used with the wrong relay by accident.
+/// It contains the id of its connection, so a route cannot be used with the wrong relay by mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId {
     relay: RelayId,
@@ -29,7 +28,7 @@ impl RouteId {
         Self { relay, slot, generation }
     }
 
-    /// The connection that this route belongs to.
+    /// The connection of this route.
     pub fn relay(self) -> RelayId {
         self.relay
     }
@@ -41,7 +40,7 @@ impl fmt::Debug for RelayId {
     }
 }
 
-/// `index.generation`, as it stands in log lines.
+/// `index.generation`, as in log lines.
 impl fmt::Display for RelayId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.index, self.generation)
@@ -54,7 +53,7 @@ impl fmt::Debug for RouteId {
     }
 }
 
-/// `relay/slot.generation`, as it stands in log lines.
+/// `relay/slot.generation`, as in log lines.
 impl fmt::Display for RouteId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}.{}", self.relay, self.slot, self.generation)

@@ -1,8 +1,8 @@
 //! The TCP relay client of the [Tox](https://tox.chat) protocol: thousands of relay connections on one thread.
 //!
-//! Two people who can't reach each other directly both keep a TCP connection to a relay, and the relay passes packets
-//! between them. This library keeps such connections. It is synchronous and poll-based: it starts no threads, has no
-//! runtime, and does nothing but in calls of the one thread that owns the [`Client`].
+//! Two people who cannot reach each other directly both connect to a relay by TCP, and the relay passes packets between
+//! them. This library keeps such connections. It is synchronous and poll-based: it starts no threads, needs no runtime,
+//! and works only inside calls of the thread that owns the [`Client`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -33,26 +33,26 @@
 //! let relay = client.connect(Relay::new(address, relay_public_key))?; // returns at once
 //! let mut events = Events::with_capacity(256);
 //! 'running: loop {
-//!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that may wait
+//!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that waits
 //!     for event in &events {
 //!         match event {
 //!             Event::Connected { relay } => {
 //!                 if let Err(error) = client.open_route(relay, friend) {
-//!                     println!("no route: {error}"); // the relay may be gone again: `Disconnected` follows
+//!                     println!("no route: {error}"); // `Disconnected` follows
 //!                 }
 //!             }
 //!             Event::RouteOnline { route, .. } => {
 //!                 if let Err(error) = client.send_data(route, b"hello") {
-//!                     println!("not sent: {error}"); // the friend may be gone again already
+//!                     println!("not sent: {error}"); // the friend may have left already
 //!                 }
 //!             }
 //!             Event::Data { peer, data, .. } => {
-//!                 println!("{peer}: {data:?}"); // a slice of `events`, nothing was allocated for it
+//!                 println!("{peer}: {data:?}"); // `data` is a slice of `events`
 //! #               assert_eq!((peer, data), (friend, &b"hello"[..]));
 //! #               break 'running;
 //!             }
 //!             Event::Disconnected { reason, .. } => {
-//!                 println!("the relay is gone: {reason}"); // told exactly once
+//!                 println!("the connection has ended: {reason}"); // exactly once
 //!                 break 'running;
 //!             }
 //!             _ => {}
@@ -63,39 +63,86 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The types
+//!
+//! | for | types |
+//! | --- | --- |
+//! | client | [`Client`], made from a [`Config`]; [`Waker`] for other threads |
+//! | relays, peers | [`Relay`] with its [`Address`]; [`SecretKey`], [`PublicKey`]; [`RelayId`], [`RouteId`]; [`Destination`] |
+//! | events | [`Events`], the buffer of a poll, and [`Event`] |
+//! | status | [`RelayStatus`] with [`Stage`], [`ConnectTimes`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`] |
+//! | proxy | [`Proxy`] |
+//! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`]; [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
+//! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`] |
+//! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`KEY_LEN`], [`socks`] |
+//!
 //! # How it is used
 //!
-//! - **In a main loop of its own**: as above, with the timeout that suits the rest of the program, or none. A
-//!   [`Waker`] ends the wait from another thread.
-//! - **In a toxcore-style loop**: call [`Client::poll`] with a timeout of zero, and sleep for [`Client::next_timeout`] or
+//! - **In a main loop of its own**: as above, with any timeout or none. A [`Waker`] ends the wait from another thread.
+//! - **In a toxcore-style loop**: call [`Client::poll`] with a timeout of zero, then sleep for [`Client::next_timeout`] or
 //!   the program's own interval, whichever is shorter.
-//! - **In a foreign poller** (epoll, GLib, libuv): on Unix the client is `AsFd`. Wait until its descriptor is readable or
-//!   [`Client::next_timeout`] has passed, then call [`Client::poll`] with a timeout of zero.
+//! - **In another poller** (epoll, GLib, libuv): on Unix the client implements `AsFd`. Wait until its descriptor is
+//!   readable or [`Client::next_timeout`] has passed, then call [`Client::poll`] with a timeout of zero.
 //!
-//! What is sent waits in a queue until the next [`Client::poll`] or [`Client::flush`], so that many packets leave in one
-//! system call.
+//! Packets are queued until the next [`Client::poll`] or [`Client::flush`], so that many packets are sent in one system
+//! call. The library does not reconnect: after [`Event::Disconnected`], call [`Client::connect`] again after a pause that
+//! grows with each attempt.
+//!
+//! Complete programs, which `cargo run --example NAME` starts in a checkout:
+//! [`echo`](https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs) reconnects and keeps its key in a file,
+//! [`chat`](https://docs.rs/crate/tox-relay-client/latest/source/examples/chat.rs) is for two people on a relay,
+//! [`main_loop`](https://docs.rs/crate/tox-relay-client/latest/source/examples/main_loop.rs) runs in a toxcore-style loop
+//! and in another poller.
 //!
 //! # What is promised
 //!
-//! - Nothing blocks but [`Client::poll`], and that only as long as it is told. No resolver is asked: a relay's address is
-//!   an IP address, or a name that a [`Proxy`] resolves. What is told to use a proxy never goes around it.
-//! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A recorded
-//!   handshake or our own bytes sent back prove nothing.
-//! - Each connection ends with exactly one [`Event::Disconnected`] that says why; what arrived before the end stands in
-//!   front of it.
-//! - An id that has become stale ([`RelayId`], [`RouteId`]) is an error and never somebody else's connection.
-//! - Routing requests, disconnect notifications, pings and pongs are never dropped and leave before data. Data, OOB, onion
-//!   and forward packets wait in a bounded queue, in which routes take turns: whoever has used up its share gets
-//!   [`SendError::WouldBlock`], and [`Event::Writable`] tells when there is room.
-//! - Whatever a relay does, a connection holds no more than the bounds that stand at [`Client`].
-//! - Keys are wiped when they are done with, and don't appear in `Debug` output, logs or errors.
+//! - Only [`Client::poll`] waits, and no longer than its timeout. Names are not resolved: a relay's address is an IP
+//!   address, or a name that a [`Proxy`] resolves. A connection through a proxy never falls back to a direct one.
+//! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A replayed
+//!   handshake, or our own bytes sent back, are not a proof.
+//! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end is
+//!   reported before it.
+//! - A stale id ([`RelayId`], [`RouteId`]) is an error and never refers to another connection.
+//! - Routing requests, disconnect notifications, pings and pongs are never dropped, and are sent before data. Data, OOB,
+//!   onion and forward packets wait in a bounded queue in which routes take turns: a route that has used its share gets
+//!   [`SendError::WouldBlock`], and [`Event::Writable`] reports when there is room again.
+//! - Memory per connection has a bound, whatever a relay does: see [`Client`].
+//! - Keys are wiped after use, and do not appear in `Debug` output, logs or errors.
+//!
+//! A relay can read, change and invent the data that peers send each other. They must encrypt and authenticate them end to
+//! end, as Tox does.
 //!
 //! # Logging
 //!
-//! Through the [`log`](https://docs.rs/log) crate: beginnings and ends of connections at `debug`, steps between them at
-//! `trace`, and `warn` for what should never happen. Nothing is logged for a packet.
+//! The library logs through the [`log`](https://docs.rs/log) crate: the start and the end of connections at `debug`, the
+//! steps between them at `trace`, and what should never happen at `warn`. Packets are not logged.
+//!
+//! # Inside
+//!
+//! Only `client` knows sockets and the clock. `connection`, `proxy`, `crypto` and `wire` are given bytes, times and random
+//! numbers as arguments, so tests drive them in virtual time. Imports only run downwards in this list.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `client` | the poll loop over all sockets, a table of connections, and the timer that wakes them |
+//! | `timer` | a timer wheel: one deadline per connection |
+//! | `connection` | one relay connection: opening, routes, queues, pings, deadlines |
+//! | `proxy` | the exchange with a SOCKS or HTTP proxy |
+//! | `crypto` | the handshake, and encryption with counted nonces |
+//! | `wire` | frames and packets: bytes to values and back |
+//! | the others | events, statuses, errors, settings, keys, ids and addresses, which all of them share |
+//!
+//! - **A received packet**: `Client::poll` waits, and `Loop::give_turn` lets each readable connection read (`Slot::read`).
+//!   `Connection::receive` cuts the bytes into frames, `Channel::open` decrypts one, `Packet::parse` reads it, and
+//!   `Events::push` copies it for the caller.
+//! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all` goes
+//!   through the connections with output: `Connection::flush` takes packets by priority, `Sealer::seal` encrypts them, and
+//!   `Slot::flush` writes them to the socket.
+//! - **A deadline**: whenever something happened to a connection, `Loop::settle` passes `Connection::deadline` to the
+//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::judge` call `Connection::handle_timeout`, which
+//!   sends a ping or ends the connection.
 
-#![deny(unsafe_code)] // crypto/secretbox/lanes.rs says why it may
+#![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 
 mod address;
 mod client;
@@ -124,11 +171,14 @@ pub use event::{Event, Events, Iter};
 pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
-/// The crate whose addresses an [`Address`] can be made of.
-pub use socks;
 pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
 pub use wire::Destination;
+
+/// The types of the crate `socks` that an [`Address`] can be created from.
+pub mod socks {
+    pub use ::socks::{TargetAddr, ToTargetAddr};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,9 +1,9 @@
-//! Words that come from outside, made safe to show.
+//! Text from a remote server, made safe to show.
 
 use std::fmt;
 
-/// A few words that came from outside: up to 47 bytes of letters, digits and punctuation. Everything that could steer a
-/// terminal or hide in a log is replaced by `?`.
+/// A short text from a remote server: up to 47 bytes of letters, digits and punctuation. Characters that could control a
+/// terminal or hide in a log are replaced by `?`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Phrase {
     len: u8,
@@ -12,7 +12,7 @@ pub struct Phrase {
 }
 
 impl Phrase {
-    /// Its most bytes.
+    /// Its largest length in bytes.
     pub(crate) const MAX: usize = 47;
 
     pub(crate) fn new(text: &str) -> Self {
@@ -28,7 +28,7 @@ impl Phrase {
         phrase
     }
 
-    /// Bytes that are UTF-8, or else Latin-1, as in the early HTTP.
+    /// From UTF-8, or otherwise Latin-1, as in early HTTP.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         // UTF-8 may break off in the middle of a letter. Whether it is UTF-8 shows in the letters before that.
         let whole = String::from_utf8_lossy(bytes);
@@ -39,19 +39,19 @@ impl Phrase {
         Self::new(text)
     }
 
-    /// The words.
+    /// The text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 }
 
-/// Printable Latin-1, and letters and digits of other scripts. All marks that change the direction of the text or take no
-/// room are neither.
+/// Printable Latin-1, and letters and digits of other scripts. Marks that change the direction of the text or have no width
+/// are not among them.
 fn is_harmless(letter: char) -> bool {
     matches!(letter, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}') || letter.is_alphanumeric()
 }

@@ -1,4 +1,4 @@
-//! How far a connection has come, and who is at its other end then.
+//! How far a connection has come, and who is at its other end in that stage.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The TCP connection is being made, to the relay or to its proxy.
+    /// Connecting by TCP to the relay or to its proxy.
     Connecting,
-    /// The proxy is there; its tunnel to the relay isn't.
+    /// The proxy is connected, and is asked for a tunnel to the relay.
     Tunnelling,
-    /// TCP is there; the handshake response has not come.
+    /// The relay is reached by TCP; the handshake response has not arrived.
     Handshaking,
-    /// The handshake response has come, and may be an old one: no packet has proved it yet.
+    /// The handshake response has arrived. It may be a replay of an old one until the first packet proves that it is not.
     Confirming,
     /// The relay has proved to hold its secret key.
     Connected,
@@ -22,10 +22,10 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Stage::Connecting => "while connecting",
-            Stage::Tunnelling => "while a tunnel was asked for",
+            Stage::Tunnelling => "while opening the tunnel",
             Stage::Handshaking => "during the handshake",
             Stage::Confirming => "before the relay's first packet",
-            Stage::Connected => "after it was connected",
+            Stage::Connected => "after connecting",
         })
     }
 }
@@ -34,11 +34,11 @@ impl fmt::Display for Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Party {
-    /// The relay itself: there is no proxy.
+    /// The relay itself, without a proxy.
     Relay,
-    /// The proxy, before its tunnel stands.
+    /// The proxy, before its tunnel is open.
     Proxy,
-    /// The relay, or the proxy whose tunnel leads to it: from here, the one can't be told from the other.
+    /// The relay or the proxy: through a tunnel, the client cannot distinguish them.
     Tunnel,
 }
 

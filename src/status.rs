@@ -8,7 +8,7 @@ use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
 
-/// A connection as it is now. Counting costs nothing: the numbers are kept anyway.
+/// The status of a connection. These numbers are always kept, so asking for them costs nothing.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RelayStatus {
@@ -16,36 +16,36 @@ pub struct RelayStatus {
     pub stage: Stage,
     /// The relay's address.
     pub address: Address,
-    /// The address of the proxy that leads to the relay; `None` without one.
+    /// The address of the proxy; `None` without one.
     pub proxy: Option<SocketAddr>,
     /// The relay's public key.
     pub public_key: PublicKey,
-    /// The public key that we are connected with.
+    /// The public key of the identity that this connection uses.
     pub identity: PublicKey,
-    /// From the last answered ping's leaving to its pong.
+    /// The time between the last answered ping and its pong.
     pub round_trip: Option<Duration>,
     /// How long each step of connecting took.
     pub times: ConnectTimes,
-    /// What came in and went out.
+    /// Packets and bytes in both directions.
     pub traffic: Traffic,
-    /// Bytes of plaintext that wait in the send queue, 2 for each packet included.
+    /// Bytes in the send queue: the plaintext of each packet and 2 bytes. At the end of a connection: what was never sent.
     pub queued: usize,
-    /// Routes that are opened or asked for, and closed ones of which the relay wasn't told yet.
+    /// Routes that are open or requested, and closed ones of which the relay has not been notified yet.
     pub routes: usize,
 }
 
-/// When the steps of connecting were done, each counted from the call of [`connect`](crate::Client::connect). `None` until
-/// then.
+/// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect). `None` if it
+/// is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectTimes {
-    /// TCP was there, to the relay or to its proxy.
+    /// The TCP connection to the relay, or to its proxy.
     pub transport: Option<Duration>,
-    /// The proxy's tunnel was there. `None` without a proxy.
+    /// The proxy's tunnel to the relay. `None` without a proxy.
     pub tunnel: Option<Duration>,
-    /// The handshake response had come.
+    /// The handshake response.
     pub handshake: Option<Duration>,
-    /// The relay had proved itself: [`Connected`](crate::Event::Connected).
+    /// The proof that the relay holds its secret key: [`Connected`](crate::Event::Connected).
     pub connected: Option<Duration>,
 }
 
@@ -57,25 +57,25 @@ pub struct Traffic {
     pub bytes_in: u64,
     /// Bytes written to the socket, handshake and overhead included.
     pub bytes_out: u64,
-    /// Packets of the relay that opened.
+    /// Packets from the relay that were decrypted.
     pub packets_in: u64,
-    /// Packets that left, or whose first byte did.
+    /// Packets of which at least the first byte was written to the socket.
     pub packets_out: u64,
 }
 
-/// How far a route has come.
+/// The state of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RouteState {
-    /// The relay was asked, or will be, and hasn't answered.
+    /// The request is queued or sent; the relay has not answered it.
     Requested,
-    /// The relay has registered it; the peer isn't there.
+    /// The relay has registered the route; the peer is not connected, or has no route to us.
     Offline,
-    /// The peer is there: data can be sent.
+    /// The peer is connected and has a route to us: data can be sent.
     Online,
 }
 
-/// A route as it is now.
+/// The status of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteStatus {
@@ -83,6 +83,6 @@ pub struct RouteStatus {
     pub route: RouteId,
     /// The peer that it leads to.
     pub peer: PublicKey,
-    /// How far it has come.
+    /// Its state.
     pub state: RouteState,
 }

@@ -1,5 +1,6 @@
 //! The examples that need a relay, as their users run them, on a relay of our own.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -18,6 +19,12 @@ fn relay() -> (Relay, [String; 2]) {
     let relay = Relay::start(Options::default()).unwrap();
     let arguments = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
     (relay, arguments)
+}
+
+/// The key that a program says is its own.
+fn key(program: &Program) -> String {
+    let line = program.hear("key");
+    line.split_whitespace().find(|word| word.parse::<PublicKey>().is_ok()).expect("a key").to_owned()
 }
 
 /// `cargo test` builds the examples beside its tests.
@@ -85,10 +92,6 @@ fn two_people_chat() {
         Program::start(command)
     };
     let (mut alice, mut bob) = (start(), start());
-    let key = |person: &Program| {
-        let line = person.hear("key");
-        line.split_whitespace().find(|word| word.parse::<PublicKey>().is_ok()).expect("a key").to_owned()
-    };
     let (alices, bobs) = (key(&alice), key(&bob));
     alice.say(&format!("/peer {bobs}"));
     bob.say(&format!("/peer {alices}"));
@@ -118,6 +121,53 @@ fn a_chat_goes_through_a_proxy_and_never_around_it() {
     stream.write_all(b"HTTP/1.1 403 Not here\r\n\r\n").unwrap();
     chat.hear("HTTP status 403 Not here");
     assert!(chat.end().success());
+}
+
+#[test]
+fn an_echo_survives_its_relay_and_its_own_restart() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("echo");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let options = Options { secret_key: Some([7; 32]), ..Options::default() };
+    let relay = Relay::start(options.clone()).unwrap();
+    let options = Options { address: relay.addr(), ..options };
+    let place = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
+
+    let mut command = example("chat");
+    command.args(&place);
+    let mut friend = Program::start(command);
+    let friends = key(&friend);
+    let start = || {
+        let mut command = example("echo");
+        command.args(&place).arg(&friends).current_dir(&folder);
+        Program::start(command)
+    };
+    let echo = start();
+    let echos = key(&echo);
+    friend.say(&format!("/peer {echos}"));
+    friend.hear("online");
+    friend.say("first");
+    friend.hear(": first");
+
+    drop(relay);
+    echo.hear("next attempt");
+    let _relay = Relay::start(options).unwrap();
+    echo.hear("online");
+    friend.hear("online");
+    friend.say("second");
+    friend.hear(": second");
+
+    drop(echo);
+    let echo = start();
+    assert_eq!(key(&echo), echos);
+    friend.hear("online");
+    friend.say("third");
+    friend.hear(": third");
+    #[cfg(unix)]
+    {
+        let file = fs::metadata(folder.join("echo.key")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where a relay is, as a caller writes it.
+//! The address of a relay, in the forms that a caller can give.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,18 +9,20 @@ use socks::TargetAddr;
 
 /// The address of a relay: an IP address or a host name, and a port.
 ///
-/// It is made of text, of the standard library's addresses, of a host and a port, and of what `socks` has:
+/// It can be created from text, from the address types of the standard library, from a host and a port, and from those of
+/// the crate `socks`:
 ///
 /// | from | example |
 /// | --- | --- |
 /// | text | `"198.51.100.7:33445"`, `"[2001:db8::7]:33445"`, `"relay.example:33445"` |
 /// | a host as text, and a port | `("198.51.100.7", 33445)`, `("2001:db8::7", 33445)`, `("relay.example", 33445)` |
-/// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6`, `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
-/// | whatever implements [`socks::ToTargetAddr`] | [`socks::TargetAddr`], and what stands above |
+/// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6` |
+/// | a tuple of both | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
+/// | types with [`ToTargetAddr`](crate::socks::ToTargetAddr) | [`TargetAddr`](crate::socks::TargetAddr) |
 ///
-/// Text that could be read in two ways is an [`AddressError`] that says what is expected: an IPv6 address without
-/// brackets, whose last group might be a port; numbers that are not an IPv4 address, and would be a strange host name. An
-/// IPv4 address that is written as an IPv6 one (`::ffff:198.51.100.7`) is that IPv4 address.
+/// Ambiguous text is an [`AddressError`] that says what is expected: for example an IPv6 address without brackets, whose
+/// last group could be a port, or numbers that are not an IPv4 address. An IPv4-mapped IPv6 address
+/// (`::ffff:198.51.100.7`) is converted to the IPv4 address.
 ///
 /// ```
 /// use tox_relay_client::{Address, AddressError};
@@ -37,9 +39,9 @@ pub struct Address(pub(crate) Kind);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// Never an IPv4 address that is mapped to IPv6.
+    /// Never an IPv4-mapped IPv6 address.
     Ip(SocketAddr),
-    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that it can stand in any request as it is.
+    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that any request can contain it as it is.
     Name(Box<str>, u16),
 }
 
@@ -59,10 +61,10 @@ pub enum AddressError {
     /// There are several colons and no brackets: the last group of an IPv6 address might be the port.
     #[error("there are several colons: write an IPv6 address in brackets, as in [2001:db8::7]:33445")]
     NoBrackets,
-    /// What stands in brackets is not an IPv6 address, or something other than a port follows them.
+    /// The text in brackets is not an IPv6 address, or something other than a port follows the brackets.
     #[error("an IPv6 address in brackets and a port are expected, as in [2001:db8::7]:33445")]
     Ipv6,
-    /// The scope of an IPv6 address is not a number. (Names of interfaces are known to the operating system alone.)
+    /// The scope of an IPv6 address is not a number. (Names of interfaces are not supported.)
     #[error("the scope of an IPv6 address is the number of an interface, as in [fe80::7%2]:33445")]
     Scope,
     /// The host ends in a number, as no host name does, and is not an IPv4 address.
@@ -71,16 +73,15 @@ pub enum AddressError {
     /// It is a URL, or has a path.
     #[error("a host and a port are expected, and not a URL: {EXPECTED}")]
     Url,
-    /// A character that host names don't have. (An international name has a form without such ones: it begins with
-    /// `xn--`.)
+    /// A character that a host name cannot have. (An international name has a form in ASCII that begins with `xn--`.)
     #[error(
-        "{0:?} can't stand in an address: a host name has ASCII letters, digits, dots, hyphens and underscores"
+        "{0:?} is not allowed in an address: a host name has ASCII letters, digits, dots, hyphens and underscores"
     )]
     Character(char),
-    /// The host name has more than 255 bytes, which is what a proxy can be told.
+    /// The host name has more than 255 bytes. SOCKS5 cannot carry longer ones.
     #[error("a host name has at most 255 bytes, not {0}")]
     Length(usize),
-    /// The host name begins with a dot, or has two of them in a row.
+    /// The host name begins with a dot, or has two dots in a row.
     #[error("a part of the host name is empty")]
     EmptyLabel,
 }
@@ -99,7 +100,7 @@ impl Address {
         }
     }
 
-    /// The host name, which only a proxy may resolve; `None` for an IP address.
+    /// The host name, which only a proxy can resolve; `None` for an IP address.
     pub fn host_name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Ip(_) => None,
@@ -197,8 +198,8 @@ fn ipv4_or_name(text: &str) -> Result<Host, AddressError> {
     Ok(Host::Name(text.into()))
 }
 
-/// Whether resolvers take this for a number, and with it the whole host for an IPv4 address: decimal, octal or, behind
-/// `0x`, hexadecimal. A proxy would reach something else than a name then.
+/// Whether resolvers take this for a number, and with it the whole host for an IPv4 address: decimal, octal or, after
+/// `0x`, hexadecimal. A proxy would then connect to an address instead of a name.
 fn is_number(label: &str) -> bool {
     let hexadecimal = label.strip_prefix("0x").or(label.strip_prefix("0X"));
     label.bytes().all(|digit| digit.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! What another thread needs to end the wait of a poll.
+//! A handle with which another thread can end the wait of a poll.
 
 use std::io;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ impl Waker {
         Ok(Self(Arc::new(mio::Waker::new(registry, token)?)))
     }
 
-    /// Makes the present [`poll`](crate::Client::poll) return, or the next one if there is none. Waking twice before that
-    /// is waking once.
+    /// Makes the current [`poll`](crate::Client::poll) return, or the next one if none is waiting. Several calls before that
+    /// have the effect of one.
     ///
     /// # Errors
     ///
-    /// What the operating system says, which has no reason to fail here.
+    /// The error of the operating system. It is not expected to fail here.
     pub fn wake(&self) -> io::Result<()> {
         self.0.wake()
     }

@@ -1,4 +1,4 @@
-//! What a caller says before it connects: about the client, about one relay, and about a proxy.
+//! What a caller configures: a client, a relay, a proxy.
 
 mod proxy;
 
@@ -12,14 +12,15 @@ use std::time::Duration;
 use crate::address::{Address, AddressError};
 use crate::key::{PublicKey, SecretKey};
 
-/// How a [`Client`](crate::Client) behaves. The defaults are the protocol's own; most callers give a key and nothing
-/// else.
+/// The settings of a [`Client`](crate::Client). The defaults are those of the protocol; most callers only give a key.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tox_relay_client::{Client, Config, SecretKey};
 ///
-/// let config = Config::new(SecretKey::generate()).send_queue(256 * 1024).connect_timeout(Duration::from_secs(5));
+/// let config = Config::new(SecretKey::generate())
+///     .send_queue(256 * 1024)
+///     .connect_timeout(Duration::from_secs(5));
 /// let client = Client::new(config)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -46,28 +47,28 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
-            // A route that sends alone has half: what is sealed for one write, and some 45 of the largest packets in use
-            // today (1 + 1400 bytes).
+            // A route that sends alone has half of it: 64 KiB, as much as is sealed for one write, or about 45 of the
+            // largest packets in use today (1 + 1400 bytes).
             send_queue: 128 * 1024,
         }
     }
 }
 
-/// The smallest queue for which half of it has room for any packet: twice 2 + 2032 bytes.
+/// Half of the smallest queue has room for any packet: 2 + 2032 bytes.
 pub(crate) const MIN_SEND_QUEUE: usize = 4_068;
 
-/// The longest time that counts, 100 years. A longer one is as long, but can't be added to an instant.
+/// 100 years. Longer times are shortened to this, since they might not fit when they are added to an instant.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Config {
-    /// A client with this DHT secret key as its identity.
+    /// The default settings, and this DHT secret key as the client's identity.
     pub fn new(secret_key: SecretKey) -> Self {
         Self { secret_key, proxy: None, settings: Settings::default() }
     }
 
     /// Reaches all relays through this proxy. Default: none.
     ///
-    /// A connection that is told to use a proxy never goes around it.
+    /// A connection through a proxy never falls back to a direct one.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = Some(Arc::new(proxy));
@@ -76,7 +77,7 @@ impl Config {
 
     /// How long connecting, the exchange with a proxy and the handshake may take together. Default: 10 s.
     ///
-    /// A longer time keeps a socket longer for each relay that is gone.
+    /// With a longer timeout, a relay that is gone occupies a socket for longer.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout.min(FOREVER);
@@ -97,22 +98,24 @@ impl Config {
         self
     }
 
-    /// The bytes of data, OOB, onion and forward packets that may wait in each connection. Default: 131,072, at least
-    /// 4,068.
+    /// The size of the send queue: bytes of data, OOB, onion and forward packets that may be queued per connection. Default:
+    /// 131,072; at least 4,068.
     ///
-    /// A packet counts its plaintext and 2 bytes. Each route takes turns and may hold as many bytes as are free beside it;
-    /// what belongs to no route counts as one more. So a route that sends alone holds half of the queue, two that send
-    /// all they can hold a third each, and by default one that begins finds room for any packet beside five of them.
+    /// A packet counts as its plaintext and 2 bytes. The routes of a connection take turns, and each may hold as many bytes
+    /// as it leaves free; packets without a route count as one more route. So a route that sends alone holds at most half
+    /// of the queue, and two that send as much as they can hold a third each. In a queue of the default size, a route that
+    /// starts to send while five others do so has room for any packet.
     ///
-    /// A larger queue costs memory for each relay that reads slowly, and delays what is sent last on a route; important
-    /// packets pass it by. Memory is taken in pages of 512 bytes, at least one for each route that has data waiting.
+    /// A larger queue takes more memory for each relay that reads slowly, and delays what is sent last on a route. Important
+    /// packets (routing requests, disconnect notifications, pings, pongs) do not wait in it. Memory is allocated in pages of
+    /// 512 bytes, at least one for each route with queued data.
     #[must_use]
     pub fn send_queue(mut self, bytes: usize) -> Self {
         self.settings.send_queue = bytes;
         self
     }
 
-    /// Tells the first setting that can't work.
+    /// Returns an error for the first setting that is not possible.
     pub(crate) fn check(&self) -> io::Result<()> {
         let settings = &self.settings;
         let wrong = if settings.send_queue < MIN_SEND_QUEUE {
@@ -121,7 +124,7 @@ impl Config {
             || settings.ping_interval.is_zero()
             || settings.pong_timeout.is_zero()
         {
-            "a timeout or interval of zero"
+            "a timeout or an interval can't be zero"
         } else {
             return Ok(());
         };
@@ -129,12 +132,13 @@ impl Config {
     }
 }
 
-/// One relay to connect to: its address, its public key, and perhaps an identity of its own.
+/// One relay to connect to: its address and public key, and optionally an identity or a proxy for this connection alone.
 ///
 /// ```
 /// use tox_relay_client::{PublicKey, Relay, SecretKey};
 ///
-/// let key: PublicKey = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25".parse()?;
+/// let key = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+/// let key: PublicKey = key.parse()?;
 /// let by_text = Relay::new("198.51.100.7:33445", key);
 /// let by_parts = Relay::new(("2001:db8::7", 33445), key).identity(SecretKey::generate());
 /// # Ok::<(), tox_relay_client::KeyError>(())
@@ -147,22 +151,32 @@ pub struct Relay {
     pub(crate) way: Way,
 }
 
-/// How a relay is reached.
+/// How a relay is reached: directly or through a proxy.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
-    /// As all relays of the client are.
+    /// The same way as all relays of the client.
     AsAll,
     Direct,
     Through(Arc<Proxy>),
 }
 
 impl Relay {
-    /// The relay at this address that holds the secret key of `public_key`.
+    /// The relay at this address with this public key.
     ///
-    /// The address is an [`Address`], or whatever one is made of: a `SocketAddr`, `"ip:port"`, `(ip, port)`, and for
-    /// proxies that resolve names also `"name:port"`, `(name, port)`. Everything that [`socks::ToTargetAddr`] is
-    /// implemented for is among it. One that can't be read, and a name without such a proxy, are errors of
-    /// [`connect`](crate::Client::connect): this library asks no resolver.
+    /// The address is an [`Address`] or anything that converts into one: a `SocketAddr`, `"ip:port"`, `(ip, port)`, with a
+    /// proxy that resolves names also `"name:port"` and `(name, port)`, and every type that implements
+    /// [`ToTargetAddr`](crate::socks::ToTargetAddr). [`connect`](crate::Client::connect) returns an error for an address
+    /// that is malformed, and for a name without such a proxy: this library does not resolve names.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let key = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+    /// let key: PublicKey = key.parse()?;
+    /// let ipv4 = Relay::new("198.51.100.7:33445", key);
+    /// let ipv6 = Relay::new("[2001:db8::7]:33445", key);
+    /// let name = Relay::new(("relay.example", 33445), key); // for a proxy
+    /// # Ok::<(), KeyError>(())
+    /// ```
     pub fn new<A>(address: A, public_key: PublicKey) -> Self
     where
         A: TryInto<Address>,
@@ -172,21 +186,41 @@ impl Relay {
         Self { address, public_key, identity: None, way: Way::AsAll }
     }
 
-    /// Connects with this key pair in the place of the client's own.
+    /// Connects with this key pair instead of the client's own.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("198.51.100.7:33445", key).identity(SecretKey::generate());
+    /// ```
     #[must_use]
     pub fn identity(mut self, secret_key: SecretKey) -> Self {
         self.identity = Some(secret_key);
         self
     }
 
-    /// Reaches this relay through a proxy of its own, whatever the client's other relays do.
+    /// Reaches this relay through this proxy instead of the client's.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let tor = "socks5://127.0.0.1:9050".parse()?;
+    /// let relay = Relay::new("relayexample.onion:33445", key).proxy(tor);
+    /// # Ok::<(), ProxyConfigError>(())
+    /// ```
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.way = Way::Through(Arc::new(proxy));
         self
     }
 
-    /// Reaches this relay without a proxy, whatever the client's other relays do.
+    /// Reaches this relay without a proxy, even if the client has one.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("192.168.1.7:33445", key).direct();
+    /// ```
     #[must_use]
     pub fn direct(mut self) -> Self {
         self.way = Way::Direct;

@@ -12,15 +12,20 @@ use crate::error::ConnectError;
 
 /// A proxy through which relays are reached: SOCKS5, SOCKS4, SOCKS4a or HTTP CONNECT.
 ///
-/// A connection that is told to use a proxy never goes around it. The proxy's own address is an IP address, since this
-/// library asks no resolver; host names of relays are resolved by the proxy, which SOCKS4 alone can't.
+/// A connection through a proxy never falls back to a direct one. The proxy's own address must be an IP address, since this
+/// library does not resolve names. The proxy resolves the host names of relays, except SOCKS4, which cannot.
 ///
-/// | kind | URL | relays by | authentication |
+/// | kind | URL | address of a relay | authentication |
 /// | --- | --- | --- | --- |
 /// | SOCKS5 (RFC 1928) | `socks5://`, `socks5h://` | IPv4, IPv6, name | none; user name and password (RFC 1929) |
 /// | SOCKS4 | `socks4://` | IPv4 | user id |
 /// | SOCKS4a | `socks4a://` | IPv4, name | user id |
 /// | HTTP CONNECT (RFC 9110) | `http://` | IPv4, IPv6, name | none; Basic (RFC 7617) |
+///
+/// In a URL, `/`, `?` and `#` in a user name or password must be percent-encoded, and a user without a password is sent with
+/// an empty one. User names and passwords travel unencrypted, as these protocols define it. They are wiped after use and
+/// appear in no error, log or `Debug` output. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is requested as IPv4; an
+/// IPv6 address with a scope is refused, since its interface is one of this machine.
 ///
 /// ```
 /// use tox_relay_client::Proxy;
@@ -59,81 +64,115 @@ pub(crate) struct Credentials {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyConfigError {
-    /// The URL has no scheme, or none that is known.
-    #[error("a proxy's URL begins with socks5://, socks5h://, socks4://, socks4a:// or http://")]
+    /// The URL has no scheme, or an unknown one.
+    #[error("the URL of a proxy begins with socks5://, socks5h://, socks4://, socks4a:// or http://")]
     Scheme,
-    /// Behind the scheme and the credentials comes no IP address and port.
-    // Without the text: where an @ was forgotten, it is a password.
-    #[error("a proxy's URL needs an IP address and a port: no resolver is asked")]
+    /// After the scheme and the credentials, an IP address and a port are missing.
+    // The text is not shown: if an @ was forgotten, it contains a password.
+    #[error("the URL of a proxy needs an IP address and a port: names are not resolved")]
     Address,
     /// Something follows the port.
-    #[error("nothing can follow the port in a proxy's URL")]
+    #[error("the URL of a proxy ends after the port")]
     Path,
-    /// A `/`, `?` or `#` in the user name or password, where it ends what a URL's host is read from.
+    /// There is a `/`, `?` or `#` in the user name or password: a URL ends its host part there.
     #[error("in a user name or password, percent-encode / as %2F, ? as %3F and # as %23")]
     Unencoded,
-    /// A percent sign without two hexadecimal digits, or bytes that are no UTF-8.
-    #[error("the user name or password in the proxy's URL is badly percent-encoded")]
+    /// A percent sign without two hexadecimal digits, or bytes that are not UTF-8.
+    #[error("the percent-encoding of the user name or password in the URL of the proxy is invalid")]
     Encoding,
-    /// A user name, password or user id that is too long, or empty where it can't be.
-    #[error("the {what} has {length} bytes; {min} to 255 are possible")]
+    /// A user name, password or user id is too long, or empty where it must not be.
+    #[error("the {what} has {length} bytes; it can have {min} to 255")]
     Length {
-        /// What it is, in words.
+        /// Which of them, in words.
         what: &'static str,
-        /// The bytes that it has.
+        /// Its length in bytes.
         length: usize,
-        /// The least that it can have.
+        /// The smallest length.
         min: usize,
     },
-    /// A character that the protocol can't carry: a zero byte in a user id, a colon in a user name or a control
-    /// character for HTTP.
-    #[error("the {0} has a character that this kind of proxy can't be told")]
+    /// A character that the protocol cannot carry: a zero byte in a user id; for HTTP a colon in a user name, or a control
+    /// character.
+    #[error("the {0} has a character that the protocol of this proxy cannot carry")]
     Character(&'static str),
-    /// A password for SOCKS4, which knows a user id alone.
-    #[error("SOCKS4 knows a user id and no password")]
+    /// A password for SOCKS4, which only has a user id.
+    #[error("SOCKS4 has a user id but no password")]
     NoPassword,
 }
 
-/// RFC 1929 has one byte for these lengths; the others follow it.
+/// RFC 1929 has one byte for these lengths; the other kinds of proxies are held to the same limit.
 const MAX_LEN: usize = 255;
 
 impl Proxy {
     /// A SOCKS5 proxy without authentication.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let tor = Proxy::socks5("127.0.0.1:9050".parse()?);
+    /// assert_eq!(tor, "socks5://127.0.0.1:9050".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn socks5(address: SocketAddr) -> Self {
         Self::new(address, Protocol::Socks5(None))
     }
 
-    /// A SOCKS4 proxy with an empty user id. It reaches relays by IPv4 address and by nothing else.
+    /// A SOCKS4 proxy with an empty user id. It only connects to IPv4 addresses.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy = Proxy::socks4("192.0.2.1:1080".parse()?);
+    /// assert_eq!(proxy, "socks4://192.0.2.1:1080".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn socks4(address: SocketAddr) -> Self {
         Self::new(address, Protocol::Socks4 { user_id: Zeroizing::default(), names: false })
     }
 
-    /// A SOCKS4a proxy with an empty user id. It reaches relays by IPv4 address or name.
+    /// A SOCKS4a proxy with an empty user id. It connects to IPv4 addresses and host names.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy = Proxy::socks4a("192.0.2.1:1080".parse()?);
+    /// assert_eq!(proxy, "socks4a://192.0.2.1:1080".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn socks4a(address: SocketAddr) -> Self {
         Self::new(address, Protocol::Socks4 { user_id: Zeroizing::default(), names: true })
     }
 
-    /// An HTTP proxy without authentication, which must allow CONNECT to the relay's port.
+    /// An HTTP proxy without authentication. It must allow CONNECT to the port of the relay.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy = Proxy::http("192.0.2.1:3128".parse()?);
+    /// assert_eq!(proxy, "http://192.0.2.1:3128".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn http(address: SocketAddr) -> Self {
         Self::new(address, Protocol::Http(None))
     }
 
-    /// An IPv4 address that is mapped to IPv6 is the IPv4 address, and needs no IPv6.
+    /// An IPv4-mapped IPv6 address is used as the IPv4 address, so that IPv6 is not needed.
     fn new(address: SocketAddr, protocol: Protocol) -> Self {
         let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
         Self { address: if canonical.is_ipv4() { canonical } else { address }, protocol }
     }
 
-    /// Offers a user name and password, each up to 255 bytes. They are sent to the proxy as they are: SOCKS5 and HTTP
-    /// encrypt nothing.
+    /// Offers a user name and a password, each up to 255 bytes. They are sent to the proxy unencrypted.
     ///
-    /// An empty password is sent as such. (RFC 1929 has none for SOCKS5, but proxies take it, and Tor separates streams by
-    /// the user name alone.)
+    /// An empty password is sent as such. (RFC 1929 does not allow this, but SOCKS5 proxies accept it, and Tor isolates
+    /// streams by the user name alone.)
     ///
     /// # Errors
     ///
-    /// One is too long, or the user name for SOCKS5 is empty; one has a character that HTTP can't carry, or the proxy is
-    /// SOCKS4.
+    /// One of them is too long or has a character that HTTP cannot carry, the user name for SOCKS5 is empty, or the proxy
+    /// is SOCKS4.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy = Proxy::http("192.0.2.1:3128".parse()?).credentials("alice", "pass word")?;
+    /// assert_eq!(proxy, "http://alice:pass%20word@192.0.2.1:3128".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn credentials(mut self, user: &str, password: &str) -> Result<Self, ProxyConfigError> {
         let min = usize::from(matches!(self.protocol, Protocol::Socks5(_)));
         check_len("user name", user, min)?;
@@ -155,11 +194,18 @@ impl Proxy {
         Ok(self)
     }
 
-    /// Tells a SOCKS4 proxy a user id of up to 255 bytes. For the others it is a user name with an empty password.
+    /// Sets the user id of a SOCKS4 proxy: up to 255 bytes. For other proxies it is a user name with an empty password.
     ///
     /// # Errors
     ///
-    /// It is too long or has a zero byte, and those of [`credentials`](Self::credentials).
+    /// It is too long or has a zero byte; for other proxies the errors of [`credentials`](Self::credentials).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy = Proxy::socks4("192.0.2.1:1080".parse()?).user_id("alice")?;
+    /// assert_eq!(proxy, "socks4://alice@192.0.2.1:1080".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn user_id(mut self, id: &str) -> Result<Self, ProxyConfigError> {
         let Protocol::Socks4 { user_id, .. } = &mut self.protocol else {
             return self.credentials(id, "");
@@ -173,16 +219,23 @@ impl Proxy {
     }
 
     /// The proxy's address.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy: Proxy = "socks5://alice@127.0.0.1:9050".parse()?;
+    /// assert_eq!(proxy.address().port(), 9050);
+    /// # Ok::<(), ProxyConfigError>(())
+    /// ```
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether the proxy can be asked for this target.
+    /// Whether this kind of proxy can connect to this target.
     pub(crate) fn check(&self, target: &Address) -> Result<(), ConnectError> {
         let refuse = |target| Err(ConnectError::BeyondProxy { proxy: self.scheme(), target });
         match (&target.0, &self.protocol) {
             (Kind::Ip(SocketAddr::V6(_)), Protocol::Socks4 { .. }) => refuse("an IPv6 address"),
-            // The number of an interface of this machine, which is another one there.
+            // The scope is the number of an interface of this machine; on the proxy's machine it is another one.
             (Kind::Ip(SocketAddr::V6(ip)), _) if ip.scope_id() != 0 => refuse("an IPv6 address with a scope"),
             (Kind::Name(..), Protocol::Socks4 { names: false, .. }) => refuse("a host name"),
             _ => Ok(()),
@@ -228,7 +281,7 @@ impl FromStr for Proxy {
         let proxy = match (address, path) {
             (Some(address), "" | "/") => make(address),
             (Some(_), _) => return Err(ProxyConfigError::Path),
-            // The URL goes on with what looks like the rest of a password.
+            // The rest of the URL looks like the end of a password.
             (None, path) if path.contains('@') => return Err(ProxyConfigError::Unencoded),
             (None, _) => return Err(ProxyConfigError::Address),
         };

@@ -1,4 +1,4 @@
-//! Keys as callers hold them.
+//! Public and secret keys of the public interface.
 
 mod x25519;
 
@@ -66,17 +66,17 @@ impl From<&crypto_box::PublicKey> for PublicKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is a Tox ID, which people give to their friends. What stands in it is the long-term key of a person, and
-    /// not the DHT key by which relays and their clients know each other.
+    /// The text is a Tox ID, which people give to their friends. It contains the long-term key of a person. Relays and their
+    /// clients use DHT keys instead.
     #[error(
         "76 hexadecimal digits are a Tox ID: its first 64 are a person's long-term key, \
          and a relay knows relays and peers by their DHT keys"
     )]
     ToxId,
-    /// The text has another length than 64.
+    /// The text does not have 64 characters.
     #[error("a public key has 64 hexadecimal digits, not {0} bytes of text")]
     Length(usize),
-    /// A character is not a hexadecimal digit; its position in bytes.
+    /// The character at this position (in bytes) is not a hexadecimal digit.
     #[error("the character at position {0} is not a hexadecimal digit")]
     Digit(usize),
 }
@@ -134,12 +134,12 @@ impl fmt::Debug for PublicKey {
 pub struct SecretKey(Box<[u8; KEY_LEN]>);
 
 impl SecretKey {
-    /// A new key, straight from the operating system's random source: no two processes get the same one, not even where
-    /// one is the other's fork.
+    /// Creates a new key, directly from the random source of the operating system: no two processes get the same key, not
+    /// even a process and its fork.
     ///
     /// # Panics
     ///
-    /// If the operating system has no random numbers to give, which only a broken or very restricted one hasn't.
+    /// If the operating system returns no random numbers, which only a broken or very restricted one does.
     pub fn generate() -> Self {
         Self::try_generate().expect("the operating system gives random numbers")
     }
@@ -150,7 +150,7 @@ impl SecretKey {
         Ok(key)
     }
 
-    /// The key's 32 bytes: keep them safe, and wipe copies of them.
+    /// The key's 32 bytes. Keep them safe, and wipe copies of them.
     pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }

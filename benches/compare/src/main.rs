@@ -64,7 +64,7 @@ fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     pool::measure(&effort)?.iter().for_each(|section| println!("{section}"));
     if let Some(path) = svg {
         fs::write(path, plot::draw(&packets))?;
-        println!("CPU time a packet is drawn in {path}.");
+        println!("CPU time per packet is drawn in {path}.");
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub fn draw(sections: &[Section]) -> String {
     let height = TOP + sections.iter().map(panel).sum::<f64>();
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         aria-label=\"CPU time a packet\">\n<style>{STYLE}</style>\n"
+         aria-label=\"CPU time per packet\">\n<style>{STYLE}</style>\n"
     );
     text(
         &mut svg,
@@ -51,7 +51,7 @@ pub fn draw(sections: &[Section]) -> String {
         26.0,
         "title",
         "start",
-        "The client's CPU time a packet (less is better, logarithmic)",
+        "The client's CPU time per packet (less is better, logarithmic)",
     );
     legend(&mut svg, sections);
     let mut top = TOP;

@@ -114,7 +114,7 @@ fn a_proxy_is_asked_only_for_what_it_can_reach() {
     assert_eq!(reaches(Proxy::socks4a(address())), [true, false, true]);
     assert_eq!(reaches(Proxy::socks4(address())), [true, false, false]);
     let error = Proxy::socks4(address()).check(&name).unwrap_err();
-    assert_eq!(error.to_string(), "a proxy of the kind socks4 can't be asked for a host name");
+    assert_eq!(error.to_string(), "a proxy of the kind socks4 cannot connect to a host name");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_mapped_address_goes_to_a_proxy_as_ipv4_and_a_scope_to_none() {
         |proxy: Proxy, target: &str| proxy.check(&target.parse().unwrap()).map_err(|error| error.to_string());
     assert_eq!(check(Proxy::socks4(address()), "[::ffff:1.2.3.4]:5"), Ok(()));
     for (proxy, scheme) in [(Proxy::socks5(address()), "socks5"), (Proxy::http(address()), "http")] {
-        let refused = format!("a proxy of the kind {scheme} can't be asked for an IPv6 address with a scope");
+        let refused = format!("a proxy of the kind {scheme} cannot connect to an IPv6 address with a scope");
         assert_eq!(check(proxy, "[fe80::1%2]:5"), Err(refused));
     }
     let mapped = "[::ffff:127.0.0.1]:1080";

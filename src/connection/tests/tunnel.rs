@@ -257,6 +257,6 @@ fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
         assert!(matches!(pair.connection.handle_end(lost), DisconnectReason::Transport { hint: None, .. }));
     }
     let told = Pair::connected().connection.handle_end(End::Closed).to_string();
-    let hint = "the relay may have ended, or another connection with the same key has taken this one's place";
-    assert_eq!(told, format!("closed by the relay after it was connected ({hint})"));
+    let hint = "the relay may have stopped, or a newer connection with the same key has replaced this one";
+    assert_eq!(told, format!("closed by the relay after connecting ({hint})"));
 }

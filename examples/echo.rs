@@ -1,0 +1,87 @@
+//! A client that survives: it waits for a friend on a relay, and sends back what the friend says. The README shows it.
+//!
+//! ```sh
+//! cargo run --example echo -- RELAY_ADDRESS RELAY_KEY FRIEND_KEY
+//! ```
+//!
+//! It keeps its secret key in the file `echo.key`, so that it has the same public key after a restart, and connects again
+//! when the relay is lost.
+
+use std::time::{Duration, Instant};
+use std::{error::Error, fs, io::Write};
+
+use tox_relay_client::{Client, Config, ConnectError, Event, Events, PublicKey, Relay, SecretKey};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1); // before the second attempt to connect
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+const STABLE: Duration = Duration::from_secs(60); // a connection that lasted this long resets the pause
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, address, relay_key, friend] = &arguments[..] else {
+        return Err("usage: echo RELAY_ADDRESS RELAY_KEY FRIEND_KEY".into());
+    };
+    let relay = Relay::new(address.as_str(), relay_key.parse()?);
+    let friend: PublicKey = friend.parse()?;
+
+    let mut client = Client::new(Config::new(secret_key("echo.key")?))?;
+    println!("my key is {}", client.public_key());
+    let mut events = Events::with_capacity(256);
+    let mut pause = FIRST_PAUSE;
+    let mut connect_at = Some(Instant::now()); // `None` while there is a connection
+    let mut connected_at = None;
+    loop {
+        if connect_at.is_some_and(|at| at <= Instant::now()) {
+            match client.connect(relay.clone()) {
+                Ok(_) => connect_at = None,
+                Err(ConnectError::Io(error)) => connect_at = Some(next_attempt(&mut pause, &error)),
+                Err(error) => return Err(error.into()), // another attempt would not help
+            }
+        }
+        client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
+        for event in &events {
+            match event {
+                Event::Connected { relay } => {
+                    connected_at = Some(Instant::now());
+                    let _ = client.open_route(relay, friend); // if it fails, `Disconnected` follows
+                }
+                Event::RouteOnline { peer, .. } => println!("{peer:.8} is online"),
+                Event::RouteOffline { peer, .. } => println!("{peer:.8} is offline"),
+                Event::Data { route, data, .. } => {
+                    if let Err(error) = client.send_data(route, data) {
+                        println!("not sent: {error}"); // the queue is full, or the peer is gone
+                    }
+                }
+                Event::Disconnected { reason, .. } => {
+                    if connected_at.take().is_some_and(|at: Instant| at.elapsed() >= STABLE) {
+                        pause = FIRST_PAUSE;
+                    }
+                    connect_at = Some(next_attempt(&mut pause, &reason));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The jitter keeps the clients of a relay that restarts from all coming back at the same moment.
+fn next_attempt(pause: &mut Duration, reason: &dyn Error) -> Instant {
+    let wait = pause.mul_f64(rand::random_range(0.8..=1.0));
+    println!("no relay: {reason}; the next attempt is in {wait:.1?}");
+    *pause = pause.mul_f64(1.6).min(LONGEST_PAUSE);
+    Instant::now() + wait
+}
+
+/// Reads the key from a file, or creates both; only the owner can read the file.
+fn secret_key(file: &str) -> Result<SecretKey, Box<dyn Error>> {
+    if fs::exists(file)? {
+        let key: [u8; 32] = fs::read(file)?.try_into().map_err(|_| format!("{file}: not 32 bytes"))?;
+        return Ok(key.into());
+    }
+    let key = SecretKey::generate();
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(file)?.write_all(key.as_bytes())?;
+    Ok(key)
+}

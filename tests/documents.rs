@@ -1,0 +1,121 @@
+//! The documents are true: the tables of what is promised name tests that exist, the README shows the example `echo`, and
+//! the functions on the way of a packet exist.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn each_sentence_of_the_specification_has_tests_that_exist() {
+    check_table("tests/specification.md", "| the specification says | shown by |", 22);
+}
+
+#[test]
+fn each_promise_of_security_has_tests_that_exist() {
+    check_table("tests/promises.md", "| what is promised | against | shown by |", 16);
+}
+
+#[test]
+fn each_attack_has_tests_that_exist() {
+    check_table(
+        "tests/attacks.md",
+        "| attack | what the client does | what it holds at worst | held by |",
+        48,
+    );
+}
+
+#[test]
+fn the_readme_shows_the_example_echo() {
+    let (readme, example) = (read("README.md"), read("examples/echo.rs"));
+    let (_, program) = example.split_once("\n\nuse ").expect("a program after its documentation");
+    assert!(readme.contains(&format!("```rust,no_run\nuse {}\n```\n", program.trim_end())));
+}
+
+#[test]
+fn links_lead_to_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["README.md", "CHANGELOG.md", "benches/figures.md"].into_iter().chain(DOCUMENTS) {
+        for link in read(file).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let target = root.join(file).parent().expect("a folder").join(link);
+            assert!(link.starts_with("https://") || target.exists(), "{file} links to {link}");
+        }
+    }
+}
+
+/// Those of this folder.
+const DOCUMENTS: [&str; 4] =
+    ["tests/README.md", "tests/specification.md", "tests/promises.md", "tests/attacks.md"];
+
+/// What `lib.rs` says about the inside names `Type::function`, in one file of `src/` each.
+#[test]
+fn the_functions_on_the_way_of_a_packet_exist() {
+    let lib = read("src/lib.rs");
+    let (_, inside) = lib.split_once("//! # Inside").expect("the architecture");
+    let (inside, _) = inside.split_once("\n\n").expect("its end");
+    let named: Vec<_> =
+        inside.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::")).collect();
+    assert!(named.len() > 10);
+    let mut sources = Vec::new();
+    read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+    for (name, function) in named {
+        let has = |source: &String| {
+            let mut impls = source.lines().filter(|line| line.starts_with("impl"));
+            impls.any(|line| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == name))
+                && ["(", "<"].iter().any(|next| source.contains(&format!("fn {function}{next}")))
+        };
+        assert!(sources.iter().any(has), "lib.rs names {name}::{function}");
+    }
+}
+
+/// The text of all source files below a folder.
+fn read_all(folder: &Path, sources: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder that can be read") {
+        let path = entry.expect("an entry that can be read").path();
+        if path.is_dir() {
+            read_all(&path, sources);
+        } else {
+            sources.push(fs::read_to_string(path).expect("a file that can be read"));
+        }
+    }
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a file that can be read")
+}
+
+/// The table below this heading has so many rows, and each of them names tests that exist in its last column.
+#[track_caller]
+fn check_table(file: &str, heading: &str, rows: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = read(file);
+    let (_, table) = text.split_once(heading).expect("the table");
+    let table: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(table.len(), rows, "rows of {file}");
+    for row in table {
+        let (_, held_by) = row.trim_end_matches('|').rsplit_once('|').expect("columns");
+        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test holds {row}");
+        for name in names {
+            assert!(exists(root, name), "there is no test {name}");
+        }
+    }
+}
+
+/// Whether `path::to::file::name` is a test in one of the places where they are.
+fn exists(root: &Path, name: &str) -> bool {
+    let (module, function) = name.rsplit_once("::").expect("a file and a name");
+    let file = format!("{}.rs", module.replace("::", "/"));
+    let attribute = format!("#[test]\nfn {function}() {{");
+    ["src", "tests", "tests/interop/tests", "tests/world/tests", "tests/fuzz/tests"]
+        .into_iter()
+        .filter_map(|place| fs::read_to_string(root.join(place).join(&file)).ok())
+        .any(|source| source.contains(&attribute))
+}
+
+#[test]
+fn a_test_that_does_not_exist_is_not_found() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(exists(root, "documents::a_test_that_does_not_exist_is_not_found"));
+    assert!(!exists(root, "documents::exists"));
+    assert!(!exists(root, "documents::no_such_test"));
+    assert!(!exists(root, "no_such_file::exists"));
+}
