@@ -1,13 +1,9 @@
 //! The timer wheel, beside a sorted tree and a heap of the standard library.
 //!
-//! `cargo bench --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys ping every 30 s, as
-//! connections do. The throughput counts keys. The inner module isn't public, so it is compiled in here, and
-//! its unit tests with it.
+//! `cargo bench --features internals --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys
+//! ping every 30 s, as connections do. The throughput counts keys.
 
-#![allow(dead_code, unused_imports, missing_docs)]
-
-#[path = "../src/timer/mod.rs"]
-mod timer;
+#![allow(missing_docs)]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -16,7 +12,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use crate::timer::Wheel;
+use tox_relay_client::internals::Wheel;
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
 

@@ -96,6 +96,9 @@
 //! `trace`, and `warn` for what should never happen. Nothing is logged for a packet.
 
 #![deny(unsafe_code)] // crypto/kernel.rs says why it may
+#![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]
+// What `internals` shows of the core is `pub`. Without that feature nobody can reach it; with it, it needs no documentation,
+// since it isn't for users. So each of these two lints checks one of the two builds.
 
 mod address;
 mod client;
@@ -105,6 +108,9 @@ mod crypto;
 mod error;
 mod event;
 mod id;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod key;
 mod phrase;
 mod proxy;

@@ -38,7 +38,7 @@ pub struct Proxy {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub enum Protocol {
     Socks5(Option<Credentials>),
     /// `names` is whether it is 4a.
     Socks4 {
@@ -50,9 +50,9 @@ pub(crate) enum Protocol {
 
 /// Wiped when dropped, like the keys.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) user: Zeroizing<String>,
-    pub(crate) password: Zeroizing<String>,
+pub struct Credentials {
+    pub user: Zeroizing<String>,
+    pub password: Zeroizing<String>,
 }
 
 /// Why something is not a [`Proxy`].

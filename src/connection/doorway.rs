@@ -13,15 +13,15 @@ use crate::id::RelayId;
 use crate::proxy::Tunnel;
 
 /// What a connection begins with.
-pub(crate) struct Opening {
-    pub(crate) id: RelayId,
-    pub(crate) long_term: Arc<LongTermKey>,
+pub struct Opening {
+    pub id: RelayId,
+    pub long_term: Arc<LongTermKey>,
     /// The proxy to go through, and where it is to lead.
-    pub(crate) tunnel: Option<(Arc<Proxy>, Address)>,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) entropy: Entropy,
+    pub tunnel: Option<(Arc<Proxy>, Address)>,
+    pub settings: Arc<Settings>,
+    pub entropy: Entropy,
     /// The id of the first ping.
-    pub(crate) ping: NonZeroU64,
+    pub ping: NonZeroU64,
 }
 
 /// A connection that isn't open yet.

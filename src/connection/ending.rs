@@ -9,7 +9,7 @@ use crate::stage::{Party, Stage};
 
 /// How a transport ends.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+pub enum End {
     /// The other side closed it.
     Closed,
     /// It failed: what the operating system said, and its number for that.
@@ -33,7 +33,7 @@ impl End {
 
 impl Connection {
     /// The transport has ended. An answer that was on its way says more than the end does.
-    pub(crate) fn handle_end(&self, end: End) -> DisconnectReason {
+    pub fn handle_end(&self, end: End) -> DisconnectReason {
         if let Some(reason) = self.begun_answer() {
             return reason;
         }

@@ -6,7 +6,7 @@ use crate::crypto::salsa20::Key;
 use crate::wire::frame::MAC_LEN;
 
 /// The key and nonces of a connection after its handshake. Wiped when dropped.
-pub(crate) struct Channel {
+pub struct Channel {
     key: Key,
     /// From the first packet on whose place on the stream isn't certain yet.
     sending: Sequence,
@@ -15,13 +15,13 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(key: Key, sending: Nonce, receiving: Nonce) -> Self {
+    pub fn new(key: Key, sending: Nonce, receiving: Nonce) -> Self {
         Self { sending: Sequence::new(&key, sending), receiving: Sequence::new(&key, receiving), key }
     }
 
     /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the
     /// relay's next packet; there is no way to go on then.
-    pub(crate) fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
         let (mac, text) = sealed.split_first_chunk_mut::<MAC_LEN>()?;
         if !self.receiving.open(ahead, mac, text) {
             return None;
@@ -31,13 +31,13 @@ impl Channel {
     }
 
     /// Begins a batch of packets: see [`Sealer`].
-    pub(crate) fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
+    pub fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
         Sealer { key: &self.key, sequence: self.sending.clone(), ahead }
     }
 
     /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
     /// the next batch begins behind them.
-    pub(crate) fn commit(&mut self, count: usize) {
+    pub fn commit(&mut self, count: usize) {
         self.sending.advance(&self.key, count);
     }
 }
@@ -46,7 +46,7 @@ impl Channel {
 ///
 /// Nothing is spent until [`Channel::commit`]: a packet that the socket did not take is forgotten with its ciphertext,
 /// and its nonce goes to whatever packet leaves in its place. No two packets that anybody saw share a nonce.
-pub(crate) struct Sealer<'a> {
+pub struct Sealer<'a> {
     key: &'a Key,
     sequence: Sequence,
     ahead: &'a mut LookAhead,
@@ -54,7 +54,7 @@ pub(crate) struct Sealer<'a> {
 
 impl Sealer<'_> {
     /// Seals `MAC | plaintext` in place: the first 16 bytes are overwritten.
-    pub(crate) fn seal(&mut self, packet: &mut [u8]) {
+    pub fn seal(&mut self, packet: &mut [u8]) {
         let (mac, text) = packet.split_first_chunk_mut::<MAC_LEN>().expect("room for the MAC");
         *mac = self.sequence.seal(self.ahead, text);
         self.sequence.advance(self.key, 1);

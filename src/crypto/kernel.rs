@@ -60,6 +60,7 @@ enum Features {
 }
 
 impl Kernel {
+    #[cfg(feature = "internals")]
     pub(crate) const BASELINE: Self = Self(Features::Baseline);
 
     /// The fastest one.

@@ -21,7 +21,7 @@ pub(super) struct Sequence {
 
 /// Key stream that was made for packets to come. It is large beside a connection, so the loop has one for all: it serves
 /// the connection whose packets are being read or written, and is wiped behind it.
-pub(crate) struct LookAhead {
+pub struct LookAhead {
     kernel: Kernel,
     /// A ring, so that all key stream of the longest packet can be there at once.
     chunks: [Chunk; CHUNKS],
@@ -124,13 +124,13 @@ pub(super) fn open_one(key: &Key, nonce: Nonce, tag: &[u8; TAG_LEN], text: &mut 
 }
 
 impl LookAhead {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_kernel(Kernel::detect())
     }
 
     /// As on a processor that has nothing beyond what its architecture asks of it: to measure and to test.
-    #[allow(dead_code, reason = "of use where this module is compiled in")]
-    pub(crate) fn baseline() -> Self {
+    #[cfg(feature = "internals")]
+    pub fn baseline() -> Self {
         Self::with_kernel(Kernel::BASELINE)
     }
 
@@ -148,7 +148,7 @@ impl LookAhead {
     }
 
     /// Forgets everything.
-    pub(crate) fn wipe(&mut self) {
+    pub fn wipe(&mut self) {
         if self.stride > 0 {
             self.stride = 0;
             self.subkey.wipe();

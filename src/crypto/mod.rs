@@ -11,10 +11,14 @@ mod nonce;
 mod poly1305;
 mod salsa20;
 
-pub(crate) use channel::Channel;
-pub(crate) use handshake::{Entropy, Handshake, RESPONSE_LEN};
-pub(crate) use long_term::{LongTermKey, LongTermKeys};
-pub(crate) use look_ahead::LookAhead;
+pub use channel::Channel;
+pub(crate) use handshake::RESPONSE_LEN;
+pub use handshake::{Entropy, Handshake};
+pub use long_term::LongTermKey;
+pub(crate) use long_term::LongTermKeys;
+pub use look_ahead::LookAhead;
+#[cfg(feature = "internals")]
+pub use {channel::Sealer, nonce::Nonce, salsa20::Key};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ pub(super) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b2
 
 /// A key, as the words that Salsa20 counts in. Wiped when dropped.
 #[derive(Clone)]
-pub(crate) struct Key(pub(super) [u32; 8]);
+pub struct Key(pub(super) [u32; 8]);
 
 impl Key {
     pub(super) fn wipe(&mut self) {

@@ -26,7 +26,7 @@ const NO_STATUS_LINE: ProxyError = ProxyError::Malformed("HTTP: no status line o
 const UNAUTHORIZED: u16 = 407;
 
 #[derive(Default)]
-pub(crate) struct Http {
+pub struct Http {
     /// Bytes of the proxy so far. At most [`MAX_ANSWER`].
     taken: usize,
     /// The line that is being read, without its end. At most [`MAX_ANSWER`].

@@ -7,4 +7,4 @@
 pub(crate) mod frame;
 pub(crate) mod packet;
 
-pub(crate) use packet::{ConnectionId, Packet};
+pub use packet::{ConnectionId, Packet};

@@ -3,12 +3,12 @@
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use interop::SodiumBox;
-use own_box::OwnBox;
 use tox_test_relay::session::{MAC_LENGTH, Nonce, public_key};
 
 use crate::clients::increment;
 use crate::helper::Outcome;
 use crate::measure::{Effort, cpu_time, in_turns, nanos};
+use crate::own_box::OwnBox;
 use crate::table::{Row, Section};
 
 /// A ping, small data, a chat message, larger data, the largest data that Tox sends, and the largest there can be.
