@@ -53,7 +53,7 @@ impl Timers for Wheel {
     const NAME: &str = "wheel";
 
     fn new(size: u32) -> Self {
-        let mut wheel = Wheel::new();
+        let mut wheel = Self::new();
         // It grows to its keys once, and that isn't to be measured.
         wheel.schedule(size - 1, 1);
         wheel.cancel(size - 1);
@@ -61,19 +61,19 @@ impl Timers for Wheel {
     }
 
     fn schedule(&mut self, key: u32, deadline: u64) {
-        Wheel::schedule(self, key, deadline);
+        Self::schedule(self, key, deadline);
     }
 
     fn cancel(&mut self, key: u32) {
-        Wheel::cancel(self, key);
+        Self::cancel(self, key);
     }
 
     fn pop_due(&mut self, now: u64) -> Option<u32> {
-        Wheel::pop_due(self, now)
+        Self::pop_due(self, now)
     }
 
     fn next(&mut self) -> Option<u64> {
-        Wheel::next(self)
+        Self::next(self)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Not for users, and exempt from semantic versioning: any version may change or remove what is here.
 //!
-//! What is private in types that users have, too, is reached through the traits and functions at the end.
+//! What is private in types that users have, too, is reached through the traits and functions at the end. Each method of such
+//! a trait calls the private one of the same name.
 
 use crate::address::Address;
 use crate::config::Proxy;
@@ -37,23 +38,23 @@ pub trait EventsInternals {
 
 impl EventsInternals for Events {
     fn limit(&mut self, events: usize) {
-        Events::limit(self, events);
+        Self::limit(self, events);
     }
 
     fn unlimit(&mut self) {
-        Events::unlimit(self);
+        Self::unlimit(self);
     }
 
     fn room(&self) -> usize {
-        Events::room(self)
+        Self::room(self)
     }
 
     fn has_room(&self) -> bool {
-        Events::has_room(self)
+        Self::has_room(self)
     }
 
     fn push(&mut self, event: Event<'_>) {
-        Events::push(self, event);
+        Self::push(self, event);
     }
 }
 
@@ -71,7 +72,7 @@ impl ProxyInternals for Proxy {
     }
 
     fn check(&self, target: &Address) -> Result<(), ConnectError> {
-        Proxy::check(self, target)
+        Self::check(self, target)
     }
 }
 

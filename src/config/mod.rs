@@ -210,7 +210,7 @@ impl Destination {
     /// The address, whatever the transport.
     pub fn address(&self) -> SocketAddr {
         match *self {
-            Destination::Udp(address) | Destination::Tcp(address) => address,
+            Self::Udp(address) | Self::Tcp(address) => address,
         }
     }
 }

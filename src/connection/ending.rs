@@ -20,14 +20,14 @@ pub enum End {
 
 impl From<&std::io::Error> for End {
     fn from(error: &std::io::Error) -> Self {
-        End::Failed(error.kind(), error.raw_os_error())
+        Self::Failed(error.kind(), error.raw_os_error())
     }
 }
 
 impl End {
     /// Whether the other side has ended it, cleanly or not.
     fn is_close(self) -> bool {
-        matches!(self, End::Closed | End::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
+        matches!(self, Self::Closed | Self::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
     }
 }
 

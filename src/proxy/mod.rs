@@ -39,26 +39,26 @@ impl Tunnel {
     /// Asks `proxy` for a tunnel to `target`: the bytes to send first are put into `out`.
     pub fn new(proxy: &Proxy, target: &Address, out: &mut Vec<u8>) -> Self {
         match &proxy.protocol {
-            Protocol::Socks5(credentials) => Tunnel::Socks5(Socks5::new(credentials.as_ref(), target, out)),
-            Protocol::Socks4 { user_id, .. } => Tunnel::Socks4(Socks4::new(user_id, target, out)),
-            Protocol::Http(credentials) => Tunnel::Http(Http::new(credentials.as_ref(), target, out)),
+            Protocol::Socks5(credentials) => Self::Socks5(Socks5::new(credentials.as_ref(), target, out)),
+            Protocol::Socks4 { user_id, .. } => Self::Socks4(Socks4::new(user_id, target, out)),
+            Protocol::Http(credentials) => Self::Http(Http::new(credentials.as_ref(), target, out)),
         }
     }
 
     /// Takes what the proxy sent off `input`, and puts what is to be sent in answer into `out`.
     pub fn receive(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
         match self {
-            Tunnel::Socks5(socks5) => socks5.receive(input, out),
-            Tunnel::Socks4(socks4) => socks4.receive(input),
-            Tunnel::Http(http) => http.receive(input),
+            Self::Socks5(socks5) => socks5.receive(input, out),
+            Self::Socks4(socks4) => socks4.receive(input),
+            Self::Http(http) => http.receive(input),
         }
     }
 
     /// Whether the proxy knows by now where the tunnel shall lead.
     pub fn is_asked_for(&self) -> bool {
         match self {
-            Tunnel::Socks5(socks5) => socks5.is_asked_for(),
-            Tunnel::Socks4(_) | Tunnel::Http(_) => true,
+            Self::Socks5(socks5) => socks5.is_asked_for(),
+            Self::Socks4(_) | Self::Http(_) => true,
         }
     }
 
@@ -66,8 +66,8 @@ impl Tunnel {
     /// byte.)
     pub fn refusal(&self) -> Option<ProxyError> {
         match self {
-            Tunnel::Socks5(_) | Tunnel::Socks4(_) => None,
-            Tunnel::Http(http) => http.refusal(),
+            Self::Socks5(_) | Self::Socks4(_) => None,
+            Self::Http(http) => http.refusal(),
         }
     }
 }

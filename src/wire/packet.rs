@@ -121,12 +121,12 @@ pub enum Malformed {
 impl From<Malformed> for Violation {
     fn from(malformed: Malformed) -> Self {
         match malformed {
-            Malformed::Kind(kind) => Violation::Kind(kind),
-            Malformed::Length { kind, length } => Violation::Length { kind, length },
-            Malformed::ConnectionId { kind, id } => Violation::ConnectionId { kind, id },
-            Malformed::PingId => Violation::PingId,
+            Malformed::Kind(kind) => Self::Kind(kind),
+            Malformed::Length { kind, length } => Self::Length { kind, length },
+            Malformed::ConnectionId { kind, id } => Self::ConnectionId { kind, id },
+            Malformed::PingId => Self::PingId,
             // No relay sends a forward request, to whatever family.
-            Malformed::AddressFamily(_) => Violation::Kind(FORWARD_REQUEST),
+            Malformed::AddressFamily(_) => Self::Kind(FORWARD_REQUEST),
         }
     }
 }

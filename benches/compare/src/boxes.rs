@@ -124,11 +124,11 @@ fn turn(measured: Rival, len: usize, batches: usize, direction: Direction) -> Ou
 
 impl PacketBox for OwnBox {
     fn seal(&mut self, packets: &mut [u8], len: usize) {
-        OwnBox::seal(self, packets, len);
+        Self::seal(self, packets, len);
     }
 
     fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
-        OwnBox::open(self, packets, len)
+        Self::open(self, packets, len)
     }
 }
 

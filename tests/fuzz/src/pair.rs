@@ -112,8 +112,7 @@ pub struct Socket {
 
 impl Socket {
     /// One that takes everything.
-    pub const WIDE: Socket =
-        Socket { room: usize::MAX, piece: usize::MAX, scratch: 65_536, interrupted: false };
+    pub const WIDE: Self = Self { room: usize::MAX, piece: usize::MAX, scratch: 65_536, interrupted: false };
 }
 
 impl Pair {
