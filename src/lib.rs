@@ -134,6 +134,14 @@ pub use socks;
 pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
 
+/// The core is not shown to users.
+///
+/// ```compile_fail,E0432
+/// use tox_relay_client::internals;
+/// ```
+#[cfg(all(doctest, not(feature = "internals")))]
+struct InternalsAreHidden;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
