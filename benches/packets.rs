@@ -1,12 +1,8 @@
 //! Sealing and opening packets, without a socket: what encryption costs.
 //!
-//! `cargo bench --bench packets`. The throughput counts bytes of data. The inner modules aren't public, so they are
-//! compiled in here.
+//! `cargo bench --features internals --bench packets`. The throughput counts bytes of data.
 
 #![allow(missing_docs)]
-
-#[path = "../tests/world/src/library.rs"]
-mod library;
 
 use std::hint::black_box;
 
@@ -14,9 +10,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use library::crypto::{Channel, LookAhead};
-use library::wire::frame::MAC_LEN;
-use library::*;
+use tox_relay_client::internals::{Channel, LookAhead, MAC_LEN};
 
 /// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
 const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];

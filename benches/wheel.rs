@@ -1,13 +1,9 @@
 //! The timer wheel, beside a sorted tree and a heap of the standard library.
 //!
-//! `cargo bench --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys ping every 30 s, as
-//! connections do. The throughput counts keys. The inner module isn't public, so it is compiled in here, and
-//! its unit tests with it.
+//! `cargo bench --features internals --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys
+//! ping every 30 s, as connections do. The throughput counts keys.
 
-#![allow(dead_code, unused_imports, missing_docs)]
-
-#[path = "../src/timer/mod.rs"]
-mod timer;
+#![allow(missing_docs)]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -16,7 +12,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use crate::timer::Wheel;
+use tox_relay_client::internals::Wheel;
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
 
@@ -57,7 +53,7 @@ impl Timers for Wheel {
     const NAME: &str = "wheel";
 
     fn new(size: u32) -> Self {
-        let mut wheel = Wheel::new();
+        let mut wheel = Self::new();
         // It grows to its keys once, and that isn't to be measured.
         wheel.schedule(size - 1, 1);
         wheel.cancel(size - 1);
@@ -65,19 +61,19 @@ impl Timers for Wheel {
     }
 
     fn schedule(&mut self, key: u32, deadline: u64) {
-        Wheel::schedule(self, key, deadline);
+        Self::schedule(self, key, deadline);
     }
 
     fn cancel(&mut self, key: u32) {
-        Wheel::cancel(self, key);
+        Self::cancel(self, key);
     }
 
     fn pop_due(&mut self, now: u64) -> Option<u32> {
-        Wheel::pop_due(self, now)
+        Self::pop_due(self, now)
     }
 
     fn next(&mut self) -> Option<u64> {
-        Wheel::next(self)
+        Self::next(self)
     }
 }
 

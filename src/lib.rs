@@ -143,6 +143,9 @@
 //!   sends a ping or ends the connection.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
+#![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]
+// What `internals` shows of the core is `pub`. Without that feature nobody can reach it; with it, it needs no documentation,
+// since it isn't for users. So each of these two lints checks one of the two builds.
 
 mod address;
 mod client;
@@ -153,6 +156,9 @@ mod deframer;
 mod error;
 mod event;
 mod id;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod key;
 mod phrase;
 mod proxy;
@@ -179,6 +185,14 @@ pub use wire::Destination;
 pub mod socks {
     pub use ::socks::{TargetAddr, ToTargetAddr};
 }
+
+/// The core is not shown to users.
+///
+/// ```compile_fail,E0432
+/// use tox_relay_client::internals;
+/// ```
+#[cfg(all(doctest, not(feature = "internals")))]
+struct InternalsAreHidden;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

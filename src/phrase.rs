@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Phrase {
     len: u8,
     /// UTF-8.
-    bytes: [u8; Phrase::MAX],
+    bytes: [u8; Self::MAX],
 }
 
 impl Phrase {

@@ -21,11 +21,11 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Stage::Connecting => "while connecting",
-            Stage::Tunnelling => "while opening the tunnel",
-            Stage::Handshaking => "during the handshake",
-            Stage::Confirming => "before the relay's first packet",
-            Stage::Connected => "after connecting",
+            Self::Connecting => "while connecting",
+            Self::Tunnelling => "while opening the tunnel",
+            Self::Handshaking => "during the handshake",
+            Self::Confirming => "before the relay's first packet",
+            Self::Connected => "after connecting",
         })
     }
 }
@@ -45,9 +45,9 @@ pub enum Party {
 impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Party::Relay => "the relay",
-            Party::Proxy => "the proxy",
-            Party::Tunnel => "the relay or the proxy",
+            Self::Relay => "the relay",
+            Self::Proxy => "the proxy",
+            Self::Tunnel => "the relay or the proxy",
         })
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The modules, from the door to the ground. Each may use those that follow it, and none before it. One that is still to
 /// be built has its place already: `pool`.
-const LEVELS: [&str; 17] = [
+const LEVELS: [&str; 18] = [
+    "internals",
     "pool",
     "client",
     "timer",
@@ -81,7 +82,7 @@ impl Source {
     }
 
     /// The other files that this one uses: those that its paths lead to, and its own modules.
-    fn uses(&self, sources: &[Source]) -> Vec<String> {
+    fn uses(&self, sources: &[Self]) -> Vec<String> {
         let there = |path: &str| sources.iter().any(|source| source.path == path);
         let file = |module: &str| {
             [format!("{module}.rs"), format!("{module}/mod.rs")].into_iter().find(|path| there(path))

@@ -48,8 +48,8 @@ const CUTS: [Cut; 3] = [Cut::Close, Cut::Reset, Cut::Disconnect];
 impl Cut {
     fn causes(self, reason: DisconnectReason) -> bool {
         match self {
-            Cut::Close => reason == closed(Stage::Connected),
-            Cut::Reset => matches!(
+            Self::Close => reason == closed(Stage::Connected),
+            Self::Reset => matches!(
                 reason,
                 DisconnectReason::Transport {
                     stage: Stage::Connected,
@@ -57,7 +57,7 @@ impl Cut {
                     ..
                 }
             ),
-            Cut::Disconnect => reason == DisconnectReason::ClosedByCaller,
+            Self::Disconnect => reason == DisconnectReason::ClosedByCaller,
         }
     }
 }

@@ -234,8 +234,8 @@ fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
 fn the_end_of_many_connections_is_told_in_as_few_events_as_there_is_room_for() {
     let relay = honest();
     let mut peer = Peer::new().capacity(2);
-    let identities = [(); 20].map(|()| tox_relay_client::SecretKey::generate());
-    let begin = |secret| peer.client.connect(support::address(&relay).identity(secret)).unwrap();
+    let identities = [(); 20].map(|()| SecretKey::generate());
+    let begin = |secret| peer.client.connect(address(&relay).identity(secret)).unwrap();
     let ids = identities.map(begin);
     peer.until("all connected", |peer| peer.told.len() == ids.len());
     for id in ids {

@@ -316,8 +316,8 @@ impl TryFrom<TargetAddr> for Address {
 impl From<Address> for TargetAddr {
     fn from(address: Address) -> Self {
         match address.0 {
-            Kind::Ip(address) => TargetAddr::Ip(address),
-            Kind::Name(name, port) => TargetAddr::Domain(name.into(), port),
+            Kind::Ip(address) => Self::Ip(address),
+            Kind::Name(name, port) => Self::Domain(name.into(), port),
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use crate::address::Kind;
-use crate::client::Client;
 use crate::client::event_loop::{self, Loop};
+use crate::client::interface::Client;
 use crate::client::keys;
 use crate::client::slot::{ConnectionKeys, Slot};
 use crate::config::{Config, Relay, Way};

@@ -2,7 +2,7 @@
 
 mod proxy;
 
-pub(crate) use proxy::{Credentials, Protocol};
+pub use proxy::{Credentials, Protocol};
 pub use proxy::{Proxy, ProxyConfigError};
 
 use std::io;
@@ -33,11 +33,11 @@ pub struct Config {
 
 /// What every connection of a client shares.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) ping_interval: Duration,
-    pub(crate) pong_timeout: Duration,
-    pub(crate) send_queue: usize,
+pub struct Settings {
+    pub connect_timeout: Duration,
+    pub ping_interval: Duration,
+    pub pong_timeout: Duration,
+    pub send_queue: usize,
 }
 
 impl Default for Settings {

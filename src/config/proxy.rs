@@ -43,7 +43,7 @@ pub struct Proxy {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub enum Protocol {
     Socks5(Option<Credentials>),
     /// `names` is whether it is 4a.
     Socks4 {
@@ -55,9 +55,9 @@ pub(crate) enum Protocol {
 
 /// Wiped when dropped, like the keys.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) user: Zeroizing<String>,
-    pub(crate) password: Zeroizing<String>,
+pub struct Credentials {
+    pub user: Zeroizing<String>,
+    pub password: Zeroizing<String>,
 }
 
 /// Why something is not a [`Proxy`].
@@ -266,10 +266,10 @@ impl FromStr for Proxy {
     fn from_str(url: &str) -> Result<Self, ProxyConfigError> {
         let (scheme, rest) = url.split_once("://").ok_or(ProxyConfigError::Scheme)?;
         let make = match scheme.to_ascii_lowercase().as_str() {
-            "socks5" | "socks5h" => Proxy::socks5,
-            "socks4" => Proxy::socks4,
-            "socks4a" => Proxy::socks4a,
-            "http" => Proxy::http,
+            "socks5" | "socks5h" => Self::socks5,
+            "socks4" => Self::socks4,
+            "socks4a" => Self::socks4a,
+            "http" => Self::http,
             _ => return Err(ProxyConfigError::Scheme),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

@@ -7,7 +7,7 @@ use crate::stage::{Party, Stage};
 
 /// How a transport ends.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+pub enum End {
     /// The other side closed it.
     Closed,
     /// It failed: what the operating system said, and its number for that.
@@ -18,25 +18,25 @@ pub(crate) enum End {
 
 impl From<&std::io::Error> for End {
     fn from(error: &std::io::Error) -> Self {
-        End::Failed(error.kind(), error.raw_os_error())
+        Self::Failed(error.kind(), error.raw_os_error())
     }
 }
 
 impl End {
     /// Whether the other side has ended it, cleanly or not.
     pub(super) fn is_close(self) -> bool {
-        matches!(self, End::Closed | End::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
+        matches!(self, Self::Closed | Self::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
     }
 
     /// Why the connection ended, where nothing but the transport's end says it.
     pub(super) fn reason(self, stage: Stage, party: Party, hint: Option<Hint>) -> DisconnectReason {
         match self {
-            End::Failed(ConnectionRefused, _) if stage == Stage::Connecting => {
+            Self::Failed(ConnectionRefused, _) if stage == Stage::Connecting => {
                 DisconnectReason::Refused(party)
             }
-            End::Failed(kind, code) => DisconnectReason::Transport { stage, party, hint, kind, code },
-            End::Closed => DisconnectReason::Closed { stage, party, hint },
-            End::Late => DisconnectReason::TimedOut { stage, party, hint },
+            Self::Failed(kind, code) => DisconnectReason::Transport { stage, party, hint, kind, code },
+            Self::Closed => DisconnectReason::Closed { stage, party, hint },
+            Self::Late => DisconnectReason::TimedOut { stage, party, hint },
         }
     }
 }

@@ -28,8 +28,8 @@ mod routes;
 mod session;
 mod times;
 
-pub(crate) use ending::End;
-pub(crate) use opening::Parameters;
+pub use ending::End;
+pub use opening::Parameters;
 
 use std::io;
 use std::num::NonZeroU64;
@@ -55,7 +55,7 @@ use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
 
 /// See the module.
-pub(crate) struct Connection {
+pub struct Connection {
     state: State,
     common: Common,
 }
@@ -70,7 +70,7 @@ enum State {
 
 impl Connection {
     /// A connection whose transport is being made since `now`.
-    pub(crate) fn new(parameters: Parameters, now: Instant) -> Self {
+    pub fn new(parameters: Parameters, now: Instant) -> Self {
         let common = Common {
             id: parameters.id,
             settings: Arc::clone(&parameters.settings),
@@ -82,11 +82,11 @@ impl Connection {
         Self { state: State::Opening(Box::new(Opening::new(parameters, now))), common }
     }
 
-    pub(crate) fn id(&self) -> RelayId {
+    pub fn id(&self) -> RelayId {
         self.common.id
     }
 
-    pub(crate) fn stage(&self) -> Stage {
+    pub fn stage(&self) -> Stage {
         match &self.state {
             State::Opening(opening) => opening.stage(),
             State::Established(session) => session.stage(&self.common),
@@ -94,7 +94,7 @@ impl Connection {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
-    pub(crate) fn deadline(&self) -> Instant {
+    pub fn deadline(&self) -> Instant {
         match &self.state {
             State::Opening(opening) => opening.deadline(),
             State::Established(session) => session.deadline(),
@@ -103,7 +103,7 @@ impl Connection {
 
     /// Begins a turn: what the transport has had to read, since `since` at the earliest, is read now. That it was not read
     /// before is not the relay's fault.
-    pub(crate) fn handle_turn(&mut self, now: Instant, since: Instant) {
+    pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
             State::Opening(opening) => opening.handle_turn(now, since, &self.common),
             State::Established(session) => session.handle_turn(now, since, &self.common),
@@ -111,7 +111,7 @@ impl Connection {
     }
 
     /// The most input that surely finds room, if there is room for so many packets.
-    pub(crate) fn input_of_packets(&self, packets: usize) -> usize {
+    pub fn input_of_packets(&self, packets: usize) -> usize {
         match &self.state {
             // What comes before packets makes no events.
             State::Opening(_) => packets * MIN_FRAME,
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// The transport is there: the proxy can be asked, or the relay greeted.
-    pub(crate) fn handle_connected(&mut self, now: Instant) {
+    pub fn handle_connected(&mut self, now: Instant) {
         if let State::Opening(opening) = &mut self.state {
             opening.handle_connected(now, &mut self.common);
         }
@@ -128,7 +128,7 @@ impl Connection {
 
     /// Takes what the transport has read. Returns how much of it, which is less than all only where `events` is full:
     /// the rest must come again, in front of what is read next. The input is overwritten.
-    pub(crate) fn receive(
+    pub fn receive(
         &mut self,
         now: Instant,
         mut input: &mut [u8],
@@ -164,7 +164,7 @@ impl Connection {
 
     /// Looks at the time; too early or twice does no harm. `unread` says that the transport may have more input, and
     /// `ping` is the id of the next ping, should it be time for one.
-    pub(crate) fn handle_timeout(
+    pub fn handle_timeout(
         &mut self,
         now: Instant,
         unread: bool,
@@ -177,7 +177,7 @@ impl Connection {
     }
 
     /// The transport has ended: says why the connection did.
-    pub(crate) fn handle_end(&self, end: End) -> DisconnectReason {
+    pub fn handle_end(&self, end: End) -> DisconnectReason {
         match &self.state {
             State::Opening(opening) => opening.handle_end(end, &self.common),
             State::Established(session) => session.handle_end(end, &self.common),
@@ -185,13 +185,13 @@ impl Connection {
     }
 
     /// Whether anything waits to leave.
-    pub(crate) fn has_output(&self) -> bool {
+    pub fn has_output(&self) -> bool {
         !self.common.outbox.is_empty()
     }
 
     /// Hands to `write` what waits, until all has left (`true`) or the transport is full (`false`). `scratch` is for the
     /// packets while they are sealed.
-    pub(crate) fn flush(
+    pub fn flush(
         &mut self,
         now: Instant,
         ahead: &mut LookAhead,
@@ -210,12 +210,12 @@ impl Connection {
     }
 
     /// Whether [`Event::Writable`](crate::event::Event::Writable) is to be told; true once for each time.
-    pub(crate) fn take_writable(&mut self) -> bool {
+    pub fn take_writable(&mut self) -> bool {
         self.common.outbox.take_writable(self.common.settings.send_queue)
     }
 
     /// Asks the relay for a route to `peer`.
-    pub(crate) fn open_route(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
+    pub fn open_route(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
         if self.stage() != Stage::Connected {
             return Err(RouteError::NotConnected);
         }
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Closes a route and removes what is queued for it. Returns how many bytes of data that were.
-    pub(crate) fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
+    pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let Some(id) = self.common.routes.close(route)? else {
             return Ok(0);
         };
@@ -236,7 +236,7 @@ impl Connection {
     }
 
     /// Closes all routes and removes what is queued for them.
-    pub(crate) fn close_all_routes(&mut self) {
+    pub fn close_all_routes(&mut self) {
         self.common.outbox.remove_all_routes();
         for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
             // It was there just now.
@@ -244,7 +244,7 @@ impl Connection {
         }
     }
 
-    pub(crate) fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
+    pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
         check_len("a data packet", data, ROUTE_DATA)?;
         let Some(connection_id) = self.common.routes.connection_id(route) else {
             let known = self.common.routes.status(route).is_some();
@@ -253,13 +253,13 @@ impl Connection {
         self.send(&Packet::Data { connection_id, data })
     }
 
-    pub(crate) fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
+    pub fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
         check_len("an OOB packet", data, OOB_DATA)?;
         self.send(&Packet::OobSend { destination, data })
     }
 
     /// As data where the peer is online on a route, since that is smaller; out of band where not.
-    pub(crate) fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+    pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         match self.common.routes.online_to(&peer) {
             Some(connection_id) => {
                 check_len("a data packet", data, ROUTE_DATA)?;
@@ -269,16 +269,12 @@ impl Connection {
         }
     }
 
-    pub(crate) fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
+    pub fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
         check_len("an onion request", request, ONION_REQUEST)?;
         self.send(&Packet::OnionRequest(request))
     }
 
-    pub(crate) fn send_forward_request(
-        &mut self,
-        destination: Destination,
-        data: &[u8],
-    ) -> Result<(), SendError> {
+    pub fn send_forward_request(&mut self, destination: Destination, data: &[u8]) -> Result<(), SendError> {
         check_len("a forward request", data, FORWARD_DATA)?;
         self.send(&Packet::ForwardRequest { destination, data })
     }
@@ -294,46 +290,46 @@ impl Connection {
         }
     }
 
-    pub(crate) fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
+    pub fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
         self.common.routes.find(self.common.id, peer)
     }
 
-    pub(crate) fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
+    pub fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
         self.common.routes.status(route)
     }
 
-    pub(crate) fn routes(&self) -> impl Iterator<Item = RouteStatus> {
+    pub fn routes(&self) -> impl Iterator<Item = RouteStatus> {
         self.common.routes.iter(self.common.id)
     }
 
     /// Routes in use, closed ones that the relay wasn't told of included.
-    pub(crate) fn route_count(&self) -> usize {
+    pub fn route_count(&self) -> usize {
         self.common.routes.len()
     }
 
-    pub(crate) fn round_trip(&self) -> Option<Duration> {
+    pub fn round_trip(&self) -> Option<Duration> {
         match &self.state {
             State::Opening(_) => None,
             State::Established(session) => session.round_trip(),
         }
     }
 
-    pub(crate) fn traffic(&self) -> Traffic {
+    pub fn traffic(&self) -> Traffic {
         self.common.traffic
     }
 
     /// Whether there may be no room in the queue of data for the longest packet, whatever it belongs to.
-    pub(crate) fn is_nearly_full(&self) -> bool {
+    pub fn is_nearly_full(&self) -> bool {
         // No flow has more than all have together.
         2 * self.common.outbox.queued() + LONGEST > self.common.settings.send_queue
     }
 
     /// Bytes that wait in the queue of data.
-    pub(crate) fn queued(&self) -> usize {
+    pub fn queued(&self) -> usize {
         self.common.outbox.queued()
     }
 
-    pub(crate) fn times(&self) -> ConnectTimes {
+    pub fn times(&self) -> ConnectTimes {
         self.common.times.get()
     }
 

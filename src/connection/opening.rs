@@ -33,15 +33,15 @@ use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::stage::{Party, Stage};
 
 /// What a connection is made of.
-pub(crate) struct Parameters {
-    pub(crate) id: RelayId,
-    pub(crate) long_term: Arc<LongTermKey>,
+pub struct Parameters {
+    pub id: RelayId,
+    pub long_term: Arc<LongTermKey>,
     /// The proxy to go through, and the relay's address that it is asked for.
-    pub(crate) tunnel: Option<(Arc<Proxy>, Address)>,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) entropy: Entropy,
+    pub tunnel: Option<(Arc<Proxy>, Address)>,
+    pub settings: Arc<Settings>,
+    pub entropy: Entropy,
     /// The id of the first ping.
-    pub(crate) ping: NonZeroU64,
+    pub ping: NonZeroU64,
 }
 
 /// See the module.

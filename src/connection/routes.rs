@@ -314,10 +314,10 @@ impl State {
     /// The state as the caller sees it; a route that the caller has closed is none.
     fn visible(self) -> Option<RouteState> {
         match self {
-            State::Held | State::Requested { .. } => Some(RouteState::Requested),
-            State::Offline(_) => Some(RouteState::Offline),
-            State::Online(_) => Some(RouteState::Online),
-            State::Closing { .. } | State::Leaving(_) => None,
+            Self::Held | Self::Requested { .. } => Some(RouteState::Requested),
+            Self::Offline(_) => Some(RouteState::Offline),
+            Self::Online(_) => Some(RouteState::Online),
+            Self::Closing { .. } | Self::Leaving(_) => None,
         }
     }
 }

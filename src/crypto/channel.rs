@@ -5,7 +5,7 @@ use crate::crypto::secretbox::{CipherState, Key, LookAhead};
 use crate::wire::frame::MAC_LEN;
 
 /// The key and nonces of a connection after its handshake. Wiped when dropped.
-pub(crate) struct Channel {
+pub struct Channel {
     key: Key,
     /// From the first packet on whose place on the stream isn't certain yet.
     sending: CipherState,
@@ -15,7 +15,7 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// Its keys are put where they stay: whatever moved them would leave copies behind.
-    pub(crate) fn new(key: &Key, sending: Nonce, receiving: Nonce) -> Box<Self> {
+    pub fn new(key: &Key, sending: Nonce, receiving: Nonce) -> Box<Self> {
         let [sending, receiving] = [sending, receiving].map(CipherState::without_key);
         let mut channel = Box::new(Self { key: Key::NONE, sending, receiving });
         channel.key.set(key);
@@ -26,7 +26,7 @@ impl Channel {
 
     /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the
     /// relay's next packet; there is no way to go on then.
-    pub(crate) fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
         let (mac, text) = sealed.split_first_chunk_mut::<MAC_LEN>()?;
         if !self.receiving.open(ahead, mac, text) {
             return None;
@@ -36,13 +36,13 @@ impl Channel {
     }
 
     /// Begins a batch of packets: see [`Sealer`].
-    pub(crate) fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
+    pub fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
         Sealer { key: &self.key, cipher: self.sending.clone(), ahead }
     }
 
     /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
     /// the next batch begins behind them.
-    pub(crate) fn commit(&mut self, count: usize) {
+    pub fn commit(&mut self, count: usize) {
         self.sending.advance(&self.key, count);
     }
 }
@@ -51,7 +51,7 @@ impl Channel {
 ///
 /// Nothing is spent until [`Channel::commit`]: a packet that the socket did not take is forgotten with its ciphertext,
 /// and its nonce goes to whatever packet leaves in its place. No two packets that anybody saw share a nonce.
-pub(crate) struct Sealer<'a> {
+pub struct Sealer<'a> {
     key: &'a Key,
     cipher: CipherState,
     ahead: &'a mut LookAhead,
@@ -59,7 +59,7 @@ pub(crate) struct Sealer<'a> {
 
 impl Sealer<'_> {
     /// Seals `MAC | plaintext` in place: the first 16 bytes are overwritten.
-    pub(crate) fn seal(&mut self, packet: &mut [u8]) {
+    pub fn seal(&mut self, packet: &mut [u8]) {
         let (mac, text) = packet.split_first_chunk_mut::<MAC_LEN>().expect("room for the MAC");
         *mac = self.cipher.seal(self.ahead, text);
         self.cipher.advance(self.key, 1);

@@ -27,17 +27,17 @@ pub(crate) const HELLO_LEN: usize = KEY_LEN + NONCE_LEN + BOX_LEN;
 pub(crate) const RESPONSE_LEN: usize = NONCE_LEN + BOX_LEN;
 
 /// What one connection needs of a random source: all of it fresh, or its packets could be replayed.
-pub(crate) struct Entropy {
+pub struct Entropy {
     /// The temporary secret key of this connection.
-    pub(crate) temporary: SecretKey,
+    pub temporary: SecretKey,
     /// The nonce of the hello's box.
-    pub(crate) hello_nonce: Nonce,
+    pub hello_nonce: Nonce,
     /// The nonce of the first packet that the client sends.
-    pub(crate) base_nonce: Nonce,
+    pub base_nonce: Nonce,
 }
 
 /// A handshake whose hello was made, and whose response is still to come.
-pub(crate) struct Handshake {
+pub struct Handshake {
     long_term: Arc<LongTermKey>,
     temporary: SecretKey,
     temporary_public: PublicKey,
@@ -46,7 +46,7 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     /// Makes the hello of a client for the relay with which it has this key.
-    pub(crate) fn new(long_term: Arc<LongTermKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
+    pub fn new(long_term: Arc<LongTermKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
         let handshake = Self {
             temporary: entropy.temporary.clone(),
             temporary_public: entropy.temporary.public_key(),
@@ -69,7 +69,7 @@ impl Handshake {
     ///
     /// Success proves little: the response may be an old one, played again by somebody without any key. The relay has
     /// proved itself when its first packet opens.
-    pub(crate) fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Box<Channel>, Impostor> {
+    pub fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Box<Channel>, Impostor> {
         let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
         let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");

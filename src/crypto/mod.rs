@@ -8,10 +8,14 @@ mod nonce;
 mod secretbox;
 mod shared_key;
 
-pub(crate) use channel::Channel;
-pub(crate) use handshake::{Entropy, Handshake, RESPONSE_LEN};
-pub(crate) use secretbox::LookAhead;
-pub(crate) use shared_key::{LongTermKey, LongTermKeys};
+pub use channel::Channel;
+pub(crate) use handshake::RESPONSE_LEN;
+pub use handshake::{Entropy, Handshake};
+pub use secretbox::LookAhead;
+pub use shared_key::LongTermKey;
+pub(crate) use shared_key::LongTermKeys;
+#[cfg(feature = "internals")]
+pub use {channel::Sealer, nonce::Nonce, secretbox::Key};
 
 #[cfg(test)]
 mod tests;

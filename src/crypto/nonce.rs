@@ -9,10 +9,10 @@ pub(super) const PREFIX_LEN: usize = 16;
 /// A NaCl nonce. It counts as one big-endian number of 24 bytes, so the last byte moves first; behind the largest
 /// comes zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Nonce([u8; NONCE_LEN]);
+pub struct Nonce([u8; NONCE_LEN]);
 
 impl Nonce {
-    pub(crate) const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+    pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
     }
 
@@ -27,7 +27,7 @@ impl Nonce {
     }
 
     /// Moves to the next nonce.
-    pub(crate) fn increment(&mut self) {
+    pub fn increment(&mut self) {
         for byte in self.0.iter_mut().rev() {
             *byte = byte.wrapping_add(1);
             if *byte != 0 {

@@ -8,14 +8,14 @@ use crate::crypto::secretbox::{Key, hsalsa20};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 
 /// Costs a scalar multiplication to make, 25 to 50 microseconds. Wiped when dropped.
-pub(crate) struct LongTermKey {
+pub struct LongTermKey {
     pub(super) client: PublicKey,
     pub(super) key: Key,
 }
 
 impl LongTermKey {
     /// `None` for a relay's key of low order, which it can't have.
-    pub(crate) fn new(client: &KeyPair, relay: &PublicKey) -> Option<Self> {
+    pub fn new(client: &KeyPair, relay: &PublicKey) -> Option<Self> {
         Some(Self { client: client.public, key: shared_key(&client.secret, relay)? })
     }
 }

@@ -201,9 +201,9 @@ impl Drop for SecretKey {
 }
 
 /// A secret key and the public key that belongs to it, which costs too much to be worked out twice.
-pub(crate) struct KeyPair {
-    pub(crate) secret: SecretKey,
-    pub(crate) public: PublicKey,
+pub struct KeyPair {
+    pub secret: SecretKey,
+    pub public: PublicKey,
 }
 
 impl From<SecretKey> for KeyPair {

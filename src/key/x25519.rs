@@ -38,7 +38,8 @@ mod verified {
 
     /// What graviola asks for, or it panics.
     pub(super) fn is_supported() -> bool {
-        is_x86_feature_detected!("adx")
+        !cfg!(tox_relay_client_portable)
+            && is_x86_feature_detected!("adx")
             && is_x86_feature_detected!("aes")
             && is_x86_feature_detected!("avx")
             && is_x86_feature_detected!("avx2")

@@ -29,7 +29,7 @@ const TOO_LONG: ProxyError = ProxyError::Malformed("HTTP: an answer of more than
 const UNAUTHORIZED: u16 = 407;
 
 #[derive(Default)]
-pub(crate) struct Http {
+pub struct Http {
     /// Bytes of the proxy so far. At most [`MAX_ANSWER`].
     taken: usize,
     /// The line that is being read, without its end. At most [`MAX_ANSWER`].
@@ -137,12 +137,12 @@ impl Answer {
     /// What a status line means; `None` if it isn't one.
     fn read(line: &[u8]) -> Option<Self> {
         Some(match status_line(line)? {
-            (100..=199, _) => Answer::Interim,
-            (200..=299, _) => Answer::Open,
-            (UNAUTHORIZED, _) => Answer::Unauthorized(String::new()),
+            (100..=199, _) => Self::Interim,
+            (200..=299, _) => Self::Open,
+            (UNAUTHORIZED, _) => Self::Unauthorized(String::new()),
             (status, reason) => {
                 let reason = Phrase::from_bytes(reason.trim_ascii());
-                Answer::Refused(ProxyError::Http { status, reason })
+                Self::Refused(ProxyError::Http { status, reason })
             }
         })
     }

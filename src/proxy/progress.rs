@@ -2,7 +2,7 @@
 
 /// What has become of a tunnel.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// The proxy has more to say; all input is used up.
     Waiting,
     /// The tunnel stands. What is left of the input comes from the relay.

@@ -21,7 +21,7 @@ const REPLY_VERSION: u8 = 0;
 const REPLY_LEN: usize = 8;
 const GRANTED: u8 = 90;
 
-pub(crate) struct Socks4 {
+pub struct Socks4 {
     reply: Deframer,
 }
 

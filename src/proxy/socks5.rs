@@ -34,7 +34,7 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-pub(crate) struct Socks5 {
+pub struct Socks5 {
     step: Step,
     message: Deframer,
     /// The message with user name and password, where they were offered. Wiped when it is sent or dropped.

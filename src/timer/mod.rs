@@ -19,7 +19,7 @@ const HORIZON: u64 = (SLOTS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1));
 const NONE: u32 = u32::MAX;
 
 /// See the module.
-pub(crate) struct Wheel {
+pub struct Wheel {
     now: u64,
     levels: [Level; LEVELS],
     /// By key.
@@ -61,13 +61,13 @@ const UNUSED: Entry = Entry { deadline: 0, place: Place::Nowhere, previous: NONE
 
 impl Wheel {
     /// An empty wheel, at tick 0.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         const LEVEL: Level = Level { occupied: 0, slots: [EMPTY; SLOTS] };
         Self { now: 0, levels: [LEVEL; LEVELS], entries: Vec::new(), due: EMPTY }
     }
 
     /// Sets the one deadline of `key`; one that it had is forgotten. A deadline that has passed is due at once.
-    pub(crate) fn schedule(&mut self, key: u32, deadline: u64) {
+    pub fn schedule(&mut self, key: u32, deadline: u64) {
         self.cancel(key);
         let index = key as usize;
         if index >= self.entries.len() {
@@ -78,7 +78,7 @@ impl Wheel {
     }
 
     /// Forgets the deadline of `key`, if it has one.
-    pub(crate) fn cancel(&mut self, key: u32) {
+    pub fn cancel(&mut self, key: u32) {
         if let Some(entry) = self.entries.get(key as usize)
             && entry.place != Place::Nowhere
         {
@@ -88,7 +88,7 @@ impl Wheel {
 
     /// Moves on to `now` and takes out one key whose deadline has come; `None` when there is no further one. Keys come
     /// in the order of their deadlines.
-    pub(crate) fn pop_due(&mut self, now: u64) -> Option<u32> {
+    pub fn pop_due(&mut self, now: u64) -> Option<u32> {
         loop {
             if self.due.head != NONE {
                 let key = self.due.head;
@@ -110,7 +110,7 @@ impl Wheel {
 
     /// When to call [`pop_due`](Self::pop_due) next: at the next deadline, or before it where that lies far ahead. `None`
     /// without deadlines.
-    pub(crate) fn next(&self) -> Option<u64> {
+    pub fn next(&self) -> Option<u64> {
         if self.due.head != NONE {
             return Some(self.now);
         }

@@ -22,7 +22,7 @@ impl Destination {
     /// The address, whatever the transport.
     pub fn address(&self) -> SocketAddr {
         match *self {
-            Destination::Udp(address) | Destination::Tcp(address) => address,
+            Self::Udp(address) | Self::Tcp(address) => address,
         }
     }
 
@@ -35,10 +35,10 @@ impl Destination {
 
     pub(super) fn emit(&self, put: &mut impl FnMut(&[u8])) {
         put(&[match self {
-            Destination::Udp(SocketAddr::V4(_)) => UDP_IPV4,
-            Destination::Udp(SocketAddr::V6(_)) => UDP_IPV6,
-            Destination::Tcp(SocketAddr::V4(_)) => TCP_IPV4,
-            Destination::Tcp(SocketAddr::V6(_)) => TCP_IPV6,
+            Self::Udp(SocketAddr::V4(_)) => UDP_IPV4,
+            Self::Udp(SocketAddr::V6(_)) => UDP_IPV6,
+            Self::Tcp(SocketAddr::V4(_)) => TCP_IPV4,
+            Self::Tcp(SocketAddr::V6(_)) => TCP_IPV6,
         }]);
         match self.address().ip() {
             IpAddr::V4(ip) => put(&ip.octets()),
@@ -64,8 +64,8 @@ impl Destination {
         let (&port, rest) = rest.split_first_chunk::<2>().ok_or(NoDestination::TooShort)?;
         let address = SocketAddr::new(ip, u16::from_be_bytes(port));
         let destination = match family {
-            UDP_IPV4 | UDP_IPV6 => Destination::Udp(address),
-            _ => Destination::Tcp(address),
+            UDP_IPV4 | UDP_IPV6 => Self::Udp(address),
+            _ => Self::Tcp(address),
         };
         Ok((destination, rest))
     }

@@ -6,13 +6,13 @@ use crate::error::Violation;
 pub(crate) const PREFIX_LEN: usize = 2;
 
 /// The MAC of a NaCl box.
-pub(crate) const MAC_LEN: usize = 16;
+pub const MAC_LEN: usize = 16;
 
 /// What stands in front of a plaintext on the stream.
-pub(crate) const OVERHEAD: usize = PREFIX_LEN + MAC_LEN;
+pub const OVERHEAD: usize = PREFIX_LEN + MAC_LEN;
 
 /// The longest plaintext: the length field may say 17..=2048, MAC included.
-pub(crate) const MAX_PLAINTEXT: usize = 2032;
+pub const MAX_PLAINTEXT: usize = 2032;
 
 /// The shortest packet on the stream, its length field included: its kind and nothing else.
 pub(crate) const MIN_FRAME: usize = OVERHEAD + 1;
@@ -22,7 +22,7 @@ pub(crate) const MAX_FRAME: usize = OVERHEAD + MAX_PLAINTEXT;
 
 /// The length of the whole frame that `bytes` begins with, length field included, or `None` while that field isn't
 /// whole.
-pub(crate) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
     let Some(&prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
         return Ok(None);
     };
@@ -40,7 +40,7 @@ pub(crate) fn emitted_len(frame: &[u8]) -> usize {
 }
 
 /// Writes the length field of a frame into its first two bytes; `frame` is the whole frame.
-pub(crate) fn emit_prefix(frame: &mut [u8]) {
+pub fn emit_prefix(frame: &mut [u8]) {
     debug_assert!((OVERHEAD + 1..=MAX_FRAME).contains(&frame.len()));
     let sealed = (frame.len() - PREFIX_LEN) as u16;
     frame[..PREFIX_LEN].copy_from_slice(&sealed.to_be_bytes());

@@ -24,14 +24,14 @@ use crate::wire::destination::{Destination, NoDestination};
 use crate::wire::frame::MAX_PLAINTEXT;
 
 /// The lengths of OOB data.
-pub(crate) const OOB_DATA: std::ops::RangeInclusive<usize> = 1..=1024;
+pub const OOB_DATA: std::ops::RangeInclusive<usize> = 1..=1024;
 
 /// The lengths of what follows the kind of an onion request. A relay drops a client that sends 158 bytes or less, and
 /// throws away up to 177 and more than 1359.
-pub(crate) const ONION_REQUEST: std::ops::RangeInclusive<usize> = 178..=1359;
+pub const ONION_REQUEST: std::ops::RangeInclusive<usize> = 178..=1359;
 
 /// The lengths of the data of a forward request.
-pub(crate) const FORWARD_DATA: std::ops::RangeInclusive<usize> = 1..=1792;
+pub const FORWARD_DATA: std::ops::RangeInclusive<usize> = 1..=1792;
 
 /// The lengths of data that a client may send on a route. A relay may pass on less: no byte at all.
 pub(crate) const ROUTE_DATA: std::ops::RangeInclusive<usize> = 1..=MAX_PLAINTEXT - 1;
@@ -51,23 +51,23 @@ const FORWARDING: u8 = 0x0b;
 
 /// A relay's number for a route: 16..=255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConnectionId(NonZeroU8);
+pub struct ConnectionId(NonZeroU8);
 
 impl ConnectionId {
-    pub(crate) const MIN: u8 = 16;
+    pub const MIN: u8 = 16;
 
-    pub(crate) fn new(id: u8) -> Option<Self> {
+    pub fn new(id: u8) -> Option<Self> {
         NonZeroU8::new(id).filter(|id| id.get() >= Self::MIN).map(Self)
     }
 
-    pub(crate) fn get(self) -> u8 {
+    pub fn get(self) -> u8 {
         self.0.get()
     }
 }
 
 /// One plaintext, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packet<'a> {
+pub enum Packet<'a> {
     RoutingRequest {
         peer: PublicKey,
     },
@@ -103,7 +103,8 @@ pub(crate) enum Packet<'a> {
 
 /// Why a plaintext is no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malformed {
+#[cfg_attr(not(feature = "internals"), allow(unnameable_types))] // a `Violation` can be made of it, but only in here
+pub enum Malformed {
     /// A kind that stands for nothing: 0x0c..=0x0f.
     Kind(u8),
     /// A length that its kind can't have.
@@ -119,19 +120,19 @@ pub(crate) enum Malformed {
 impl From<Malformed> for Violation {
     fn from(malformed: Malformed) -> Self {
         match malformed {
-            Malformed::Kind(kind) => Violation::Kind(kind),
-            Malformed::Length { kind, length } => Violation::Length { kind, length },
-            Malformed::ConnectionId { kind, id } => Violation::ConnectionId { kind, id },
-            Malformed::PingId => Violation::PingId,
+            Malformed::Kind(kind) => Self::Kind(kind),
+            Malformed::Length { kind, length } => Self::Length { kind, length },
+            Malformed::ConnectionId { kind, id } => Self::ConnectionId { kind, id },
+            Malformed::PingId => Self::PingId,
             // No relay sends a forward request, to whatever family.
-            Malformed::AddressFamily(_) => Violation::Kind(FORWARD_REQUEST),
+            Malformed::AddressFamily(_) => Self::Kind(FORWARD_REQUEST),
         }
     }
 }
 
 impl<'a> Packet<'a> {
     /// Takes a plaintext apart.
-    pub(crate) fn parse(plaintext: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn parse(plaintext: &'a [u8]) -> Result<Self, Malformed> {
         let Some((&kind, rest)) = plaintext.split_first() else {
             return Err(Malformed::Length { kind: 0, length: 0 });
         };
@@ -190,7 +191,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The kind of this packet: its first byte.
-    pub(crate) fn kind(&self) -> u8 {
+    pub fn kind(&self) -> u8 {
         match self {
             Packet::RoutingRequest { .. } => ROUTING_REQUEST,
             Packet::RoutingResponse { .. } => ROUTING_RESPONSE,
@@ -209,7 +210,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The length of the plaintext that [`emit`](Self::emit) writes.
-    pub(crate) fn emitted_len(&self) -> usize {
+    pub fn emitted_len(&self) -> usize {
         1 + match self {
             Packet::RoutingRequest { .. } => KEY_LEN,
             Packet::RoutingResponse { .. } => 1 + KEY_LEN,
@@ -225,7 +226,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes the plaintext into the first [`emitted_len`](Self::emitted_len) bytes of `out`.
-    pub(crate) fn emit(&self, mut out: &mut [u8]) {
+    pub fn emit(&self, mut out: &mut [u8]) {
         self.emit_pieces(|piece| {
             let (head, tail) = std::mem::take(&mut out).split_at_mut(piece.len());
             head.copy_from_slice(piece);
@@ -234,7 +235,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Hands out the plaintext piece by piece.
-    pub(crate) fn emit_pieces(&self, mut put: impl FnMut(&[u8])) {
+    pub fn emit_pieces(&self, mut put: impl FnMut(&[u8])) {
         put(&[self.kind()]);
         match self {
             Packet::RoutingRequest { peer } => put(peer.as_bytes()),

@@ -48,17 +48,17 @@ pub enum Told {
 impl From<Event<'_>> for Told {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { relay } => Told::Connected(relay),
-            Event::Disconnected { relay, reason } => Told::Disconnected(relay, reason),
-            Event::RouteOpened { route, peer } => Told::Opened(route, peer),
-            Event::RouteRefused { route, peer } => Told::Refused(route, peer),
-            Event::RouteOnline { route, peer } => Told::Online(route, peer),
-            Event::RouteOffline { route, peer, .. } => Told::Offline(route, peer),
-            Event::Data { route, peer, data } => Told::Data(route, peer, data.to_vec()),
-            Event::Oob { relay, sender, data } => Told::Oob(relay, sender, data.to_vec()),
-            Event::OnionResponse { relay, data } => Told::Onion(relay, data.to_vec()),
-            Event::Forwarding { relay, data } => Told::Forwarding(relay, data.to_vec()),
-            Event::Writable { relay } => Told::Writable(relay),
+            Event::Connected { relay } => Self::Connected(relay),
+            Event::Disconnected { relay, reason } => Self::Disconnected(relay, reason),
+            Event::RouteOpened { route, peer } => Self::Opened(route, peer),
+            Event::RouteRefused { route, peer } => Self::Refused(route, peer),
+            Event::RouteOnline { route, peer } => Self::Online(route, peer),
+            Event::RouteOffline { route, peer, .. } => Self::Offline(route, peer),
+            Event::Data { route, peer, data } => Self::Data(route, peer, data.to_vec()),
+            Event::Oob { relay, sender, data } => Self::Oob(relay, sender, data.to_vec()),
+            Event::OnionResponse { relay, data } => Self::Onion(relay, data.to_vec()),
+            Event::Forwarding { relay, data } => Self::Forwarding(relay, data.to_vec()),
+            Event::Writable { relay } => Self::Writable(relay),
             event => panic!("an event that the tests don't know: {event:?}"),
         }
     }

@@ -3,12 +3,12 @@
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use interop::SodiumBox;
-use own_box::OwnBox;
 use tox_test_relay::session::{MAC_LENGTH, Nonce, public_key};
 
 use crate::clients::increment;
 use crate::helper::Outcome;
 use crate::measure::{Effort, cpu_time, in_turns, nanos};
+use crate::own_box::OwnBox;
 use crate::table::{Row, Section};
 
 /// A ping, small data, a chat message, larger data, the largest data that Tox sends, and the largest there can be.
@@ -124,11 +124,11 @@ fn turn(measured: Rival, len: usize, batches: usize, direction: Direction) -> Ou
 
 impl PacketBox for OwnBox {
     fn seal(&mut self, packets: &mut [u8], len: usize) {
-        OwnBox::seal(self, packets, len);
+        Self::seal(self, packets, len);
     }
 
     fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
-        OwnBox::open(self, packets, len)
+        Self::open(self, packets, len)
     }
 }
 

@@ -16,6 +16,7 @@ mod boxes;
 mod clients;
 mod helper;
 mod measure;
+mod own_box;
 mod packets;
 mod plot;
 mod pool;

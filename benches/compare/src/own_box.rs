@@ -1,11 +1,6 @@
-//! The library's own box. It is private, so its modules are compiled in here from their sources, and this is the one
-//! file that knows their names.
+//! The library's own box. It is not public; this is the one file here that knows its parts.
 
-#[path = "../../../tests/world/src/library.rs"]
-mod library;
-
-use library::crypto::{Channel, LookAhead};
-use library::*;
+use tox_relay_client::internals::{Channel, LookAhead};
 
 /// The sealed packets of one connection, with nonces that count in each direction by itself.
 pub struct OwnBox {

@@ -5,18 +5,11 @@
 //! `instructions --features` prints what the processor has of what the core looks for. Keys, nonces and times are fixed,
 //! and a path that allocates has done so once before it is counted, so each run takes the same instructions.
 
-#[path = "../../../tests/world/src/library.rs"]
-mod library;
 mod pair;
 mod paths;
-#[allow(dead_code, clippy::all)] // what the library's own build looks at
-#[path = "../../../src/timer/mod.rs"]
-mod timer;
 
 use std::env;
 use std::process::ExitCode;
-
-use library::*;
 
 /// A path by its name. It tells how many operations were counted.
 type Path = (&'static str, fn() -> u64);

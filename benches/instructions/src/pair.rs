@@ -5,16 +5,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tox_relay_client::internals::{
+    Connection, Entropy, LongTermKey, LookAhead, Parameters, Settings, relay_id,
+};
+use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
 use tox_test_relay::session::{Fresh, Hello, Session, public_key};
-
-use crate::config::Settings;
-use crate::connection::{Connection, Parameters};
-use crate::crypto::{Entropy, LongTermKey, LookAhead};
-use crate::event::Events;
-use crate::id::{RelayId, RouteId};
-use crate::key::{PublicKey, SecretKey};
-use crate::stage::Stage;
 
 /// The connection id of the first route.
 pub const FIRST_ID: u8 = 16;
@@ -119,7 +115,7 @@ fn parameters() -> Parameters {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
     let long_term = LongTermKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
     Parameters {
-        id: RelayId { index: 3, generation: 9 },
+        id: relay_id(3, 9),
         long_term: Arc::new(long_term),
         tunnel: None,
         settings: Arc::new(Settings::default()),

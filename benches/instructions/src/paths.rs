@@ -2,13 +2,10 @@
 
 use std::hint::black_box;
 
-use crate::address::Address;
-use crate::config::Proxy;
-use crate::event::Event;
+use tox_relay_client::internals::{MAX_REQUEST, Packet, Progress, Tunnel, Wheel};
+use tox_relay_client::{Address, Event, Proxy};
+
 use crate::pair::{FIRST_ID, Pair, peer};
-use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
-use crate::timer::Wheel;
-use crate::wire::Packet;
 
 /// Packets that are sealed or opened at once, as under load.
 const BATCH: u64 = 32;

@@ -106,8 +106,8 @@ fn what_a_protocol_can_not_carry_is_refused() {
 
 #[test]
 fn a_proxy_is_asked_only_for_what_it_can_reach() {
-    let [v4, v6, name] = ["1.2.3.4:5", "[::1]:5", "relay.onion:5"]
-        .map(|target| target.parse::<crate::address::Address>().unwrap());
+    let [v4, v6, name] =
+        ["1.2.3.4:5", "[::1]:5", "relay.onion:5"].map(|target| target.parse::<Address>().unwrap());
     let reaches = |proxy: Proxy| [&v4, &v6, &name].map(|target| proxy.check(target).is_ok());
     assert_eq!(reaches(Proxy::socks5(address())), [true, true, true]);
     assert_eq!(reaches(Proxy::http(address())), [true, true, true]);

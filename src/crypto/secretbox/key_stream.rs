@@ -13,7 +13,7 @@ use crate::crypto::secretbox::salsa20::{BLOCK_LEN, Key};
 
 /// Key stream that was made for packets to come. It is large beside a connection, so the loop has one for all: it serves
 /// the connection whose packets are being read or written, and is wiped behind it.
-pub(crate) struct LookAhead {
+pub struct LookAhead {
     backend: Backend,
     /// A ring, so that all key stream of the longest packet can be there at once.
     chunks: [Chunk; CHUNKS],
@@ -42,13 +42,13 @@ pub(super) const TEXT_START: usize = MAC_KEY_LEN;
 const CHUNKS: usize = (LANES - 1 + (TEXT_START + MAX_PLAINTEXT).div_ceil(BLOCK_LEN)).div_ceil(LANES);
 
 impl LookAhead {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_backend(Backend::detect())
     }
 
     /// As on a processor that has nothing beyond what its architecture asks of it: to measure and to test.
     #[allow(dead_code, reason = "of use where this module is compiled in")]
-    pub(crate) fn baseline() -> Self {
+    pub fn baseline() -> Self {
         Self::with_backend(Backend::BASELINE)
     }
 
@@ -66,7 +66,7 @@ impl LookAhead {
     }
 
     /// Forgets everything.
-    pub(crate) fn wipe(&mut self) {
+    pub fn wipe(&mut self) {
         if self.stride > 0 {
             self.stride = 0;
             self.subkey.wipe();
@@ -75,7 +75,7 @@ impl LookAhead {
     }
 
     #[cfg(test)]
-    pub(crate) fn is_wiped(&self) -> bool {
+    pub fn is_wiped(&self) -> bool {
         self.subkey.0 == [0; 8] && self.chunks.iter().all(|chunk| chunk.bytes() == [0; Chunk::LEN])
     }
 

@@ -18,8 +18,9 @@ use self::key_stream::TEXT_START;
 use self::lanes::{Chunk, MAC_BLOCKS};
 use self::poly1305::{MAC_BLOCK_LEN, Poly1305};
 
-pub(crate) use self::key_stream::LookAhead;
-pub(crate) use self::salsa20::{Key, hsalsa20};
+pub use self::key_stream::LookAhead;
+pub use self::salsa20::Key;
+pub(crate) use self::salsa20::hsalsa20;
 
 /// The packets of one direction: the next one's nonce, and the subkey that belongs to it.
 #[derive(Clone)]

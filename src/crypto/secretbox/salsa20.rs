@@ -12,13 +12,13 @@ pub(super) const BLOCK_LEN: usize = 64;
 
 /// A key, as the words that Salsa20 counts in. Wiped when dropped.
 #[derive(Clone)]
-pub(crate) struct Key(pub(crate) [u32; 8]);
+pub struct Key(pub(crate) [u32; 8]);
 
 impl Key {
-    pub(crate) const NONE: Self = Self([0; 8]);
+    pub const NONE: Self = Self([0; 8]);
 
     /// Copies another key to where this one is.
-    pub(crate) fn set(&mut self, other: &Self) {
+    pub fn set(&mut self, other: &Self) {
         self.0 = other.0;
     }
 

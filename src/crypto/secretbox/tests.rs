@@ -130,12 +130,17 @@ fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
 
 #[test]
 fn one_key_stream_serves_many_ciphers_and_mixes_up_none() {
+    for backend in Backend::available() {
+        one_key_stream_serves_many_ciphers(LookAhead::with_backend(backend));
+    }
+}
+
+fn one_key_stream_serves_many_ciphers(mut ahead: LookAhead) {
     let (key, oracle) = (key(), Oracle::new());
     let other_key = Key([9; 8]);
     let base = [0x77; NONCE_LEN];
     let mut other_base = base;
     other_base[0] ^= 1;
-    let mut ahead = LookAhead::new();
     // The same counts with another key, and with another beginning of the nonce.
     let ciphers = [
         CipherState::new(&other_key, base.into()),
@@ -155,8 +160,11 @@ fn one_key_stream_serves_many_ciphers_and_mixes_up_none() {
 
 #[test]
 fn wiped_it_holds_nothing() {
+    Backend::available().map(LookAhead::with_backend).for_each(wiped_a_key_stream_holds_nothing);
+}
+
+fn wiped_a_key_stream_holds_nothing(mut ahead: LookAhead) {
     let cipher = CipherState::new(&key(), [0x77; NONCE_LEN].into());
-    let mut ahead = LookAhead::new();
     let _ = cipher.seal(&mut ahead, &mut text(MAX_PLAINTEXT));
     assert!(!ahead.is_wiped());
     ahead.wipe();
@@ -187,17 +195,19 @@ proptest! {
     ) {
         let (key, oracle) = (key(), Oracle::new());
         let base = CipherState::new(&key, [0xf0; NONCE_LEN].into());
-        let mut ahead = LookAhead::new();
-        let mut cipher = base.clone();
-        for len in &lengths {
-            let _ = cipher.seal(&mut ahead, &mut text(*len));
-            cipher.advance(&key, 1);
+        for backend in Backend::available() {
+            let mut ahead = LookAhead::with_backend(backend);
+            let mut cipher = base.clone();
+            for len in &lengths {
+                let _ = cipher.seal(&mut ahead, &mut text(*len));
+                cipher.advance(&key, 1);
+            }
+            let mut again = base.clone();
+            again.advance(&key, back.index(lengths.len()));
+            let (mut packet, mut expected) = (text(other), text(other));
+            let expected_tag = oracle.seal(&again.nonce, &mut expected);
+            prop_assert_eq!(again.seal(&mut ahead, &mut packet), expected_tag);
+            prop_assert_eq!(packet, expected);
         }
-        let mut again = base.clone();
-        again.advance(&key, back.index(lengths.len()));
-        let (mut packet, mut expected) = (text(other), text(other));
-        let expected_tag = oracle.seal(&again.nonce, &mut expected);
-        prop_assert_eq!(again.seal(&mut ahead, &mut packet), expected_tag);
-        prop_assert_eq!(packet, expected);
     }
 }

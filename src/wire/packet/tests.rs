@@ -234,16 +234,16 @@ enum Parts {
 impl Parts {
     fn packet(&self) -> Packet<'_> {
         match self {
-            Parts::WithoutData(packet) => *packet,
-            Parts::OobSend(destination, data) => Packet::OobSend { destination: *destination, data },
-            Parts::OobReceive(sender, data) => Packet::OobReceive { sender: *sender, data },
-            Parts::OnionRequest(data) => Packet::OnionRequest(data),
-            Parts::OnionResponse(data) => Packet::OnionResponse(data),
-            Parts::ForwardRequest(destination, data) => {
+            Self::WithoutData(packet) => *packet,
+            Self::OobSend(destination, data) => Packet::OobSend { destination: *destination, data },
+            Self::OobReceive(sender, data) => Packet::OobReceive { sender: *sender, data },
+            Self::OnionRequest(data) => Packet::OnionRequest(data),
+            Self::OnionResponse(data) => Packet::OnionResponse(data),
+            Self::ForwardRequest(destination, data) => {
                 Packet::ForwardRequest { destination: *destination, data }
             }
-            Parts::Forwarding(data) => Packet::Forwarding(data),
-            Parts::Data(connection_id, data) => Packet::Data { connection_id: *connection_id, data },
+            Self::Forwarding(data) => Packet::Forwarding(data),
+            Self::Data(connection_id, data) => Packet::Data { connection_id: *connection_id, data },
         }
     }
 }

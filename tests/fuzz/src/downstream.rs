@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
+use tox_relay_client::{Impostor, Stage, Violation};
 use tox_test_relay::session::Session;
-
-use crate::error::{Impostor, Violation};
-use crate::stage::Stage;
 
 /// What the client is to make of some bytes.
 #[derive(Debug)]

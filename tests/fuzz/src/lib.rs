@@ -23,11 +23,6 @@ mod send_queue;
 mod streams;
 mod texts;
 
-#[path = "../../world/src/library.rs"]
-mod library;
-
-use library::*;
-
 pub use operations::operations;
 pub use packets::packets;
 pub use proxies::proxies;

@@ -5,15 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use crate::config::Settings;
+use tox_relay_client::internals::{EventsInternals, Settings};
+use tox_relay_client::{
+    DisconnectReason, Event, Events, Impostor, Party, PublicKey, RelayId, RouteError, RouteId, RouteState,
+    SendError, Stage, Violation,
+};
+
 use crate::downstream::Step;
-use crate::error::{DisconnectReason, Impostor, RouteError, SendError, Violation};
-use crate::event::{Event, Events};
-use crate::id::{RelayId, RouteId};
-use crate::key::PublicKey;
 use crate::send_queue::SendQueue;
-use crate::stage::{Party, Stage};
-use crate::status::RouteState;
 
 const ROUTING_REQUEST: u8 = 0;
 const DISCONNECT: u8 = 3;
@@ -506,10 +505,10 @@ impl Model {
 impl State {
     fn visible(self) -> Option<RouteState> {
         match self {
-            State::Held | State::Requested { .. } => Some(RouteState::Requested),
-            State::Offline(_) => Some(RouteState::Offline),
-            State::Online(_) => Some(RouteState::Online),
-            State::Closing { .. } | State::Leaving(_) => None,
+            Self::Held | Self::Requested { .. } => Some(RouteState::Requested),
+            Self::Offline(_) => Some(RouteState::Offline),
+            Self::Online(_) => Some(RouteState::Online),
+            Self::Closing { .. } | Self::Leaving(_) => None,
         }
     }
 }

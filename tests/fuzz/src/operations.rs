@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::id::RouteId;
+use tox_relay_client::{PublicKey, RouteId};
+
 use crate::input::Input;
-use crate::key::PublicKey;
 use crate::pair::{Pair, Response, Socket, filling, peer};
 
 /// The core and the model agree at each step, and a relay that is honest finds no fault with what it gets.

@@ -3,11 +3,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 
+use tox_relay_client::internals::{
+    ConnectionId, FORWARD_DATA, MAX_PLAINTEXT, ONION_REQUEST, OOB_DATA, OVERHEAD, Packet, emit_prefix,
+    frame_len,
+};
+use tox_relay_client::{Destination, PublicKey};
+
 use crate::input::Input;
-use crate::key::PublicKey;
-use crate::wire::frame::{MAX_PLAINTEXT, OVERHEAD, emit_prefix, frame_len};
-use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA};
-use crate::wire::{ConnectionId, Destination, Packet};
 
 /// Any bytes are a packet that emits them again or no packet; any packet reads back; frames are found however the stream
 /// is cut.

@@ -6,21 +6,20 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use tox_relay_client::internals::{
+    Connection, Entropy, EventsInternals, Handshake, KeyPair, LongTermKey, LookAhead, Parameters, Settings,
+    relay_id, slot,
+};
+use tox_relay_client::{
+    Destination, DisconnectReason, Events, Impostor, Proxy, PublicKey, RelayId, RouteError, RouteId,
+    SecretKey, SendError, Stage,
+};
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
-use crate::config::{Proxy, Settings};
-use crate::connection::{Connection, Parameters};
-use crate::crypto::{Entropy, Handshake, LongTermKey, LookAhead};
 use crate::downstream::{Downstream, Step};
-use crate::error::{DisconnectReason, Impostor, RouteError, SendError};
-use crate::event::Events;
-use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::model::{Model, timed_out};
-use crate::stage::Stage;
-use crate::wire::Destination;
 
-const RELAY: RelayId = RelayId { index: 3, generation: 4 };
+const RELAY: RelayId = relay_id(3, 4);
 const CLIENT_SECRET: Key = [5; 32];
 const CLIENT_TEMPORARY: Key = [7; 32];
 const RELAY_SECRET: Key = [9; 32];
@@ -113,8 +112,7 @@ pub struct Socket {
 
 impl Socket {
     /// One that takes everything.
-    pub const WIDE: Socket =
-        Socket { room: usize::MAX, piece: usize::MAX, scratch: 65_536, interrupted: false };
+    pub const WIDE: Self = Self { room: usize::MAX, piece: usize::MAX, scratch: 65_536, interrupted: false };
 }
 
 impl Pair {
@@ -360,7 +358,7 @@ impl Pair {
         self.connection.close_all_routes();
         let mut names: Vec<_> = self.model.visible().map(|(name, ..)| name).collect();
         // The order in which they are closed is that of the connection's slots.
-        names.sort_by_key(|name| name.slot);
+        names.sort_by_key(|name| slot(*name));
         names.into_iter().for_each(|name| assert!(self.model.close(name).is_ok()));
         self.check();
     }

@@ -2,11 +2,10 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use crate::address::Address;
-use crate::config::Proxy;
-use crate::error::ProxyError;
+use tox_relay_client::internals::{MAX_REQUEST, Progress, ProxyInternals, Tunnel};
+use tox_relay_client::{Address, Proxy, ProxyError};
+
 use crate::input::Input;
-use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 
 /// What came of an exchange, and with how many bytes of the answer; all that was sent; and the refusal that has begun.
 type Exchange = (Result<(Progress, usize), ProxyError>, Vec<u8>, Option<ProxyError>);

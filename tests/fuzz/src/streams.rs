@@ -1,8 +1,9 @@
 //! What a relay sends, honest or not.
 
+use tox_relay_client::Stage;
+
 use crate::input::Input;
 use crate::pair::{Pair, Response, Socket, filling, peer};
-use crate::stage::Stage;
 
 /// Whatever comes down, however it is cut: the connection tells what the model says, and nothing else; it ends when and how
 /// the model says, if at all; and it holds no more than it should.

@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::address::Address;
-use crate::config::{Credentials, Protocol, Proxy};
-use crate::key::PublicKey;
-use crate::phrase::Phrase;
+use tox_relay_client::internals::{Credentials, MAX_REQUEST, Protocol, ProxyInternals, Tunnel, phrase};
+use tox_relay_client::{Address, Proxy, PublicKey};
 
 /// No text makes a parser panic, and what is displayed reads back.
 pub fn texts(data: &[u8]) {
@@ -14,7 +12,7 @@ pub fn texts(data: &[u8]) {
     url(text);
     credentials(text);
     address(text);
-    let phrase = Phrase::new(text);
+    let phrase = phrase(text);
     assert!(phrase.as_str().len() <= 47 && !phrase.as_str().contains(char::is_control));
 }
 
@@ -59,7 +57,7 @@ fn read_back(proxy: &Proxy) {
     let (scheme, address) = shown.split_once("://").expect("a URL");
     assert_eq!(address.parse(), Ok(proxy.address()));
     assert_eq!(format!("{proxy:?}"), format!("Proxy({shown})"));
-    let user_info = match &proxy.protocol {
+    let user_info = match proxy.protocol() {
         Protocol::Socks5(None) | Protocol::Http(None) => String::new(),
         Protocol::Socks4 { user_id, .. } => encode(user_id) + "@",
         Protocol::Socks5(Some(Credentials { user, password }))
@@ -89,8 +87,8 @@ fn address(text: &str) {
         let proxy: Proxy = url.parse().expect("a proxy's URL");
         if proxy.check(&target).is_ok() {
             let mut request = Vec::new();
-            crate::proxy::Tunnel::new(&proxy, &target, &mut request);
-            assert!(request.len() <= crate::proxy::MAX_REQUEST);
+            Tunnel::new(&proxy, &target, &mut request);
+            assert!(request.len() <= MAX_REQUEST);
         }
     }
 }

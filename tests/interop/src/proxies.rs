@@ -114,23 +114,23 @@ fn squid_name(port: u16) -> String {
 impl ProxyKind {
     fn program(self) -> Program {
         let (name, package) = match self {
-            ProxyKind::Microsocks { .. } => ("microsocks", "microsocks"),
-            ProxyKind::Dante => ("danted", "dante-server"),
-            ProxyKind::Tinyproxy { .. } => ("tinyproxy", "tinyproxy"),
-            ProxyKind::Squid { .. } => ("squid", "squid"),
+            Self::Microsocks { .. } => ("microsocks", "microsocks"),
+            Self::Dante => ("danted", "dante-server"),
+            Self::Tinyproxy { .. } => ("tinyproxy", "tinyproxy"),
+            Self::Squid { .. } => ("squid", "squid"),
         };
         Program { name, package }
     }
 
     fn arguments(self, port: u16) -> Vec<String> {
         let line = match self {
-            ProxyKind::Microsocks { login: false } => format!("-i 127.0.0.1 -p {port}"),
-            ProxyKind::Microsocks { login: true } => {
+            Self::Microsocks { login: false } => format!("-i 127.0.0.1 -p {port}"),
+            Self::Microsocks { login: true } => {
                 format!("-i 127.0.0.1 -p {port} -u {USER} -P {PASSWORD}")
             }
-            ProxyKind::Dante => "-f conf -p pid".to_owned(),
-            ProxyKind::Tinyproxy { .. } => "-d -c conf".to_owned(),
-            ProxyKind::Squid { .. } => format!("-N -n {} -f conf", squid_name(port)),
+            Self::Dante => "-f conf -p pid".to_owned(),
+            Self::Tinyproxy { .. } => "-d -c conf".to_owned(),
+            Self::Squid { .. } => format!("-N -n {} -f conf", squid_name(port)),
         };
         line.split(' ').map(str::to_owned).collect()
     }
@@ -138,8 +138,8 @@ impl ProxyKind {
     /// Paths are relative to the directory that the program is started in.
     fn config(self, port: u16) -> String {
         match self {
-            ProxyKind::Microsocks { .. } => String::new(),
-            ProxyKind::Dante => format!(
+            Self::Microsocks { .. } => String::new(),
+            Self::Dante => format!(
                 "logoutput: stderr\n\
                  internal: 127.0.0.1 port = {port}\n\
                  external: lo\n\
@@ -149,11 +149,11 @@ impl ProxyKind {
                  client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}\n\
                  socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}\n"
             ),
-            ProxyKind::Tinyproxy { login } => {
+            Self::Tinyproxy { login } => {
                 let login = if login { format!("BasicAuth {USER} {PASSWORD}\n") } else { String::new() };
                 format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 100\n{login}")
             }
-            ProxyKind::Squid { login } => {
+            Self::Squid { login } => {
                 let access = match login {
                     true => {
                         "auth_param basic program /usr/lib/squid/basic_ncsa_auth passwords\n\

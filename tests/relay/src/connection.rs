@@ -66,9 +66,9 @@ pub(crate) enum Reading {
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, conduct: Arc<Conduct>) -> Connection {
+    pub fn new(stream: TcpStream, conduct: Arc<Conduct>) -> Self {
         let reading = if *conduct == Conduct::Deaf { Reading::Never } else { Reading::On };
-        Connection {
+        Self {
             stream,
             stage: Stage::Hello(Vec::with_capacity(HELLO_LENGTH)),
             reading,

@@ -38,8 +38,8 @@ pub(crate) enum Next {
 }
 
 impl Responder {
-    pub fn new(secret_key: Key) -> Responder {
-        Responder { secret_key, recordings: HashMap::new() }
+    pub fn new(secret_key: Key) -> Self {
+        Self { secret_key, recordings: HashMap::new() }
     }
 
     pub fn public_key(&self) -> Key {

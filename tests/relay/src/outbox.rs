@@ -41,8 +41,8 @@ enum Entry {
 
 impl Outbox {
     /// An empty list.
-    pub fn new() -> Outbox {
-        Outbox::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// What is to be done, oldest first.

@@ -33,16 +33,16 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Hello => f.write_str("the hello does not open"),
-            Reason::Broken(broken) => broken.fmt(f),
-            Reason::Malformed(kind) => write!(f, "a packet of kind {kind:#04x} is malformed"),
-            Reason::WrongKind(kind) => write!(f, "a client sends no packets of kind {kind:#04x}"),
-            Reason::NoSuchRoute(id) => write!(f, "there is no route {id}"),
-            Reason::NoForwarding => f.write_str("this relay does not forward"),
-            Reason::ZeroPong => f.write_str("a pong has the number 0"),
-            Reason::NoPong => f.write_str("no pong came in time"),
-            Reason::Replaced => f.write_str("a newer connection has the same key"),
-            Reason::NotReading => f.write_str("the client does not read the answers"),
+            Self::Hello => f.write_str("the hello does not open"),
+            Self::Broken(broken) => broken.fmt(f),
+            Self::Malformed(kind) => write!(f, "a packet of kind {kind:#04x} is malformed"),
+            Self::WrongKind(kind) => write!(f, "a client sends no packets of kind {kind:#04x}"),
+            Self::NoSuchRoute(id) => write!(f, "there is no route {id}"),
+            Self::NoForwarding => f.write_str("this relay does not forward"),
+            Self::ZeroPong => f.write_str("a pong has the number 0"),
+            Self::NoPong => f.write_str("no pong came in time"),
+            Self::Replaced => f.write_str("a newer connection has the same key"),
+            Self::NotReading => f.write_str("the client does not read the answers"),
         }
     }
 }

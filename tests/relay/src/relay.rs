@@ -35,8 +35,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    fn default() -> Options {
-        Options {
+    fn default() -> Self {
+        Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             secret_key: None,
             conduct: Conduct::Honest,
@@ -71,7 +71,7 @@ impl Relay {
     /// # Errors
     ///
     /// When the address cannot be had, or the system gives no poller or no thread.
-    pub fn start(options: Options) -> io::Result<Relay> {
+    pub fn start(options: Options) -> io::Result<Self> {
         let mut listener = TcpListener::bind(options.address)?;
         let address = listener.local_addr()?;
         let poll = Poll::new()?;
@@ -83,7 +83,7 @@ impl Relay {
         let public_key = responder.public_key();
         let server = Server::new(poll, listener, inbox, responder, options.conduct, options.rules);
         let thread = thread::Builder::new().name("relay".into()).spawn(|| server.run())?;
-        Ok(Relay { address, public_key, waker, commands: Some(commands), thread: Some(thread) })
+        Ok(Self { address, public_key, waker, commands: Some(commands), thread: Some(thread) })
     }
 
     /// Where the relay listens.

@@ -74,8 +74,8 @@ impl Server {
         responder: Responder,
         conduct: Conduct,
         rules: Rules,
-    ) -> Server {
-        Server {
+    ) -> Self {
+        Self {
             poll,
             listener,
             commands,

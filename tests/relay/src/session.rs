@@ -77,7 +77,7 @@ impl Hello {
     /// # Errors
     ///
     /// [`Broken::Box`] when the client addressed another key, or made the bytes up.
-    pub fn open(bytes: &[u8; HELLO_LENGTH], relay_secret_key: &Key) -> Result<Hello, Broken> {
+    pub fn open(bytes: &[u8; HELLO_LENGTH], relay_secret_key: &Key) -> Result<Self, Broken> {
         let (client_public_key, rest) = split(bytes);
         let (nonce, sealed): (Nonce, &[u8]) = split(rest);
         let long_term = shared_box(&client_public_key, relay_secret_key);
@@ -86,7 +86,7 @@ impl Hello {
         open_in_place(&long_term, &nonce, &mut offer)?;
         let (temporary_public_key, rest) = split(&offer[MAC_LENGTH..]);
         let (base_nonce, _) = split(rest);
-        Ok(Hello { client_public_key, temporary_public_key, base_nonce, long_term })
+        Ok(Self { client_public_key, temporary_public_key, base_nonce, long_term })
     }
 
     /// The client's long-term public key, by which other clients know it.
@@ -105,8 +105,8 @@ impl Hello {
     }
 
     /// The same hello, to be answered with the boxes of another long-term key, as an impostor has to.
-    pub fn answered_by(self, secret_key: &Key) -> Hello {
-        Hello { long_term: shared_box(&self.client_public_key, secret_key), ..self }
+    pub fn answered_by(self, secret_key: &Key) -> Self {
+        Self { long_term: shared_box(&self.client_public_key, secret_key), ..self }
     }
 
     /// The relay's part of the handshake with any content: what a box that opens may still lie about.
@@ -151,9 +151,9 @@ impl Session {
         our_secret_key: &Key,
         receive_nonce: Nonce,
         send_nonce: Nonce,
-    ) -> Session {
+    ) -> Self {
         let shared = shared_box(their_public_key, our_secret_key);
-        Session { shared, receive_nonce, send_nonce, incoming: Vec::new() }
+        Self { shared, receive_nonce, send_nonce, incoming: Vec::new() }
     }
 
     /// Appends the whole packet for `plaintext`, length included, to `stream`.
@@ -235,8 +235,8 @@ pub enum Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Broken::Length(length) => write!(f, "a packet cannot be {length} bytes long"),
-            Broken::Box => f.write_str("a box does not open"),
+            Self::Length(length) => write!(f, "a packet cannot be {length} bytes long"),
+            Self::Box => f.write_str("a box does not open"),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    kind::{self, *},
+    kind::*,
     outbox::{ClientId, Outbox},
     reason::Reason,
     routes::Routes,
@@ -42,8 +42,8 @@ pub struct Rules {
 }
 
 impl Default for Rules {
-    fn default() -> Rules {
-        Rules { ping_every: Duration::from_secs(30), pong_within: Duration::from_secs(10), dht: true }
+    fn default() -> Self {
+        Self { ping_every: Duration::from_secs(30), pong_within: Duration::from_secs(10), dht: true }
     }
 }
 
@@ -76,8 +76,8 @@ impl Client {
 
 impl Switch {
     /// A switch with no clients.
-    pub fn new(rules: Rules) -> Switch {
-        Switch { rules, ..Switch::default() }
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
     }
 
     /// A client has shaken hands. Nobody can reach it before its first packet has confirmed it: the
@@ -226,7 +226,7 @@ impl Switch {
             FORWARD_REQUEST => self.reflect_forward(id, rest, out)?,
             // Ignored, and has been for so long that clients may rely on it.
             CONNECTION_NOTIFICATION => {}
-            kind if kind::ROUTES.contains(&kind) => self.pass_data(id, kind, rest, out)?,
+            kind if ROUTES.contains(&kind) => self.pass_data(id, kind, rest, out)?,
             kind => return Err(Reason::WrongKind(kind)),
         }
         Ok(())

@@ -17,7 +17,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn connect(conduct: Conduct) -> Pair {
+    fn connect(conduct: Conduct) -> Self {
         let relay = relay(conduct);
         let (alices, bobs) = (Identity::new(), Identity::new());
         let mut alice = Client::connect(&relay, &alices);
@@ -29,7 +29,7 @@ impl Pair {
             client.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
             client.sync();
         }
-        Pair { relay, alice, bob, alices, bobs }
+        Self { relay, alice, bob, alices, bobs }
     }
 }
 

@@ -26,9 +26,9 @@ use Done::{Dropped, Sent};
 
 impl World {
     /// A world with this many confirmed clients, whose keys are [0; 32], [1; 32] and so on.
-    fn with_clients(count: u8) -> World {
+    fn with_clients(count: u8) -> Self {
         let switch = Switch::new(Rules::default());
-        let mut world = World { switch, now: Instant::now(), out: Outbox::new() };
+        let mut world = Self { switch, now: Instant::now(), out: Outbox::new() };
         for client in 0..count {
             world.switch.join(client.into(), [client; 32], world.now);
             world.confirm(client.into());

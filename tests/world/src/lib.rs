@@ -19,7 +19,6 @@
 //! A seed that fails is printed, and replays exactly: `cargo run --release -p world -- SEED`.
 
 mod chance;
-mod library;
 mod link;
 mod relay;
 mod user;
@@ -27,5 +26,3 @@ mod world;
 
 pub use user::Census;
 pub use world::World;
-
-use library::*;

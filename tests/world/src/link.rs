@@ -115,8 +115,8 @@ pub enum Packet {
 impl Packet {
     fn peer(&self) -> Option<Key> {
         match self {
-            Packet::Data { peer, .. } => Some(*peer),
-            Packet::Other { .. } => None,
+            Self::Data { peer, .. } => Some(*peer),
+            Self::Other { .. } => None,
         }
     }
 }

@@ -9,21 +9,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tox_relay_client::internals::{
+    Connection, End, Entropy, EventsInternals, KeyPair, LongTermKey, LookAhead, Parameters, Settings,
+    relay_id,
+};
+use tox_relay_client::{
+    Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
+    SendError, Stage,
+};
 use tox_test_relay::kind;
 
 use crate::chance::Chance;
-use crate::config::Settings;
-use crate::connection::{Connection, End, Parameters};
-use crate::crypto::{Entropy, LongTermKey, LookAhead};
-use crate::error::{DisconnectReason, RouteError, SendError};
-use crate::event::{Event, Events};
-use crate::id::{RelayId, RouteId};
-use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::link::{Link, Packet, Read};
 use crate::relay::STRANGER;
-use crate::stage::Stage;
-use crate::status::RouteState;
-use crate::wire::Destination;
 
 /// What one turn reads of a connection, as in the loop.
 const BUDGET: usize = 64 * 1024;
@@ -142,7 +140,7 @@ impl User {
         self.generation += 1;
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let parameters = Parameters {
-            id: RelayId { index: relay as u32, generation: self.generation },
+            id: relay_id(relay as u32, self.generation),
             long_term: Arc::new(LongTermKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
             settings: Arc::new(settings),
@@ -264,7 +262,7 @@ impl User {
             Event::OnionResponse { data, .. } | Event::Forwarding { data, .. } => {
                 self.receive(seat.relay, self.key, false, data);
             }
-            Event::Disconnected { .. } | Event::Writable { .. } => panic!("the loop's own: {event:?}"),
+            _ => panic!("the loop's own: {event:?}"),
         }
     }
 

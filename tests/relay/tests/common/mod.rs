@@ -22,8 +22,8 @@ pub fn relay(conduct: Conduct) -> Relay {
 pub struct Identity(SecretKey);
 
 impl Identity {
-    pub fn new() -> Identity {
-        Identity(SecretKey::from_bytes(rand::random()))
+    pub fn new() -> Self {
+        Self(SecretKey::from_bytes(rand::random()))
     }
 
     pub fn key(&self) -> [u8; 32] {
@@ -41,7 +41,7 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    pub fn send(relay: &Relay, me: &Identity) -> Greeting {
+    pub fn send(relay: &Relay, me: &Identity) -> Self {
         let mut stream = TcpStream::connect(relay.addr()).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();
@@ -54,7 +54,7 @@ impl Greeting {
         let sealed = long_term.encrypt(&nonce.into(), &offer[..]).unwrap();
         let hello = [&me.key()[..], &nonce, &sealed].concat();
         stream.write_all(&hello).unwrap();
-        Greeting { stream, hello, long_term, temporary, base_nonce }
+        Self { stream, hello, long_term, temporary, base_nonce }
     }
 
     pub fn temporary_key(&self) -> [u8; 32] {
@@ -94,7 +94,7 @@ pub struct Client {
 
 impl Client {
     /// Connects and has itself confirmed.
-    pub fn connect(relay: &Relay, me: &Identity) -> Client {
+    pub fn connect(relay: &Relay, me: &Identity) -> Self {
         let mut client = Greeting::send(relay, me).finish();
         client.sync();
         client
