@@ -10,7 +10,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use tox_relay_client::internals::{Channel, LookAhead, MAC_LEN};
+use tox_relay_client::internals::{Channel, KeyStream, MAC_LEN};
 
 /// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
 const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
@@ -27,8 +27,8 @@ fn crypto_box() -> SalsaBox {
 }
 
 fn sealed(len: usize) -> Vec<Vec<u8>> {
-    let (channel, mut ahead) = (channel(), LookAhead::new());
-    let mut sealer = channel.sealer(&mut ahead);
+    let (channel, mut key_stream) = (channel(), KeyStream::new());
+    let mut sealer = channel.sealer(&mut key_stream);
     let mut packets = vec![vec![0; MAC_LEN + len]; BATCH];
     packets.iter_mut().for_each(|packet| sealer.seal(packet));
     packets
@@ -39,10 +39,10 @@ fn seal(criterion: &mut Criterion) {
     for len in LENGTHS {
         group.throughput(Throughput::Bytes((BATCH * len) as u64));
         group.bench_function(BenchmarkId::new("ours", len), |bencher| {
-            let (channel, mut ahead) = (channel(), LookAhead::new());
+            let (channel, mut key_stream) = (channel(), KeyStream::new());
             let mut packet = vec![0; MAC_LEN + len];
             bencher.iter(|| {
-                let mut sealer = channel.sealer(&mut ahead);
+                let mut sealer = channel.sealer(&mut key_stream);
                 for _ in 0..BATCH {
                     sealer.seal(black_box(&mut packet));
                 }
@@ -68,13 +68,13 @@ fn open(criterion: &mut Criterion) {
     for len in LENGTHS {
         group.throughput(Throughput::Bytes((BATCH * len) as u64));
         let packets = sealed(len);
-        let mut ahead = LookAhead::new();
+        let mut key_stream = KeyStream::new();
         group.bench_function(BenchmarkId::new("ours", len), |bencher| {
             bencher.iter_batched_ref(
                 || (channel(), packets.clone()),
                 |(channel, packets)| {
                     for packet in packets {
-                        black_box(channel.open(&mut ahead, packet).expect("a packet that opens"));
+                        black_box(channel.open(&mut key_stream, packet).expect("a packet that opens"));
                     }
                 },
                 BatchSize::SmallInput,

@@ -14,7 +14,7 @@ use crate::phrase::Phrase;
 
 pub use crate::config::{Credentials, Protocol, Settings};
 pub use crate::connection::{Connection, End, Parameters};
-pub use crate::crypto::{Channel, Entropy, Handshake, Key, LongTermKey, LookAhead, Nonce, Sealer};
+pub use crate::crypto::{Channel, Entropy, Handshake, Key, KeyStream, Nonce, Sealer, SharedKey};
 pub use crate::key::KeyPair;
 pub use crate::proxy::{Http, MAX_REQUEST, Progress, Socks4, Socks5, Tunnel};
 pub use crate::timer::Wheel;

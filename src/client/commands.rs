@@ -15,7 +15,7 @@ use crate::client::keys;
 use crate::client::slot::{ConnectionKeys, Slot};
 use crate::config::{Config, Relay, Way};
 use crate::connection::{Connection, Parameters};
-use crate::crypto::{LongTermKey, LongTermKeys};
+use crate::crypto::{SharedKey, SharedKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
@@ -40,7 +40,7 @@ impl Client {
         config.check()?;
         Ok(Self {
             identity: config.secret_key.into(),
-            long_term: LongTermKeys::default(),
+            shared_keys: SharedKeys::default(),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
             event_loop: Loop::new()?,
@@ -94,13 +94,13 @@ impl Client {
         let own_identity = relay.identity.map(KeyPair::from);
         let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
         keys::check(&public_key, &relay.public_key)?;
-        let long_term = match &own_identity {
-            None => self.long_term.get(&self.identity, &relay.public_key),
-            Some(identity) => LongTermKey::new(identity, &relay.public_key).map(Arc::new),
+        let shared_key = match &own_identity {
+            None => self.shared_keys.get(&self.identity, &relay.public_key),
+            Some(identity) => SharedKey::new(identity, &relay.public_key).map(Arc::new),
         };
-        let long_term = long_term.ok_or(ConnectError::LowOrderKey)?;
-        let shared_key = self.event_loop.table.hash(&long_term);
-        if let Some(slot) = self.event_loop.table.with_shared_key(shared_key) {
+        let shared_key = shared_key.ok_or(ConnectError::LowOrderKey)?;
+        let shared_key_hash = self.event_loop.table.hash(&shared_key);
+        if let Some(slot) = self.event_loop.table.with_shared_key(shared_key_hash) {
             let is_same = (slot.keys.identity, slot.keys.relay) == (public_key, relay.public_key);
             let refuse = if is_same { ConnectError::AlreadyConnected } else { ConnectError::SameSharedKey };
             return Err(refuse(slot.connection.id()));
@@ -112,14 +112,14 @@ impl Client {
         let via = if proxy.is_some() { ", a proxy" } else { "" };
         let parameters = Parameters {
             id,
-            long_term,
+            shared_key,
             tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
             settings: Arc::clone(&self.settings),
             entropy,
             ping: event_loop::ping_id(),
         };
         let connection = Connection::new(parameters, now);
-        let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared: shared_key };
+        let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared_key_hash };
         let slot = Slot::new(connection, stream, address, proxy, keys);
         self.event_loop.add(slot).map_err(ConnectError::Io)?;
         log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);

@@ -23,7 +23,7 @@ use crate::client::slot::{Read, Slot};
 use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
-use crate::crypto::LookAhead;
+use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
 use crate::event::Events;
 use crate::id::RelayId;
@@ -83,7 +83,7 @@ struct Buffers {
     leftover: Option<Leftover>,
     /// For packets while they are sealed; and for reading while `input` holds a leftover.
     scratch: Box<[u8]>,
-    key_stream: Box<LookAhead>,
+    key_stream: Box<KeyStream>,
 }
 
 /// A range of `Buffers::input` that is still to be handled.
@@ -110,7 +110,7 @@ impl Loop {
                 input: vec![0; BUFFER_LEN].into_boxed_slice(),
                 leftover: None,
                 scratch: vec![0; BUFFER_LEN].into_boxed_slice(),
-                key_stream: Box::new(LookAhead::new()),
+                key_stream: Box::new(KeyStream::new()),
             },
             looked: now,
         })

@@ -9,7 +9,7 @@ use crate::client::event_loop::Loop;
 use crate::client::slot::Slot;
 use crate::client::waker::Waker;
 use crate::config::{Proxy, Settings};
-use crate::crypto::LongTermKeys;
+use crate::crypto::SharedKeys;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey};
 use crate::status::{RelayStatus, RouteStatus};
@@ -38,7 +38,7 @@ use crate::status::{RelayStatus, RouteStatus};
 pub struct Client {
     pub(super) identity: KeyPair,
     /// Shared keys with relays, computed for `identity`.
-    pub(super) long_term: LongTermKeys,
+    pub(super) shared_keys: SharedKeys,
     pub(super) proxy: Option<Arc<Proxy>>,
     pub(super) settings: Arc<Settings>,
     pub(super) event_loop: Loop,

@@ -12,7 +12,7 @@ use crate::client::socket;
 use crate::client::timers::{NEVER, Tick};
 use crate::config::Proxy;
 use crate::connection::{Connection, End};
-use crate::crypto::LookAhead;
+use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
 use crate::key::PublicKey;
 use crate::stage::Stage;
@@ -45,7 +45,7 @@ pub(super) struct ConnectionKeys {
     /// The relay's public key.
     pub(super) relay: PublicKey,
     /// The hash of the key that the two share: see [`Table::hash`](crate::client::table::Table::hash).
-    pub(super) shared: u64,
+    pub(super) shared_key_hash: u64,
 }
 
 /// What the socket has to read, as far as is known.
@@ -226,7 +226,7 @@ impl Slot {
 
     /// Writes what the connection has, as far as the socket takes it. `false` if writing has failed: what the relay sent
     /// before may say more, so the connection gets another turn and ends there.
-    pub(super) fn flush(&mut self, key_stream: &mut LookAhead, scratch: &mut [u8]) -> bool {
+    pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
         if !self.may_flush() {
             return true;
         }

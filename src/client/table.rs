@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use slab::Slab;
 
 use crate::client::slot::Slot;
-use crate::crypto::LongTermKey;
+use crate::crypto::SharedKey;
 use crate::id::RelayId;
 
 /// See the module.
@@ -54,7 +54,7 @@ impl Table {
 
     /// The hash of a key that an identity shares with a relay. It has 64 bits and a secret of its own: that two of 10,000
     /// keys have the same one happens once in 10^11 clients.
-    pub(super) fn hash(&self, shared_key: &LongTermKey) -> u64 {
+    pub(super) fn hash(&self, shared_key: &SharedKey) -> u64 {
         self.hasher.hash_one(shared_key)
     }
 
@@ -75,7 +75,7 @@ impl Table {
     /// Adds the connection that was made with [`next_id`](Self::next_id).
     pub(super) fn insert(&mut self, slot: Slot) {
         let id = slot.connection.id();
-        let shared_key = slot.keys.shared;
+        let shared_key = slot.keys.shared_key_hash;
         let index = self.slots.insert(slot);
         debug_assert_eq!(id, RelayId { index: index as u32, generation: self.generation.wrapping_add(1) });
         self.generation = id.generation;
@@ -86,7 +86,7 @@ impl Table {
     pub(super) fn remove(&mut self, id: RelayId) -> Option<Slot> {
         self.get(id)?;
         let slot = self.slots.remove(id.index as usize);
-        self.by_shared_key.remove(&slot.keys.shared);
+        self.by_shared_key.remove(&slot.keys.shared_key_hash);
         Some(slot)
     }
 }

@@ -43,7 +43,7 @@ use crate::connection::queue::LONGEST;
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::times::Times;
-use crate::crypto::LookAhead;
+use crate::crypto::KeyStream;
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
@@ -132,12 +132,12 @@ impl Connection {
         &mut self,
         now: Instant,
         mut input: &mut [u8],
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
         let given = input.len();
-        let result = self.receive_messages(now, &mut input, ahead, events);
-        ahead.wipe();
+        let result = self.receive_messages(now, &mut input, key_stream, events);
+        key_stream.wipe();
         let taken = given - input.len();
         self.common.traffic.bytes_in += taken as u64;
         result.map(|()| taken)
@@ -147,7 +147,7 @@ impl Connection {
         &mut self,
         now: Instant,
         input: &mut &mut [u8],
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
         if let State::Opening(opening) = &mut self.state
@@ -158,7 +158,7 @@ impl Connection {
         }
         match &mut self.state {
             State::Opening(_) => Ok(()),
-            State::Established(session) => session.receive(now, input, ahead, &mut self.common, events),
+            State::Established(session) => session.receive(now, input, key_stream, &mut self.common, events),
         }
     }
 
@@ -194,15 +194,15 @@ impl Connection {
     pub fn flush(
         &mut self,
         now: Instant,
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let flushed = match &mut self.state {
-            State::Opening(_) => self.common.outbox.flush(None, ahead, scratch, write, |_| {}),
-            State::Established(session) => session.flush(now, ahead, scratch, write, &mut self.common),
+            State::Opening(_) => self.common.outbox.flush(None, key_stream, scratch, write, |_| {}),
+            State::Established(session) => session.flush(now, key_stream, scratch, write, &mut self.common),
         };
-        ahead.wipe();
+        key_stream.wipe();
         let flushed = flushed?;
         self.common.traffic.bytes_out += flushed.bytes as u64;
         self.common.traffic.packets_out += flushed.packets as u64;

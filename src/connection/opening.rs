@@ -25,7 +25,7 @@ use crate::connection::common::Common;
 use crate::connection::deadline::Deadline;
 use crate::connection::ending::End;
 use crate::connection::session::Session;
-use crate::crypto::{Entropy, Handshake, LongTermKey, RESPONSE_LEN};
+use crate::crypto::{Entropy, Handshake, RESPONSE_LEN, SharedKey};
 use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Server};
 use crate::id::RelayId;
@@ -35,7 +35,7 @@ use crate::stage::{Party, Stage};
 /// What a connection is made of.
 pub struct Parameters {
     pub id: RelayId,
-    pub long_term: Arc<LongTermKey>,
+    pub shared_key: Arc<SharedKey>,
     /// The proxy to go through, and the relay's address that it is asked for.
     pub tunnel: Option<(Arc<Proxy>, Address)>,
     pub settings: Arc<Settings>,
@@ -46,7 +46,7 @@ pub struct Parameters {
 
 /// See the module.
 pub(super) struct Opening {
-    long_term: Arc<LongTermKey>,
+    shared_key: Arc<SharedKey>,
     entropy: Entropy,
     /// The id of the first ping.
     ping: NonZeroU64,
@@ -67,9 +67,9 @@ enum State {
 impl Opening {
     /// A connection whose transport is being made since `now`.
     pub(super) fn new(parameters: Parameters, now: Instant) -> Self {
-        let Parameters { long_term, tunnel, settings, entropy, ping, .. } = parameters;
+        let Parameters { shared_key, tunnel, settings, entropy, ping, .. } = parameters;
         let deadline = Deadline::new(now + settings.connect_timeout);
-        Self { long_term, entropy, ping, deadline, state: State::Connecting { tunnel } }
+        Self { shared_key, entropy, ping, deadline, state: State::Connecting { tunnel } }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -173,7 +173,7 @@ impl Opening {
     }
 
     fn begin_handshake(&mut self, common: &mut Common) {
-        let (handshake, hello) = Handshake::new(Arc::clone(&self.long_term), &self.entropy);
+        let (handshake, hello) = Handshake::new(Arc::clone(&self.shared_key), &self.entropy);
         common.outbox.push_raw(&hello);
         self.state = State::Handshaking { handshake, response: Deframer::default() };
     }

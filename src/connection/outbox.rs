@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
-use crate::crypto::{Channel, LookAhead};
+use crate::crypto::{Channel, KeyStream};
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{ConnectionId, Packet};
 
@@ -133,7 +133,7 @@ impl Outbox {
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut left: impl FnMut(&Packet<'static>),
@@ -149,7 +149,7 @@ impl Outbox {
             let batch = match &channel {
                 _ if begun => &waiting.begun[..],
                 Some(channel) => {
-                    let len = waiting.seal_batch(channel, ahead, &mut scratch[..room]);
+                    let len = waiting.seal_batch(channel, key_stream, &mut scratch[..room]);
                     &scratch[..len]
                 }
                 None => &[][..],
@@ -218,8 +218,8 @@ impl Waiting {
     }
 
     /// Seals as many packets into `scratch` as fit, important ones first, and tells the length of all.
-    fn seal_batch(&mut self, channel: &Channel, ahead: &mut LookAhead, scratch: &mut [u8]) -> usize {
-        let mut sealer = channel.sealer(ahead);
+    fn seal_batch(&mut self, channel: &Channel, key_stream: &mut KeyStream, scratch: &mut [u8]) -> usize {
+        let mut sealer = channel.sealer(key_stream);
         let mut end = 0;
         for packet in &self.important {
             let Some(frame) = scratch.get_mut(end..end + OVERHEAD + packet.emitted_len()) else {

@@ -12,7 +12,7 @@ use crate::connection::ending::End;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::{Flushed, TooManyPongs};
 use crate::connection::routes::Answer;
-use crate::crypto::{Channel, LookAhead};
+use crate::crypto::{Channel, KeyStream};
 use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Violation};
 use crate::event::{Event, Events};
@@ -66,7 +66,7 @@ impl Session {
         &mut self,
         now: Instant,
         input: &mut &mut [u8],
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         common: &mut Common,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
@@ -80,7 +80,7 @@ impl Session {
             let Some(frame) = self.frames.next(input, frame_len).map_err(fault)? else {
                 break;
             };
-            let opened = self.channel.open(ahead, &mut frame[PREFIX_LEN..]);
+            let opened = self.channel.open(key_stream, &mut frame[PREFIX_LEN..]);
             let plaintext = opened.ok_or_else(|| fault(Violation::Forged))?;
             common.traffic.packets_in += 1;
             if !confirmed {
@@ -121,13 +121,13 @@ impl Session {
     pub(super) fn flush(
         &mut self,
         now: Instant,
-        ahead: &mut LookAhead,
+        key_stream: &mut KeyStream,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
         common: &mut Common,
     ) -> io::Result<Flushed> {
         let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
-        common.outbox.flush(Some(&mut self.channel), ahead, scratch, write, |packet| match packet {
+        common.outbox.flush(Some(&mut self.channel), key_stream, scratch, write, |packet| match packet {
             Packet::RoutingRequest { peer } => routes.handle_request_left(peer),
             Packet::DisconnectNotification(id) => routes.handle_disconnect_left(*id),
             Packet::Ping(_) => keepalive.handle_ping_left(now),

@@ -1,7 +1,7 @@
 //! The sealed packets of one connection, both ways.
 
 use crate::crypto::nonce::Nonce;
-use crate::crypto::secretbox::{CipherState, Key, LookAhead};
+use crate::crypto::secretbox::{CipherState, Key, KeyStream};
 use crate::wire::frame::MAC_LEN;
 
 /// The key and nonces of a connection after its handshake. Wiped when dropped.
@@ -26,9 +26,9 @@ impl Channel {
 
     /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the
     /// relay's next packet; there is no way to go on then.
-    pub fn open<'a>(&mut self, ahead: &mut LookAhead, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub fn open<'a>(&mut self, key_stream: &mut KeyStream, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
         let (mac, text) = sealed.split_first_chunk_mut::<MAC_LEN>()?;
-        if !self.receiving.open(ahead, mac, text) {
+        if !self.receiving.open(key_stream, mac, text) {
             return None;
         }
         self.receiving.advance(&self.key, 1);
@@ -36,8 +36,8 @@ impl Channel {
     }
 
     /// Begins a batch of packets: see [`Sealer`].
-    pub fn sealer<'a>(&'a self, ahead: &'a mut LookAhead) -> Sealer<'a> {
-        Sealer { key: &self.key, cipher: self.sending.clone(), ahead }
+    pub fn sealer<'a>(&'a self, key_stream: &'a mut KeyStream) -> Sealer<'a> {
+        Sealer { key: &self.key, cipher: self.sending.clone(), key_stream }
     }
 
     /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
@@ -54,14 +54,14 @@ impl Channel {
 pub struct Sealer<'a> {
     key: &'a Key,
     cipher: CipherState,
-    ahead: &'a mut LookAhead,
+    key_stream: &'a mut KeyStream,
 }
 
 impl Sealer<'_> {
     /// Seals `MAC | plaintext` in place: the first 16 bytes are overwritten.
     pub fn seal(&mut self, packet: &mut [u8]) {
         let (mac, text) = packet.split_first_chunk_mut::<MAC_LEN>().expect("room for the MAC");
-        *mac = self.cipher.seal(self.ahead, text);
+        *mac = self.cipher.seal(self.key_stream, text);
         self.cipher.advance(self.key, 1);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::crypto::channel::Channel;
 use crate::crypto::nonce::{NONCE_LEN, Nonce};
 use crate::crypto::secretbox::{open_one, seal_one};
-use crate::crypto::shared_key::{LongTermKey, shared_key};
+use crate::crypto::shared_key::{SharedKey, box_key};
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};
 use crate::wire::frame::MAC_LEN;
@@ -38,7 +38,7 @@ pub struct Entropy {
 
 /// A handshake whose hello was made, and whose response is still to come.
 pub struct Handshake {
-    long_term: Arc<LongTermKey>,
+    shared_key: Arc<SharedKey>,
     temporary: SecretKey,
     temporary_public: PublicKey,
     base_nonce: Nonce,
@@ -46,22 +46,22 @@ pub struct Handshake {
 
 impl Handshake {
     /// Makes the hello of a client for the relay with which it has this key.
-    pub fn new(long_term: Arc<LongTermKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
+    pub fn new(shared_key: Arc<SharedKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
         let handshake = Self {
             temporary: entropy.temporary.clone(),
             temporary_public: entropy.temporary.public_key(),
             base_nonce: entropy.base_nonce,
-            long_term,
+            shared_key,
         };
         let mut hello = [0; HELLO_LEN];
         let (public, rest) = hello.split_at_mut(KEY_LEN);
         let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
         let (mac, payload) = sealed.split_at_mut(MAC_LEN);
-        public.copy_from_slice(handshake.long_term.client.as_bytes());
+        public.copy_from_slice(handshake.shared_key.client.as_bytes());
         nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
         payload[..KEY_LEN].copy_from_slice(handshake.temporary_public.as_bytes());
         payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
-        mac.copy_from_slice(&seal_one(&handshake.long_term.key, entropy.hello_nonce, payload));
+        mac.copy_from_slice(&seal_one(&handshake.shared_key.key, entropy.hello_nonce, payload));
         (handshake, hello)
     }
 
@@ -73,7 +73,7 @@ impl Handshake {
         let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
         let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
-        if !open_one(&self.long_term.key, (*nonce).into(), mac, &mut payload) {
+        if !open_one(&self.shared_key.key, (*nonce).into(), mac, &mut payload) {
             return Err(Impostor::WrongKey);
         }
         let (key, base_nonce) =
@@ -89,7 +89,7 @@ impl Handshake {
             return Err(Impostor::Reflection);
         }
         // By reference: wiped where it lies.
-        let key = shared_key(&self.temporary, &key);
+        let key = box_key(&self.temporary, &key);
         let key = key.as_ref().ok_or(Impostor::LowOrderKey)?;
         Ok(Channel::new(key, self.base_nonce, receiving.into()))
     }

@@ -11,9 +11,9 @@ mod shared_key;
 pub use channel::Channel;
 pub(crate) use handshake::RESPONSE_LEN;
 pub use handshake::{Entropy, Handshake};
-pub use secretbox::LookAhead;
-pub use shared_key::LongTermKey;
-pub(crate) use shared_key::LongTermKeys;
+pub use secretbox::KeyStream;
+pub use shared_key::SharedKey;
+pub(crate) use shared_key::SharedKeys;
 #[cfg(feature = "internals")]
 pub use {channel::Sealer, nonce::Nonce, secretbox::Key};
 

@@ -8,7 +8,7 @@ use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::{EdwardsPoint, Scalar};
 
 use super::nonce::NONCE_LEN;
-use super::shared_key::shared_key;
+use super::shared_key::box_key;
 use super::*;
 use crate::error::Impostor;
 use crate::key::{KEY_LEN, PublicKey, SecretKey};
@@ -35,9 +35,9 @@ fn public_key(secret: [u8; KEY_LEN]) -> PublicKey {
     SecretKey::from(secret).public_key()
 }
 
-fn long_term(client: [u8; KEY_LEN], relay: [u8; KEY_LEN]) -> Arc<LongTermKey> {
+fn shared_key(client: [u8; KEY_LEN], relay: [u8; KEY_LEN]) -> Arc<SharedKey> {
     let client = SecretKey::from(client).into();
-    Arc::new(LongTermKey::new(&client, &public_key(relay)).expect("a good key"))
+    Arc::new(SharedKey::new(&client, &public_key(relay)).expect("a good key"))
 }
 
 /// `MAC | ciphertext` with a nonce that is written out, as the other side makes it.
@@ -48,14 +48,14 @@ fn sealed(cipher: &SalsaBox, nonce: [u8; NONCE_LEN], text: &[u8]) -> Vec<u8> {
 /// Seals the next packet of a channel, and gives it its place on the stream.
 fn send(channel: &mut Channel, text: &[u8]) -> Vec<u8> {
     let mut packet = [&[0; MAC_LEN], text].concat();
-    channel.sealer(&mut LookAhead::new()).seal(&mut packet);
+    channel.sealer(&mut KeyStream::new()).seal(&mut packet);
     channel.commit(1);
     packet
 }
 
 /// Opens the next packet for a channel.
 fn open(channel: &mut Channel, sealed: &[u8]) -> Option<Vec<u8>> {
-    channel.open(&mut LookAhead::new(), &mut sealed.to_vec()).map(<[u8]>::to_vec)
+    channel.open(&mut KeyStream::new(), &mut sealed.to_vec()).map(<[u8]>::to_vec)
 }
 
 /// `base` and `count` more, worked out on two halves of 96 bits.
@@ -97,7 +97,7 @@ mod nacl {
 fn a_channel_seals_and_opens_the_published_box_of_nacl() {
     let nonce = array::<NONCE_LEN>(nacl::NONCE);
     let key = |public, secret| {
-        shared_key(&array::<KEY_LEN>(secret).into(), &array::<KEY_LEN>(public).into()).expect("a good key")
+        box_key(&array::<KEY_LEN>(secret).into(), &array::<KEY_LEN>(public).into()).expect("a good key")
     };
     let alice = key(nacl::BOB_PUBLIC, nacl::ALICE_SECRET);
     let mut alice = Channel::new(&alice, nonce.into(), [0; NONCE_LEN].into());
@@ -117,7 +117,7 @@ fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
         hello_nonce: [1; NONCE_LEN].into(),
         base_nonce: nonce.into(),
     };
-    let (handshake, _) = Handshake::new(long_term(identity, relay), &entropy);
+    let (handshake, _) = Handshake::new(shared_key(identity, relay), &entropy);
     let payload = [array::<KEY_LEN>(nacl::BOB_PUBLIC).as_slice(), &nonce].concat();
     let response = response_of(identity, relay, &payload);
     let mut channel = handshake.finish(&response).expect("a good response");
@@ -169,7 +169,7 @@ fn vector_handshake() -> (Handshake, Vec<u8>) {
         base_nonce: array(vector::CLIENT_BASE_NONCE).into(),
     };
     let identity = counting(vector::IDENTITY);
-    let (handshake, hello) = Handshake::new(long_term(identity, counting(vector::RELAY)), &entropy);
+    let (handshake, hello) = Handshake::new(shared_key(identity, counting(vector::RELAY)), &entropy);
     (handshake, hello.to_vec())
 }
 
@@ -260,7 +260,7 @@ fn low_order_keys() -> impl Iterator<Item = [u8; KEY_LEN]> {
 }
 
 fn is_low_order(key: [u8; KEY_LEN]) -> bool {
-    shared_key(&counting::<KEY_LEN>(1).into(), &key.into()).is_none()
+    box_key(&counting::<KEY_LEN>(1).into(), &key.into()).is_none()
 }
 
 #[test]
@@ -268,9 +268,9 @@ fn a_key_of_low_order_is_shared_with_nobody() {
     for key in low_order_keys() {
         for first in 0..50 {
             let secret = SecretKey::from(counting::<KEY_LEN>(first));
-            assert!(shared_key(&secret, &key.into()).is_none(), "{key:02x?}");
+            assert!(box_key(&secret, &key.into()).is_none(), "{key:02x?}");
         }
-        assert!(LongTermKey::new(&SecretKey::from([1; KEY_LEN]).into(), &key.into()).is_none());
+        assert!(SharedKey::new(&SecretKey::from([1; KEY_LEN]).into(), &key.into()).is_none());
     }
 }
 
@@ -282,7 +282,7 @@ fn a_part_of_low_order_in_a_public_key_changes_nothing() {
         let honest = ED25519_BASEPOINT_POINT * scalar;
         let key = |point: EdwardsPoint| {
             let public = PublicKey::from(point.to_montgomery().to_bytes());
-            shared_key(&secret, &public).expect("a good key").0
+            box_key(&secret, &public).expect("a good key").0
         };
         assert!(EIGHT_TORSION.iter().all(|part| key(honest + part) == key(honest)));
     }
@@ -319,7 +319,7 @@ fn ordinary_keys_and_neighbours_of_low_order_are_not_of_low_order() {
 /// A channel with these nonces, and the relay's box with the same key.
 fn channel(sending: [u8; NONCE_LEN], receiving: [u8; NONCE_LEN]) -> (Box<Channel>, SalsaBox) {
     let (client, relay) = (counting(0x81), counting(0xc1));
-    let key = shared_key(&client.into(), &public_key(relay)).expect("a good key");
+    let key = box_key(&client.into(), &public_key(relay)).expect("a good key");
     let channel = Channel::new(&key, sending.into(), receiving.into());
     (channel, salsa_box(*public_key(client).as_bytes(), relay))
 }
@@ -333,7 +333,7 @@ fn a_packet_with_any_bit_flipped_stays_shut_and_spends_no_nonce() {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         let flipped = bad.clone();
-        assert_eq!(channel.open(&mut LookAhead::new(), &mut bad), None, "bit {bit}");
+        assert_eq!(channel.open(&mut KeyStream::new(), &mut bad), None, "bit {bit}");
         assert_eq!(bad, flipped, "bit {bit}");
     }
     assert_eq!(open(&mut channel, &good).as_deref(), Some(b"some text".as_slice()));
@@ -382,8 +382,8 @@ fn what_was_not_committed_is_sealed_again_with_the_same_nonces() {
     let base = counting(0x10);
     let (mut channel, relay) = channel(base, [0; NONCE_LEN]);
     let batch = |channel: &Channel, texts: &[&[u8]]| -> Vec<Vec<u8>> {
-        let mut ahead = LookAhead::new();
-        let mut sealer = channel.sealer(&mut ahead);
+        let mut key_stream = KeyStream::new();
+        let mut sealer = channel.sealer(&mut key_stream);
         let seal = |text: &&[u8]| {
             let mut packet = [&[0; MAC_LEN], *text].concat();
             sealer.seal(&mut packet);

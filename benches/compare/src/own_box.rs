@@ -1,11 +1,11 @@
 //! The library's own box. It is not public; this is the one file here that knows its parts.
 
-use tox_relay_client::internals::{Channel, LookAhead};
+use tox_relay_client::internals::{Channel, KeyStream};
 
 /// The sealed packets of one connection, with nonces that count in each direction by itself.
 pub struct OwnBox {
     channel: Box<Channel>,
-    ahead: LookAhead,
+    key_stream: KeyStream,
 }
 
 impl OwnBox {
@@ -13,27 +13,27 @@ impl OwnBox {
     /// opened here.
     pub fn new(shared_key: &[u8; 32], first_nonce: [u8; 24]) -> Self {
         let channel = Channel::new(&shared_key.into(), first_nonce.into(), first_nonce.into());
-        Self { channel, ahead: LookAhead::new() }
+        Self { channel, key_stream: KeyStream::new() }
     }
 
     /// With no instructions but those that every processor of this architecture has.
     pub fn baseline(self) -> Self {
-        Self { ahead: LookAhead::baseline(), ..self }
+        Self { key_stream: KeyStream::baseline(), ..self }
     }
 
     /// Seals packets of `MAC | plaintext`, `len` bytes each, in place.
     pub fn seal(&mut self, packets: &mut [u8], len: usize) {
-        let mut sealer = self.channel.sealer(&mut self.ahead);
+        let mut sealer = self.channel.sealer(&mut self.key_stream);
         packets.chunks_exact_mut(len).for_each(|packet| sealer.seal(packet));
         self.channel.commit(packets.len() / len);
-        self.ahead.wipe();
+        self.key_stream.wipe();
     }
 
     /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place; `false` at the first that does not open.
     pub fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
         let mut packets = packets.chunks_exact_mut(len);
-        let all = packets.all(|packet| self.channel.open(&mut self.ahead, packet).is_some());
-        self.ahead.wipe();
+        let all = packets.all(|packet| self.channel.open(&mut self.key_stream, packet).is_some());
+        self.key_stream.wipe();
         all
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    Connection, Entropy, LongTermKey, LookAhead, Parameters, Settings, relay_id,
+    Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, relay_id,
 };
 use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
@@ -23,7 +23,7 @@ pub struct Pair {
     pub connection: Connection,
     pub events: Events,
     now: Instant,
-    ahead: LookAhead,
+    key_stream: KeyStream,
     scratch: Vec<u8>,
     relay: Session,
     /// What the relay says in the handshake, made in advance.
@@ -48,7 +48,7 @@ impl Pair {
             connection: Connection::new(parameters(), now),
             events: Events::with_capacity(256),
             now,
-            ahead: LookAhead::new(),
+            key_stream: KeyStream::new(),
             scratch,
             relay,
             response: response.into(),
@@ -94,14 +94,14 @@ impl Pair {
     /// One read, whose events take the place of the last one's.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
-        let taken = self.connection.receive(self.now, stream, &mut self.ahead, &mut self.events);
+        let taken = self.connection.receive(self.now, stream, &mut self.key_stream, &mut self.events);
         assert_eq!(taken, Ok(stream.len()));
     }
 
     /// Everything leaves, to a transport that takes it all.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
-        let all = self.connection.flush(self.now, &mut self.ahead, &mut self.scratch, write);
+        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, write);
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -113,10 +113,10 @@ pub fn peer(number: u8) -> PublicKey {
 
 fn parameters() -> Parameters {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
-    let long_term = LongTermKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
+    let shared_key = SharedKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
     Parameters {
         id: relay_id(3, 9),
-        long_term: Arc::new(long_term),
+        shared_key: Arc::new(shared_key),
         tunnel: None,
         settings: Arc::new(Settings::default()),
         entropy: Entropy {
@@ -133,7 +133,7 @@ fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = Connection::new(parameters(), now);
     connection.handle_connected(now);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut LookAhead::new(), scratch, |part| {
+    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

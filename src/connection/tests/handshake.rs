@@ -47,7 +47,7 @@ fn response_and_packets_arrive_in_any_pieces() {
         let mut events = Events::with_capacity(8);
         for piece in stream.chunks_mut(split) {
             let len = piece.len();
-            assert_eq!(connection.receive(now, piece, &mut LookAhead::new(), &mut events), Ok(len));
+            assert_eq!(connection.receive(now, piece, &mut KeyStream::new(), &mut events), Ok(len));
         }
         let told: Vec<_> = events.iter().collect();
         let id = connection.id();
@@ -61,7 +61,7 @@ fn a_response_made_with_another_key_is_an_impostors() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
-    let result = connection.receive(now, &mut response, &mut LookAhead::new(), &mut Events::with_capacity(8));
+    let result = connection.receive(now, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8));
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)));
 }
 
@@ -74,7 +74,7 @@ fn our_own_hello_sent_back_is_an_impostors() {
     let result = connection.receive(
         now,
         &mut hello[32..].to_vec(),
-        &mut LookAhead::new(),
+        &mut KeyStream::new(),
         &mut Events::with_capacity(8),
     );
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::Reflection)));
@@ -94,7 +94,7 @@ fn an_old_response_never_connects() {
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(
-        second.receive(now, &mut recorded, &mut LookAhead::new(), &mut events),
+        second.receive(now, &mut recorded, &mut KeyStream::new(), &mut events),
         Err(DisconnectReason::Impostor(Impostor::Replay))
     );
     assert!(events.is_empty());
@@ -140,7 +140,7 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
     connection
-        .receive(back + seconds(9), &mut response, &mut LookAhead::new(), &mut Events::with_capacity(8))
+        .receive(back + seconds(9), &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8))
         .unwrap();
     assert_eq!(connection.stage(), Stage::Confirming);
 }
@@ -174,10 +174,10 @@ fn the_times_of_connecting_are_kept() {
     assert_eq!(connection.times(), ConnectTimes::default());
     let (mut response, mut relay) = hello(&mut connection, at(10)).accept(&fresh());
     let mut events = Events::with_capacity(8);
-    connection.receive(at(25), &mut response, &mut LookAhead::new(), &mut events).unwrap();
+    connection.receive(at(25), &mut response, &mut KeyStream::new(), &mut events).unwrap();
     let mut packet = Vec::new();
     relay.seal(&pong(FIRST_PING), &mut packet);
-    connection.receive(at(45), &mut packet, &mut LookAhead::new(), &mut events).unwrap();
+    connection.receive(at(45), &mut packet, &mut KeyStream::new(), &mut events).unwrap();
     let millis = |millis| Some(Duration::from_millis(millis));
     let times =
         ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };

@@ -14,7 +14,7 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::*;
 use crate::config::Settings;
-use crate::crypto::{Entropy, LongTermKey};
+use crate::crypto::{Entropy, SharedKey};
 use crate::error::{Hint, Impostor, Violation};
 use crate::event::Event;
 use crate::key::SecretKey;
@@ -39,7 +39,7 @@ struct Pair {
     now: Instant,
     started: Instant,
     events: Events,
-    ahead: LookAhead,
+    key_stream: KeyStream,
     scratch: Vec<u8>,
     /// The id of the next ping.
     ping: u64,
@@ -59,15 +59,15 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// The key of this client and our relay.
-fn long_term(client: [u8; 32]) -> Arc<LongTermKey> {
+fn shared_key(client: [u8; 32]) -> Arc<SharedKey> {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
-    Arc::new(LongTermKey::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
+    Arc::new(SharedKey::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
 }
 
 fn parameters(settings: Settings) -> Parameters {
     Parameters {
         id: RelayId { index: 3, generation: 9 },
-        long_term: long_term(CLIENT_SECRET),
+        shared_key: shared_key(CLIENT_SECRET),
         tunnel: None,
         settings: Arc::new(settings),
         entropy: Entropy {
@@ -99,7 +99,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// All that waits to leave.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut LookAhead::new(), scratch, |part| {
+    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -119,7 +119,7 @@ impl Pair {
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
         assert_eq!(
-            connection.receive(now, &mut response, &mut LookAhead::new(), &mut events),
+            connection.receive(now, &mut response, &mut KeyStream::new(), &mut events),
             Ok(response.len())
         );
         assert!(events.is_empty());
@@ -129,7 +129,7 @@ impl Pair {
             now,
             started: now,
             events,
-            ahead: LookAhead::new(),
+            key_stream: KeyStream::new(),
             scratch: vec![0; 64 * 1024],
             ping: 1000,
         }
@@ -169,7 +169,7 @@ impl Pair {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
-        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.ahead, &mut self.events)
+        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
     }
 
     /// Packets of the relay, in one read.
@@ -189,7 +189,7 @@ impl Pair {
     /// One flush to a socket that takes this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, &mut self.ahead, &mut self.scratch, |part| {
+        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, |part| {
             let taken = part.len().min(room);
             if taken == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());

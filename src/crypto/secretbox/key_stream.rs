@@ -13,7 +13,7 @@ use crate::crypto::secretbox::salsa20::{BLOCK_LEN, Key};
 
 /// Key stream that was made for packets to come. It is large beside a connection, so the loop has one for all: it serves
 /// the connection whose packets are being read or written, and is wiped behind it.
-pub struct LookAhead {
+pub struct KeyStream {
     backend: Backend,
     /// A ring, so that all key stream of the longest packet can be there at once.
     chunks: [Chunk; CHUNKS],
@@ -41,7 +41,7 @@ pub(super) const TEXT_START: usize = MAC_KEY_LEN;
 /// What the longest packet takes, if it begins with the last block of a chunk.
 const CHUNKS: usize = (LANES - 1 + (TEXT_START + MAX_PLAINTEXT).div_ceil(BLOCK_LEN)).div_ceil(LANES);
 
-impl LookAhead {
+impl KeyStream {
     pub fn new() -> Self {
         Self::with_backend(Backend::detect())
     }
@@ -86,9 +86,9 @@ impl LookAhead {
         let blocks = (TEXT_START + text_len).div_ceil(BLOCK_LEN) as u32;
         let packets_ahead = packet.wrapping_sub(self.first.packet);
         if blocks <= self.stride && packets_ahead <= LANES as u64 && same(&self.subkey, subkey) {
-            let ahead = (packets_ahead as u32 * self.stride).wrapping_sub(self.first.block) as usize;
-            if ahead < LANES {
-                return ahead * BLOCK_LEN;
+            let lane = (packets_ahead as u32 * self.stride).wrapping_sub(self.first.block) as usize;
+            if lane < LANES {
+                return lane * BLOCK_LEN;
             }
         }
         self.subkey.set(subkey);
@@ -141,7 +141,7 @@ impl LookAhead {
     }
 }
 
-impl Drop for LookAhead {
+impl Drop for KeyStream {
     fn drop(&mut self) {
         self.wipe();
     }

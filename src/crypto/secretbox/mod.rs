@@ -18,7 +18,7 @@ use self::key_stream::TEXT_START;
 use self::lanes::{Chunk, MAC_BLOCKS};
 use self::poly1305::{MAC_BLOCK_LEN, Poly1305};
 
-pub use self::key_stream::LookAhead;
+pub use self::key_stream::KeyStream;
 pub use self::salsa20::Key;
 pub(crate) use self::salsa20::hsalsa20;
 
@@ -59,37 +59,37 @@ impl CipherState {
     }
 
     /// Encrypts the next packet in place, and tells its MAC.
-    pub(crate) fn seal(&self, ahead: &mut LookAhead, text: &mut [u8]) -> [u8; MAC_LEN] {
-        let mut from = ahead.find(&self.subkey, self.nonce.count(), text.len());
-        let mut mac = Poly1305::new(ahead.mac_key(from));
+    pub(crate) fn seal(&self, key_stream: &mut KeyStream, text: &mut [u8]) -> [u8; MAC_LEN] {
+        let mut from = key_stream.find(&self.subkey, self.nonce.count(), text.len());
+        let mut mac = Poly1305::new(key_stream.mac_key(from));
         from += TEXT_START;
         let (mut encrypted, mut authenticated) = (0, 0);
         loop {
             let piece = (Chunk::LEN - from).min(text.len() - encrypted);
-            xor(&mut text[encrypted..encrypted + piece], &ahead.keystream()[from..]);
+            xor(&mut text[encrypted..encrypted + piece], &key_stream.keystream()[from..]);
             encrypted += piece;
             if encrypted == text.len() {
                 return mac.finish(&text[authenticated..]);
             }
             let (ready, _) = text[authenticated..encrypted].as_chunks();
-            ahead.make(&mut mac, ready);
+            key_stream.make(&mut mac, ready);
             authenticated += ready.as_flattened().len();
             from = 0;
         }
     }
 
     /// Decrypts the next packet in place. `false`, and nothing was touched, if that isn't its MAC.
-    pub(crate) fn open(&self, ahead: &mut LookAhead, tag: &[u8; MAC_LEN], text: &mut [u8]) -> bool {
-        let mut from = ahead.find(&self.subkey, self.nonce.count(), text.len());
-        let mut chunk = ahead.current();
-        let mut mac = Poly1305::new(ahead.mac_key(from));
+    pub(crate) fn open(&self, key_stream: &mut KeyStream, tag: &[u8; MAC_LEN], text: &mut [u8]) -> bool {
+        let mut from = key_stream.find(&self.subkey, self.nonce.count(), text.len());
+        let mut chunk = key_stream.current();
+        let mut mac = Poly1305::new(key_stream.mac_key(from));
         from += TEXT_START;
         let mut authenticated = 0;
         let more = (from + text.len()).saturating_sub(Chunk::LEN).div_ceil(Chunk::LEN);
         for _ in 0..more {
             let (blocks, _) = text[authenticated..].as_chunks::<MAC_BLOCK_LEN>();
             let ready = &blocks[..blocks.len().min(MAC_BLOCKS)];
-            ahead.make(&mut mac, ready);
+            key_stream.make(&mut mac, ready);
             authenticated += ready.as_flattened().len();
         }
         let computed = u128::from_le_bytes(mac.finish(&text[authenticated..]));
@@ -99,7 +99,7 @@ impl CipherState {
         let mut rest = text;
         while !rest.is_empty() {
             let (piece, behind) = rest.split_at_mut((Chunk::LEN - from).min(rest.len()));
-            xor(piece, &ahead.chunk(chunk)[from..]);
+            xor(piece, &key_stream.chunk(chunk)[from..]);
             (rest, from, chunk) = (behind, 0, chunk + 1);
         }
         true
@@ -108,12 +108,12 @@ impl CipherState {
 
 /// Encrypts a message that belongs to no connection's packets, in place, and tells its MAC.
 pub(crate) fn seal_one(key: &Key, nonce: Nonce, text: &mut [u8]) -> [u8; MAC_LEN] {
-    CipherState::new(key, nonce).seal(&mut LookAhead::new(), text)
+    CipherState::new(key, nonce).seal(&mut KeyStream::new(), text)
 }
 
 /// Decrypts a message that belongs to no connection's packets, in place. `false`, and nothing was touched, if that isn't its MAC.
 pub(crate) fn open_one(key: &Key, nonce: Nonce, tag: &[u8; MAC_LEN], text: &mut [u8]) -> bool {
-    CipherState::new(key, nonce).open(&mut LookAhead::new(), tag, text)
+    CipherState::new(key, nonce).open(&mut KeyStream::new(), tag, text)
 }
 
 /// Word by word, which doesn't depend on the compiler proving that the two don't overlap.

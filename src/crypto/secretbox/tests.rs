@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::lanes::Backend;
 use super::*;
 use crate::crypto::nonce::NONCE_LEN;
-use crate::crypto::shared_key::shared_key;
+use crate::crypto::shared_key::box_key;
 use crate::key::KEY_LEN;
 use crate::wire::frame::MAX_PLAINTEXT;
 
@@ -16,7 +16,7 @@ const BOB: [u8; KEY_LEN] = [5; KEY_LEN];
 
 fn key() -> Key {
     let bob = BoxSecretKey::from_bytes(BOB).public_key();
-    shared_key(&ALICE.into(), &bob.to_bytes().into()).expect("a good key")
+    box_key(&ALICE.into(), &bob.to_bytes().into()).expect("a good key")
 }
 
 /// `crypto_box`, with the same key.
@@ -42,7 +42,7 @@ fn text(len: usize) -> Vec<u8> {
 fn compare(backend: Backend, nonce: [u8; NONCE_LEN], lengths: impl IntoIterator<Item = usize>) {
     let (key, oracle) = (key(), Oracle::new());
     let mut cipher = CipherState::new(&key, nonce.into());
-    let (mut sealing, mut opening) = (LookAhead::with_backend(backend), LookAhead::with_backend(backend));
+    let (mut sealing, mut opening) = (KeyStream::with_backend(backend), KeyStream::with_backend(backend));
     let mut nonce = Nonce::from(nonce);
     for (count, len) in lengths.into_iter().enumerate() {
         let plain = text(len);
@@ -100,16 +100,16 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
 fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
     let cipher = CipherState::new(&key(), [0x33; NONCE_LEN].into());
     for backend in Backend::available() {
-        let mut ahead = LookAhead::with_backend(backend);
+        let mut key_stream = KeyStream::with_backend(backend);
         for len in [1, 9, 34, 500, MAX_PLAINTEXT] {
             let mut sealed = text(len);
-            let tag = cipher.seal(&mut ahead, &mut sealed);
+            let tag = cipher.seal(&mut key_stream, &mut sealed);
             let sealed = sealed;
             for bit in 0..8 * MAC_LEN {
                 let (mut tag, mut packet) = (tag, sealed.clone());
                 tag[bit / 8] ^= 1 << (bit % 8);
                 assert!(
-                    !cipher.open(&mut ahead, &tag, &mut packet),
+                    !cipher.open(&mut key_stream, &tag, &mut packet),
                     "{backend:?}, {len} bytes, bit {bit} of the tag"
                 );
                 assert!(packet == sealed);
@@ -118,11 +118,14 @@ fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
                 let mut packet = sealed.clone();
                 packet[bit / 8] ^= 1 << (bit % 8);
                 let forged = packet.clone();
-                assert!(!cipher.open(&mut ahead, &tag, &mut packet), "{backend:?}, {len} bytes, bit {bit}");
+                assert!(
+                    !cipher.open(&mut key_stream, &tag, &mut packet),
+                    "{backend:?}, {len} bytes, bit {bit}"
+                );
                 assert!(packet == forged);
             }
             let mut packet = sealed.clone();
-            assert!(cipher.open(&mut ahead, &tag, &mut packet), "{backend:?}, {len} bytes");
+            assert!(cipher.open(&mut key_stream, &tag, &mut packet), "{backend:?}, {len} bytes");
             assert!(packet == text(len));
         }
     }
@@ -131,11 +134,11 @@ fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
 #[test]
 fn one_key_stream_serves_many_ciphers_and_mixes_up_none() {
     for backend in Backend::available() {
-        one_key_stream_serves_many_ciphers(LookAhead::with_backend(backend));
+        one_key_stream_serves_many_ciphers(KeyStream::with_backend(backend));
     }
 }
 
-fn one_key_stream_serves_many_ciphers(mut ahead: LookAhead) {
+fn one_key_stream_serves_many_ciphers(mut key_stream: KeyStream) {
     let (key, oracle) = (key(), Oracle::new());
     let other_key = Key([9; 8]);
     let base = [0x77; NONCE_LEN];
@@ -148,30 +151,30 @@ fn one_key_stream_serves_many_ciphers(mut ahead: LookAhead) {
         CipherState::new(&key, base.into()),
     ];
     for cipher in &ciphers {
-        let _ = cipher.seal(&mut ahead, &mut text(20));
+        let _ = cipher.seal(&mut key_stream, &mut text(20));
     }
     for (nonce, cipher) in [(other_base, &ciphers[1]), (base, &ciphers[2])] {
         let (mut packet, mut expected) = (text(20), text(20));
         let expected_tag = oracle.seal(&nonce.into(), &mut expected);
-        assert_eq!(cipher.seal(&mut ahead, &mut packet), expected_tag);
+        assert_eq!(cipher.seal(&mut key_stream, &mut packet), expected_tag);
         assert_eq!(packet, expected);
     }
 }
 
 #[test]
 fn wiped_it_holds_nothing() {
-    Backend::available().map(LookAhead::with_backend).for_each(wiped_a_key_stream_holds_nothing);
+    Backend::available().map(KeyStream::with_backend).for_each(wiped_a_key_stream_holds_nothing);
 }
 
-fn wiped_a_key_stream_holds_nothing(mut ahead: LookAhead) {
+fn wiped_a_key_stream_holds_nothing(mut key_stream: KeyStream) {
     let cipher = CipherState::new(&key(), [0x77; NONCE_LEN].into());
-    let _ = cipher.seal(&mut ahead, &mut text(MAX_PLAINTEXT));
-    assert!(!ahead.is_wiped());
-    ahead.wipe();
-    assert!(ahead.is_wiped());
+    let _ = cipher.seal(&mut key_stream, &mut text(MAX_PLAINTEXT));
+    assert!(!key_stream.is_wiped());
+    key_stream.wipe();
+    assert!(key_stream.is_wiped());
     // And it doesn't take the zeros for key stream.
     let mut packet = text(20);
-    let _ = CipherState::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut ahead, &mut packet);
+    let _ = CipherState::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut key_stream, &mut packet);
     assert_ne!(packet, text(20));
 }
 
@@ -196,17 +199,17 @@ proptest! {
         let (key, oracle) = (key(), Oracle::new());
         let base = CipherState::new(&key, [0xf0; NONCE_LEN].into());
         for backend in Backend::available() {
-            let mut ahead = LookAhead::with_backend(backend);
+            let mut key_stream = KeyStream::with_backend(backend);
             let mut cipher = base.clone();
             for len in &lengths {
-                let _ = cipher.seal(&mut ahead, &mut text(*len));
+                let _ = cipher.seal(&mut key_stream, &mut text(*len));
                 cipher.advance(&key, 1);
             }
             let mut again = base.clone();
             again.advance(&key, back.index(lengths.len()));
             let (mut packet, mut expected) = (text(other), text(other));
             let expected_tag = oracle.seal(&again.nonce, &mut expected);
-            prop_assert_eq!(again.seal(&mut ahead, &mut packet), expected_tag);
+            prop_assert_eq!(again.seal(&mut key_stream, &mut packet), expected_tag);
             prop_assert_eq!(packet, expected);
         }
     }

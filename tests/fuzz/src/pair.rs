@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{
-    Connection, Entropy, EventsInternals, Handshake, KeyPair, LongTermKey, LookAhead, Parameters, Settings,
+    Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings, SharedKey,
     relay_id, slot,
 };
 use tox_relay_client::{
@@ -35,7 +35,7 @@ const RELAY_NONCE: Nonce = {
 
 /// The handshake, which is the same each time. To make it takes longer than most runs.
 struct Greeting {
-    long_term: Arc<LongTermKey>,
+    shared_key: Arc<SharedKey>,
     hello: [u8; HELLO_LENGTH],
     opened: Hello,
     response: [u8; RESPONSE_LENGTH],
@@ -84,7 +84,7 @@ pub enum Response<'a> {
 
 pub struct Pair {
     connection: Connection,
-    ahead: LookAhead,
+    key_stream: KeyStream,
     /// When the last turn began.
     turned: Instant,
     model: Model,
@@ -123,7 +123,7 @@ impl Pair {
         let settings = Settings { send_queue, ..Settings::default() };
         let parameters = Parameters {
             id: RELAY,
-            long_term: Arc::clone(&Greeting::get().long_term),
+            shared_key: Arc::clone(&Greeting::get().shared_key),
             tunnel: proxy.map(|between| {
                 let url: Proxy = between.url.parse().expect("a proxy's URL");
                 (Arc::new(url), SocketAddr::from(([192, 0, 2, 2], 33445)).try_into().expect("an address"))
@@ -134,7 +134,7 @@ impl Pair {
         };
         Self {
             connection: Connection::new(parameters, now),
-            ahead: LookAhead::new(),
+            key_stream: KeyStream::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),
             session: Greeting::get().opened.session(&RELAY_TEMPORARY, RELAY_NONCE),
@@ -215,7 +215,7 @@ impl Pair {
         let since = std::mem::replace(&mut self.turned, self.now);
         self.connection.handle_turn(self.now, since);
         self.model.turn(self.now, since);
-        let result = self.connection.receive(self.now, &mut input, &mut self.ahead, &mut events);
+        let result = self.connection.receive(self.now, &mut input, &mut self.key_stream, &mut events);
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
@@ -262,7 +262,8 @@ impl Pair {
             written.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         };
-        let all = self.connection.flush(self.now, &mut self.ahead, &mut vec![0; scratch.max(2050)], write);
+        let all =
+            self.connection.flush(self.now, &mut self.key_stream, &mut vec![0; scratch.max(2050)], write);
 
         self.left += written.len();
         let sealed = self.model.leave(&written, self.now);
@@ -406,8 +407,8 @@ impl Greeting {
         GREETING.get_or_init(|| {
             let client = KeyPair::from(SecretKey::from(CLIENT_SECRET));
             let relay = PublicKey::from(public_key(&RELAY_SECRET));
-            let long_term = Arc::new(LongTermKey::new(&client, &relay).expect("a good key"));
-            let (_, hello) = Handshake::new(Arc::clone(&long_term), &entropy());
+            let shared_key = Arc::new(SharedKey::new(&client, &relay).expect("a good key"));
+            let (_, hello) = Handshake::new(Arc::clone(&shared_key), &entropy());
             let opened = Hello::open(&hello, &RELAY_SECRET).expect("a hello for this relay");
             let fresh = Fresh {
                 temporary_secret_key: RELAY_TEMPORARY,
@@ -415,7 +416,7 @@ impl Greeting {
                 response_nonce: [13; 24],
             };
             let (response, _) = opened.accept(&fresh);
-            Self { long_term, hello, opened, response }
+            Self { shared_key, hello, opened, response }
         })
     }
 }

@@ -68,7 +68,7 @@ pub struct Hello {
     temporary_public_key: Key,
     base_nonce: Nonce,
     /// The box between the two long-term keys, which the response needs once more.
-    long_term: SalsaBox,
+    shared_key: SalsaBox,
 }
 
 impl Hello {
@@ -80,13 +80,13 @@ impl Hello {
     pub fn open(bytes: &[u8; HELLO_LENGTH], relay_secret_key: &Key) -> Result<Self, Broken> {
         let (client_public_key, rest) = split(bytes);
         let (nonce, sealed): (Nonce, &[u8]) = split(rest);
-        let long_term = shared_box(&client_public_key, relay_secret_key);
+        let shared_key = shared_box(&client_public_key, relay_secret_key);
 
         let mut offer = sealed.to_vec();
-        open_in_place(&long_term, &nonce, &mut offer)?;
+        open_in_place(&shared_key, &nonce, &mut offer)?;
         let (temporary_public_key, rest) = split(&offer[MAC_LENGTH..]);
         let (base_nonce, _) = split(rest);
-        Ok(Self { client_public_key, temporary_public_key, base_nonce, long_term })
+        Ok(Self { client_public_key, temporary_public_key, base_nonce, shared_key })
     }
 
     /// The client's long-term public key, by which other clients know it.
@@ -106,7 +106,7 @@ impl Hello {
 
     /// The same hello, to be answered with the boxes of another long-term key, as an impostor has to.
     pub fn answered_by(self, secret_key: &Key) -> Self {
-        Self { long_term: shared_box(&self.client_public_key, secret_key), ..self }
+        Self { shared_key: shared_box(&self.client_public_key, secret_key), ..self }
     }
 
     /// The relay's part of the handshake with any content: what a box that opens may still lie about.
@@ -118,7 +118,7 @@ impl Hello {
     ) -> [u8; RESPONSE_LENGTH] {
         let mut response = Vec::with_capacity(RESPONSE_LENGTH);
         response.extend_from_slice(nonce);
-        seal_onto(&self.long_term, nonce, &[temporary_public_key, base_nonce], &mut response);
+        seal_onto(&self.shared_key, nonce, &[temporary_public_key, base_nonce], &mut response);
         response.try_into().expect("a nonce and a box of 56 bytes make a response")
     }
 

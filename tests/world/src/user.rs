@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    Connection, End, Entropy, EventsInternals, KeyPair, LongTermKey, LookAhead, Parameters, Settings,
-    relay_id,
+    Connection, End, Entropy, EventsInternals, KeyPair, KeyStream, Parameters, Settings, SharedKey, relay_id,
 };
 use tox_relay_client::{
     Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
@@ -141,7 +140,7 @@ impl User {
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let parameters = Parameters {
             id: relay_id(relay as u32, self.generation),
-            long_term: Arc::new(LongTermKey::new(&self.identity, &relay_key.into()).expect("a good key")),
+            shared_key: Arc::new(SharedKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             tunnel: None,
             settings: Arc::new(settings),
             entropy: Entropy {
@@ -447,7 +446,7 @@ impl Seat {
                 }
                 budget -= bytes.len();
             }
-            let taken = self.connection.receive(now, &mut bytes, &mut LookAhead::new(), events)?;
+            let taken = self.connection.receive(now, &mut bytes, &mut KeyStream::new(), events)?;
             assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
             self.leftover = bytes.split_off(taken);
             if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
@@ -462,7 +461,7 @@ impl Seat {
         }
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, &mut LookAhead::new(), &mut scratch, |bytes| {
+        let all = self.connection.flush(now, &mut KeyStream::new(), &mut scratch, |bytes| {
             let some = chance.magnitude(1, bytes.len());
             match link.up.write(&bytes[..some], now, chance) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),

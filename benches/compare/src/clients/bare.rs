@@ -83,16 +83,16 @@ impl Bare {
     fn shake_hands(mut stream: TcpStream, relay_key: &Key) -> Outcome<Self> {
         let temporary: Key = rand::random();
         let (base_nonce, hello_nonce): (Nonce, Nonce) = (rand::random(), rand::random());
-        let long_term = SodiumBox::new(relay_key, &IDENTITY).ok_or("a relay's key of low order")?;
+        let shared_key = SodiumBox::new(relay_key, &IDENTITY).ok_or("a relay's key of low order")?;
         let mut sealed =
             [&[0; MAC_LENGTH], public_key(&temporary).as_slice(), base_nonce.as_slice()].concat();
-        long_term.seal(&hello_nonce, &mut sealed);
+        shared_key.seal(&hello_nonce, &mut sealed);
         stream.write_all(&[public_key(&IDENTITY).as_slice(), &hello_nonce, &sealed].concat())?;
 
         let mut response = [0; RESPONSE_LENGTH];
         stream.read_exact(&mut response)?;
         let (nonce, sealed) = response.split_at_mut(NONCE_LENGTH);
-        if !long_term.open((&*nonce).try_into()?, sealed) {
+        if !shared_key.open((&*nonce).try_into()?, sealed) {
             return Err("a response that does not open".into());
         }
         let (their_key, their_nonce) = sealed[MAC_LENGTH..].split_at(KEY_LENGTH);

@@ -7,14 +7,14 @@ use super::*;
 
 /// A connection that has sent its hello, made with this temporary secret key.
 fn greeting(temporary: u8) -> (Connection, Vec<u8>) {
-    greeting_of(long_term(CLIENT_SECRET), temporary)
+    greeting_of(shared_key(CLIENT_SECRET), temporary)
 }
 
 /// As [`greeting`], with any keys.
-fn greeting_of(long_term: Arc<LongTermKey>, temporary: u8) -> (Connection, Vec<u8>) {
+fn greeting_of(shared_key: Arc<SharedKey>, temporary: u8) -> (Connection, Vec<u8>) {
     let now = Instant::now();
     let mut parameters = parameters(Settings::default());
-    parameters.long_term = long_term;
+    parameters.shared_key = shared_key;
     parameters.entropy.temporary = SecretKey::from([temporary; 32]);
     parameters.entropy.base_nonce = [temporary; 24].into();
     let mut connection = Connection::new(parameters, now);
@@ -35,7 +35,7 @@ fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
         let (mut connection, hello) = greeting(3);
         let (mut answer, mut events) = (answer(&hello), Events::with_capacity(8));
         let result = answer.chunks_mut(len).try_for_each(|piece| {
-            connection.receive(Instant::now(), piece, &mut LookAhead::new(), &mut events)?;
+            connection.receive(Instant::now(), piece, &mut KeyStream::new(), &mut events)?;
             assert!(connection.memory() <= AT_MOST);
             Ok(())
         });
@@ -59,9 +59,9 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
         response[bit / 8] ^= 1 << (bit % 8);
         let mut events = Events::with_capacity(8);
         let (last, front) = response.split_last_mut().unwrap();
-        assert_eq!(connection.receive(now, front, &mut LookAhead::new(), &mut events), Ok(95));
+        assert_eq!(connection.receive(now, front, &mut KeyStream::new(), &mut events), Ok(95));
         assert!(connection.memory() <= AT_MOST);
-        let result = connection.receive(now, &mut [*last], &mut LookAhead::new(), &mut events);
+        let result = connection.receive(now, &mut [*last], &mut KeyStream::new(), &mut events);
         assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)), "bit {bit}");
         assert!(events.is_empty() && !connection.has_output());
     }
@@ -84,7 +84,7 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
     let others = |_: &[u8]| {
         let mut parameters = parameters(Settings::default());
-        parameters.long_term = long_term([22; 32]);
+        parameters.shared_key = shared_key([22; 32]);
         let mut other = Connection::new(parameters, Instant::now());
         hello(&mut other, Instant::now()).accept(&fresh()).0.to_vec()
     };
@@ -136,7 +136,7 @@ fn what_was_said_before_never_connects() {
         let start = Instant::now();
         let (mut connection, _) = greeting(3);
         connection
-            .receive(start, &mut old.to_vec(), &mut LookAhead::new(), &mut Events::with_capacity(8))
+            .receive(start, &mut old.to_vec(), &mut KeyStream::new(), &mut Events::with_capacity(8))
             .unwrap();
         assert_eq!(connection.stage(), Stage::Confirming);
         let end = start + seconds(10);
@@ -161,7 +161,7 @@ fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_requ
 fn connections_that_share_one_key_with_their_relays_can_be_led_to_each_other() {
     let pair = |secret: [u8; 32]| SecretKey::from(secret).into();
     let key = |client: [u8; 32], relay: PublicKey| {
-        Arc::new(LongTermKey::new(&pair(client), &relay).expect("a good key"))
+        Arc::new(SharedKey::new(&pair(client), &relay).expect("a good key"))
     };
     let [client, relay] = [CLIENT_SECRET, RELAY_SECRET].map(|secret| PublicKey::from(public_key(&secret)));
     let straight = || greeting_of(key(CLIENT_SECRET, relay), 3);
@@ -178,12 +178,12 @@ fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) 
     let now = Instant::now();
     let ((mut a, hello_a), (mut b, hello_b)) = (a, b);
     let mut events = Events::with_capacity(8);
-    a.receive(now, &mut hello_b[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();
-    b.receive(now, &mut hello_a[32..].to_vec(), &mut LookAhead::new(), &mut events).unwrap();
+    a.receive(now, &mut hello_b[32..].to_vec(), &mut KeyStream::new(), &mut events).unwrap();
+    b.receive(now, &mut hello_a[32..].to_vec(), &mut KeyStream::new(), &mut events).unwrap();
     assert!(events.is_empty());
     let mut pass = |from: &mut Connection, to: &mut Connection| {
         let mut bytes = flush(from, now, &mut [0; 4096]);
-        to.receive(now, &mut bytes, &mut LookAhead::new(), &mut events)
+        to.receive(now, &mut bytes, &mut KeyStream::new(), &mut events)
     };
     pass(&mut a, &mut b).unwrap();
     pass(&mut b, &mut a).unwrap();

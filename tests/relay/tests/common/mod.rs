@@ -35,7 +35,7 @@ impl Identity {
 pub struct Greeting {
     pub stream: TcpStream,
     pub hello: Vec<u8>,
-    long_term: SalsaBox,
+    shared_key: SalsaBox,
     temporary: SecretKey,
     base_nonce: [u8; 24],
 }
@@ -47,14 +47,14 @@ impl Greeting {
         stream.set_write_timeout(Some(GUARD)).unwrap();
         stream.set_nodelay(true).unwrap();
 
-        let long_term = SalsaBox::new(&PublicKey::from(relay.public_key()), &me.0);
+        let shared_key = SalsaBox::new(&PublicKey::from(relay.public_key()), &me.0);
         let temporary = SecretKey::from_bytes(rand::random());
         let (nonce, base_nonce): ([u8; 24], [u8; 24]) = rand::random();
         let offer = [temporary.public_key().as_bytes(), &base_nonce[..]].concat();
-        let sealed = long_term.encrypt(&nonce.into(), &offer[..]).unwrap();
+        let sealed = shared_key.encrypt(&nonce.into(), &offer[..]).unwrap();
         let hello = [&me.key()[..], &nonce, &sealed].concat();
         stream.write_all(&hello).unwrap();
-        Self { stream, hello, long_term, temporary, base_nonce }
+        Self { stream, hello, shared_key, temporary, base_nonce }
     }
 
     pub fn temporary_key(&self) -> [u8; 32] {
@@ -70,7 +70,7 @@ impl Greeting {
     /// What the response offers: temporary key and base nonce. `None` if it does not open.
     pub fn open(&self, response: &[u8; 96]) -> Option<([u8; 32], [u8; 24])> {
         let nonce: [u8; 24] = response[..24].try_into().unwrap();
-        let offer = self.long_term.decrypt(&nonce.into(), &response[24..]).ok()?;
+        let offer = self.shared_key.decrypt(&nonce.into(), &response[24..]).ok()?;
         Some((offer[..32].try_into().unwrap(), offer[32..].try_into().unwrap()))
     }
 

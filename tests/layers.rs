@@ -1,4 +1,4 @@
-//! The order of the house: what the core may not know, and which way imports run.
+//! The layers of the library: what the core may not know, and which way imports run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
