@@ -1,12 +1,18 @@
 //! Cuts a stream into the messages it consists of, however the transport has split it.
 
-/// Keeps the beginning of a message until the rest has come. A message that arrives in one piece is not copied.
+/// Keeps the beginning of a message until the rest has come. A message that arrives in one piece is not copied, so most
+/// deframers have nothing to keep and are small.
 #[derive(Default)]
 pub(crate) struct Deframer {
+    begun: Option<Box<Begun>>,
+}
+
+#[derive(Default)]
+struct Begun {
     /// The message begun, and never more than that one. Or the one that was returned last, while `whole`.
     partial: Vec<u8>,
     whole: bool,
-    /// Whether `partial` was needed since the last [`shrink`](Self::shrink).
+    /// Whether `partial` was needed since the last [`shrink`](Deframer::shrink).
     used: bool,
 }
 
@@ -21,38 +27,41 @@ impl Deframer {
         input: &mut &'i mut [u8],
         message_len: impl Fn(&[u8]) -> Result<Option<usize>, E>,
     ) -> Result<Option<&'a mut [u8]>, E> {
-        if self.whole {
-            self.partial.clear();
-            self.whole = false;
-        }
-        if self.partial.is_empty()
-            && let Some(len) = message_len(input)?
-            && len <= input.len()
+        if let Some(begun) = &mut self.begun
+            && std::mem::take(&mut begun.whole)
         {
-            return Ok(Some(take(input, len)));
+            begun.partial.clear();
         }
+        if self.partial().is_empty() {
+            match message_len(input)? {
+                Some(len) if len <= input.len() => return Ok(Some(take(input, len))),
+                _ if input.is_empty() => return Ok(None),
+                _ => {}
+            }
+        }
+        let begun = self.begun.get_or_insert_default();
         loop {
-            let missing = match message_len(&self.partial)? {
+            let missing = match message_len(&begun.partial)? {
                 // The length is not known yet; the next byte may show it.
                 None => 1,
-                Some(len) => len - self.partial.len(),
+                Some(len) => len - begun.partial.len(),
             };
             if missing == 0 {
-                self.whole = true;
-                return Ok(Some(&mut self.partial));
+                begun.whole = true;
+                return Ok(Some(&mut begun.partial));
             }
             if input.is_empty() {
                 return Ok(None);
             }
-            self.used = true;
+            begun.used = true;
             let piece = take(input, missing.min(input.len()));
-            self.partial.extend_from_slice(piece);
+            begun.partial.extend_from_slice(piece);
         }
     }
 
     /// The beginning of a message whose rest is missing.
     pub(crate) fn partial(&self) -> &[u8] {
-        if self.whole { &[] } else { &self.partial }
+        self.begun.as_ref().filter(|begun| !begun.whole).map_or(&[], |begun| &begun.partial)
     }
 
     /// The bytes missing from the message begun; `None` while its length is not known.
@@ -66,15 +75,16 @@ impl Deframer {
 
     /// Frees the buffer if it was not needed since the last call.
     pub(crate) fn shrink(&mut self) {
-        if !std::mem::take(&mut self.used) && (self.partial.is_empty() || self.whole) {
-            *self = Self::default();
-        }
+        let is_unneeded = |begun: &mut Box<Begun>| {
+            !std::mem::take(&mut begun.used) && (begun.partial.is_empty() || begun.whole)
+        };
+        self.begun.take_if(is_unneeded);
     }
 
     /// The bytes that the buffer holds, used or not.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
-        self.partial.capacity()
+        self.begun.as_ref().map_or(0, |begun| size_of::<Begun>() + begun.partial.capacity())
     }
 }
 

@@ -140,7 +140,7 @@ fn a_packet_in_pieces_holds_no_more_than_itself() {
     let stream = pair.sealed(&[data(16, &[0; 2031])]);
     for byte in &stream {
         pair.receive(&[*byte]).unwrap();
-        assert!(pair.connection.input_memory() <= 4096);
+        assert!(pair.connection.input_memory() <= 4096 + 64, "a buffer that doubles, and its own fields");
     }
     assert_eq!(pair.events.len(), 1);
 }
