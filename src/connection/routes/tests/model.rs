@@ -98,8 +98,8 @@ impl World {
             Step::Leave => {
                 if let Some(packet) = self.waiting.pop_front() {
                     match packet {
-                        ToRelay::Request(number, _) => self.routes.handle_request_left(&peer(number)),
-                        ToRelay::Disconnect(id) => self.routes.handle_disconnect_left(id),
+                        ToRelay::Request(number, _) => self.routes.handle_request_sent(&peer(number)),
+                        ToRelay::Disconnect(id) => self.routes.handle_disconnect_sent(id),
                     }
                     self.to_relay.push_back(packet);
                 }
