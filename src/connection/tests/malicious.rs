@@ -7,8 +7,8 @@ mod handshake;
 use super::*;
 use crate::wire::frame::MAX_PLAINTEXT;
 
-/// What a connection comes to hold at most, if its caller asks for nothing: half a packet in a buffer that doubles as
-/// it grows, and pongs.
+/// The most memory of a connection whose caller sends nothing: an incomplete packet, in a buffer that doubles when it
+/// grows, and pongs.
 const AT_MOST: usize = 8 * 1024;
 
 /// The end of a connection whose relay has sent no packet that opens.

@@ -27,8 +27,8 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
 
 #[test]
 fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
-    // Whatever it takes, and however long the proxy took before: what it left of the ten seconds, or as much as the
-    // stall.
+    // However long the stall and the proxy took: the handshake has the rest of the ten seconds, or as much time as the
+    // stall lasted, up to a timeout.
     for (answered, back, left) in
         [(0, 9, 10), (0, 15, 10), (5, 15, 10), (9, 10, 1), (9, 11, 2), (9, 14, 5), (9, 25, 10), (9, 600, 10)]
     {
@@ -179,8 +179,8 @@ fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
 }
 
 proptest! {
-    /// Packets of any length, the shortest among them, that make one event, two or none; cut as the loop cuts them
-    /// where it has no place for what is left over, and further by the network.
+    /// Packets of any length, including the shortest, that result in one event, two or none. The input is split as the
+    /// loop splits it if it has no room for unused input, and further as a network may.
     #[test]
     fn what_is_read_while_there_is_little_room_leaves_nothing_over(
         kinds in prop::collection::vec(prop_oneof![0..4_usize, 0..2_032_usize], 1..60),

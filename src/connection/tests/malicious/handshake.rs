@@ -147,9 +147,9 @@ fn what_was_said_before_never_connects() {
     }
 }
 
-/// The protocol can't tell this from a relay: both boxes of a handshake have one key, so the hellos of two clients with
-/// one identity are responses to each other, and what the one sends opens at the other. Each takes the other for the
-/// relay until the first packet that only clients send.
+/// The protocol cannot distinguish this from a relay: both boxes of a handshake have the same key. So the hellos of two
+/// clients with one identity are valid responses to each other, and packets of one open at the other. Each takes the
+/// other for the relay until the first packet that only clients send.
 #[test]
 fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_request() {
     assert_led_to_each_other(greeting(3), greeting(33));
