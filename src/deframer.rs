@@ -1,4 +1,4 @@
-//! Cuts a stream into the messages it consists of, however the transport has split it.
+//! Splits a stream into messages, however the transport has split its bytes.
 
 /// Keeps the beginning of a message until the rest has come. A message that arrives in one piece is not copied, so most
 /// deframers have nothing to keep and are small.
@@ -9,7 +9,7 @@ pub(crate) struct Deframer {
 
 #[derive(Default)]
 struct Begun {
-    /// The message begun, and never more than that one. Or the one that was returned last, while `whole`.
+    /// The incomplete message, and no byte after it; or, while `whole`, the message that was returned last.
     partial: Vec<u8>,
     whole: bool,
     /// Whether `partial` was needed since the last [`shrink`](Deframer::shrink).
@@ -17,11 +17,11 @@ struct Begun {
 }
 
 impl Deframer {
-    /// Takes the next message off the input, or `None` while the rest of it is missing; the input is then used up. No byte
-    /// is taken that does not belong to the message.
+    /// Takes the next message off the input. Returns `None` if it is incomplete; the input is then used up. Takes no
+    /// byte that does not belong to the message.
     ///
-    /// `message_len` returns the length of the message that begins with the given bytes, or `None` while there are too few
-    /// of them to know it.
+    /// `message_len` returns the length of the message that begins with the given bytes, or `None` while there are too
+    /// few of them to know it.
     pub(crate) fn next<'a, 'i: 'a, E>(
         &'a mut self,
         input: &mut &'i mut [u8],
@@ -59,12 +59,12 @@ impl Deframer {
         }
     }
 
-    /// The beginning of a message whose rest is missing.
+    /// The bytes of the incomplete message.
     pub(crate) fn partial(&self) -> &[u8] {
         self.begun.as_ref().filter(|begun| !begun.whole).map_or(&[], |begun| &begun.partial)
     }
 
-    /// The bytes missing from the message begun; `None` while its length is not known.
+    /// How many bytes are missing from the incomplete message; `None` while its length is not known.
     pub(crate) fn missing<E>(
         &self,
         message_len: impl Fn(&[u8]) -> Result<Option<usize>, E>,
@@ -81,7 +81,7 @@ impl Deframer {
         self.begun.take_if(is_unneeded);
     }
 
-    /// The bytes that the buffer holds, used or not.
+    /// The bytes allocated for the buffer, used or not.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
         self.begun.as_ref().map_or(0, |begun| size_of::<Begun>() + begun.partial.capacity())
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// A message is its length in a byte, and then so many bytes.
+    /// A message is one byte with a length, and then that many bytes.
     fn message_len(bytes: &[u8]) -> Result<Option<usize>, Infallible> {
         Ok(bytes.first().map(|&len| 1 + usize::from(len)))
     }

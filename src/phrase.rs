@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A short text from a remote server: up to 47 bytes of letters, digits and punctuation. Characters that could control a
-/// terminal or hide in a log are replaced by `?`.
+/// A short text from a remote server: up to 47 bytes of letters, digits and punctuation. Characters that could control
+/// a terminal or hide in a log are replaced by `?`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Phrase {
     len: u8,
@@ -12,7 +12,7 @@ pub struct Phrase {
 }
 
 impl Phrase {
-    /// Its largest length in bytes.
+    /// The largest length in bytes.
     pub(crate) const MAX: usize = 47;
 
     pub(crate) fn new(text: &str) -> Self {
@@ -28,9 +28,9 @@ impl Phrase {
         phrase
     }
 
-    /// From UTF-8, or otherwise Latin-1, as in early HTTP.
+    /// Reads the bytes as UTF-8 or, if they are not, as Latin-1, which early HTTP used.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        // UTF-8 may break off in the middle of a letter. Whether it is UTF-8 shows in the letters before that.
+        // The bytes may end in the middle of a UTF-8 letter, so a replacement character at the end proves nothing.
         let whole = String::from_utf8_lossy(bytes);
         let text = whole.trim_end_matches(char::REPLACEMENT_CHARACTER);
         if text.contains(char::REPLACEMENT_CHARACTER) || text.is_ascii() {
@@ -50,8 +50,8 @@ impl Phrase {
     }
 }
 
-/// Printable Latin-1, and letters and digits of other scripts. Marks that change the direction of the text or have no width
-/// are not among them.
+/// Printable Latin-1, and letters and digits of other scripts. Marks that change the direction of the text or have no
+/// width are not among them.
 fn is_harmless(letter: char) -> bool {
     matches!(letter, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}') || letter.is_alphanumeric()
 }

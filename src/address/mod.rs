@@ -9,8 +9,8 @@ use socks::TargetAddr;
 
 /// The address of a relay: an IP address or a host name, and a port.
 ///
-/// It can be created from text, from the address types of the standard library, from a host and a port, and from those of
-/// the crate `socks`:
+/// It can be created from text, from the address types of the standard library, from a host and a port, and from those
+/// of the crate `socks`:
 ///
 /// | from | example |
 /// | --- | --- |
@@ -20,8 +20,8 @@ use socks::TargetAddr;
 /// | a tuple of both | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
 /// | types with [`ToTargetAddr`](crate::socks::ToTargetAddr) | [`TargetAddr`](crate::socks::TargetAddr) |
 ///
-/// Ambiguous text is an [`AddressError`] that says what is expected: for example an IPv6 address without brackets, whose
-/// last group could be a port, or numbers that are not an IPv4 address. An IPv4-mapped IPv6 address
+/// Ambiguous text is an [`AddressError`] that says what is expected: for example an IPv6 address without brackets,
+/// whose last group could be a port, or numbers that are not an IPv4 address. An IPv4-mapped IPv6 address
 /// (`::ffff:198.51.100.7`) is converted to the IPv4 address.
 ///
 /// ```
@@ -41,7 +41,8 @@ pub struct Address(pub(crate) Kind);
 pub(crate) enum Kind {
     /// Never an IPv4-mapped IPv6 address.
     Ip(SocketAddr),
-    /// Letters, digits, dots, hyphens and underscores: at most 255 of them, so that any request can contain it as it is.
+    /// At most 255 letters, digits, dots, hyphens and underscores, so that a request to any proxy can contain it
+    /// unchanged.
     Name(Box<str>, u16),
 }
 
@@ -159,7 +160,7 @@ enum Host {
 }
 
 fn port(text: &str) -> Result<u16, AddressError> {
-    // A sign would be read as well.
+    // `parse` would also accept a sign.
     let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|port| is_number && *port != 0).ok_or(AddressError::Port)
 }
@@ -322,7 +323,7 @@ impl From<Address> for TargetAddr {
     }
 }
 
-/// For what is an address already.
+/// Never used: converting an [`Address`] into itself cannot fail.
 impl From<Infallible> for AddressError {
     fn from(never: Infallible) -> Self {
         match never {}

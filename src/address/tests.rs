@@ -51,7 +51,7 @@ fn what_is_no_ipv4_address_is_not_called_a_host_name() {
         ],
         Ipv4,
     );
-    // A name may have numbers in it.
+    // A name may contain numbers.
     for name in ["4.example:1", "1.2.3.4.nip.io:1", "0x7g:1", "7f:1", "1-2:1"] {
         assert!(parse(name).is_ok_and(|address| address.host_name().is_some()), "{name}");
     }

@@ -1,4 +1,4 @@
-//! What a connection has in all of its states.
+//! The parts of a connection that exist in all of its states.
 
 use std::sync::Arc;
 

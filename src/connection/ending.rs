@@ -1,4 +1,4 @@
-//! How a transport ends, and the reason that follows from it.
+//! How a transport ends, and the reason for a disconnect that follows from it.
 
 use std::io::ErrorKind::{self, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset};
 
@@ -10,9 +10,9 @@ use crate::stage::{Party, Stage};
 pub enum End {
     /// The other side closed it.
     Closed,
-    /// It failed: what the operating system said, and its number for that.
+    /// It failed: the kind of the error, and its number in the operating system.
     Failed(ErrorKind, Option<i32>),
-    /// It is given up, since the connect timeout has run out.
+    /// The client has given it up after the connect timeout.
     Late,
 }
 
@@ -28,7 +28,7 @@ impl End {
         matches!(self, Self::Closed | Self::Failed(ConnectionReset | ConnectionAborted | BrokenPipe, _))
     }
 
-    /// Why the connection ended, where nothing but the transport's end says it.
+    /// Why the connection ended, if nothing but the end of the transport is known.
     pub(super) fn reason(self, stage: Stage, party: Party, hint: Option<Hint>) -> DisconnectReason {
         match self {
             Self::Failed(ConnectionRefused, _) if stage == Stage::Connecting => {

@@ -1,21 +1,21 @@
 //! One relay connection without a socket, a clock or a random source: bytes, times and random numbers are arguments.
 //!
 //! Input goes in through the `handle_*` functions and [`receive`](Connection::receive), output comes out of
-//! [`flush`](Connection::flush), and what the caller should know lies in [`Events`] afterwards. In which order, whoever
-//! drives a connection (the loop, or a test) keeps to this:
+//! [`flush`](Connection::flush), and [`Events`] holds what the caller should know. Whoever drives a connection (the
+//! loop, or a test) calls them in this order:
 //!
 //! 1. [`handle_turn`](Connection::handle_turn) when a turn begins;
-//! 2. [`handle_connected`](Connection::handle_connected), once, when the transport is there, and then
-//!    [`receive`](Connection::receive) whatever has arrived;
-//! 3. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) has come, and behind
-//!    `receive`, so that nobody is late whose answer was there;
-//! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output), and the transport has room.
+//! 2. [`handle_connected`](Connection::handle_connected), once, when the transport is connected, and then
+//!    [`receive`](Connection::receive) with the bytes that have arrived;
+//! 3. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) is reached, and after
+//!    `receive`, so that an answer which has arrived is never taken for late;
+//! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output) and the transport has room.
 //!
-//! An error of any of them is final: the connection is over and is not to be used again. When it is the transport that
-//! ends, [`handle_end`](Connection::handle_end) says why.
+//! An error of any of them is final: the connection has ended and must not be used again. If the transport ends,
+//! [`handle_end`](Connection::handle_end) returns the reason.
 //!
-//! Each of them passes what it gets to the state that the connection is in: an [`Opening`], from the transport to the
-//! handshake response, and then a [`Session`]. What outlives the opening is in [`Common`].
+//! Each function passes its input to the current state of the connection: an [`Opening`], from the transport to the
+//! handshake response, and then a [`Session`]. [`Common`] holds what both states use.
 
 mod common;
 mod deadline;
@@ -60,16 +60,16 @@ pub struct Connection {
     common: Common,
 }
 
-/// Each in a box of its own: an opening is over soon, and keys that are not moved leave no copies.
+/// Boxed, since an opening takes memory only for a short time, and since keys that are not moved leave no copies.
 enum State {
-    /// Before there are keys.
+    /// There are no session keys yet.
     Opening(Box<Opening>),
-    /// Packets pass.
+    /// Packets are exchanged.
     Established(Box<Session>),
 }
 
 impl Connection {
-    /// A connection whose transport is being made since `now`.
+    /// A connection whose transport began to connect at `now`.
     pub fn new(parameters: Parameters, now: Instant) -> Self {
         let common = Common {
             id: parameters.id,
@@ -101,8 +101,8 @@ impl Connection {
         }
     }
 
-    /// Begins a turn: what the transport has had to read, since `since` at the earliest, is read now. That it was not read
-    /// before is not the relay's fault.
+    /// Begins a turn, in which the ready input of the transport is read. It was ready since `since` at the earliest,
+    /// and that it was not read earlier is not the relay's fault: deadlines exclude this time.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
             State::Opening(opening) => opening.handle_turn(now, since, &self.common),
@@ -110,24 +110,24 @@ impl Connection {
         }
     }
 
-    /// The most input that surely finds room, if there is room for so many packets.
+    /// The most bytes of input that are certainly used up if `events` has room for this many packets.
     pub fn input_of_packets(&self, packets: usize) -> usize {
         match &self.state {
-            // What comes before packets makes no events.
+            // No events result from what arrives before the first packet.
             State::Opening(_) => packets * MIN_FRAME,
             State::Established(session) => session.input_of_packets(packets),
         }
     }
 
-    /// The transport is there: the proxy can be asked, or the relay greeted.
+    /// The transport is connected: sends the request to the proxy, or the hello to the relay.
     pub fn handle_connected(&mut self, now: Instant) {
         if let State::Opening(opening) = &mut self.state {
             opening.handle_connected(now, &mut self.common);
         }
     }
 
-    /// Takes what the transport has read. Returns how much of it, which is less than all only where `events` is full:
-    /// the rest must come again, in front of what is read next. The input is overwritten.
+    /// Handles bytes read from the transport. Returns how many were used: fewer than all only if `events` is full. The
+    /// caller passes the rest again, before the bytes that are read next. The input is overwritten.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -162,8 +162,8 @@ impl Connection {
         }
     }
 
-    /// Looks at the time; too early or twice does no harm. `unread` says that the transport may have more input, and
-    /// `ping` is the id of the next ping, should it be time for one.
+    /// Checks the deadline; a call too early or twice does no harm. `unread`: the transport may have unread input.
+    /// `ping` is the id of the next ping, used only if one is due.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
@@ -176,7 +176,7 @@ impl Connection {
         }
     }
 
-    /// The transport has ended: says why the connection did.
+    /// The transport has ended: returns why the connection ended.
     pub fn handle_end(&self, end: End) -> DisconnectReason {
         match &self.state {
             State::Opening(opening) => opening.handle_end(end, &self.common),
@@ -184,13 +184,13 @@ impl Connection {
         }
     }
 
-    /// Whether anything waits to leave.
+    /// Whether anything is queued for sending.
     pub fn has_output(&self) -> bool {
         !self.common.outbox.is_empty()
     }
 
-    /// Hands to `write` what waits, until all has left (`true`) or the transport is full (`false`). `scratch` is for the
-    /// packets while they are sealed.
+    /// Passes what is queued for sending to `write`, until all is written (`true`) or the transport is full (`false`).
+    /// Packets are sealed in `scratch`.
     pub fn flush(
         &mut self,
         now: Instant,
@@ -209,7 +209,7 @@ impl Connection {
         Ok(flushed.all)
     }
 
-    /// Whether [`Event::Writable`](crate::event::Event::Writable) is to be told; true once for each time.
+    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due. Returns `true` once for each time that it is.
     pub fn take_writable(&mut self) -> bool {
         self.common.outbox.take_writable(self.common.settings.send_queue)
     }
@@ -226,7 +226,7 @@ impl Connection {
         Ok(route)
     }
 
-    /// Closes a route and removes what is queued for it. Returns how many bytes of data that were.
+    /// Closes a route and removes what is queued for it. Returns how many bytes of data were removed.
     pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let Some(id) = self.common.routes.close(route)? else {
             return Ok(0);
@@ -239,7 +239,7 @@ impl Connection {
     pub fn close_all_routes(&mut self) {
         self.common.outbox.remove_all_routes();
         for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
-            // It was there just now.
+            // This cannot fail: the route is in the table.
             let _ = self.close_route(route);
         }
     }
@@ -258,7 +258,7 @@ impl Connection {
         self.send(&Packet::OobSend { destination, data })
     }
 
-    /// As data where the peer is online on a route, since that is smaller; out of band where not.
+    /// Sends as data if the peer is online on a route, since that packet is smaller, and out of band otherwise.
     pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         match self.common.routes.online_to(&peer) {
             Some(connection_id) => {
@@ -302,7 +302,7 @@ impl Connection {
         self.common.routes.iter(self.common.id)
     }
 
-    /// Routes in use, closed ones that the relay wasn't told of included.
+    /// The number of routes in use, including closed ones whose end the relay does not know yet.
     pub fn route_count(&self) -> usize {
         self.common.routes.len()
     }
@@ -318,13 +318,13 @@ impl Connection {
         self.common.traffic
     }
 
-    /// Whether there may be no room in the queue of data for the longest packet, whatever it belongs to.
+    /// Whether the data queue may have no room for the longest packet on some route.
     pub fn is_nearly_full(&self) -> bool {
-        // No flow has more than all have together.
+        // No flow holds more than all flows together.
         2 * self.common.outbox.queued() + LONGEST > self.common.settings.send_queue
     }
 
-    /// Bytes that wait in the queue of data.
+    /// Bytes in the data queue.
     pub fn queued(&self) -> usize {
         self.common.outbox.queued()
     }
@@ -333,13 +333,13 @@ impl Connection {
         self.common.times.get()
     }
 
-    /// The bytes that all buffers, queues and tables hold, used or not.
+    /// The bytes allocated for all buffers, queues and tables, used or not.
     #[cfg(test)]
     fn memory(&self) -> usize {
         self.input_memory() + self.common.outbox.memory() + self.common.routes.memory()
     }
 
-    /// The bytes that the buffer of a message begun holds, used or not.
+    /// The bytes allocated for an incomplete message, used or not.
     #[cfg(test)]
     fn input_memory(&self) -> usize {
         match &self.state {

@@ -1,16 +1,16 @@
-//! Everything before packets flow: the transport, the proxy, the handshake, and the deadline of all three.
+//! Everything before packets are exchanged: the transport, the proxy, the handshake, and one deadline for all three.
 //!
 //! ```text
 //!              transport                tunnel                  response
 //! Connecting ─────────────► Tunnelling ────────► Handshaking ────────────► Session
 //!      │                                              ▲
 //!      └──────────────────────────────────────────────┘
-//!               transport, where there is no proxy
+//!               transport, if there is no proxy
 //! ```
 //!
-//! From each state it ends where the deadline passes, the transport ends, or the answer is a wrong one. The way in is the
-//! `handle_*` functions and [`receive`](Opening::receive), which returns the session; what is to be sent is put in the
-//! outbox, and how long each step took in the times.
+//! In each state it fails if the deadline passes, the transport ends, or the answer is wrong. Input goes in through the
+//! `handle_*` functions and [`receive`](Opening::receive), which returns the session. Output goes to the outbox, and
+//! the duration of each step to the times.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -32,7 +32,7 @@ use crate::id::RelayId;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 use crate::stage::{Party, Stage};
 
-/// What a connection is made of.
+/// What a new connection is created from.
 pub struct Parameters {
     pub id: RelayId,
     pub shared_key: Arc<SharedKey>,
@@ -50,22 +50,22 @@ pub(super) struct Opening {
     entropy: Entropy,
     /// The id of the first ping.
     ping: NonZeroU64,
-    /// For all steps together.
+    /// Shared by all steps.
     deadline: Deadline,
     state: State,
 }
 
 enum State {
-    /// There is no transport yet. It leads to the relay, or to the proxy that is asked for the relay's address.
+    /// The transport is not connected yet. It connects to the relay, or to a proxy that is then asked for a tunnel.
     Connecting { tunnel: Option<(Arc<Proxy>, Address)> },
     /// The proxy was asked for a tunnel to the relay.
     Tunnelling(Tunnel),
-    /// The hello is on its way; the response is still to come.
+    /// The hello is queued or sent; the response has not arrived in full.
     Handshaking { handshake: Handshake, response: Deframer },
 }
 
 impl Opening {
-    /// A connection whose transport is being made since `now`.
+    /// An opening whose transport began to connect at `now`.
     pub(super) fn new(parameters: Parameters, now: Instant) -> Self {
         let Parameters { shared_key, tunnel, settings, entropy, ping, .. } = parameters;
         let deadline = Deadline::new(now + settings.connect_timeout);
@@ -84,13 +84,14 @@ impl Opening {
         self.deadline.at()
     }
 
-    /// Does not charge the time since `since`, while there was something to read and no turn to read it.
+    /// Excludes the time from `since` to `now`, in which input was ready and the connection had no turn to read it.
     pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
         let waited = now.saturating_duration_since(since.max(common.times.started()));
-        self.deadline.pardon(waited, common.settings.connect_timeout);
+        self.deadline.exclude(waited, common.settings.connect_timeout);
     }
 
-    /// The transport is there: asks the proxy, or greets the relay. A second call does nothing.
+    /// The transport is connected: sends the request to the proxy, or the hello to the relay. A second call does
+    /// nothing.
     pub(super) fn handle_connected(&mut self, now: Instant, common: &mut Common) {
         let State::Connecting { tunnel } = &self.state else {
             return;
@@ -107,7 +108,7 @@ impl Opening {
         self.begin_step(now, common);
     }
 
-    /// Takes what belongs to the opening off the input, and returns the session once the response has come.
+    /// Takes the bytes of the opening off the input. Returns the session once the response is complete.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -146,7 +147,7 @@ impl Opening {
         }
     }
 
-    /// Looks at the time. `unread` says that the transport may have more input.
+    /// Checks the deadline. `unread`: the transport may have unread input.
     pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -159,17 +160,17 @@ impl Opening {
         Ok(())
     }
 
-    /// The transport has ended. An answer that was on its way says more than the end does.
+    /// The transport has ended. If an answer has begun, it explains more than the end does.
     pub(super) fn handle_end(&self, end: End, common: &Common) -> DisconnectReason {
         self.begun_answer()
             .unwrap_or_else(|| end.reason(self.stage(), self.party(common), self.hint(end, common)))
     }
 
-    /// All steps together have one timeout. But whoever was kept waiting before the step that begins now may take as long
-    /// for it, up to a timeout of its own.
+    /// Begins the next step. All steps share one timeout. But if time was excluded before this step, the step gets at
+    /// least that much time, up to a full timeout.
     fn begin_step(&mut self, now: Instant, common: &Common) {
-        let pardoned = self.deadline.pardoned().min(common.settings.connect_timeout);
-        self.deadline.extend(now + pardoned);
+        let excluded = self.deadline.excluded().min(common.settings.connect_timeout);
+        self.deadline.extend(now + excluded);
     }
 
     fn begin_handshake(&mut self, common: &mut Common) {
@@ -178,7 +179,7 @@ impl Opening {
         self.state = State::Handshaking { handshake, response: Deframer::default() };
     }
 
-    /// What an answer shows that has begun: the proxy's refusal, or a server that is no relay.
+    /// What the beginning of an answer shows: a refusal by the proxy, or a server that is not a relay.
     fn begun_answer(&self) -> Option<DisconnectReason> {
         match &self.state {
             State::Connecting { .. } => None,
@@ -189,7 +190,7 @@ impl Opening {
         }
     }
 
-    /// Who is at the other end.
+    /// Who is at the other end of the transport.
     fn party(&self, common: &Common) -> Party {
         match &self.state {
             State::Connecting { tunnel: None } => Party::Relay,
@@ -207,7 +208,7 @@ impl Opening {
             State::Connecting { .. } => None,
             State::Tunnelling(tunnel) => (tunnel.is_asked_for() && all_has_left).then_some(Hint::NotReached),
             State::Handshaking { response, .. } => match (response.partial().len(), common.times.party()) {
-                // Less than a response, or it would have been handled.
+                // Shorter than a response: a complete one is handled at once.
                 (len @ 1.., _) => Some(Hint::Incomplete(len as u8)),
                 (0, Party::Relay) => (end.is_close() && all_has_left).then_some(Hint::OtherKey),
                 (0, _) if end.is_close() && all_has_left => Some(Hint::NotReachedOrOtherKey),
@@ -216,7 +217,7 @@ impl Opening {
         }
     }
 
-    /// The bytes that the buffer of a message begun holds, used or not.
+    /// The bytes allocated for an incomplete message, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         match &self.state {
@@ -226,7 +227,8 @@ impl Opening {
     }
 }
 
-/// The impostor that shows in the first bytes of what should be a handshake response: a random nonce.
+/// The impostor that these bytes reveal, if they are the greeting of another protocol. A real handshake response begins
+/// with a random nonce.
 fn other_server(bytes: &[u8]) -> Option<Impostor> {
     let server = match bytes {
         // A TLS record: an alert, or a handshake that nobody asked for.

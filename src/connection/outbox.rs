@@ -1,9 +1,9 @@
-//! What waits to leave, and the one place where packets are sealed and written.
+//! What is queued for sending, and the only place where packets are sealed and written.
 //!
-//! Three things leave in this order: the rest of a packet that the socket took in part, important packets, data. A batch
-//! of them is sealed and offered to the socket in one call; what it does not take stays here as plaintext, to be sealed
-//! again behind whatever has become more important since. Only the rest of a packet begun is kept sealed, since its
-//! place on the stream is certain.
+//! Three things are sent in this order: the rest of a packet that the socket took in part, important packets, data. A
+//! batch of them is sealed and offered to the socket in one call. Packets that the socket does not take stay here as
+//! plaintext and are sealed again later, after important packets that were queued meanwhile. Only the rest of a packet
+//! that was sent in part is kept sealed, since its place on the stream is fixed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,47 +17,47 @@ use crate::crypto::{Channel, KeyStream};
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{ConnectionId, Packet};
 
-/// The most pongs that wait. An honest relay pings every 30 s, so one waits, or a few after a long stall.
+/// The most pongs queued. An honest relay pings every 30 s, so one pong is queued, or a few after a long stall.
 const MAX_PONGS: usize = 32;
 
-/// The most important packets that wait: a request or a disconnect notification for each route, a ping, the pongs.
+/// The most important packets queued: a request or a disconnect notification for each route, a ping, and the pongs.
 const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
 
-/// A batch of a 16th of 64 KiB is still worth a system call.
+/// The most times that the size of a batch is halved. A 16th of 64 KiB is still worth a system call.
 const MAX_HALVINGS: u8 = 4;
 
-// Half of a queue, the share of a route that is alone, has room for any packet.
+// A route that is alone may use half of the queue: that has room for any packet.
 const _: () = assert!(MIN_SEND_QUEUE / 2 >= LONGEST);
 
-/// See the module. While nothing waits, it takes few bytes: most connections are idle.
+/// See the module. While it is empty, it takes few bytes: most connections are idle.
 #[derive(Default)]
 pub(super) struct Outbox {
-    waiting: Option<Box<Waiting>>,
+    buffers: Option<Box<Buffers>>,
     /// Whether data were sent since the last [`shrink`](Self::shrink).
     used: bool,
-    /// A socket that takes little at a time is offered little: this often the room for a batch is halved.
+    /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
     halvings: u8,
 }
 
 #[derive(Default)]
-struct Waiting {
-    /// Bytes that must leave next: the rest of one sealed packet, at most [`MAX_FRAME`]; before there are packets, the
-    /// hello or what a proxy is told, which may be secret.
+struct Buffers {
+    /// Bytes that must be sent next: the rest of one sealed packet, at most [`MAX_FRAME`] bytes. Before there are
+    /// packets: the hello, or a message to a proxy, which may contain secrets.
     begun: Zeroizing<Vec<u8>>,
     /// At most [`MAX_IMPORTANT`].
     important: VecDeque<Packet<'static>>,
-    /// How many of them are pongs. At most [`MAX_PONGS`].
+    /// How many of the important packets are pongs. At most [`MAX_PONGS`].
     pongs: usize,
     /// At most `Settings::send_queue` bytes.
     queue: Queue,
 }
 
-/// The relay pings faster than the answers leave.
+/// The relay pings faster than the pongs are sent.
 pub(super) struct TooManyPongs;
 
-/// What became of a flush.
+/// The result of a flush.
 pub(super) struct Flushed {
-    /// Whether the socket took all there was; if not, it is full.
+    /// Whether the socket took everything; if not, it is full.
     pub(super) all: bool,
     /// The bytes it took.
     pub(super) bytes: usize,
@@ -67,35 +67,35 @@ pub(super) struct Flushed {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty())
+        self.buffers.as_ref().is_none_or(|buffers| buffers.is_empty())
     }
 
-    /// Bytes in the queue of data.
+    /// Bytes in the data queue.
     pub(super) fn queued(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.queue.len())
+        self.buffers.as_ref().map_or(0, |buffers| buffers.queue.len())
     }
 
-    /// Bytes that are no packet: the hello, or a message to a proxy. They leave before all packets.
+    /// Queues bytes that are not a packet: the hello, or a message to a proxy. They are sent before all packets.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
-        let waiting = self.waiting();
-        debug_assert!(waiting.important.is_empty() && waiting.queue.is_empty());
-        // A vector that grows would leave what it held behind.
-        let mut begun = Zeroizing::new(Vec::with_capacity(waiting.begun.len() + bytes.len()));
-        begun.extend_from_slice(&waiting.begun);
+        let buffers = self.buffers();
+        debug_assert!(buffers.important.is_empty() && buffers.queue.is_empty());
+        // A vector that grows would leave a copy of its bytes in freed memory.
+        let mut begun = Zeroizing::new(Vec::with_capacity(buffers.begun.len() + bytes.len()));
+        begun.extend_from_slice(&buffers.begun);
         begun.extend_from_slice(bytes);
-        waiting.begun = begun;
+        buffers.begun = begun;
     }
 
-    /// A packet that must not be lost.
+    /// Queues a packet that must not be refused.
     pub(super) fn push_important(&mut self, packet: Packet<'static>) {
-        let important = &mut self.waiting().important;
+        let important = &mut self.buffers().important;
         important.push_back(packet);
         debug_assert!(important.len() <= MAX_IMPORTANT);
     }
 
-    /// As [`push_important`](Self::push_important), but as many as the relay likes to ask for.
+    /// Queues a pong. Their number is limited, since the relay decides how many pings it sends.
     pub(super) fn push_pong(&mut self, pong: Packet<'static>) -> Result<(), TooManyPongs> {
-        let pongs = &mut self.waiting().pongs;
+        let pongs = &mut self.buffers().pongs;
         if *pongs == MAX_PONGS {
             return Err(TooManyPongs);
         }
@@ -104,52 +104,53 @@ impl Outbox {
         Ok(())
     }
 
-    /// A packet that may have to wait, or `false` and nothing of it if the queue has no room for it within `bound`, or the
-    /// share of its route is used up.
+    /// Adds a packet to the data queue. Returns `false`, and adds nothing, if the queue has no room for it within
+    /// `bound`, or if the share of its route is used up.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         self.used = true;
-        self.waiting().queue.push(packet, bound)
+        self.buffers().queue.push(packet, bound)
     }
 
-    /// Removes what is queued for a route. Returns how many bytes of data that were.
+    /// Removes what is queued for a route. Returns how many bytes of data were removed.
     pub(super) fn remove(&mut self, route: ConnectionId) -> usize {
-        self.waiting.as_mut().map_or(0, |waiting| waiting.queue.remove(route))
+        self.buffers.as_mut().map_or(0, |buffers| buffers.queue.remove(route))
     }
 
     /// Removes what is queued for all routes.
     pub(super) fn remove_all_routes(&mut self) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.queue.remove_all_routes();
+        if let Some(buffers) = &mut self.buffers {
+            buffers.queue.remove_all_routes();
         }
     }
 
-    /// Whether packets were refused that would be taken now: see [`Queue::take_writable`].
+    /// Whether there is room again for packets that were refused: see [`Queue::take_writable`].
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
-        self.waiting.as_mut().is_some_and(|waiting| waiting.queue.take_writable(bound))
+        self.buffers.as_mut().is_some_and(|buffers| buffers.queue.take_writable(bound))
     }
 
-    /// Writes until all has left or the socket takes no more. `scratch` holds the batches and has room for at least one
-    /// packet; `left` sees each important packet that leaves. Without a `channel`, there are no packets.
+    /// Writes until everything is sent or the socket takes no more. `scratch` holds the batches and has room for at
+    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, there are no
+    /// packets.
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
         key_stream: &mut KeyStream,
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
-        mut left: impl FnMut(&Packet<'static>),
+        mut sent: impl FnMut(&Packet<'static>),
     ) -> io::Result<Flushed> {
         debug_assert!(scratch.len() >= MAX_FRAME);
         let mut flushed = Flushed { all: false, bytes: 0, packets: 0 };
-        let Some(waiting) = &mut self.waiting else {
+        let Some(buffers) = &mut self.buffers else {
             return Ok(Flushed { all: true, ..flushed });
         };
         loop {
             let room = (scratch.len() >> self.halvings).max(MAX_FRAME);
-            let begun = !waiting.begun.is_empty();
+            let begun = !buffers.begun.is_empty();
             let batch = match &channel {
-                _ if begun => &waiting.begun[..],
+                _ if begun => &buffers.begun[..],
                 Some(channel) => {
-                    let len = waiting.seal_batch(channel, key_stream, &mut scratch[..room]);
+                    let len = buffers.seal_batch(channel, key_stream, &mut scratch[..room]);
                     &scratch[..len]
                 }
                 None => &[][..],
@@ -163,9 +164,9 @@ impl Outbox {
             let taken = *written.as_ref().unwrap_or(&0);
             flushed.bytes += taken;
             if begun {
-                waiting.begun.drain(..taken);
+                buffers.begun.drain(..taken);
             } else {
-                let count = waiting.commit(taken, scratch, &mut left);
+                let count = buffers.commit(taken, scratch, &mut sent);
                 flushed.packets += count;
                 if let Some(channel) = &mut channel {
                     channel.commit(count);
@@ -177,7 +178,7 @@ impl Outbox {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
             }
-            // What was sealed and not taken will be sealed again.
+            // What was sealed and not taken has to be sealed again: smaller batches waste less.
             if !begun && taken < offered / 2 {
                 self.halvings = (self.halvings + 1).min(MAX_HALVINGS);
             } else if !begun && taken == offered {
@@ -189,35 +190,35 @@ impl Outbox {
         }
     }
 
-    /// Gives all memory back, unless data were sent since the last call: then they may go on. Whoever is to be told of
-    /// room is not forgotten.
+    /// Frees all memory, unless data were sent since the last call, since more may follow, or unless a flow is still to
+    /// be notified of room.
     pub(super) fn shrink(&mut self) {
         let used = std::mem::take(&mut self.used);
-        self.waiting.take_if(|waiting| !used && waiting.is_empty() && !waiting.queue.has_refused());
+        self.buffers.take_if(|buffers| !used && buffers.is_empty() && !buffers.queue.has_refused());
     }
 
-    fn waiting(&mut self) -> &mut Waiting {
-        self.waiting.get_or_insert_default()
+    fn buffers(&mut self) -> &mut Buffers {
+        self.buffers.get_or_insert_default()
     }
 
-    /// The bytes that all buffers hold, used or not.
+    /// The bytes allocated for all buffers, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| {
-            size_of::<Waiting>()
-                + waiting.begun.capacity()
-                + waiting.important.capacity() * size_of::<Packet<'_>>()
-                + waiting.queue.memory()
+        self.buffers.as_ref().map_or(0, |buffers| {
+            size_of::<Buffers>()
+                + buffers.begun.capacity()
+                + buffers.important.capacity() * size_of::<Packet<'_>>()
+                + buffers.queue.memory()
         })
     }
 }
 
-impl Waiting {
+impl Buffers {
     fn is_empty(&self) -> bool {
         self.begun.is_empty() && self.important.is_empty() && self.queue.is_empty()
     }
 
-    /// Seals as many packets into `scratch` as fit, important ones first, and tells the length of all.
+    /// Seals as many packets into `scratch` as fit, important ones first. Returns the length of all frames together.
     fn seal_batch(&mut self, channel: &Channel, key_stream: &mut KeyStream, scratch: &mut [u8]) -> usize {
         let mut sealer = channel.sealer(key_stream);
         let mut end = 0;
@@ -241,15 +242,15 @@ impl Waiting {
         end
     }
 
-    /// Takes the packets out that `taken` bytes of the batch in `scratch` belong to, keeps the rest of the last one, and
-    /// tells how many there were. The others of the batch stay.
-    fn commit(&mut self, taken: usize, scratch: &[u8], left: &mut impl FnMut(&Packet<'static>)) -> usize {
+    /// Removes the packets of the batch in `scratch` of which at least one byte is among the first `taken`, and keeps
+    /// the unsent bytes of the last one. Returns how many packets were removed; the others stay queued.
+    fn commit(&mut self, taken: usize, scratch: &[u8], sent: &mut impl FnMut(&Packet<'static>)) -> usize {
         let (mut end, mut count, mut from_queue) = (0, 0, 0);
         while end < taken {
             match self.important.pop_front() {
                 Some(packet) => {
                     self.pongs -= usize::from(matches!(packet, Packet::Pong(_)));
-                    left(&packet);
+                    sent(&packet);
                 }
                 None => from_queue += 1,
             }

@@ -1,12 +1,12 @@
-//! The queue of data, OOB, onion and forward packets: plaintexts, until their place on the stream is certain.
+//! The queue of data, OOB, onion and forward packets. They are kept as plaintexts until they are sent.
 //!
-//! The packets of each route are a flow, and those that belong to no route are one more. Within a flow they keep their
-//! order. Flows take turns by deficit round robin (Shreedhar and Varghese, 1995): each turn adds a quantum to the credit
-//! of a flow and lasts as long as the credit pays for its packets; what is left of it is kept for the next turn.
+//! The packets of each route form a flow, and packets without a route form one more. Each flow keeps the order of its
+//! packets. Flows take turns by deficit round robin (Shreedhar and Varghese, 1995): each turn adds a quantum to the
+//! credit of a flow and lasts while the credit covers the next packet. Unused credit is kept for the next turn.
 //!
-//! All flows share one bound, and each has one of its own, a dynamic threshold (Choudhury and Hahne, 1998): it may hold as
-//! many bytes as are free beside it. So a flow that is alone fills half of the queue, and two that go on
-//! sending fill a third each. Each flow leaves free for others as much as it holds.
+//! All flows share one bound, and each flow has a dynamic threshold (Choudhury and Hahne, 1998): it may hold as many
+//! bytes as are free in the whole queue. So a flow that is alone fills half of the queue, and two flows that keep
+//! sending fill a third each.
 
 mod flow;
 mod pages;
@@ -18,7 +18,7 @@ use crate::connection::queue::pages::Pages;
 use crate::wire::frame::MAX_PLAINTEXT;
 use crate::wire::{ConnectionId, Packet};
 
-/// What the longest packet costs.
+/// The bytes that the longest packet takes in the queue.
 pub(super) const LONGEST: usize = LENGTH + MAX_PLAINTEXT;
 
 /// See the module.
@@ -28,22 +28,22 @@ pub(super) struct Queue {
     flows: Flows,
     /// How many packets were taken since the last [`commit`](Self::commit).
     taken: usize,
-    /// The flows before that. Kept when it is over, so that nothing is allocated.
+    /// A copy of the flows from before those packets were taken. Kept after a commit, so that its memory is used again.
     before: Flows,
     refused: Refused,
 }
 
-/// The flows that have packets, in the order of their turns. The first one has its turn.
+/// The flows that have packets, in the order of their turns. The first one has the current turn.
 #[derive(Default)]
 struct Flows {
-    /// At most one for each route, and one more.
+    /// At most one for each route, and one for packets without a route.
     flows: VecDeque<Flow>,
     /// Bytes of all of them.
     len: usize,
 }
 
-/// The flows of which a packet was refused, until there is room for them: by the number of their route, and 0 for the one
-/// of no route.
+/// The flows that had a packet refused and have no room yet: one bit for each connection id, and bit 0 for the flow
+/// without a route.
 #[derive(Default, PartialEq, Eq)]
 struct Refused([u64; 4]);
 
@@ -52,19 +52,19 @@ impl Queue {
         self.flows.len == 0
     }
 
-    /// Bytes in use, 2 for each packet included.
+    /// Bytes in use, including the length field of 2 bytes of each packet.
     pub(super) fn len(&self) -> usize {
         self.flows.len
     }
 
-    /// Adds a packet, or nothing of it and `false` if there is no room: its flow would hold more than was free beside it,
-    /// or the queue more than `bound` bytes.
+    /// Adds a packet. Returns `false`, and adds nothing, if there is no room: the flow would hold more bytes than are
+    /// free now, or the queue more than `bound`.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         debug_assert_eq!(self.taken, 0);
         let route = ConnectionId::new(packet.kind());
         let len = packet.emitted_len();
         let flow = match self.flows.flows.front_mut() {
-            // As a rule there is no other.
+            // Usually there is only one flow.
             Some(first) if first.route == route => Some(first),
             _ => self.flows.flows.iter_mut().find(|flow| flow.route == route),
         };
@@ -81,13 +81,13 @@ impl Queue {
         true
     }
 
-    /// The length of the packet that is next.
+    /// The length of the next packet.
     pub(super) fn next_len(&self) -> Option<usize> {
         self.flows.flows.front().map(Flow::first)
     }
 
-    /// Takes the packet that is next, until [`commit`](Self::commit) says whether it has left. `plaintext` is as long as
-    /// it is.
+    /// Takes the next packet; [`commit`](Self::commit) decides whether it was sent. `plaintext` has the length of the
+    /// packet.
     pub(super) fn take(&mut self, plaintext: &mut [u8]) {
         if self.taken == 0 {
             self.before.flows.clone_from(&self.flows.flows);
@@ -97,7 +97,7 @@ impl Queue {
         self.flows.take(|flow| flow.take(plaintext, &mut self.pages));
     }
 
-    /// Of the packets that were taken since the last call, the first `count` have left; the others were never taken.
+    /// Of the packets taken since the last call, the first `count` were sent; the others are put back.
     pub(super) fn commit(&mut self, count: usize) {
         if count < self.taken {
             std::mem::swap(&mut self.flows, &mut self.before);
@@ -110,7 +110,7 @@ impl Queue {
         self.taken = 0;
     }
 
-    /// Removes the data of a route. Returns how many bytes of data that were.
+    /// Removes the data of a route. Returns how many bytes of data were removed.
     pub(super) fn remove(&mut self, route: ConnectionId) -> usize {
         self.retain(|flow| flow.route != Some(route))
     }
@@ -120,7 +120,7 @@ impl Queue {
         self.retain(|flow| flow.route.is_none());
     }
 
-    /// Removes all flows but those to `keep`. It looks at each flow once, and not at what is in them.
+    /// Removes all flows but those to `keep`. The time depends on the number of flows, and not on their packets.
     fn retain(&mut self, keep: impl Fn(&Flow) -> bool) -> usize {
         debug_assert_eq!(self.taken, 0);
         let Self { pages, flows: Flows { flows, len }, .. } = self;
@@ -137,17 +137,17 @@ impl Queue {
         data_len
     }
 
-    /// Whether there is room again for flows of which packets were refused, whatever made it. True once for each time;
-    /// flows that have no room yet are told later.
+    /// Whether there is room again for a flow that had a packet refused. Returns `true` once for each such flow; flows
+    /// that have no room yet are reported by a later call.
     ///
-    /// There is room when a flow holds no more than half of its share, so that it can go on for a while, and when any
-    /// packet would be taken.
+    /// A flow has room if it has at most half of the bytes it may hold, so that it can send for a while, and if a
+    /// packet of any length would be accepted.
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
         let free = bound.saturating_sub(self.flows.len);
         if !self.has_refused() || free < LONGEST {
             return false;
         }
-        // Flows that hold nothing, or are no more, have room.
+        // Flows that are empty or were removed have room.
         let mut full = Refused::default();
         for flow in &self.flows.flows {
             if self.refused.contains(flow.route) && flow.len() + LONGEST.max(2 * flow.len()) > free {
@@ -158,12 +158,12 @@ impl Queue {
         refused != self.refused
     }
 
-    /// Whether there are flows that are to be told of room.
+    /// Whether a flow is still to be notified of room.
     pub(super) fn has_refused(&self) -> bool {
         self.refused != Refused::default()
     }
 
-    /// The bytes that the queue holds, used or not.
+    /// The bytes allocated for the queue, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let flows = self.flows.flows.capacity() + self.before.flows.capacity();
@@ -172,13 +172,13 @@ impl Queue {
 }
 
 impl Flows {
-    /// Has the flow that has its turn take a packet.
+    /// Takes a packet from the flow that has its turn, and ends the turn if that is due.
     fn take(&mut self, take: impl FnOnce(&mut Flow) -> Turn) {
         let flow = self.flows.front_mut().expect("a packet that is next");
         let before = flow.len();
         let turn = take(flow);
         self.len -= before - flow.len();
-        if turn != Turn::Goes
+        if turn != Turn::Continues
             && let Some(flow) = self.flows.pop_front()
             && turn == Turn::Over
         {

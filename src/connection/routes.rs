@@ -1,4 +1,4 @@
-//! The routes of one connection: what the relay keeps for us and each peer.
+//! The route table of one connection: the state of the route to each peer.
 //!
 //! ```text
 //!             open                     response                  notifications
@@ -6,13 +6,14 @@
 //!                         │ close                          │ close                 │ close
 //!                         ▼            response            ▼                       │
 //!                      Closing ────────────────────────► Leaving ◄─────────────────┘
-//!                                                          │ the disconnect notification is on the stream
+//!                                                          │ the disconnect notification is sent
 //!                                                          ▼
 //!                                                      (nothing)
 //! ```
 //!
-//! A peer whose route is `Closing` can be asked for anew. The relay would answer that request with the old route, and
-//! then see it closed; so the new route is `Held` until the old one is `Leaving`, and requested behind it.
+//! The caller may open a new route to a peer whose old route is still `Closing`. The relay would answer a request now
+//! with the old route, and then see that one closed. So the new route is `Held` until the old one is `Leaving`, and its
+//! request is sent after the old one's disconnect notification.
 
 use crate::error::{RouteError, Violation};
 use crate::id::{RelayId, RouteId};
@@ -23,19 +24,19 @@ use crate::wire::ConnectionId;
 /// Connection ids are 16..=255, so a relay has this many routes for a client.
 pub(super) const MAX_ROUTES: usize = 240;
 
-/// Stands in `by_connection_id` where there is no route. No slot has this number.
+/// The value in `by_connection_id` for an id without a route. No slot has this number.
 const NO_SLOT: u8 = u8::MAX;
 
-/// The route table. Empty, it holds no memory.
+/// The route table. While it is empty, it has no memory allocated.
 #[derive(Default)]
 pub(super) struct Routes {
     /// At most [`MAX_ROUTES`].
     slots: Vec<Option<Route>>,
-    /// The slots of offline and online routes, by connection id less 16; from the first response on.
+    /// The slots of offline and online routes, by connection id minus 16. Allocated at the first response.
     by_connection_id: Option<Box<[u8; MAX_ROUTES]>>,
     /// How many slots are in use.
     used: u8,
-    /// Of the last route that was opened.
+    /// The generation of the last route that was opened.
     generation: u32,
 }
 
@@ -47,19 +48,19 @@ struct Route {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Waits until the closing route to the same peer was answered.
+    /// Not requested yet: the closing route to the same peer is still without a response.
     Held,
-    /// Asked for. Only once the request has left can there be a response.
+    /// The request is queued or sent. There can be a response only after it was sent.
     Requested {
-        left: bool,
+        sent: bool,
     },
-    /// As `Requested`, but the caller has closed it.
+    /// As `Requested`, but the caller has closed the route.
     Closing {
-        left: bool,
+        sent: bool,
     },
     Offline(ConnectionId),
     Online(ConnectionId),
-    /// The disconnect notification waits to leave.
+    /// The disconnect notification is queued for sending.
     Leaving(ConnectionId),
 }
 
@@ -68,7 +69,8 @@ enum State {
 pub(super) enum Answer {
     Opened(RouteId),
     Refused(RouteId),
-    /// The route was closed meanwhile. `registered` is to be told to the relay, and then `again` to be requested.
+    /// The route was closed before the response. If `registered`, the caller sends a disconnect notification for that
+    /// id, and then, if `again`, a new request for that peer.
     Closed {
         registered: Option<ConnectionId>,
         again: Option<PublicKey>,
@@ -80,7 +82,7 @@ impl Routes {
         usize::from(self.used)
     }
 
-    /// A new route to `peer`, and whether it is to be requested now.
+    /// Adds a route to `peer`. Returns its id, and whether its request is to be queued now.
     pub(super) fn open(&mut self, relay: RelayId, peer: PublicKey) -> Result<(RouteId, bool), RouteError> {
         if let Some(route) = self.find(relay, &peer) {
             return Err(RouteError::Exists(route));
@@ -89,7 +91,7 @@ impl Routes {
             return Err(RouteError::TooMany);
         }
         let closing = self.position(&peer, |state| matches!(state, State::Closing { .. })).is_some();
-        let state = if closing { State::Held } else { State::Requested { left: false } };
+        let state = if closing { State::Held } else { State::Requested { sent: false } };
         self.generation = self.generation.wrapping_add(1);
         let route = Route { peer, generation: self.generation, state };
         let slot = match self.slots.iter().position(Option::is_none) {
@@ -106,42 +108,42 @@ impl Routes {
         Ok((RouteId::new(relay, slot as u8, self.generation), !closing))
     }
 
-    /// Closes a route for the caller. What the relay has registered is to be told to it.
+    /// Closes a route. Returns the id for which a disconnect notification is to be queued, if the relay has given one.
     pub(super) fn close(&mut self, id: RouteId) -> Result<Option<ConnectionId>, RouteError> {
         let route = self.live(id).ok_or(RouteError::UnknownRoute)?;
         match route.state {
             State::Held => self.free(usize::from(id.slot)),
             State::Offline(connection_id) | State::Online(connection_id) => {
                 route.state = State::Leaving(connection_id);
-                self.forget(connection_id);
+                self.remove_id(connection_id);
                 return Ok(Some(connection_id));
             }
-            State::Requested { left } => route.state = State::Closing { left },
+            State::Requested { sent } => route.state = State::Closing { sent },
             State::Closing { .. } | State::Leaving(_) => return Err(RouteError::UnknownRoute),
         }
         Ok(None)
     }
 
-    /// The routing request for this peer is on the stream: a response can come.
-    pub(super) fn handle_request_left(&mut self, peer: &PublicKey) {
+    /// The routing request for this peer was sent: a response can arrive.
+    pub(super) fn handle_request_sent(&mut self, peer: &PublicKey) {
         let waits =
-            |state| matches!(state, State::Requested { left: false } | State::Closing { left: false });
+            |state| matches!(state, State::Requested { sent: false } | State::Closing { sent: false });
         if let Some(slot) = self.position(peer, waits)
-            && let Some(Route { state: State::Requested { left } | State::Closing { left }, .. }) =
+            && let Some(Route { state: State::Requested { sent } | State::Closing { sent }, .. }) =
                 &mut self.slots[slot]
         {
-            *left = true;
+            *sent = true;
         }
     }
 
-    /// A routing response. It is believed only if it answers a request, and gives out an id that is free.
+    /// Handles a routing response. It is accepted only if it answers a request, and if its id is not in use.
     pub(super) fn handle_response(
         &mut self,
         relay: RelayId,
         peer: &PublicKey,
         connection_id: Option<ConnectionId>,
     ) -> Result<Answer, Violation> {
-        let asked = |state| matches!(state, State::Requested { left: true } | State::Closing { left: true });
+        let asked = |state| matches!(state, State::Requested { sent: true } | State::Closing { sent: true });
         let slot = self.position(peer, asked).ok_or(Violation::UnsolicitedResponse)?;
         if let Some(id) = connection_id
             && self.is_in_use(id)
@@ -152,11 +154,11 @@ impl Routes {
             return Err(Violation::UnsolicitedResponse);
         };
         let id = RouteId::new(relay, slot as u8, route.generation);
-        let closed = route.state == State::Closing { left: true };
+        let closed = route.state == State::Closing { sent: true };
         match (connection_id, closed) {
             (Some(connection_id), false) => {
                 route.state = State::Offline(connection_id);
-                self.remember(connection_id, slot as u8);
+                self.insert_id(connection_id, slot as u8);
                 return Ok(Answer::Opened(id));
             }
             (Some(connection_id), true) => route.state = State::Leaving(connection_id),
@@ -167,25 +169,25 @@ impl Routes {
         }
         let held = self.position(peer, |state| state == State::Held);
         let again = held.and_then(|slot| self.slots[slot].as_mut()).map(|held| {
-            held.state = State::Requested { left: false };
+            held.state = State::Requested { sent: false };
             held.peer
         });
         Ok(Answer::Closed { registered: connection_id, again })
     }
 
-    /// The peer has come. `None` if it was there already, or the route is none of ours: closed, and the relay did not
-    /// know yet.
+    /// The peer is online. `None` if it was online already, or if there is no such route: the client may have closed
+    /// it, and the relay did not know yet.
     pub(super) fn handle_online(&mut self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
-        self.turn(relay, State::Offline(id), State::Online(id), id)
+        self.change_state(relay, State::Offline(id), State::Online(id), id)
     }
 
-    /// The peer has gone. `None` as in [`handle_online`](Self::handle_online).
+    /// The peer is offline. `None` as in [`handle_online`](Self::handle_online), if it was offline already.
     pub(super) fn handle_offline(
         &mut self,
         relay: RelayId,
         id: ConnectionId,
     ) -> Option<(RouteId, PublicKey)> {
-        self.turn(relay, State::Online(id), State::Offline(id), id)
+        self.change_state(relay, State::Online(id), State::Offline(id), id)
     }
 
     /// The online route with this connection id.
@@ -204,8 +206,8 @@ impl Routes {
         })
     }
 
-    /// The disconnect notification for this connection id is on the stream: its route is no more.
-    pub(super) fn handle_disconnect_left(&mut self, id: ConnectionId) {
+    /// The disconnect notification for this connection id was sent: its route is removed.
+    pub(super) fn handle_disconnect_sent(&mut self, id: ConnectionId) {
         let leaving =
             |route: &Option<Route>| matches!(route, Some(route) if route.state == State::Leaving(id));
         if let Some(slot) = self.slots.iter().position(leaving) {
@@ -213,7 +215,7 @@ impl Routes {
         }
     }
 
-    /// What the caller may know of its routes.
+    /// The routes that the caller sees: all but those it has closed.
     pub(super) fn iter(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
         self.slots.iter().enumerate().filter_map(move |(slot, route)| {
             let route = route.as_ref()?;
@@ -255,9 +257,9 @@ impl Routes {
         (route.generation == id.generation && route.state.visible().is_some()).then_some(route)
     }
 
-    /// The slot of the route to this peer that is in such a state.
-    fn position(&self, peer: &PublicKey, is_it: impl Fn(State) -> bool) -> Option<usize> {
-        let wanted = |route: &Route| route.peer == *peer && is_it(route.state);
+    /// The slot of the route to this peer whose state matches.
+    fn position(&self, peer: &PublicKey, matches: impl Fn(State) -> bool) -> Option<usize> {
+        let wanted = |route: &Route| route.peer == *peer && matches(route.state);
         self.slots.iter().position(|route| route.as_ref().is_some_and(wanted))
     }
 
@@ -267,8 +269,8 @@ impl Routes {
         })
     }
 
-    /// Moves the route with this connection id from one state to another, if that is where it is.
-    fn turn(
+    /// Moves the route with this connection id from one state to another; `None` if it is not in the first one.
+    fn change_state(
         &mut self,
         relay: RelayId,
         from: State,
@@ -284,11 +286,11 @@ impl Routes {
         Some((RouteId::new(relay, slot, route.generation), route.peer))
     }
 
-    fn remember(&mut self, id: ConnectionId, slot: u8) {
+    fn insert_id(&mut self, id: ConnectionId, slot: u8) {
         self.by_connection_id.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
     }
 
-    fn forget(&mut self, id: ConnectionId) {
+    fn remove_id(&mut self, id: ConnectionId) {
         if let Some(slots) = &mut self.by_connection_id {
             slots[index(id)] = NO_SLOT;
         }
@@ -302,7 +304,7 @@ impl Routes {
         }
     }
 
-    /// The bytes that the table holds, used or not.
+    /// The bytes allocated for the table, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let by_connection_id = self.by_connection_id.as_ref().map_or(0, |slots| slots.len());
@@ -311,7 +313,7 @@ impl Routes {
 }
 
 impl State {
-    /// The state as the caller sees it; a route that the caller has closed is none.
+    /// The state as the caller sees it; `None` for a route that the caller has closed.
     fn visible(self) -> Option<RouteState> {
         match self {
             Self::Held | Self::Requested { .. } => Some(RouteState::Requested),

@@ -1,7 +1,7 @@
-//! An established connection: both sides have their keys, and packets pass.
+//! An established connection: both sides have their session keys and exchange packets.
 //!
-//! Each packet of the relay is cut off the stream, opened, parsed, and becomes an event, an answer in the outbox, or a
-//! change of a route. The relay has proved itself once the first of them has opened.
+//! Each packet of the relay is taken off the stream, opened and parsed. It results in an event, an answer in the
+//! outbox, or a change of a route. The first packet that opens proves that the relay holds its key.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -29,14 +29,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins with a ping: nothing is proved yet, and its pong will prove it.
+    /// Begins with a ping: the relay has not proved yet that it holds its key, and the pong will.
     pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
         common.outbox.push_important(Packet::Ping(ping));
         let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
         Self { channel, frames: Deframer::default(), keepalive }
     }
 
-    /// The first packet of the relay that opens sets the time at which it was connected.
+    /// `Connected` since the first packet of the relay that opened.
     pub(super) fn stage(&self, common: &Common) -> Stage {
         if common.times.connected.is_known() { Stage::Connected } else { Stage::Confirming }
     }
@@ -49,7 +49,7 @@ impl Session {
         self.keepalive.round_trip()
     }
 
-    /// The most input that holds no more than so many whole packets, and no byte after the last of them.
+    /// The most bytes of input that contain at most this many whole packets, and no byte of another.
     pub(super) fn input_of_packets(&self, packets: usize) -> usize {
         match self.frames.missing(frame_len) {
             Some(missing) => missing + (packets - 1) * MIN_FRAME,
@@ -72,7 +72,7 @@ impl Session {
     ) -> Result<(), DisconnectReason> {
         while events.has_room() {
             let confirmed = common.times.connected.is_known();
-            // Until a packet has opened, what is no packet shows that this isn't the relay.
+            // Until a packet has opened, anything that is not a packet shows that this is not the relay.
             let fault = |violation| match confirmed {
                 false => DisconnectReason::Impostor(Impostor::Replay),
                 true => DisconnectReason::Protocol(violation),
@@ -93,7 +93,7 @@ impl Session {
         Ok(())
     }
 
-    /// Looks at the time: see [`KeepAlive::handle_timeout`].
+    /// Checks the deadline: see [`KeepAlive::handle_timeout`].
     pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -128,20 +128,20 @@ impl Session {
     ) -> io::Result<Flushed> {
         let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
         common.outbox.flush(Some(&mut self.channel), key_stream, scratch, write, |packet| match packet {
-            Packet::RoutingRequest { peer } => routes.handle_request_left(peer),
-            Packet::DisconnectNotification(id) => routes.handle_disconnect_left(*id),
-            Packet::Ping(_) => keepalive.handle_ping_left(now),
+            Packet::RoutingRequest { peer } => routes.handle_request_sent(peer),
+            Packet::DisconnectNotification(id) => routes.handle_disconnect_sent(*id),
+            Packet::Ping(_) => keepalive.handle_ping_sent(now),
             _ => {}
         })
     }
 
-    /// Where its keys are.
+    /// The channel, for tests that look for its keys in memory.
     #[cfg(test)]
     pub(super) fn channel(&self) -> &Channel {
         &self.channel
     }
 
-    /// The bytes that the buffer of a packet begun holds, used or not.
+    /// The bytes allocated for an incomplete packet, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.frames.memory()
@@ -169,7 +169,7 @@ fn handle_packet(
             common.outbox.push_pong(Packet::Pong(id)).map_err(|TooManyPongs| DisconnectReason::PingFlood)?
         }
         Packet::Pong(id) => {
-            // An idle connection holds no buffers, not even that of its last ping.
+            // An idle connection has no buffers, not even the one that held its last ping.
             if keepalive.handle_pong(now, id, &common.settings) {
                 common.outbox.shrink();
             }
@@ -181,7 +181,7 @@ fn handle_packet(
         }
         Packet::DisconnectNotification(id) => {
             if let Some((route, peer)) = common.routes.handle_offline(relay, id) {
-                // A relay throws data away that find nobody, or the peer's next session would get them.
+                // The relay would drop these data, or deliver them to the peer's next session.
                 let unsent = common.outbox.remove(id);
                 events.push(Event::RouteOffline { route, peer, unsent });
             }

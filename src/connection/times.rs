@@ -1,11 +1,11 @@
-//! How long the steps of connecting took.
+//! How long each step of connecting took.
 
 use std::time::{Duration, Instant};
 
 use crate::stage::Party;
 use crate::status::ConnectTimes;
 
-/// [`ConnectTimes`], in the fewest bytes.
+/// The compact form of [`ConnectTimes`]: each connection keeps one.
 pub(super) struct Times {
     started: Instant,
     pub(super) transport: Micros,
@@ -14,7 +14,7 @@ pub(super) struct Times {
     pub(super) connected: Micros,
 }
 
-/// A time in microseconds; 0 is none.
+/// A time in microseconds; 0 if it is not known.
 #[derive(Clone, Copy)]
 pub(super) struct Micros(u32);
 
@@ -28,13 +28,13 @@ impl Times {
         self.started
     }
 
-    /// From the start to now: at least 1, and 71 minutes at most.
+    /// The time from the start to `now`: at least 1 µs, and at most 71 minutes.
     pub(super) fn until(&self, now: Instant) -> Micros {
         let micros = now.saturating_duration_since(self.started).as_micros();
         Micros(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
     }
 
-    /// Who is at the other end, once no proxy is between.
+    /// Who is at the other end once the hello is queued: the relay, directly or through a tunnel.
     pub(super) fn party(&self) -> Party {
         if self.tunnel.is_known() { Party::Tunnel } else { Party::Relay }
     }

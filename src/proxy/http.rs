@@ -1,8 +1,9 @@
-//! HTTP CONNECT (RFC 9110, section 9.3.6), with Basic credentials where wanted (RFC 7617).
+//! HTTP CONNECT (RFC 9110, section 9.3.6), with Basic credentials if the caller gives them (RFC 7617).
 //!
-//! The answer is a status line and headers up to an empty line. Any 2xx opens the tunnel; 1xx answers come first and mean
-//! nothing; everything else is a refusal. It is told at its status line, for a proxy may close, or fall silent, behind
-//! that. Only the headers of a 407 are read: they say which credentials are wanted.
+//! The answer is a status line and headers, up to an empty line. Any 2xx opens the tunnel; 1xx answers may precede it
+//! and are ignored; everything else is a refusal. A refusal is reported at its status line, since a proxy may close the
+//! connection or send nothing after that. Only the headers of a 407 are read: they name the credentials that the proxy
+//! accepts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,10 +16,10 @@ use crate::error::ProxyError;
 use crate::phrase::Phrase;
 use crate::proxy::progress::Progress;
 
-/// The most that a proxy may say before the tunnel stands, 1xx answers included.
+/// The most bytes that a proxy may send before the tunnel is open, including 1xx answers.
 const MAX_ANSWER: usize = 16 * 1024;
 
-/// What every status line begins with: tunnels are made by HTTP 1.0 and 1.1.
+/// The beginning of every status line: only HTTP 1.0 and 1.1 have this form of CONNECT.
 const VERSION: &[u8] = b"HTTP/1.";
 
 const NO_STATUS_LINE: ProxyError = ProxyError::Malformed("HTTP: no status line of HTTP/1.0 or 1.1");
@@ -30,15 +31,15 @@ const UNAUTHORIZED: u16 = 407;
 
 #[derive(Default)]
 pub struct Http {
-    /// Bytes of the proxy so far. At most [`MAX_ANSWER`].
+    /// Bytes received from the proxy. At most [`MAX_ANSWER`].
     taken: usize,
-    /// The line that is being read, without its end. At most [`MAX_ANSWER`].
+    /// The current line, without its line end. At most [`MAX_ANSWER`].
     line: Vec<u8>,
-    /// The answer whose headers are being read; `None` in its status line.
+    /// The answer whose headers are read now; `None` during a status line.
     answer: Option<Answer>,
 }
 
-/// What an answer means: a refusal at once, everything else when its headers have ended.
+/// What a status line means. A refusal is reported at once, the others take effect after their headers.
 enum Answer {
     /// Another one follows.
     Interim,
@@ -49,11 +50,11 @@ enum Answer {
 }
 
 impl Http {
-    /// The address is written with brackets around IPv6, and has no scope: a request for one is refused before.
+    /// Writes the request. An IPv6 target is in brackets; it has no scope, since `connect` refuses one with a scope.
     pub(super) fn new(credentials: Option<&Credentials>, target: &Address, out: &mut Vec<u8>) -> Self {
         out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
         if let Some(credentials) = credentials {
-            // `concat` allocates once: a string that grows leaves copies behind.
+            // `concat` allocates once: a string that grows would leave copies of the password in freed memory.
             let plain = Zeroizing::new([&credentials.user, ":", &credentials.password].concat());
             let encoded = Zeroizing::new(STANDARD.encode(plain.as_bytes()));
             out.extend_from_slice(b"Proxy-Authorization: Basic ");
@@ -81,7 +82,7 @@ impl Http {
         Ok(Progress::Waiting)
     }
 
-    /// What was read of a refusal when the proxy ends in the middle of it.
+    /// The refusal that has begun, if the connection to the proxy ends now.
     pub(super) fn refusal(&self) -> Option<ProxyError> {
         let begun = if self.answer.is_none() { Answer::read(self.line()) } else { None };
         match self.answer.as_ref().or(begun.as_ref())? {
@@ -89,7 +90,7 @@ impl Http {
             Answer::Refused(refusal) => Some(*refusal),
             Answer::Unauthorized(schemes) => {
                 let mut schemes = schemes.clone();
-                // Its last word may not be whole.
+                // The last word of the line may be incomplete.
                 let whole = self.line().iter().rposition(|byte| b" ,".contains(byte)).unwrap_or(0);
                 add_schemes(&mut schemes, &self.line()[..whole]);
                 Some(unauthorized(&schemes))
@@ -97,7 +98,7 @@ impl Http {
         }
     }
 
-    /// What isn't HTTP is told at the first byte that shows it: no line end may ever come.
+    /// Reports an answer that is not HTTP at the first byte that shows it, since there may never be a line end.
     fn check_version(&self, byte: u8) -> Result<(), ProxyError> {
         match (&self.answer, VERSION.get(self.line.len())) {
             (None, Some(expected)) if byte != *expected => Err(match self.line.len() {
@@ -134,7 +135,7 @@ impl Http {
 }
 
 impl Answer {
-    /// What a status line means; `None` if it isn't one.
+    /// What a status line means; `None` if the line is not a status line.
     fn read(line: &[u8]) -> Option<Self> {
         Some(match status_line(line)? {
             (100..=199, _) => Self::Interim,
@@ -148,7 +149,7 @@ impl Answer {
     }
 }
 
-/// Status and reason of `HTTP/1.x STATUS [REASON]`.
+/// The status and the reason of `HTTP/1.x STATUS [REASON]`.
 fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {
     let [b'0'..=b'9', b' ', rest @ ..] = line.strip_prefix(VERSION)? else { return None };
     let (status, reason) = rest.split_first_chunk::<3>()?;
@@ -162,10 +163,11 @@ fn unauthorized(schemes: &str) -> ProxyError {
     ProxyError::Unauthorized { schemes: Phrase::new(schemes) }
 }
 
-/// Adds the schemes that a `Proxy-Authenticate` header names, as `Basic, Digest`; each once, and not more than are shown.
+/// Adds the schemes that a `Proxy-Authenticate` header names, as in `Basic, Digest`: each once, and no more than a
+/// [`Phrase`] can show.
 ///
-/// Its value is a list of challenges and of their parameters, all separated by commas (RFC 9110, section 11.6.1): what is
-/// followed by `=` is a parameter, and what is not, a scheme.
+/// The value is a list of schemes and their parameters, all separated by commas (RFC 9110, section 11.6.1). A name with
+/// `=` after it is a parameter, and any other name is a scheme.
 fn add_schemes(schemes: &mut String, header: &[u8]) {
     let header = String::from_utf8_lossy(header);
     let Some((name, value)) = header.split_once(':') else { return };

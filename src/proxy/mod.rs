@@ -1,7 +1,7 @@
-//! The exchange with a proxy before the relay is reached: bytes in, bytes out, and no IO.
+//! The exchange with a proxy that opens a tunnel to the relay. It handles bytes and does no IO.
 //!
-//! A [`Tunnel`] says what to send first, takes what the proxy answers however it is split, and says when the tunnel to
-//! the relay stands. What follows in the same input is the relay's already, and stays there.
+//! A [`Tunnel`] returns the bytes to send first, takes the answers of the proxy, however they are split, and reports
+//! when the tunnel to the relay is open. Any bytes after that come from the relay and stay in the input.
 
 mod http;
 mod progress;
@@ -18,8 +18,9 @@ pub use http::Http;
 pub use socks4::Socks4;
 pub use socks5::Socks5;
 
-/// No message to a proxy is longer: that to HTTP has a name twice, user name and password in base 64, and 80 bytes more.
-/// A buffer of this size doesn't grow, which would leave copies of credentials behind.
+/// The length of the longest message to a proxy, rounded up: an HTTP request has the host name twice, user name and
+/// password in base 64, and 80 bytes more. A buffer of this size never grows, so it leaves no copies of credentials in
+/// freed memory.
 pub const MAX_REQUEST: usize = 2048;
 
 /// See the module.
@@ -30,7 +31,7 @@ pub enum Tunnel {
 }
 
 impl Tunnel {
-    /// Asks `proxy` for a tunnel to `target`: the bytes to send first are put into `out`.
+    /// Begins a tunnel through `proxy` to `target`, and appends the bytes to send first to `out`.
     pub fn new(proxy: &Proxy, target: &Address, out: &mut Vec<u8>) -> Self {
         match &proxy.protocol {
             Protocol::Socks5(credentials) => Self::Socks5(Socks5::new(credentials.as_ref(), target, out)),
@@ -39,7 +40,7 @@ impl Tunnel {
         }
     }
 
-    /// Takes what the proxy sent off `input`, and puts what is to be sent in answer into `out`.
+    /// Takes the proxy's bytes off `input`, and appends the bytes to send next to `out`.
     pub fn receive(&mut self, input: &mut &mut [u8], out: &mut Vec<u8>) -> Result<Progress, ProxyError> {
         match self {
             Self::Socks5(socks5) => socks5.receive(input, out),
@@ -48,7 +49,7 @@ impl Tunnel {
         }
     }
 
-    /// Whether the proxy knows by now where the tunnel shall lead.
+    /// Whether the request that names the target has been handed out for sending.
     pub fn is_asked_for(&self) -> bool {
         match self {
             Self::Socks5(socks5) => socks5.is_asked_for(),
@@ -56,8 +57,8 @@ impl Tunnel {
         }
     }
 
-    /// The refusal that the proxy has begun to tell, if its connection ends now. (Those of SOCKS are told at their second
-    /// byte.)
+    /// The refusal that the proxy has begun to send, if its connection ends now. SOCKS has none: its refusals are
+    /// reported at their second byte.
     pub fn refusal(&self) -> Option<ProxyError> {
         match self {
             Self::Socks5(_) | Self::Socks4(_) => None,

@@ -1,10 +1,10 @@
-//! How far the exchange with a proxy has come.
+//! The progress of the exchange with a proxy.
 
-/// What has become of a tunnel.
+/// The state of a tunnel after some input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The proxy has more to say; all input is used up.
+    /// The proxy's answer is incomplete; all input is used up.
     Waiting,
-    /// The tunnel stands. What is left of the input comes from the relay.
+    /// The tunnel is open. The rest of the input comes from the relay.
     Open,
 }

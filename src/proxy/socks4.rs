@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | request | 4, 1 (connect), port (2), IPv4 address (4), user id, 0 |
 //! | request for a name | 4, 1, port (2), 0.0.0.1, user id, 0, name, 0 |
-//! | reply | 0, code, 6 bytes that mean nothing here |
+//! | reply | 0, code, 6 bytes that are ignored |
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,7 +15,7 @@ use crate::proxy::progress::Progress;
 
 const VERSION: u8 = 4;
 const CONNECT: u8 = 1;
-/// Means that a name follows.
+/// In place of an address: a name follows.
 const NO_ADDRESS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 const REPLY_VERSION: u8 = 0;
 const REPLY_LEN: usize = 8;
@@ -47,7 +47,7 @@ impl Socks4 {
     pub(super) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Progress, ProxyError> {
         let reply = self.reply.next(input, |bytes| match *bytes {
             [first, ..] if first != REPLY_VERSION => Err(ProxyError::Protocol { expected: "SOCKS4", first }),
-            // A refusal is told without waiting for the rest, which may not come.
+            // A refusal is reported at once: the rest of the reply may never arrive.
             [_, code, ..] if code != GRANTED => Ok(Some(2)),
             [_, _, ..] => Ok(Some(REPLY_LEN)),
             _ => Ok(None),

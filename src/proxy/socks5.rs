@@ -26,7 +26,8 @@ const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
 const NO_ACCEPTABLE_METHOD: u8 = 0xff;
-/// The version of the negotiation of RFC 1929. Proxies answer with it or with that of SOCKS: only their status counts.
+/// The version of the negotiation of RFC 1929. Some proxies answer with the version of SOCKS, so only the status is
+/// read.
 const NEGOTIATION: u8 = 1;
 const CONNECT: u8 = 1;
 const SUCCEEDED: u8 = 0;
@@ -37,7 +38,7 @@ const IPV6: u8 = 4;
 pub struct Socks5 {
     step: Step,
     message: Deframer,
-    /// The message with user name and password, where they were offered. Wiped when it is sent or dropped.
+    /// The message with user name and password, if they were offered. Wiped after it is sent, or when dropped.
     login: Option<Zeroizing<Vec<u8>>>,
     request: Vec<u8>,
 }
@@ -58,7 +59,7 @@ impl Socks5 {
         Self { step: Step::Method, message: Deframer::default(), login, request: request(target) }
     }
 
-    /// Whether the request is on its way.
+    /// Whether the request has been handed out for sending.
     pub(super) fn is_asked_for(&self) -> bool {
         matches!(self.step, Step::Reply)
     }
@@ -100,10 +101,10 @@ impl Socks5 {
     }
 }
 
-/// User name and password; an empty one is the length 0.
+/// The message with user name and password. An empty one has the length 0.
 fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.as_bytes());
-    // As long as it gets from the beginning: a vector that grows leaves copies behind.
+    // Allocated once: a vector that grows would leave copies of the password in freed memory.
     let mut login = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
     login.extend([NEGOTIATION, user.len() as u8]);
     login.extend_from_slice(user);

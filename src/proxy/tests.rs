@@ -1,5 +1,5 @@
-//! Each protocol against messages written out by hand, split at every byte, and with everything that a proxy may get
-//! wrong.
+//! Each protocol, tested with messages written by hand, split at every byte, and with every mistake that a proxy may
+//! make.
 
 use crate::address::Address;
 use crate::config::Proxy;
@@ -7,7 +7,7 @@ use crate::error::ProxyError;
 use crate::phrase::Phrase;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 
-/// What stands behind the proxy's last byte: the relay's first ones.
+/// The relay's first bytes, which follow the proxy's last.
 const RELAYS: &[u8] = b"relay";
 
 fn v4() -> Address {
@@ -26,8 +26,8 @@ fn proxy(url: &str) -> Proxy {
     url.parse().unwrap()
 }
 
-/// Plays a conversation with every split of the proxy's messages: what we say, what it answers, what we say then, and so
-/// on. Behind its last message come bytes of the relay.
+/// Plays a conversation in which `ours` and `theirs` alternate, with every split of the proxy's messages. Bytes of the
+/// relay follow the proxy's last message.
 fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
     let longest = theirs.iter().map(|message| message.len()).max().unwrap_or_default();
     for split in 1..=longest + RELAYS.len() {
@@ -56,7 +56,7 @@ fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
     }
 }
 
-/// What becomes of an answer to the first message, or of answers one behind the other.
+/// The result of an answer to the first message, or of several answers in sequence.
 fn outcome(url: &str, answers: &[&[u8]]) -> Result<Progress, ProxyError> {
     let mut said = Vec::new();
     let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
@@ -100,7 +100,7 @@ fn socks5_logs_in_where_the_proxy_wants_it() {
     let login: &[u8] = b"\x01\x06al ice\x06s:cret";
     let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
     let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    // RFC 1929 has 1 for the version of the answer; real proxies have others as well.
+    // The version of the answer is 1 in RFC 1929; real proxies also send others.
     for version in [1, 5, 0] {
         converse(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[version, 0], granted]);
     }
@@ -158,7 +158,7 @@ fn socks5_nonsense_is_told_at_its_first_byte() {
     assert_eq!(outcome(url, &[&[5, 0], &[4]]), begins(4));
     let told = ProxyError::Protocol { expected: "SOCKS5", first: b'H' }.to_string();
     assert_eq!(told, "it does not speak SOCKS5: its answer begins with 0x48, as HTTP answers do");
-    // A method that was not offered: login without credentials, and one that nobody knows.
+    // A method that was not offered: a login without credentials, and an unknown method.
     for method in [1, 2, 3, 0xfe] {
         assert!(matches!(outcome(url, &[&[5, method]]), Err(ProxyError::Malformed(_))));
     }
@@ -178,7 +178,7 @@ fn socks4_asks_by_address_and_4a_by_name() {
 #[test]
 fn socks4_refusals_are_told() {
     for code in (0..=255).filter(|code| *code != 90) {
-        // Whole, or as far as it shows.
+        // The whole reply, and its first two bytes, which are enough.
         for answer in [&[0, code, 0, 0, 0, 0, 0, 0][..], &[0, code]] {
             assert_eq!(outcome("socks4a://127.0.0.1:1", &[answer]), Err(ProxyError::Socks4 { code }));
         }
@@ -229,7 +229,7 @@ fn http_answers_of_any_shape_open_the_tunnel() {
 fn http_refusals_are_told_with_status_and_reason() {
     let url = "http://127.0.0.1:3128";
     let told = |answer: &[u8]| outcome(url, &[answer]).unwrap_err().to_string();
-    // "200" elsewhere than in the status opens nothing.
+    // "200" outside the status does not open the tunnel.
     assert_eq!(told(b"HTTP/1.1 502 200 OK\r\n\r\n200"), "HTTP status 502 200 OK");
     assert_eq!(told(b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n"), "HTTP status 302 Found");
     let long = [&b"HTTP/1.1 403 "[..], &[b'x'; 200], b"\r\n\r\n"].concat();
@@ -257,7 +257,7 @@ fn what_a_proxy_wants_at_a_407_is_told() {
     };
     assert_eq!(told(""), "");
     assert_eq!(told("Server: x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"), "Basic");
-    // In several headers, and several in one; each once. A comma, or a scheme's name, may stand in quotes.
+    // Schemes in several headers, and several in one; each is listed once. Commas and names in quotes are ignored.
     let several =
         "PROXY-AUTHENTICATE: Negotiate\r\nproxy-authenticate:NTLM\r\nProxy-Authenticate: negotiate abc==\r\n";
     assert_eq!(told(several), "Negotiate, NTLM");
@@ -266,9 +266,9 @@ fn what_a_proxy_wants_at_a_407_is_told() {
     assert_eq!(told(one), "Digest, Basic");
     let escaped = "Proxy-Authenticate: Digest realm=\"a\\\", Kerberos b\\\\\", Basic realm=\"d\"\r\n";
     assert_eq!(told(escaped), "Digest, Basic");
-    // Not that header, and nothing of it.
+    // Other headers, and headers without a scheme.
     assert_eq!(told("WWW-Authenticate: Basic\r\nProxy-Authenticate:\r\nProxy-Authenticate\r\n"), "");
-    // What comes from outside is short, and steers no terminal.
+    // The text shown is short, and has no control characters for a terminal.
     assert_eq!(told("Proxy-Authenticate: \x1b[2J\r\n"), "?[2J");
     let many: String = (0..100).map(|number| format!("Proxy-Authenticate: Scheme{number}\r\n")).collect();
     assert_eq!(told(&many), "Scheme0, Scheme1, Scheme2, Scheme3, Scheme4, Sc");
@@ -278,7 +278,7 @@ fn what_a_proxy_wants_at_a_407_is_told() {
     assert_eq!(told(""), "HTTP status 407, it wants (other) credentials");
 }
 
-/// What is known of a refusal when the proxy's connection ends behind this answer.
+/// The refusal that is known when the proxy's connection ends after this answer.
 fn begun(url: &str, answer: &[u8]) -> Option<ProxyError> {
     let mut said = Vec::new();
     let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
@@ -313,7 +313,7 @@ fn a_refusal_that_breaks_off_is_told_as_far_as_it_came() {
     ] {
         assert_eq!(told(answer).as_deref(), refusal, "{answer:?}");
     }
-    // SOCKS tells a refusal at its second byte, and the first is none.
+    // SOCKS refuses in the second byte; the first is not a refusal.
     assert_eq!(begun("socks5://127.0.0.1:1080", &[5]), None);
     assert_eq!(begun("socks4a://127.0.0.1:1080", &[0]), None);
 }

@@ -14,7 +14,8 @@ const TCP_IPV6: u8 = 138;
 pub enum Destination {
     /// A node that listens on UDP.
     Udp(SocketAddr),
-    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that asks for it.
+    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that asks for
+    /// it.
     Tcp(SocketAddr),
 }
 
@@ -47,7 +48,7 @@ impl Destination {
         put(&self.address().port().to_be_bytes());
     }
 
-    /// The destination that these bytes begin with, and what follows it.
+    /// Parses the destination at the beginning of `bytes`. Returns it and the bytes after it.
     pub(super) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), NoDestination> {
         let (&family, rest) = bytes.split_first().ok_or(NoDestination::TooShort)?;
         let (ip, rest): (IpAddr, _) = match family {
@@ -74,6 +75,6 @@ impl Destination {
 /// Why bytes do not begin with a destination.
 pub(super) enum NoDestination {
     TooShort,
-    /// No known kind of address.
+    /// Not a known address family.
     Family(u8),
 }

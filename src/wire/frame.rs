@@ -2,26 +2,26 @@
 
 use crate::error::Violation;
 
-/// The length field's own length.
+/// The length of the length field.
 pub(crate) const PREFIX_LEN: usize = 2;
 
 /// The MAC of a NaCl box.
 pub const MAC_LEN: usize = 16;
 
-/// What stands in front of a plaintext on the stream.
+/// The bytes that precede a plaintext on the stream: the length field and the MAC.
 pub const OVERHEAD: usize = PREFIX_LEN + MAC_LEN;
 
-/// The longest plaintext: the length field may say 17..=2048, MAC included.
+/// The longest plaintext: the length field is 17..=2048, which includes the MAC.
 pub const MAX_PLAINTEXT: usize = 2032;
 
-/// The shortest packet on the stream, its length field included: its kind and nothing else.
+/// The shortest packet on the stream, including its length field: its plaintext is only the kind.
 pub(crate) const MIN_FRAME: usize = OVERHEAD + 1;
 
-/// The longest packet on the stream, its length field included.
+/// The longest packet on the stream, including its length field.
 pub(crate) const MAX_FRAME: usize = OVERHEAD + MAX_PLAINTEXT;
 
-/// The length of the whole frame that `bytes` begins with, length field included, or `None` while that field isn't
-/// whole.
+/// The length of the whole frame that begins with `bytes`, including its length field; `None` while that field is
+/// incomplete.
 pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
     let Some(&prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
         return Ok(None);
@@ -33,7 +33,7 @@ pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Violation> {
     }
 }
 
-/// The length of the whole frame that [`emit_prefix`] has made.
+/// The length of the whole frame, from the length field that [`emit_prefix`] wrote.
 pub(crate) fn emitted_len(frame: &[u8]) -> usize {
     let prefix = frame.first_chunk().expect("a length field");
     PREFIX_LEN + usize::from(u16::from_be_bytes(*prefix))

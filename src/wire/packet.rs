@@ -13,7 +13,7 @@
 //! | 0x08 | onion request | client | nonce (24), onion data | 179..=1360 |
 //! | 0x09 | onion response | relay | onion data | 2..=2032 |
 //! | 0x0a | forward request | client | destination (7 or 19), data 1..=1792 | 9..=1812 |
-//! | 0x0b | forwarding | relay | data, perhaps none | 1..=2032 |
+//! | 0x0b | forwarding | relay | data, may be empty | 1..=2032 |
 //! | 0x10..=0xff | data | both | data; the kind is the connection id | 1..=2032 |
 
 use std::num::{NonZeroU8, NonZeroU64};
@@ -26,14 +26,14 @@ use crate::wire::frame::MAX_PLAINTEXT;
 /// The lengths of OOB data.
 pub const OOB_DATA: std::ops::RangeInclusive<usize> = 1..=1024;
 
-/// The lengths of what follows the kind of an onion request. A relay drops a client that sends 158 bytes or less, and
-/// throws away up to 177 and more than 1359.
+/// The lengths of an onion request without its kind. A relay disconnects a client that sends 158 bytes or less, and
+/// ignores requests of 159 to 177 bytes and of more than 1359.
 pub const ONION_REQUEST: std::ops::RangeInclusive<usize> = 178..=1359;
 
 /// The lengths of the data of a forward request.
 pub const FORWARD_DATA: std::ops::RangeInclusive<usize> = 1..=1792;
 
-/// The lengths of data that a client may send on a route. A relay may pass on less: no byte at all.
+/// The lengths of data that a client may send on a route. A relay may also deliver data of 0 bytes.
 pub(crate) const ROUTE_DATA: std::ops::RangeInclusive<usize> = 1..=MAX_PLAINTEXT - 1;
 
 const ROUTING_REQUEST: u8 = 0x00;
@@ -65,13 +65,13 @@ impl ConnectionId {
     }
 }
 
-/// One plaintext, taken apart.
+/// One parsed plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packet<'a> {
     RoutingRequest {
         peer: PublicKey,
     },
-    /// `connection_id` is `None` where the relay refused.
+    /// `connection_id` is `None` if the relay refused.
     RoutingResponse {
         connection_id: Option<ConnectionId>,
         peer: PublicKey,
@@ -101,19 +101,19 @@ pub enum Packet<'a> {
     },
 }
 
-/// Why a plaintext is no packet.
+/// Why a plaintext is not a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "internals"), allow(unnameable_types))] // a `Violation` can be made of it, but only in here
+#[cfg_attr(not(feature = "internals"), allow(unnameable_types))] // only this crate converts it into a `Violation`
 pub enum Malformed {
-    /// A kind that stands for nothing: 0x0c..=0x0f.
+    /// A kind that the protocol does not define: 0x0c..=0x0f.
     Kind(u8),
-    /// A length that its kind can't have.
+    /// A length that is not valid for its kind.
     Length { kind: u8, length: usize },
-    /// A connection id that stands for nothing: 0..=15, or 1..=15 in a routing response.
+    /// A connection id that is not valid: 0..=15, or 1..=15 in a routing response.
     ConnectionId { kind: u8, id: u8 },
     /// A ping or pong with the id 0.
     PingId,
-    /// A forward request to no known kind of address.
+    /// A forward request to an unknown address family.
     AddressFamily(u8),
 }
 
@@ -124,14 +124,14 @@ impl From<Malformed> for Violation {
             Malformed::Length { kind, length } => Self::Length { kind, length },
             Malformed::ConnectionId { kind, id } => Self::ConnectionId { kind, id },
             Malformed::PingId => Self::PingId,
-            // No relay sends a forward request, to whatever family.
+            // Relays never send a forward request, so its kind is the violation.
             Malformed::AddressFamily(_) => Self::Kind(FORWARD_REQUEST),
         }
     }
 }
 
 impl<'a> Packet<'a> {
-    /// Takes a plaintext apart.
+    /// Parses a plaintext.
     pub fn parse(plaintext: &'a [u8]) -> Result<Self, Malformed> {
         let Some((&kind, rest)) = plaintext.split_first() else {
             return Err(Malformed::Length { kind: 0, length: 0 });
@@ -234,7 +234,7 @@ impl<'a> Packet<'a> {
         });
     }
 
-    /// Hands out the plaintext piece by piece.
+    /// Passes the plaintext to `put`, piece by piece.
     pub fn emit_pieces(&self, mut put: impl FnMut(&[u8])) {
         put(&[self.kind()]);
         match self {

@@ -1,37 +1,38 @@
-//! Packets that keep their order: those of one route, or all that belong to no route.
+//! Packets that keep their order: those of one route, or all those without a route.
 
 use crate::connection::queue::pages::{Cursor, Pages};
 use crate::wire::frame::{MAX_FRAME, OVERHEAD};
 use crate::wire::{ConnectionId, Packet};
 
-/// What each packet costs beside its plaintext: its length.
+/// The length field of each packet in the queue, in bytes.
 pub(super) const LENGTH: usize = 2;
 
-/// What a flow may send more in each turn: bytes on the stream, so that flows have equal shares of it whatever the size of
-/// their packets; enough for the longest packet.
+/// The credit that each turn adds, in bytes on the stream, so that flows get equal shares whatever the size of their
+/// packets. It is enough for the longest packet.
 pub(super) const QUANTUM: usize = MAX_FRAME;
 
 /// A flow that has packets, each as `length (2) | plaintext`.
 #[derive(Clone, Copy)]
 pub(super) struct Flow {
     pub(super) route: Option<ConnectionId>,
-    /// Bytes in use, lengths included.
+    /// Bytes in use, including length fields.
     len: usize,
     packets: usize,
-    /// The bytes that it may send in its turn: enough for its first packet, and less than two quanta.
+    /// The bytes that the flow may send in its turn: enough for its first packet, and less than two quanta.
     credit: usize,
-    /// The length of its first packet, and where the plaintext of that is.
+    /// The length of the first packet.
     first: usize,
+    /// Where the plaintext of the first packet begins.
     start: Cursor,
     /// Where the last packet ends.
     end: Cursor,
 }
 
-/// Whether a flow may go on after a packet was taken.
+/// Whether a flow may send more after a packet was taken.
 #[derive(PartialEq, Eq)]
 pub(super) enum Turn {
-    Goes,
-    /// It has used up its credit.
+    Continues,
+    /// Its credit does not cover the next packet.
     Over,
     /// It has no more packets.
     Empty,
@@ -56,12 +57,12 @@ impl Flow {
         self.len
     }
 
-    /// The bytes of data in it: without lengths and kinds.
+    /// The bytes of data: without length fields and kinds.
     pub(super) fn data_len(&self) -> usize {
         self.len - self.packets * (LENGTH + 1)
     }
 
-    /// The length of its first packet.
+    /// The length of the first packet.
     pub(super) fn first(&self) -> usize {
         self.first
     }
@@ -81,13 +82,13 @@ impl Flow {
         self.packets += 1;
     }
 
-    /// Takes the first packet; `plaintext` is as long as it is.
+    /// Takes the first packet; `plaintext` has its length.
     pub(super) fn take(&mut self, plaintext: &mut [u8], pages: &mut Pages) -> Turn {
         pages.read(&mut self.start, plaintext);
         self.advance(pages)
     }
 
-    /// As [`take`](Self::take), for a packet that was taken before.
+    /// As [`take`](Self::take), for a packet that was read before: skips its plaintext.
     pub(super) fn take_again(&mut self, pages: &mut Pages) -> Turn {
         pages.skip(&mut self.start, self.first);
         self.advance(pages)
@@ -103,13 +104,13 @@ impl Flow {
         }
         self.read_length(pages);
         if self.credit >= OVERHEAD + self.first {
-            return Turn::Goes;
+            return Turn::Continues;
         }
         self.credit += QUANTUM;
         Turn::Over
     }
 
-    /// Gives its pages back.
+    /// Frees all pages of the flow.
     pub(super) fn free(&self, pages: &mut Pages) {
         pages.free(self.start, self.end);
     }

@@ -1,11 +1,11 @@
-//! Memory for many queues of bytes that grow and shrink at each other's expense: pages, in a linked list for each queue.
+//! Memory shared by many queues of bytes: pages, in a linked list for each queue.
 //!
-//! A page is free again as soon as it was read, and a queue that is given up frees all of its pages in one step. So `n`
-//! queues of `bytes` in all never take more than `bytes / PAGE + 2 * n` pages: the first page of each may be read in part,
-//! and the last one written in part.
+//! A page is freed when the reading of it is committed, and a removed queue frees all of its pages in one step. So `n`
+//! queues of `bytes` in all never take more than `bytes / PAGE + 2 * n` pages: the first page of each may be read in
+//! part, and the last one written in part.
 
-/// The bytes of a page beside its link. Small, since each queue has at least one page; large enough that small packets
-/// lie in one, and the longest in few.
+/// The bytes of a page without its link. Small, since each queue has at least one page; large enough that small packets
+/// fit in one page, and the longest in a few.
 const PAGE: usize = 504;
 
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Pages {
     pages: Vec<Page>,
     /// The first of the free pages.
     free: Option<u32>,
-    /// Pages that were read since the last [`commit`](Self::commit), and hold nothing else.
+    /// Pages that were read to their end since the last [`commit`](Self::commit).
     read: Vec<u32>,
 }
 
@@ -23,11 +23,11 @@ struct Page {
     bytes: [u8; PAGE],
 }
 
-/// Where a queue is read, or written.
+/// A position in a queue, for reading or writing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor {
     page: u32,
-    /// At most [`PAGE`]: the next page is not there before there is a byte for it.
+    /// At most [`PAGE`]: the next page is allocated only when there is a byte for it.
     offset: u32,
 }
 
@@ -56,7 +56,7 @@ impl Pages {
         }
     }
 
-    /// Room at the end of a queue for so many bytes, which the caller writes; `None` if its last page hasn't as much.
+    /// Room for `len` bytes at the end of a queue, which the caller writes; `None` if its last page has less room.
     pub(super) fn write_at_once(&mut self, end: &mut Cursor, len: usize) -> Option<&mut [u8]> {
         let start = end.offset as usize;
         let room = self.pages[end.page as usize].bytes.get_mut(start..start + len)?;
@@ -64,7 +64,7 @@ impl Pages {
         Some(room)
     }
 
-    /// Reads from a queue. What was read can be read again until [`commit`](Self::commit).
+    /// Reads from a queue. The same bytes can be read again until [`commit`](Self::commit).
     pub(super) fn read(&mut self, start: &mut Cursor, mut bytes: &mut [u8]) {
         loop {
             let page = &self.pages[start.page as usize];
@@ -82,7 +82,7 @@ impl Pages {
         }
     }
 
-    /// As [`read`](Self::read), without a look at the bytes.
+    /// As [`read`](Self::read), without copying the bytes.
     pub(super) fn skip(&mut self, start: &mut Cursor, len: usize) {
         start.offset += len as u32;
         while start.offset > PAGE as u32 {
@@ -92,7 +92,7 @@ impl Pages {
         }
     }
 
-    /// As [`read`](Self::read), for two bytes.
+    /// Reads two bytes, as [`read`](Self::read) does.
     pub(super) fn read_pair(&mut self, start: &mut Cursor) -> [u8; 2] {
         let page = &self.pages[start.page as usize].bytes;
         if let Some(pair) = page[start.offset as usize..].first_chunk() {
@@ -104,19 +104,19 @@ impl Pages {
         pair
     }
 
-    /// A queue was read to its end and is no more.
+    /// A queue was read to its end: its last page is freed at the next [`commit`](Self::commit).
     pub(super) fn finish(&mut self, end: Cursor) {
         self.read.push(end.page);
     }
 
-    /// Frees what was read.
+    /// Frees the pages that were read.
     pub(super) fn commit(&mut self) {
         for page in self.read.drain(..) {
             self.pages[page as usize].next = self.free.replace(page);
         }
     }
 
-    /// What was read since the last [`commit`](Self::commit) will be read once more.
+    /// Keeps the pages that were read since the last [`commit`](Self::commit): they will be read again.
     pub(super) fn roll_back(&mut self) {
         self.read.clear();
     }
@@ -132,14 +132,14 @@ impl Pages {
             return page;
         }
         if self.pages.len() == self.pages.capacity() {
-            // An eighth more: doubling would leave up to half of them unused.
+            // Grows by an eighth: doubling would leave up to half of the pages unused.
             self.pages.reserve_exact((self.pages.len() / 8).max(1));
         }
         self.pages.push(Page { next: None, bytes: [0; PAGE] });
         self.pages.len() as u32 - 1
     }
 
-    /// The bytes that all pages take, used or not.
+    /// The bytes allocated for all pages, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.pages.capacity() * size_of::<Page>() + self.read.capacity() * size_of::<u32>()

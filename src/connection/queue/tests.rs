@@ -1,4 +1,4 @@
-//! The queue against lists of packets, and what its flows get of the room and of the line.
+//! The queue against a model made of lists, and the shares that flows get of the room and of the stream.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{MIN_SEND_QUEUE, Settings};
 use crate::key::PublicKey;
 
-/// The bytes of one page.
+/// The bytes in one page.
 const PAGE: usize = 504;
 
 fn route(id: u8) -> ConnectionId {
@@ -38,21 +38,21 @@ fn take(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
     plaintexts
 }
 
-/// All packets in the order in which they would leave.
+/// All packets in the order in which they would be sent; they stay in the queue.
 fn look(queue: &mut Queue) -> Vec<Vec<u8>> {
     let plaintexts = take(queue, usize::MAX);
     queue.commit(0);
     plaintexts
 }
 
-/// Has so many packets leave.
+/// Takes and commits up to `count` packets.
 fn leave(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
     let plaintexts = take(queue, count);
     queue.commit(plaintexts.len());
     plaintexts
 }
 
-/// Pushes packets of so many bytes of data until one is refused. Returns what the queue counts of them.
+/// Pushes packets with `len` bytes of data until one is refused. Returns by how much the queue has grown.
 fn fill(queue: &mut Queue, id: u8, len: usize, bound: usize) -> usize {
     let before = queue.len();
     while queue.push(&data(id, &vec![id; len]), bound) {}
@@ -73,7 +73,7 @@ fn an_empty_queue_has_nothing_to_give() {
 
 #[test]
 fn a_packet_is_read_whole_wherever_its_pages_end() {
-    // The length of the first packet moves the second one to every place of a page.
+    // The length of the first packet determines where in a page the second begins: every offset is tried.
     for filler in 0..PAGE {
         for len in [0, 1, 20, PAGE, 2031] {
             let mut queue = Queue::default();
@@ -107,7 +107,7 @@ fn packets_that_did_not_leave_are_as_if_they_had_never_been_taken() {
             assert_eq!(take(&mut queue, taken), all[..taken]);
             queue.commit(count);
             assert_eq!(queue.len(), all[count..].iter().map(|plaintext| 2 + plaintext.len()).sum::<usize>());
-            // One that comes now has its turn last, whatever was looked at before.
+            // A flow that begins now has its turn last, whatever was taken and put back before.
             assert!(queue.push(&data(30, b"new"), 1 << 20));
             let mut straight = filled();
             leave(&mut straight, count);
@@ -127,7 +127,7 @@ fn a_flow_alone_fills_half_of_the_queue_and_two_a_third_each() {
             assert!(alone <= bound.div_ceil(2) + size / 2, "{alone} of {bound}");
             assert!(alone + size > bound / 2, "{alone} of {bound}");
 
-            // Both send as much as they can. Once what they had before has left, they have the same.
+            // Both send as much as they can. After the first packets are sent, both hold the same.
             for _ in 0..2 * bound / size {
                 leave(&mut queue, 1);
                 fill(&mut queue, 17, len, bound);
@@ -208,7 +208,7 @@ fn a_flow_that_has_no_room_yet_is_told_later() {
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1000, bound);
     fill(&mut queue, 17, 1000, bound);
-    // The second one has room long before the first, which had half of the queue.
+    // The second flow has room long before the first, which holds half of the queue.
     while !queue.take_writable(bound) {
         leave(&mut queue, 1);
     }
@@ -222,7 +222,7 @@ fn a_flow_that_has_no_room_yet_is_told_later() {
 #[test]
 fn a_route_takes_its_data_with_it_and_nothing_else() {
     let mut queue = Queue::default();
-    // Everything that is full of the route's number, and nothing of it.
+    // Packets whose data contain the route's number in every byte, and that do not belong to the route.
     let others = [data(17, &[16; 16]), oob(&[16; 16]), Packet::OnionRequest(&[16; 178])];
     for other in &others {
         assert!(queue.push(&data(16, b"gone"), 1_000));
@@ -258,7 +258,7 @@ fn routes_are_removed_without_a_look_at_their_packets() {
 fn memory_follows_the_bytes_in_the_queue_and_the_number_of_its_flows() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
-    // Each flow ends anywhere in a page, again and again.
+    // Each flow ends at many different offsets in a page.
     for round in 0..2_000_usize {
         for id in 16..=255 {
             queue.push(&data(id, &[id; 600][..1 + (round * 7 + usize::from(id) * 13) % 600]), bound);
@@ -282,7 +282,7 @@ fn flows_that_always_have_packets_get_the_same_of_the_line() {
     let mut sent = [0; 4];
     for packet in 0..20_000 {
         for (id, size) in (16..).zip(sizes) {
-            // From the first packet of a flow on it has another behind it.
+            // Each flow always has a second packet after its first.
             while queue
                 .flows
                 .flows
@@ -305,7 +305,7 @@ fn flows_that_always_have_packets_get_the_same_of_the_line() {
 enum Operation {
     /// Data for a route, or OOB.
     Push(Option<u8>, usize),
-    /// Some packets are taken, and some of them leave.
+    /// Some packets are taken, and some of them are sent.
     Leave(usize, usize),
     Remove(u8),
     RemoveAllRoutes,
@@ -324,11 +324,11 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The flows as plain lists, by the number of their route; 0 for OOB.
+/// The flows as plain lists, by connection id; 0 for OOB.
 #[derive(Default, Clone)]
 struct Model {
     packets: BTreeMap<u8, VecDeque<Vec<u8>>>,
-    /// The flows that have packets and what each may send, in the order of their turns.
+    /// The flows that have packets, and their credit, in the order of their turns.
     turns: VecDeque<(u8, usize)>,
     refused: BTreeSet<u8>,
 }

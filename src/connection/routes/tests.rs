@@ -1,4 +1,4 @@
-//! Each arrow of the diagram, and each input that has none.
+//! Each arrow of the diagram, and each input that has no arrow.
 
 mod model;
 
@@ -14,15 +14,15 @@ fn id(number: u8) -> ConnectionId {
     ConnectionId::new(number).expect("a connection id")
 }
 
-/// Opens a route that is to be requested at once, and its request has left.
+/// Opens a route that is requested at once, and marks its request as sent.
 fn request(routes: &mut Routes, peer: PublicKey) -> RouteId {
     let (route, now) = routes.open(RELAY, peer).expect("a free route");
     assert!(now);
-    routes.handle_request_left(&peer);
+    routes.handle_request_sent(&peer);
     route
 }
 
-/// Opens a route that has to wait for the closing one to the same peer.
+/// Opens a route that is held because of the closing one to the same peer.
 fn hold(routes: &mut Routes, peer: PublicKey) -> RouteId {
     let (route, now) = routes.open(RELAY, peer).expect("a free route");
     assert!(!now);
@@ -33,7 +33,7 @@ fn respond(routes: &mut Routes, peer: PublicKey, id: Option<ConnectionId>) -> Re
     routes.handle_response(RELAY, &peer, id)
 }
 
-/// A table with one route, which the relay has registered.
+/// A table with one route, which has a connection id from the relay.
 fn offline(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer);
@@ -64,7 +64,7 @@ fn state(routes: &Routes, route: RouteId) -> Option<RouteState> {
     routes.status(route).map(|status| status.state)
 }
 
-/// Nobody sees a route, neither the caller nor the relay's notifications.
+/// Asserts that the caller does not see the route, and that the relay's notifications do not change it.
 fn assert_hidden(routes: &mut Routes, route: RouteId, peer: PublicKey, id: ConnectionId) {
     assert_eq!(routes.status(route), None);
     assert_eq!(routes.find(RELAY, &peer), None);
@@ -176,9 +176,9 @@ fn a_response_before_its_request_has_left_is_a_violation() {
         for answer in [None, Some(id(16))] {
             assert_eq!(respond(&mut routes, peer(1), answer), Err(Violation::UnsolicitedResponse));
         }
-        routes.handle_request_left(&peer(2));
+        routes.handle_request_sent(&peer(2));
         assert_eq!(respond(&mut routes, peer(1), None), Err(Violation::UnsolicitedResponse));
-        routes.handle_request_left(&peer(1));
+        routes.handle_request_sent(&peer(1));
         assert!(respond(&mut routes, peer(1), None).is_ok());
         assert_empty(&routes);
     }
@@ -202,7 +202,7 @@ fn closing_a_registered_route_is_told_to_the_relay() {
         assert_eq!(routes.close(route), Ok(Some(id(16))));
         assert_hidden(&mut routes, route, peer(1), id(16));
         assert_eq!(routes.len(), 1);
-        routes.handle_disconnect_left(id(16));
+        routes.handle_disconnect_sent(id(16));
         assert_hidden(&mut routes, route, peer(1), id(16));
         assert_empty(&routes);
     }
@@ -214,13 +214,13 @@ fn only_a_route_that_leaves_is_gone_when_its_notification_has_left() {
     let route = request(&mut requested, peer(1));
     for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16)), (requested, route)] {
         let before = state(&routes, route);
-        routes.handle_disconnect_left(id(16));
-        routes.handle_disconnect_left(id(17));
+        routes.handle_disconnect_sent(id(16));
+        routes.handle_disconnect_sent(id(17));
         assert_eq!(state(&routes, route), before);
         assert_eq!(routes.len(), 1);
     }
     let (mut routes, _) = leaving(peer(1), id(16));
-    routes.handle_disconnect_left(id(17));
+    routes.handle_disconnect_sent(id(17));
     assert_eq!(routes.len(), 1);
 }
 
@@ -234,7 +234,7 @@ fn a_route_closed_before_its_response_is_closed_by_it() {
     assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(closed));
     assert_hidden(&mut routes, route, peer(1), id(16));
     assert_eq!(routes.len(), 1);
-    routes.handle_disconnect_left(id(16));
+    routes.handle_disconnect_sent(id(16));
     assert_empty(&routes);
 }
 
@@ -258,9 +258,9 @@ fn a_route_behind_a_closing_one_is_requested_after_its_response() {
         let closed = Answer::Closed { registered: answer, again: Some(peer(1)) };
         assert_eq!(respond(&mut routes, peer(1), answer), Ok(closed));
         assert_eq!(state(&routes, held), Some(RouteState::Requested));
-        // The old route's notification leaves in front of the new request, so its id may come again.
-        answer.into_iter().for_each(|id| routes.handle_disconnect_left(id));
-        routes.handle_request_left(&peer(1));
+        // The old route's notification is sent before the new request, so the relay may give the same id again.
+        answer.into_iter().for_each(|id| routes.handle_disconnect_sent(id));
+        routes.handle_request_sent(&peer(1));
         assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(held)));
         assert_eq!(routes.len(), 1);
     }
@@ -279,7 +279,7 @@ fn a_held_route_that_is_closed_was_never_there() {
     routes.close(another).expect("an open route");
     let closed = Answer::Closed { registered: Some(id(16)), again: None };
     assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(closed));
-    routes.handle_disconnect_left(id(16));
+    routes.handle_disconnect_sent(id(16));
     assert_empty(&routes);
 }
 
@@ -288,7 +288,7 @@ fn a_route_behind_a_leaving_one_is_requested_at_once() {
     let (mut routes, _) = leaving(peer(1), id(16));
     let route = request(&mut routes, peer(1));
     assert_eq!(routes.len(), 2);
-    routes.handle_disconnect_left(id(16));
+    routes.handle_disconnect_sent(id(16));
     assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(route)));
     assert_eq!(routes.handle_online(RELAY, id(16)), Some((route, peer(1))));
 }
@@ -309,7 +309,7 @@ fn a_slot_used_again_makes_no_old_id_valid() {
         assert!(old.iter().all(|stale| routes.connection_id(*stale).is_none()));
         old.push(route);
         routes.close(route).expect("an open route");
-        routes.handle_disconnect_left(id(16));
+        routes.handle_disconnect_sent(id(16));
     }
     assert_empty(&routes);
 }
@@ -320,7 +320,7 @@ fn there_are_240_routes_and_each_has_its_connection_id() {
     let opened: Vec<_> = (0..240).map(|number| request(&mut routes, peer(number))).collect();
     assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
     assert_eq!(routes.open(RELAY, peer(7)), Err(RouteError::Exists(opened[7])));
-    // In an order of the relay's own.
+    // The relay gives the ids in any order; here, the highest first.
     let number_of = |connection_id: u8| 255 - connection_id;
     for connection_id in (16..=255).rev() {
         let number = number_of(connection_id);
@@ -334,10 +334,10 @@ fn there_are_240_routes_and_each_has_its_connection_id() {
         assert_eq!(routes.handle_online(RELAY, id(connection_id)), expected);
         assert_eq!(routes.online(RELAY, id(connection_id)), expected);
     }
-    // A closed route counts until the relay was told.
+    // A closed route counts until its disconnect notification is sent.
     let first = routes.close(opened[0]).expect("an open route").expect("a registered one");
     assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
-    routes.handle_disconnect_left(first);
+    routes.handle_disconnect_sent(first);
     request(&mut routes, peer(240));
     assert_eq!(routes.open(RELAY, peer(241)), Err(RouteError::TooMany));
     assert_eq!(routes.len(), 240);

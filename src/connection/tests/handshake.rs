@@ -1,4 +1,4 @@
-//! From the transport to `Connected`.
+//! The handshake: from the connected transport to `Connected`.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
     assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
 }
 
-/// Where they were, they would stay behind.
+/// A key that is moved leaves a copy at its old address.
 #[test]
 fn keys_stay_where_they_are_when_a_connection_is_moved() {
     let pair = Pair::connected();
@@ -87,7 +87,7 @@ fn an_old_response_never_connects() {
     let (response, mut relay) = hello(&mut first, now).accept(&fresh());
     let mut recorded = response.to_vec();
     relay.seal(&pong(FIRST_PING), &mut recorded);
-    // The same client and the same relay once more, but fresh keys on our side.
+    // The same client and the same relay again, but the client has a new temporary key.
     let mut parameters = parameters(Settings::default());
     parameters.entropy.temporary = SecretKey::from([33; 32]);
     let mut second = Connection::new(parameters, now);
@@ -192,7 +192,7 @@ fn a_response_that_may_lie_unread_gets_one_more_timeout() {
     let back = start + seconds(60);
     assert_eq!(connection.handle_timeout(back, true, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
-    // Once: a relay that sends a byte now and then is cut off all the same.
+    // Only once: a relay that sends a byte now and then is disconnected nevertheless.
     assert_eq!(
         connection.handle_timeout(back + seconds(10), true, NonZeroU64::MIN),
         Err(timed_out(Stage::Handshaking))

@@ -1,4 +1,4 @@
-//! Pings and pongs, ours and the relay's.
+//! Pings and pongs, of the client and of the relay.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn pongs_that_answer_no_ping_count_for_nothing() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     let current = pair.ping;
-    // Before the ping has left, nobody can know it.
+    // Before the ping is sent, the relay cannot know its id.
     pair.relay_sends(&[pong(current)]).unwrap();
     pair.sent();
     pair.relay_sends(&[pong(FIRST_PING), pong(current + 1)]).unwrap();
@@ -74,7 +74,7 @@ fn nobody_is_late_whose_pong_may_lie_unread() {
     pair.next_deadline().unwrap();
     pair.sent();
     let id = pair.ping;
-    // However often the time comes while something is left to read.
+    // However often the deadline is reached while input is unread.
     for _ in 0..5 {
         pair.now += seconds(60);
         pair.timeout(true).unwrap();
@@ -85,7 +85,7 @@ fn nobody_is_late_whose_pong_may_lie_unread() {
     // The next ping is overdue by now.
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
-    // Once all was read, it has a timeout more: what it could not send before may be on its way.
+    // After all input is read, the relay has one more timeout: it may now send what it had to hold back.
     pair.now += seconds(60);
     pair.timeout(true).unwrap();
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
@@ -129,7 +129,7 @@ fn an_idle_connection_gives_its_buffers_back() {
     pair.receive(&rest).unwrap();
     pair.sent();
     assert!(pair.connection.common.outbox.memory() > 1000);
-    // The first pong sees that data were sent, the second that none were since.
+    // At the first pong, data were sent since the last one, so the memory is kept. At the second, none were.
     for _ in 0..2 {
         pair.next_deadline().unwrap();
         pair.sent();

@@ -1,5 +1,5 @@
-//! What a malicious relay can send once there are keys: each attack comes to exactly these events, this end, and little
-//! memory. The tables are in `tests/attacks.md`.
+//! What a malicious relay can send after the handshake: each attack results in exactly these events, this end, and
+//! little memory. The tables are in `tests/attacks.md`.
 
 mod endless;
 mod handshake;
@@ -7,11 +7,11 @@ mod handshake;
 use super::*;
 use crate::wire::frame::MAX_PLAINTEXT;
 
-/// What a connection comes to hold at most, if its caller asks for nothing: half a packet in a buffer that doubles as it
+/// The most memory of a connection whose caller sends nothing: an incomplete packet, in a buffer that doubles when it
 /// grows, and pongs.
 const AT_MOST: usize = 8 * 1024;
 
-/// How a connection ends whose relay sends no packet that opens.
+/// The end of a connection whose relay has sent no packet that opens.
 const REPLAY: DisconnectReason = DisconnectReason::Impostor(Impostor::Replay);
 
 const PEER: u8 = 7;
@@ -24,7 +24,7 @@ fn told_of_oob(pair: &Pair, data: &[u8]) -> String {
     text(Event::Oob { relay: pair.connection.id(), sender: key(9), data })
 }
 
-/// Connected, and our own first ping has no pong yet.
+/// Connected by a ping of the relay; the client's first ping has no pong yet.
 fn confirmed_by_a_ping() -> Pair {
     let mut pair = Pair::confirming();
     pair.relay_sends(&[ping(5)]).unwrap();
@@ -32,7 +32,7 @@ fn confirmed_by_a_ping() -> Pair {
     pair
 }
 
-/// A route that was asked for, and has no response yet.
+/// A route that is requested, and has no response yet.
 fn requested() -> Pair {
     let mut pair = Pair::connected();
     pair.connection.open_route(key(PEER)).unwrap();
@@ -40,7 +40,7 @@ fn requested() -> Pair {
     pair
 }
 
-/// A route with the connection id 16, whose peer isn't there.
+/// A route with the connection id 16, whose peer is offline.
 fn offline() -> Pair {
     let mut pair = online();
     pair.relay_sends(&[vec![3, 16]]).unwrap();
@@ -48,12 +48,12 @@ fn offline() -> Pair {
     pair
 }
 
-/// A route with the connection id 16, whose peer is there.
+/// A route with the connection id 16, whose peer is online.
 fn online() -> Pair {
     Pair::with_route(Settings::default(), key(PEER)).0
 }
 
-/// A route that was closed, and the relay told.
+/// A route that was closed, and its disconnect notification sent.
 fn closed() -> Pair {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.close_route(route).unwrap();
@@ -68,8 +68,8 @@ fn closing() -> Pair {
     pair
 }
 
-/// What becomes of an attack, whether it comes in one piece or byte by byte: what is told of it, and how it ends. One
-/// good packet stands in front of it and is told; one stands behind it and is told only if the connection lives on.
+/// The events of an attack and the end of the connection, which are the same whether the bytes arrive in one piece or
+/// one by one. A good packet before the attack is always reported; one after it only if the connection continues.
 #[track_caller]
 fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Result<(), DisconnectReason>) {
     let [whole, in_bytes] = [usize::MAX, 1].map(|len| {
@@ -92,19 +92,19 @@ fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Resu
     whole
 }
 
-/// The attack ends the connection, and nothing is told of it.
+/// Asserts that the attack ends the connection, without an event.
 #[track_caller]
 fn assert_violation(prepare: impl Fn() -> Pair, attack: &[Vec<u8>], violation: Violation) {
     assert_eq!(outcome(prepare, attack), (vec![], Err(violation.into())), "{attack:?}");
 }
 
-/// Nothing is told of the attack, and the connection lives on.
+/// Asserts that the attack results in no event, and that the connection continues.
 #[track_caller]
 fn assert_harmless(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) {
     assert_eq!(outcome(prepare, attack), (vec![], Ok(())), "{attack:?}");
 }
 
-/// The lengths of a kind below 16, as the protocol document has them, and whether relays send it.
+/// The lengths of a kind below 16 in the protocol document, and whether relays send this kind.
 fn legal(kind: u8) -> Option<(std::ops::RangeInclusive<usize>, bool)> {
     Some(match kind {
         0x00 => (33..=33, false),
@@ -115,20 +115,20 @@ fn legal(kind: u8) -> Option<(std::ops::RangeInclusive<usize>, bool)> {
         0x07 => (34..=1057, true),
         0x08 => (179..=1360, false),
         0x09 => (2..=2032, true),
-        // To an IPv4 address.
+        // For an IPv4 destination.
         0x0a => (9..=1800, false),
         0x0b => (1..=2032, true),
         _ => return None,
     })
 }
 
-/// A plaintext of this kind. 130 is an address family, a connection id, and no ping id of 0.
+/// A plaintext of this kind, filled with 130: an address family, a connection id, and a ping id other than 0.
 fn plaintext(kind: u8, len: usize) -> Vec<u8> {
     [&[kind][..], &vec![130; len - 1]].concat()
 }
 
-/// What each packet of these lengths comes to. An error is final for whoever drives a connection; the core itself could
-/// go on, which spares the test tens of thousands of handshakes.
+/// The result of each packet of these lengths. An error is final for whoever drives a connection. But the core itself
+/// can continue, so the test does not need tens of thousands of handshakes.
 fn violations(kind: u8, lengths: impl Iterator<Item = usize>) -> Vec<(usize, Result<(), DisconnectReason>)> {
     let mut pair = Pair::connected();
     let results = lengths.map(|len| (len, pair.relay_sends(&[plaintext(kind, len)]))).collect();
@@ -157,7 +157,7 @@ fn each_kind_that_only_clients_send_ends_the_connection_at_each_length() {
             assert_eq!(result, Err(Violation::Kind(kind).into()), "{length} bytes");
         }
     }
-    // And to no kind of address that there is.
+    // With an unknown address family.
     assert_violation(Pair::connected, &[vec![0x0a; 100]], Violation::Kind(0x0a));
 }
 
@@ -233,7 +233,8 @@ fn packets_of_our_own_sent_back_do_not_open() {
     assert_eq!(pair.receive(&first), Err(REPLAY));
     assert_eq!(pair.take_events(), [""; 0]);
 
-    // A relay that has chosen its nonces to be ours makes them open. They are no relay's all the same.
+    // If the relay has chosen its nonces to equal the client's, they open. They are a violation nevertheless: relays
+    // never send this kind.
     for (mut pair, violation) in [(Pair::connected(), Violation::Forged), (online(), Violation::Kind(6))] {
         pair.connection.send_oob(key(8), b"mirror").unwrap();
         let ours = flush(&mut pair.connection, pair.now, &mut pair.scratch);
@@ -258,7 +259,7 @@ fn each_connection_id_below_16_ends_the_connection() {
 
 #[test]
 fn responses_that_nobody_asked_for_end_the_connection() {
-    // 0 refuses what nobody asked for.
+    // The id 0 refuses a request, and there was none.
     for id in [0, 16, 17, 255] {
         for prepare in [Pair::connected, offline, online, closed] {
             assert_violation(prepare, &[routing_response(id, key(PEER))], Violation::UnsolicitedResponse);
@@ -267,7 +268,7 @@ fn responses_that_nobody_asked_for_end_the_connection() {
             assert_violation(prepare, &[routing_response(id, key(8))], Violation::UnsolicitedResponse);
         }
     }
-    // One that was asked for and has not left: nobody can know of it.
+    // The request is queued and not sent: the relay cannot know of it.
     let unheard = || {
         let mut pair = Pair::connected();
         pair.connection.open_route(key(PEER)).unwrap();
@@ -313,7 +314,7 @@ fn notifications_tell_only_what_they_change() {
     let twice = [vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]];
     assert_eq!(outcome(offline, &twice), (vec![on, off.clone()], Ok(())));
     assert_eq!(outcome(online, &twice), (vec![off], Ok(())));
-    // Before there is a route, before its response, and after its end.
+    // Before there is a route, before its response, and after its close.
     for prepare in [Pair::connected, requested, closing, closed] {
         assert_harmless(prepare, &twice);
     }
@@ -321,7 +322,7 @@ fn notifications_tell_only_what_they_change() {
     for prepare in [Pair::connected, requested, closing, closed, offline, online] {
         assert_harmless(prepare, &others);
     }
-    // A response doesn't make up for a notification that came too early.
+    // A notification before the response has no effect after it.
     let early = [vec![2, 16], routing_response(16, peer), data(16, b"x")];
     let opened = text(Event::RouteOpened { route, peer });
     assert_eq!(outcome(requested, &early), (vec![opened], Ok(())));
@@ -357,7 +358,7 @@ fn pongs_that_answer_no_ping_are_harmless_and_no_pong() {
     assert!(pair.connection.memory() <= AT_MOST);
     assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO), "that of the first ping");
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
-    // The right one a second time doesn't count for the next ping.
+    // The right pong a second time does not answer the next ping.
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();

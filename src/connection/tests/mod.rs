@@ -1,4 +1,4 @@
-//! The core in virtual time, against a relay that is played by hand.
+//! The core in virtual time, against a relay that the tests control packet by packet.
 
 mod handshake;
 mod keepalive;
@@ -24,7 +24,7 @@ const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
 const FIRST_PING: u64 = 77;
 
-/// Nonces just below a carry through all 24 bytes, so that every test passes it.
+/// Nonces shortly before a carry through all 24 bytes, so that every test includes this carry.
 const CLIENT_BASE: [u8; 24] = [0xff; 24];
 const RELAY_BASE: [u8; 24] = {
     let mut nonce = [0xff; 24];
@@ -32,7 +32,7 @@ const RELAY_BASE: [u8; 24] = {
     nonce
 };
 
-/// A connection, the relay at its other end, and the time.
+/// A connection, the relay at its other end, and the current time.
 struct Pair {
     connection: Connection,
     relay: Session,
@@ -49,7 +49,7 @@ fn key(byte: u8) -> PublicKey {
     PublicKey::from([byte; 32])
 }
 
-/// The connect timeout of a direct connection on which nothing came.
+/// The reason after the connect timeout of a direct connection that received nothing.
 fn timed_out(stage: Stage) -> DisconnectReason {
     DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
@@ -58,7 +58,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The key of this client and our relay.
+/// The shared key of this client and the relay.
 fn shared_key(client: [u8; 32]) -> Arc<SharedKey> {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
     Arc::new(SharedKey::new(&SecretKey::from(client).into(), &relay).expect("a good key"))
@@ -83,12 +83,12 @@ fn fresh() -> Fresh {
     Fresh { temporary_secret_key: [5; 32], base_nonce: RELAY_BASE, response_nonce: [6; 24] }
 }
 
-/// A connection that waits for its transport.
+/// A connection whose transport is connecting.
 fn connecting(now: Instant) -> Connection {
     Connection::new(parameters(Settings::default()), now)
 }
 
-/// Takes the hello of a connection whose transport has just come.
+/// Connects the transport, and returns the hello.
 fn hello(connection: &mut Connection, now: Instant) -> Hello {
     connection.handle_connected(now);
     let bytes = flush(connection, now, &mut vec![0; 4096]);
@@ -96,7 +96,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
     Hello::open(&bytes, &RELAY_SECRET).expect("a hello for this relay")
 }
 
-/// All that waits to leave.
+/// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
@@ -108,7 +108,7 @@ fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u
 }
 
 impl Pair {
-    /// After the handshake response, with the first ping not sent yet.
+    /// After the handshake response; the first ping is not sent yet.
     fn confirming() -> Self {
         Self::confirming_with(Settings::default())
     }
@@ -147,7 +147,7 @@ impl Pair {
         pair
     }
 
-    /// With one route, online, that has the connection id 16.
+    /// With one online route, whose connection id is 16.
     fn with_route(settings: Settings, peer: PublicKey) -> (Self, RouteId) {
         let mut pair = Self::connected_with(settings);
         let route = pair.connection.open_route(peer).unwrap();
@@ -161,7 +161,7 @@ impl Pair {
         (pair, route)
     }
 
-    /// What the relay's packets look like on the stream.
+    /// Packets of the relay, sealed for the stream.
     fn sealed(&mut self, plaintexts: &[Vec<u8>]) -> Vec<u8> {
         let mut stream = Vec::new();
         plaintexts.iter().for_each(|plaintext| self.relay.seal(plaintext, &mut stream));
@@ -172,7 +172,7 @@ impl Pair {
         self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
     }
 
-    /// Packets of the relay, in one read.
+    /// The connection receives packets of the relay in one read.
     fn relay_sends(&mut self, plaintexts: &[Vec<u8>]) -> Result<(), DisconnectReason> {
         let stream = self.sealed(plaintexts);
         let taken = self.receive(&stream)?;
@@ -180,13 +180,13 @@ impl Pair {
         Ok(())
     }
 
-    /// Plaintexts that have left since the last call.
+    /// Sends everything queued, and returns the plaintexts sent since the last call.
     fn sent(&mut self) -> Vec<Vec<u8>> {
         let bytes = flush(&mut self.connection, self.now, &mut self.scratch);
         self.relay.open(&bytes).expect("packets that open")
     }
 
-    /// One flush to a socket that takes this many bytes.
+    /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, |part| {
@@ -214,7 +214,7 @@ impl Pair {
         self.connection.handle_timeout(self.now, unread, NonZeroU64::new(self.ping).unwrap())
     }
 
-    /// Jumps to the connection's deadline.
+    /// Moves the time to the connection's deadline.
     fn next_deadline(&mut self) -> Result<(), DisconnectReason> {
         self.now = self.connection.deadline();
         self.timeout(false)

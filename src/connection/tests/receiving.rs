@@ -1,4 +1,4 @@
-//! What the relay's packets become.
+//! The events and answers that result from the relay's packets.
 
 use super::*;
 
@@ -159,7 +159,7 @@ fn everything_is_counted() {
     assert_eq!(after.bytes_in - before.bytes_in, (18 + 6) + (18 + 9));
     assert_eq!(after.bytes_out - before.bytes_out, (18 + 4) + (18 + 9));
     assert_eq!(pair.connection.queued(), 0);
-    // Handshake, request and response, notification, pings: as the tables of the protocol add up.
+    // The sum of handshake, ping and pong, request and response, and notification, with the lengths of the protocol.
     assert_eq!(before.bytes_out, 128 + (18 + 9) + (18 + 33));
     assert_eq!(before.bytes_in, 96 + (18 + 9) + (18 + 34) + (18 + 2));
 }

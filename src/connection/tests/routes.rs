@@ -1,4 +1,4 @@
-//! Routes as the caller sees them and as they stand on the wire.
+//! Routes as the caller sees them, and their packets.
 
 use super::*;
 use crate::status::RouteState;
@@ -9,7 +9,7 @@ fn disconnect(connection_id: u8) -> Vec<u8> {
     vec![3, connection_id]
 }
 
-/// Asked for, not answered.
+/// A connection with a route that is requested and not answered.
 fn requested() -> (Pair, RouteId) {
     let mut pair = Pair::connected();
     let route = pair.connection.open_route(key(PEER)).unwrap();
@@ -27,8 +27,8 @@ fn a_refusal_is_told_and_frees_the_route() {
     pair.connection.open_route(key(PEER)).unwrap();
 }
 
-/// Peers' keys are compared byte by byte, as the relay does. Another encoding of a key is no honest peer's; a route to
-/// it does no harm.
+/// Peers' keys are compared byte by byte, as the relay does. No honest peer uses another encoding of its key; a route
+/// to one does no harm.
 #[test]
 fn a_peers_key_in_another_encoding_is_another_peer() {
     let mut other = *key(PEER).as_bytes();
@@ -47,7 +47,7 @@ fn a_peers_key_in_another_encoding_is_another_peer() {
     assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));
     assert_eq!(pair.connection.find_route(&other), Some(to_other));
 
-    // The response for the one is none for the other.
+    // A response for one key does not answer the request for the other.
     let (mut pair, _) = requested();
     let answer = pair.relay_sends(&[routing_response(16, other)]);
     assert_eq!(answer, Err(Violation::UnsolicitedResponse.into()));
@@ -95,7 +95,7 @@ fn reopening_before_the_response_asks_again_behind_the_disconnect() {
     pair.connection.close_route(first).unwrap();
     let second = pair.connection.open_route(key(PEER)).unwrap();
     assert_ne!(first, second);
-    // A second request now would be answered with the first route, which is about to be closed.
+    // The relay would answer a second request now with the first route, which is closing.
     assert_eq!(pair.sent(), [""; 0].map(Vec::from));
     pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
@@ -131,7 +131,7 @@ fn the_connection_id_is_given_out_again() {
     pair.connection.close_route(old).unwrap();
     let new = pair.connection.open_route(key(8)).unwrap();
     assert_eq!(pair.sent(), [disconnect(16), routing_request(key(8))]);
-    // The first two were on their way when the relay learned of the end.
+    // The relay sent the first two before it knew that the route is closed.
     let late = [data(16, b"late"), disconnect(16)];
     pair.relay_sends(&late).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
@@ -171,11 +171,11 @@ fn responses_that_answer_nothing_end_the_connection() {
     let (mut pair, _) = requested();
     assert_eq!(pair.relay_sends(&[routing_response(16, key(8))]), unsolicited);
 
-    // Two ids for one key.
+    // A second id for the same key.
     let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
     assert_eq!(pair.relay_sends(&[routing_response(17, key(PEER))]), unsolicited);
 
-    // One id for two keys.
+    // The same id for a second key.
     let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.open_route(key(8)).unwrap();
     pair.sent();
@@ -193,7 +193,7 @@ fn responses_that_answer_nothing_end_the_connection() {
 
 #[test]
 fn answers_to_requests_that_have_not_left_end_the_connection() {
-    // Believed, they would let a relay that doesn't read make the caller ask again and again.
+    // If they were accepted, a relay that does not read could make the caller request again and again.
     let mut pair = Pair::connected();
     pair.connection.open_route(key(PEER)).unwrap();
     assert_eq!(pair.flush_some(0), []);
@@ -240,7 +240,7 @@ fn all_240_routes() {
     }
     let expected: Vec<_> = (0..240).map(|number| data(16 + number, &[number])).collect();
     assert_eq!(pair.sent(), expected);
-    // Closed routes count until the relay was told.
+    // Closed routes count until their disconnect notification is sent.
     pair.connection.close_route(routes[0]).unwrap();
     assert_eq!(pair.connection.open_route(peer(240)), Err(RouteError::TooMany));
     pair.sent();

@@ -1,4 +1,4 @@
-//! What leaves, in which order, and what doesn't.
+//! What is sent, in which order, and what is removed before.
 
 use super::*;
 
@@ -80,7 +80,7 @@ fn more_important_packets_than_one_write_holds_leave_in_order_and_before_data() 
 
 #[test]
 fn important_packets_pass_data_at_every_packet_boundary() {
-    // The socket takes `room` bytes; then something important comes up.
+    // The socket takes `room` bytes; then an important packet is queued.
     for room in 0..150 {
         let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
         let packets: Vec<_> = (0..5).map(|number| data(16, &[number; 9])).collect();
@@ -136,7 +136,7 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
     for packet in &packets {
         pair.connection.send_data(route, packet).unwrap();
     }
-    // A socket that has room for 1500 bytes each time that it says so.
+    // A socket that has room for 1500 bytes each time that it is writable.
     let (mut stream, mut offered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let mut room = 1500;
@@ -153,7 +153,7 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
     let late = &offered[offered.len() / 2..];
     assert!(late.iter().all(|len| *len <= 4096), "{offered:?}");
 
-    // Now it takes all, and the batches grow again.
+    // Now the socket takes everything, and the batches grow again.
     let mut grown = Vec::new();
     let all = pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |part| {
         grown.push(part.len());
@@ -202,7 +202,7 @@ fn a_full_queue_does_not_stop_important_packets() {
 
 #[test]
 fn packets_of_a_closed_route_never_leave() {
-    // However far the socket has come when the route is closed.
+    // However many bytes the socket has taken when the route is closed.
     for room in 0..120 {
         let (mut pair, first) = Pair::with_route(Settings::default(), key(7));
         let second = pair.connection.open_route(key(8)).unwrap();
@@ -215,7 +215,7 @@ fn packets_of_a_closed_route_never_leave() {
         }
         let mut stream = pair.flush_some(room);
         pair.connection.close_route(first).unwrap();
-        // The number is free as soon as the relay knows, and what follows belongs to somebody else.
+        // The id is free once the relay knows of the end: data with it then belong to another route.
         let third = pair.connection.open_route(key(9)).unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
         let sent = pair.relay.open(&stream).unwrap();
@@ -238,7 +238,7 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     let result = pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
-    // Nothing was spent by trying.
+    // The failed writes have lost no packet and used no nonce.
     assert_eq!(pair.sent(), [data(16, b"x")]);
 }
 

@@ -1,4 +1,5 @@
-//! What routes of one connection get of its queue and its line, and what becomes of it when one of them ends.
+//! The shares that the routes of a connection get of its queue and its stream, and what happens to them when a route
+//! ends.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::config::MIN_SEND_QUEUE;
 use crate::wire::frame::MAX_FRAME;
 
-/// A connection with this many routes that are online, from the number 16 on.
+/// A connection with `count` online routes; their connection ids begin at 16.
 fn with_routes(settings: Settings, count: u8) -> (Pair, Vec<RouteId>) {
     let mut pair = Pair::connected_with(settings);
     let routes = (0..count).map(|number| pair.connection.open_route(key(number)).unwrap()).collect();
@@ -38,7 +39,7 @@ fn a_file_transfer_on_one_route_does_not_block_a_chat_line_on_another() {
         fill(&mut pair, routes[0], 1400);
         let mut stream = pair.flush_some(100);
         fill(&mut pair, routes[0], 1400);
-        // There is room at once, and it leaves after one turn of the other: what its credit pays for.
+        // There is room at once, and the packet is sent after one turn of the other route.
         for line in 0..10 {
             pair.connection.send_data(routes[1], &[line; 50]).unwrap();
         }
@@ -98,7 +99,7 @@ fn data_for_a_peer_that_went_offline_never_leave_and_are_counted() {
             Some(Event::RouteOffline { route, unsent, .. }) if route == routes[0] => unsent,
             other => panic!("{other:?}"),
         };
-        // The peer's next session gets nothing of it, and the other route all of its own.
+        // The peer's next session gets none of the old data, and the other route gets all of its own.
         pair.relay_sends(&[vec![2, 16]]).unwrap();
         pair.connection.send_data(routes[0], b"hello again").unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
@@ -134,14 +135,14 @@ fn closing_a_route_returns_how_many_bytes_were_not_sent() {
     assert_eq!(pair.connection.queued(), 0);
 }
 
-/// What a caller, a relay and a socket do.
+/// An action of the caller, the relay or the socket.
 #[derive(Debug, Clone)]
 enum Step {
     /// Data on a route, or OOB.
     Send(usize, usize),
-    /// The socket takes so many bytes.
+    /// The socket takes this many bytes.
     Flush(usize),
-    /// The peer of a route goes and comes back.
+    /// The peer of a route goes offline and comes online again.
     Leave(usize),
     Writable,
 }
@@ -164,8 +165,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whatever the socket takes at a time, and whoever goes: all that was accepted leaves once and in the order of its
-    /// route, or is told as unsent.
+    /// However many bytes the socket takes at a time, and whichever peers go offline: every accepted packet is sent
+    /// once, in the order of its route, or is reported as unsent.
     #[test]
     fn all_that_is_accepted_leaves_in_order_or_is_told(
         send_queue in MIN_SEND_QUEUE..30_000_usize,
@@ -218,7 +219,7 @@ proptest! {
             sent.entry(packet[0]).or_default().push(packet);
         }
         for (kind, accepted) in &accepted {
-            // Each packet is unlike any other, so what is missing in order is what was thrown away.
+            // All packets differ, so those that are missing from the sequence are those that were removed.
             let mut sent = sent.remove(kind).unwrap_or_default().into_iter().peekable();
             let lost: usize =
                 accepted.iter().filter(|packet| sent.next_if_eq(*packet).is_none()).map(|packet| packet.len() - 1).sum();

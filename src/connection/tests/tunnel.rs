@@ -1,4 +1,5 @@
-//! The way through a proxy: one budget of time, and nothing lost between the proxy's last byte and the relay's first.
+//! Connecting through a proxy: all steps share one timeout, and no byte is lost between the proxy's last and the
+//! relay's first.
 
 use super::*;
 use crate::config::Proxy;
@@ -34,7 +35,7 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<()
     Ok(())
 }
 
-/// As far as the request, which has left.
+/// A connection that has sent its request to the proxy.
 fn asked(now: Instant) -> Connection {
     let mut connection = through_proxy(now);
     connection.handle_connected(now);
@@ -62,7 +63,7 @@ fn the_relay_hears_nothing_before_the_tunnel_stands() {
 #[test]
 fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
     let now = Instant::now();
-    // The hello depends on what both connections are given alike, so the one tells the other's.
+    // Both connections have the same parameters, so both send the same hello.
     let (response, mut relay) = hello(&mut connecting(now), now).accept(&fresh());
     let mut stream = [&GRANTED[..], &response].concat();
     relay.seal(&pong(FIRST_PING), &mut stream);
@@ -119,13 +120,13 @@ fn the_time_of_the_tunnel_is_kept() {
     assert_eq!((times.transport, times.tunnel, times.handshake), (millis(10), millis(30), None));
 }
 
-/// What the ends of a transport are told as: a close, a reset, and the connect timeout.
+/// The reasons after three ends of the transport: a close, a reset, and the connect timeout.
 fn ends(connection: &Connection) -> [DisconnectReason; 3] {
     let reset = End::Failed(io::ErrorKind::ConnectionReset, Some(104));
     [End::Closed, reset, End::Late].map(|end| connection.handle_end(end))
 }
 
-/// The stage and the party of these ends, which are the same, and their hints.
+/// The stage and the party of these reasons, which must be the same in all, and their hints.
 #[track_caller]
 fn told(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
     let parts = ends(connection).map(|reason| match reason {
@@ -163,7 +164,7 @@ fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
     let mut connection = asked(now);
     assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
 
-    // The tunnel stands, and our hello has not left; then it has.
+    // The tunnel is open, and the hello is not sent yet; then it is.
     receive(&mut connection, now, &GRANTED).unwrap();
     assert_eq!(told(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
     sent(&mut connection, now);
@@ -197,7 +198,7 @@ fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
     assert_eq!(told(&connection).2, [other_key, other_key, None]);
     let other = End::Failed(io::ErrorKind::HostUnreachable, None);
     assert!(matches!(connection.handle_end(other), DisconnectReason::Transport { hint: None, .. }));
-    // With bytes of any other kind, it is told how many came.
+    // If the bytes are of no known server, the hint is their number.
     receive(&mut connection, now, &[7; 95]).unwrap();
     assert_eq!(told(&connection).2, [Some(Hint::Incomplete(95)); 3]);
 }
@@ -217,7 +218,7 @@ fn a_server_of_another_kind_is_recognised_whole_or_not() {
         hello(&mut connection, now);
         receive(&mut connection, now, bytes).unwrap();
         assert_eq!(ends(&connection), [impostor; 3]);
-        // 96 bytes are enough for what can't be decrypted, whatever follows.
+        // 96 bytes are a whole response, which cannot be decrypted.
         let mut connection = connecting(now);
         hello(&mut connection, now);
         let whole = [bytes, &[b'x'; 96]].concat();
@@ -243,7 +244,7 @@ fn a_proxys_refusal_is_told_when_its_connection_ends_in_the_middle_of_it() {
     let unauthorized = ProxyError::Unauthorized { schemes: Phrase::new("Basic") };
     let begun = asked(b"HTTP/1.0 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\n").unwrap();
     assert_eq!(ends(&begun), [DisconnectReason::Proxy(unauthorized); 3]);
-    // A tunnel that was about to open is no refusal.
+    // An incomplete answer that would open the tunnel is not a refusal.
     let granting = asked(b"HTTP/1.0 200 OK\r\n").unwrap();
     assert_eq!(told(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
 }

@@ -1,14 +1,14 @@
-//! Time in which there was something to read and no turn to read it: it is not charged to the relay, up to a bound.
+//! Time in which input was ready and the connection had no turn to read it: deadlines exclude it, up to a bound.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::Proxy;
 
-/// What a deadline far from others may be off by.
+/// How long the relay takes to answer.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// A connection through a proxy that has granted the tunnel, and whose answer is still to be read.
+/// A connection through a proxy that has granted the tunnel, and the proxy's answer, which is still unread.
 fn granted(now: Instant) -> (Connection, Vec<u8>) {
     let proxy: Proxy = "socks4://127.0.0.1:1080".parse().unwrap();
     let target = "1.2.3.4:258".parse().unwrap();
@@ -27,7 +27,8 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
 
 #[test]
 fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
-    // Whatever it takes, and however long the proxy took before: what it left of the ten seconds, or as much as the stall.
+    // However long the stall and the proxy took: the handshake has the rest of the ten seconds, or as much time as the
+    // stall lasted, up to a timeout.
     for (answered, back, left) in
         [(0, 9, 10), (0, 15, 10), (5, 15, 10), (9, 10, 1), (9, 11, 2), (9, 14, 5), (9, 25, 10), (9, 600, 10)]
     {
@@ -46,14 +47,14 @@ fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
 #[test]
 fn a_program_that_is_away_just_less_than_a_timeout_is_no_worse_off() {
     for away in [9_800, 9_999, 10_000, 10_001, 12_000].map(Duration::from_millis) {
-        // The relay has accepted at once.
+        // The relay accepted at once.
         let start = Instant::now();
         let mut connection = connecting(start);
         let back = start + away;
         connection.handle_turn(back, start + ANSWER);
         let (mut response, _) = hello(&mut connection, back).accept(&fresh());
         assert!(connection.deadline() >= back + seconds(10) - ANSWER, "{away:?}");
-        // Its response has come at once, too.
+        // Its response also arrived at once.
         let again = back + away;
         connection.handle_turn(again, back + ANSWER);
         receive(&mut connection, again, &mut response);
@@ -63,7 +64,7 @@ fn a_program_that_is_away_just_less_than_a_timeout_is_no_worse_off() {
     }
 }
 
-/// A connection whose second ping has just left.
+/// A connection that has just sent its second ping.
 fn pinged() -> Pair {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
@@ -75,7 +76,7 @@ fn pinged() -> Pair {
 fn a_pong_in_front_of_which_others_were_served_is_in_time() {
     let mut pair = pinged();
     let id = pair.ping;
-    // Others fill every poll, and the program comes seldom: a turn now and then, and always something left unread.
+    // Other connections fill every poll, and the program polls seldom: few turns, and always some input left unread.
     for _ in 0..12 {
         let since = pair.now;
         pair.now += seconds(8);
@@ -93,7 +94,7 @@ fn time_without_anything_to_read_is_charged() {
     let mut pair = pinged();
     let started = pair.now;
     for second in 1..10 {
-        // Something comes every second, and is read at once.
+        // A packet arrives every second, and is read at once.
         pair.now = started + seconds(second);
         pair.connection.handle_turn(pair.now, pair.now);
         pair.relay_sends(&[oob(b"no pong")]).unwrap();
@@ -105,7 +106,7 @@ fn time_without_anything_to_read_is_charged() {
 
 #[test]
 fn no_time_is_pardoned_from_before_the_question() {
-    // A client may not have been polled for an hour when it connects, or pings.
+    // The last poll may have been an hour before the client connects, or sends a ping.
     let hour = seconds(3600);
     let start = Instant::now() + hour;
     let mut connection = connecting(start);
@@ -151,7 +152,7 @@ fn a_relay_that_always_talks_and_never_answers_ends_after_sixteen_megabytes() {
             }
         };
         assert_eq!(end, DisconnectReason::NoPong(Stage::Connected));
-        // From then on, every second is charged.
+        // From then on, no time is excluded.
         assert!(pair.connection.traffic().bytes_in - before > 16 << 20);
         let charged = pardoned.map_or(Duration::ZERO, |pardoned| pair.now - started - pardoned);
         assert!(charged <= seconds(10) + 2 * step, "{charged:?}");
@@ -160,7 +161,7 @@ fn a_relay_that_always_talks_and_never_answers_ends_after_sixteen_megabytes() {
 
 #[test]
 fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
-    // A byte whenever the program comes back, and all of it is read each time.
+    // A byte arrives before each poll, and is read in it.
     for step in [Duration::from_millis(50), seconds(3)] {
         let mut pair = pinged();
         let started = pair.now;
@@ -178,8 +179,8 @@ fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
 }
 
 proptest! {
-    /// Packets of any length, the shortest among them, that make one event, two or none; cut as the loop cuts them where it
-    /// has no place for what is left over, and further by the network.
+    /// Packets of any length, including the shortest, that result in one event, two or none. The input is split as the
+    /// loop splits it if it has no room for unused input, and further as a network may.
     #[test]
     fn what_is_read_while_there_is_little_room_leaves_nothing_over(
         kinds in prop::collection::vec(prop_oneof![0..4_usize, 0..2_032_usize], 1..60),
@@ -188,7 +189,7 @@ proptest! {
     ) {
         let mut pair = Pair::confirming();
         pair.sent();
-        // Forwarding is told however short it is; a notification for no route never is.
+        // A forwarding packet is an event even if it is empty; a notification for an unknown route is not.
         let is_told = |len: &usize| len % 4 != 3;
         let packet = |len: &usize| if is_told(len) { vec![11; 1 + len] } else { vec![2, 77] };
         let plaintexts: Vec<_> = kinds.iter().map(packet).collect();

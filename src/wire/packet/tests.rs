@@ -1,4 +1,4 @@
-//! Packets against bytes written by hand from the protocol document, against every length, and against any bytes.
+//! Packets, tested with bytes written by hand from the protocol document, with every length, and with arbitrary bytes.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ops::RangeInclusive;
@@ -98,8 +98,8 @@ fn each_packet_has_the_bytes_of_the_protocol_document() {
     }
 }
 
-/// The lengths of whole plaintexts, kind included, as the protocol document has them. Of a forward request: to an
-/// IPv4 address.
+/// The lengths of whole plaintexts, including the kind, in the protocol document. The forward request has an IPv4
+/// destination.
 fn legal_lengths(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
         0x00 => 33..=33,
@@ -119,7 +119,7 @@ fn legal_lengths(kind: u8) -> Option<RangeInclusive<usize>> {
 #[test]
 fn each_kind_takes_exactly_its_lengths() {
     for kind in 0..=0xff {
-        // 130 is an address family, a connection id, and no ping id of 0.
+        // 130 is an address family, a connection id, and part of a ping id other than 0.
         let mut bytes = [130; 2033];
         bytes[0] = kind;
         for length in 1..=bytes.len() {
@@ -218,7 +218,7 @@ fn emitting_leaves_the_bytes_behind_the_packet_alone() {
     assert_eq!(out, [0x02, 0x10, 0xee, 0xee]);
 }
 
-/// What a packet is made of, with data of its own.
+/// The fields of a packet, with owned data.
 #[derive(Debug, Clone)]
 enum Parts {
     WithoutData(Packet<'static>),
@@ -254,7 +254,7 @@ fn any_parts() -> impl Strategy<Value = Parts> {
     let id = || (16..=255_u8).prop_map(connection_id);
     let ping = || (1..=u64::MAX).prop_map(ping_id);
     let data = |lengths: RangeInclusive<usize>| vec(any::<u8>(), lengths);
-    // Without flow label and scope, which have no place on the wire.
+    // Flow label and scope are not sent.
     let ipv6 = (any::<Ipv6Addr>(), any::<u16>()).prop_map(|(ip, port)| SocketAddrV6::new(ip, port, 0, 0));
     let address = prop_oneof![
         (any::<Ipv4Addr>(), any::<u16>()).prop_map(SocketAddr::from),
@@ -281,7 +281,7 @@ fn any_parts() -> impl Strategy<Value = Parts> {
     ]
 }
 
-/// Bytes of which a good part is a packet: the lengths are what most bytes would get wrong.
+/// Bytes that often are a packet: the lengths are chosen, since random ones would rarely be valid.
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let kind_and_length = (any::<u8>(), any::<u8>()).prop_flat_map(|(kind, spread)| {
         let kind = if spread % 4 == 0 { kind } else { kind % 0x10 };
@@ -315,7 +315,7 @@ proptest! {
         prop_assert_eq!(Packet::parse(&bytes), Ok(packet));
     }
 
-    /// And no bytes make the parser panic.
+    /// No bytes make the parser panic.
     #[test]
     fn what_parses_is_emitted_as_the_same_bytes(bytes in any_bytes()) {
         if let Ok(packet) = Packet::parse(&bytes) {

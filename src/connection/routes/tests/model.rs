@@ -8,25 +8,25 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 
-/// The peers of the model. The relay refuses the first, as it refuses our own key.
+/// The number of peers. The relay refuses the first of them, as it refuses the client's own key.
 const PEERS: u8 = 5;
 const REFUSED: u8 = 0;
 
-/// What happens next.
+/// One event.
 #[derive(Debug, Clone)]
 enum Step {
     Open(u8),
-    /// Closes any route that there ever was.
+    /// Closes any route that was ever opened.
     Close(Index),
-    /// The oldest important packet gets its place on the stream.
+    /// The oldest important packet is sent.
     Leave,
-    /// The relay takes the oldest packet that has left, and answers.
+    /// The relay handles the oldest packet that was sent, and answers.
     RelayTakes,
-    /// The client takes the oldest packet of the relay.
+    /// The client handles the oldest packet from the relay.
     ClientTakes,
-    /// The peer comes to the relay or goes.
+    /// The peer connects to the relay or disconnects.
     PeerTurns(u8),
-    /// The peer sends data, if the relay has an online route for it.
+    /// The peer sends data, if it is online on a route.
     PeerSends(u8),
 }
 
@@ -42,14 +42,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the client sends. A request knows for which route it was made, which the relay keeps for the model's sake.
+/// What the client sends. A request contains its route, so that the model can check later answers against it.
 #[derive(Debug, Clone, Copy)]
 enum ToRelay {
     Request(u8, RouteId),
     Disconnect(ConnectionId),
 }
 
-/// What the relay sends, and about which route.
+/// What the relay sends, and the route that it concerns.
 #[derive(Debug, Clone, Copy)]
 enum ToClient {
     Response(u8, Option<ConnectionId>),
@@ -77,7 +77,7 @@ struct Known {
 #[derive(Default)]
 struct World {
     routes: Routes,
-    /// Every route that there ever was.
+    /// Every route that was ever opened.
     known: BTreeMap<RouteId, Known>,
     waiting: VecDeque<ToRelay>,
     to_relay: VecDeque<ToRelay>,
@@ -98,8 +98,8 @@ impl World {
             Step::Leave => {
                 if let Some(packet) = self.waiting.pop_front() {
                     match packet {
-                        ToRelay::Request(number, _) => self.routes.handle_request_left(&peer(number)),
-                        ToRelay::Disconnect(id) => self.routes.handle_disconnect_left(id),
+                        ToRelay::Request(number, _) => self.routes.handle_request_sent(&peer(number)),
+                        ToRelay::Disconnect(id) => self.routes.handle_disconnect_sent(id),
                     }
                     self.to_relay.push_back(packet);
                 }
@@ -107,7 +107,7 @@ impl World {
             Step::RelayTakes => match self.to_relay.pop_front() {
                 Some(ToRelay::Request(peer, route)) => self.relay_registers(peer, route),
                 Some(ToRelay::Disconnect(id)) => {
-                    // Anything else, and an honest relay drops the client.
+                    // An honest relay disconnects a client that notifies it of an unknown id.
                     self.relay.remove(&id.get()).expect("a route that the relay knows");
                 }
                 None => {}
@@ -236,7 +236,7 @@ impl World {
         self.known.insert(route, Known { peer: number, state });
     }
 
-    /// What holds after every step.
+    /// Asserts what must be true after every step.
     fn check(&self) {
         let mut shown = 0;
         for (route, known) in &self.known {
@@ -263,7 +263,7 @@ impl World {
         }
     }
 
-    /// Closed routes whose response is still to come, or whose disconnect notification is still to leave.
+    /// The number of closed routes whose response or disconnect notification is still missing.
     fn closed_and_not_told(&self) -> usize {
         let is_closed = |route: &RouteId| self.known[route].state.is_none();
         let sent = self.waiting.iter().chain(&self.to_relay);
@@ -277,7 +277,7 @@ impl World {
         requests + responses + leaving
     }
 
-    /// Everything is closed, and every packet comes to its end.
+    /// Closes all routes, and delivers all packets.
     fn finish(&mut self) {
         for route in self.known.keys().copied().collect::<Vec<_>>() {
             self.close(route);

@@ -1,4 +1,5 @@
-//! Without end: floods, silence, drops of bytes, and clocks that jump. And the most that a connection ever holds.
+//! Attacks without end: floods, silence, single bytes, and clocks that jump. And the most memory that a connection
+//! uses.
 
 use super::*;
 use crate::status::RouteState;
@@ -24,7 +25,7 @@ fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
         assert_eq!(pair.connection.memory(), held);
         assert_eq!(pair.take_events().len(), flood.len() - 1, "all but the pong");
     };
-    // It always leaves something unread, where a pong may be, until that is more than kernels hold.
+    // There is always unread input that may contain the pong, until the relay has sent more than kernels hold.
     let before = pair.connection.traffic().bytes_in;
     let end = loop {
         pair.now += Duration::from_millis(50);
@@ -82,7 +83,7 @@ fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
 #[test]
 fn one_byte_a_minute_is_too_slow_in_each_stage() {
     let minute = seconds(60);
-    // Each byte is read before the time is looked at.
+    // Each byte is read before the deadline is checked.
     {
         let start = Instant::now();
         let mut connection = connecting(start);
@@ -129,7 +130,7 @@ fn more_than_a_megabyte_in_one_read_is_told_bit_by_bit_and_not_kept() {
     pair.events = Events::with_capacity(16);
     let payload = |number: u32| number.to_be_bytes().repeat(350);
     let packets: Vec<_> = (0..1000).map(|number| data(16, &payload(number))).collect();
-    // What breaks the protocol lies behind all of it.
+    // The violation follows after all packets.
     let mut stream = pair.sealed(&[&packets[..], &[vec![0x0c]]].concat());
     assert!(stream.len() > 1024 * 1024);
     let held = pair.connection.memory();
@@ -155,7 +156,7 @@ fn the_most_that_a_connection_holds() {
     let mut pair = Pair::connected();
     let queue = Settings::default().send_queue;
     let routes = open_all_routes(&mut pair);
-    // The relay talks, and hardly reads: each route has all that its share allows, and pages that are read in part.
+    // The relay sends, and hardly reads: each route has filled its share, with pages that are read in part.
     let mut stream = Vec::new();
     for len in [1400, 100, 1, 300, 1] {
         while routes.iter().any(|route| pair.connection.send_data(*route, &vec![1; len]).is_ok()) {}
@@ -164,7 +165,7 @@ fn the_most_that_a_connection_holds() {
     }
     while routes.iter().any(|route| pair.connection.send_data(*route, &[1]).is_ok()) {}
     assert!(pair.connection.queued() > queue * 9 / 10);
-    // All important packets that there are, and what belongs to no route.
+    // All important packets that can exist, and packets without a route.
     pair.next_deadline().unwrap();
     pair.connection.close_all_routes();
     assert_eq!((pair.connection.queued(), pair.connection.route_count()), (0, 240));
@@ -174,7 +175,7 @@ fn the_most_that_a_connection_holds() {
         packets += 1;
     }
     pair.relay_sends(&(1..=32).map(ping).collect::<Vec<_>>()).unwrap();
-    // And a packet all but whole, byte by byte.
+    // And all bytes of a packet but the last, one at a time.
     let incoming = pair.sealed(&[vec![9; 2032]]);
     for byte in &incoming[..incoming.len() - 1] {
         pair.receive(&[*byte]).unwrap();
@@ -184,7 +185,7 @@ fn the_most_that_a_connection_holds() {
         held > queue && held < 500 * 1024,
         "{held} bytes: each route may use its first and last page in part"
     );
-    // Nothing of it was lost.
+    // No packet was lost.
     stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
     let left = pair.relay.open(&stream).unwrap();
     let count =
@@ -193,7 +194,7 @@ fn the_most_that_a_connection_holds() {
     assert_eq!(pair.connection.route_count(), 0);
 }
 
-/// All routes that there are, online.
+/// Opens all 240 routes, all of them online.
 fn open_all_routes(pair: &mut Pair) -> Vec<RouteId> {
     let routes = (0..240).map(|number| pair.connection.open_route(key(number)).unwrap()).collect();
     pair.sent();
@@ -223,7 +224,7 @@ fn a_clock_that_stands_still_stops_nothing_but_the_pings() {
 #[test]
 fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
     let hour = seconds(3600);
-    // Idle: the ping is overdue, and only one.
+    // Idle: a ping is overdue, and only one is sent.
     let mut pair = Pair::connected();
     pair.now += hour;
     pair.timeout(false).unwrap();
@@ -231,12 +232,12 @@ fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(waiting)]);
     assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
-    // With a ping on its way: its pong is read first,
+    // With an unanswered ping: the pong may be read first,
     pair.now += hour;
     pair.relay_sends(&[pong(waiting)]).unwrap();
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
-    // or may lie unread; and where it isn't there, that is the end.
+    // or may be unread; if there is no pong, the connection ends.
     pair.now += hour;
     pair.timeout(true).unwrap();
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
@@ -248,7 +249,7 @@ fn a_clock_that_goes_back_an_hour_ends_nothing() {
     let hour = seconds(3600);
     let mut pair = Pair::confirming();
     pair.now += hour;
-    // Nobody has looked at the time.
+    // The deadline was never checked.
     assert_eq!(pair.sent(), [ping(FIRST_PING)]);
     pair.now -= hour;
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();

@@ -1,4 +1,4 @@
-//! Whoever answers without holding the relay's key, or with what was said before.
+//! Servers that answer without the relay's key, and replays of earlier handshakes.
 
 use curve25519_dalek::MontgomeryPoint;
 use curve25519_dalek::constants::EIGHT_TORSION;
@@ -23,12 +23,12 @@ fn greeting_of(shared_key: Arc<SharedKey>, temporary: u8) -> (Connection, Vec<u8
     (connection, hello)
 }
 
-/// How the relay reads this hello.
+/// The hello, opened by the relay.
 fn opened(hello: &[u8]) -> Hello {
     Hello::open(hello.try_into().unwrap(), &RELAY_SECRET).unwrap()
 }
 
-/// How a connection ends that is answered like this, in one piece or byte by byte: without an event.
+/// The end of a connection that gets this answer, in one piece or byte by byte. There is no event.
 #[track_caller]
 fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
     let [whole, in_bytes] = [usize::MAX, 1].map(|len| {
@@ -69,7 +69,7 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
 
 #[test]
 fn our_own_bytes_sent_back_are_an_impostors() {
-    // As an echo server does; as somebody does who knows the protocol; and by the relay's key.
+    // As an echo server answers; as an attacker who knows the protocol answers; and with the relay's key.
     assert_eq!(answered(|hello| hello.to_vec()), impostor(Impostor::WrongKey));
     assert_eq!(answered(|hello| hello[32..].to_vec()), impostor(Impostor::Reflection));
     let own_key = |hello: &[u8]| {
@@ -95,7 +95,7 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(low_order), impostor(Impostor::LowOrderKey));
 }
 
-/// X25519 takes them for other keys, our own among them; an honest relay has none of them.
+/// X25519 treats them as other keys, even as the client's own; no honest relay sends them.
 #[test]
 fn a_temporary_key_that_is_not_canonical_is_an_impostors() {
     let with_the_highest_bit = |key: &[u8; 32]| {
@@ -121,18 +121,18 @@ fn a_temporary_key_that_is_not_canonical_is_an_impostors() {
 
 #[test]
 fn what_was_said_before_never_connects() {
-    // A whole connection, recorded: both sides' bytes.
+    // A recorded connection: the bytes of both sides.
     let (_, old_hello) = greeting(33);
     let (old_response, mut relay) = opened(&old_hello).accept(&fresh());
     let mut old_packets = Vec::new();
     relay.seal(&pong(FIRST_PING), &mut old_packets);
     relay.seal(&oob(b"old"), &mut old_packets);
-    // An old hello opens like a response does, since both boxes have one key.
+    // An old hello opens as a response, since both boxes have the same key.
     for old in [&old_response[..], &old_hello[32..]] {
         let with_packets = |_: &[u8]| [old, &old_packets].concat();
         assert_eq!(answered(with_packets), impostor(Impostor::Replay));
 
-        // With nothing behind it, there is no pong.
+        // If nothing follows the response, there is no pong.
         let start = Instant::now();
         let (mut connection, _) = greeting(3);
         connection
@@ -147,16 +147,16 @@ fn what_was_said_before_never_connects() {
     }
 }
 
-/// The protocol can't tell this from a relay: both boxes of a handshake have one key, so the hellos of two clients with
-/// one identity are responses to each other, and what the one sends opens at the other. Each takes the other for the relay
-/// until the first packet that only clients send.
+/// The protocol cannot distinguish this from a relay: both boxes of a handshake have the same key. So the hellos of two
+/// clients with one identity are valid responses to each other, and packets of one open at the other. Each takes the
+/// other for the relay until the first packet that only clients send.
 #[test]
 fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_request() {
     assert_led_to_each_other(greeting(3), greeting(33));
 }
 
-/// So are two whose identity is the other one's relay, and two whose relays' keys differ by a point of low order.
-/// Within one client, `connect` refuses the second.
+/// This is also true of two clients whose identity is the key of the other's relay, and of two whose relays' keys
+/// differ by a point of low order. Within one client, `connect` refuses the second.
 #[test]
 fn connections_that_share_one_key_with_their_relays_can_be_led_to_each_other() {
     let pair = |secret: [u8; 32]| SecretKey::from(secret).into();
