@@ -227,7 +227,8 @@ impl Chat {
             Some(Err(SendError::WouldBlock)) => return, // `Writable` ends a later poll
             Some(Err(error)) => println!("* Not sent: {error}"),
             Some(Ok(())) => {}
-            None => println!("* Not sent: there is nobody to talk to"),
+            None if self.relay.is_none() => println!("* Not sent: there is no relay now"),
+            None => println!("* Not sent: there is nobody to talk to; /peer KEY says who"),
         }
         self.unsent = None;
     }

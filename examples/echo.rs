@@ -8,7 +8,7 @@
 //! when the relay is lost.
 
 use std::time::{Duration, Instant};
-use std::{error::Error, fs, io::Write};
+use std::{error::Error, fs, io::Write, process::ExitCode};
 
 use tox_relay_client::{Client, Config, ConnectError, Event, Events, PublicKey, Relay, SecretKey};
 
@@ -16,13 +16,20 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1); // before the second attem
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const STABLE: Duration = Duration::from_secs(60); // a connection that lasted this long resets the pause
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, address, relay_key, friend] = &arguments[..] else {
         return Err("usage: echo RELAY_ADDRESS RELAY_KEY FRIEND_KEY".into());
     };
-    let relay = Relay::new(address.as_str(), relay_key.parse()?);
-    let friend: PublicKey = friend.parse()?;
+    let key = |name, key: &str| key.parse::<PublicKey>().map_err(|error| format!("{name}: {error}"));
+    let (relay_key, friend) = (key("RELAY_KEY", relay_key)?, key("FRIEND_KEY", friend)?);
+    let relay = Relay::new(address.as_str(), relay_key);
 
     let mut client = Client::new(Config::new(secret_key("echo.key")?))?;
     println!("my key is {}", client.public_key());
@@ -43,7 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             match event {
                 Event::Connected { relay } => {
                     connected_at = Some(Instant::now());
+                    println!("connected, waiting for {friend:.8}");
                     let _ = client.open_route(relay, friend); // if it fails, `Disconnected` follows
+                }
+                Event::RouteRefused { peer, .. } => {
+                    return Err(format!("the relay has no route to {peer}").into());
                 }
                 Event::RouteOnline { peer, .. } => println!("{peer:.8} is online"),
                 Event::RouteOffline { peer, .. } => println!("{peer:.8} is offline"),

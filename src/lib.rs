@@ -88,7 +88,7 @@
 //! call. The library does not reconnect: after [`Event::Disconnected`], call [`Client::connect`] again after a pause that
 //! grows with each attempt.
 //!
-//! Complete programs, which `cargo run --example NAME` starts in a checkout:
+//! Complete programs, in the folder `examples` of a checkout, where `cargo run --example NAME` starts them:
 //! [`echo`](https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs) reconnects and keeps its key in a file,
 //! [`chat`](https://docs.rs/crate/tox-relay-client/latest/source/examples/chat.rs) is for two people on a relay,
 //! [`main_loop`](https://docs.rs/crate/tox-relay-client/latest/source/examples/main_loop.rs) runs in a toxcore-style loop
@@ -119,7 +119,7 @@
 //!
 //! # Inside
 //!
-//! Only `client` knows sockets and the clock. `connection`, `proxy`, `crypto` and `wire` are given bytes, times and random
+//! Only `client` knows sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times and random
 //! numbers as arguments, so tests drive them in virtual time. Imports only run downwards in this list.
 //!
 //! | module | what it does |
@@ -132,15 +132,16 @@
 //! | `wire` | frames and packets: bytes to values and back |
 //! | the others | events, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
-//! - **A received packet**: `Client::poll` waits, and `Loop::give_turn` lets each readable connection read (`Slot::read`).
-//!   `Connection::receive` cuts the bytes into frames, `Channel::open` decrypts one, `Packet::parse` reads it, and
-//!   `Events::push` copies it for the caller.
+//! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`). `Loop::look` learns
+//!   which sockets are ready, and `Loop::give_turn` lets each of them read (`Slot::read`). `Connection::receive` passes the
+//!   bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into frames, `Channel::open` decrypts one,
+//!   `Packet::parse` reads it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all` goes
-//!   through the connections with output: `Connection::flush` takes packets by priority, `Sealer::seal` encrypts them, and
-//!   `Slot::flush` writes them to the socket.
+//!   through the connections with output. For each, `Slot::flush` gives its socket to `Connection::flush`, where
+//!   `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
 //! - **A deadline**: whenever something happened to a connection, `Loop::settle` passes `Connection::deadline` to the
 //!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::judge` call `Connection::handle_timeout`, which
-//!   sends a ping or ends the connection.
+//!   queues a ping or ends the connection. A connection that waits for its turn is judged in `Loop::give_turn`, after it.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 #![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]

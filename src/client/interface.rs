@@ -25,7 +25,7 @@ use crate::status::{RelayStatus, RouteStatus};
 ///
 /// | per | bound |
 /// | --- | --- |
-/// | poll and connection | 64 KiB read; then the next connection has its turn, and the rest is read in the next poll |
+/// | turn of a connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next round |
 /// | poll | as many events as fit into [`Events`](crate::Events), in shares for the connections that have any |
 /// | connection, received | one incomplete packet: 2050 bytes |
 /// | connection, queued | [`Config::send_queue`](crate::Config::send_queue) bytes, 273 important packets and one incomplete packet |

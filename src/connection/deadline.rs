@@ -24,7 +24,8 @@ impl Deadline {
     }
 
     /// Whether the deadline has passed. If there is `unread` input, it is extended once by `timeout` first: the answer
-    /// may be in that input.
+    /// may be in that input. Once is enough while a connection is opened: all that may come then is short. After that
+    /// there may be megabytes, and `KeepAlive` counts them.
     pub(super) fn has_passed(&mut self, now: Instant, unread: bool, timeout: Duration) -> bool {
         if now >= self.at && unread && !self.is_extended {
             self.is_extended = true;
