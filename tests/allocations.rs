@@ -8,7 +8,7 @@ mod support;
 use std::collections::HashSet;
 
 use counting::{calls, held};
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{GUARD, Peer, Told, address, honest, numbered};
 use tox_relay_client::{Event, RouteId, SecretKey};
 
@@ -45,7 +45,7 @@ fn receive(peer: &mut Peer, mut count: usize) {
 }
 
 /// Everything grows to the most that it can need: the queue, the beginning of a packet, the payloads of a poll.
-fn warm_up(peer: &mut Peer, relay: &mut ByHand, route: RouteId) {
+fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
     let mut sent = 0;
     while peer.client.send_data(route, &[7; 1000]).is_ok() {
         sent += 1;
@@ -73,7 +73,7 @@ fn warm_up(peer: &mut Peer, relay: &mut ByHand, route: RouteId) {
 fn neither_sending_nor_receiving_allocates_after_warming_up() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the counter counts");
     let mut peer = Peer::new().capacity(1024);
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, friend) = relay.open_route(&mut peer, id, NUMBER);
     warm_up(&mut peer, &mut relay, route);
 

@@ -93,7 +93,7 @@ fn a_listener_that_never_accepts_times_out() {
 fn a_listener_whose_backlog_is_full_times_out_while_connecting() {
     let (listener, address) = dead_port();
     listener.listen(0).unwrap();
-    let _crowd = [(); 3].map(|()| TcpStream::connect_timeout(&address, Duration::from_millis(50)));
+    let _backlog = [(); 3].map(|()| TcpStream::connect_timeout(&address, Duration::from_millis(50)));
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let start = Instant::now();
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();

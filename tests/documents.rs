@@ -105,7 +105,7 @@ fn exists(root: &Path, name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").expect("a file and a name");
     let file = format!("{}.rs", module.replace("::", "/"));
     let attribute = format!("#[test]\nfn {function}() {{");
-    ["src", "tests", "tests/interop/tests", "tests/world/tests", "tests/fuzz/tests"]
+    ["src", "tests", "tests/interop/tests", "tests/simulation/tests", "tests/fuzz/tests"]
         .into_iter()
         .filter_map(|place| fs::read_to_string(root.join(place).join(&file)).ok())
         .any(|source| source.contains(&attribute))

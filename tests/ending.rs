@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use socket2::SockRef;
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{Conduct, Peer, SHORT, Told, any_key, assert_end, assert_over, closed, honest, relay};
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, NoPong, Protocol};
 use tox_relay_client::{Config, Hint, Impostor, Party, Relay, Stage, Violation};
@@ -227,7 +227,7 @@ fn an_end_that_the_caller_wants_is_told_once_in_any_stage() {
 fn a_relay_hears_of_all_routes_before_the_end() {
     for dropped in [false, true] {
         let mut peer = Peer::new();
-        let (mut relay, id) = ByHand::connect(&mut peer);
+        let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         let [route, ..] = [16, 17, 18].map(|number| relay.open_route(&mut peer, id, number).0);
         peer.client.send_data(route, b"last words").unwrap();
         if dropped {

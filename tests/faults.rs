@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::again::{again, is_again};
+use support::child_process::{child_process, is_child_process};
 use support::{GUARD, Peer, Told, numbered, pair, until};
 use tox_relay_client::{
     Client, Config, ConnectError, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, SecretKey,
@@ -23,13 +23,13 @@ const RELAY: &str = "TEST_RELAY";
 /// Runs `body` in a process of its own for each of these commands that start it.
 #[track_caller]
 fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
-    if is_again(test) {
+    if is_child_process(test) {
         return body();
     }
     for start in starts {
         let relay = support::honest();
         let place = format!("{} {}", relay.addr(), PublicKey::from(relay.public_key()));
-        let output = again(start, test).env(RELAY, place).output().unwrap();
+        let output = child_process(start, test).env(RELAY, place).output().unwrap();
         let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert!(output.status.success(), "{start:?}: {}\n{}", output.status, texts.concat());
     }
@@ -41,7 +41,7 @@ fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
 fn failing(ways: &[&str], test: &str, body: impl FnOnce()) {
     let mut trial = Command::new("strace");
     trial.args(["-o", "/dev/null", "true"]);
-    if !is_again(test) && !trial.output().is_ok_and(|output| output.status.success()) {
+    if !is_child_process(test) && !trial.output().is_ok_and(|output| output.status.success()) {
         return println!("left out: strace is not there, or not allowed");
     }
     let ways: Vec<_> = ways.iter().map(|way| format!("inject={way}")).collect();

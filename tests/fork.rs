@@ -15,7 +15,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use rustix::process::{WaitOptions, waitpid};
-use support::again::{again, is_again};
+use support::child_process::{child_process, is_child_process};
 use tox_relay_client::{Client, Config, Events, Relay, SecretKey};
 use tox_test_relay::session::{HELLO_LENGTH, Hello, Key, public_key};
 
@@ -31,12 +31,12 @@ const IDENTITY: Key = [7; 32];
 
 #[test]
 fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
-    if is_again(TEST) {
+    if is_child_process(TEST) {
         return fork_and_greet();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let output = again(&[], TEST).arg("--test-threads=1").env(RELAY, address).output().unwrap();
+    let output = child_process(&[], TEST).arg("--test-threads=1").env(RELAY, address).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let (mut identities, mut nonces, mut temporary_keys) = (Vec::new(), HashSet::new(), HashSet::new());

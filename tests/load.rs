@@ -13,8 +13,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::again::{again, is_again};
-use support::crowd::{Crowd, LONG};
+use support::child_process::{child_process, is_child_process};
+use support::paired_identities::{LONG, PairedIdentities};
 use support::{Options, TestRelay, closed};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, Stage};
 use tox_test_relay::switch::Rules;
@@ -70,60 +70,60 @@ fn ten_thousand_connections_live_through_cuts_without_growing() {
     let (address, key) = (relay.address, relay.key);
 
     let start = Instant::now();
-    let mut crowd = Crowd::gather(count, move || Relay::new(address, key));
-    crowd.until("connected", |_, member, _| member.connected);
+    let mut pairs = PairedIdentities::connect(count, move || Relay::new(address, key));
+    pairs.until("connected", |_, member, _| member.connected);
     for n in 0..count {
-        crowd.open(n);
+        pairs.open(n);
     }
-    crowd.until("online", |_, member, _| member.online);
+    pairs.until("online", |_, member, _| member.online);
     println!("{count} online after {:.1?}", start.elapsed());
 
     let mut memory = Vec::new();
     while start.elapsed() < Duration::from_secs(seconds) || memory.len() < 4 {
-        round(&mut crowd, &mut relay, memory.len());
+        round(&mut pairs, &mut relay, memory.len());
         memory.push(resident());
     }
     println!("{} rounds up to {:.1?}; memory in KiB: {memory:?}", memory.len(), start.elapsed());
     assert_flat(&memory);
 
-    for member in &crowd.members {
-        assert!(crowd.client.disconnect(member.relay));
+    for member in &pairs.members {
+        assert!(pairs.client.disconnect(member.relay));
     }
-    crowd.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
-    assert_eq!((crowd.client.relays().count(), crowd.client.next_timeout()), (0, None));
+    pairs.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
+    assert_eq!((pairs.client.relays().count(), pairs.client.next_timeout()), (0, None));
     relay.end();
 }
 
 /// All say something; meanwhile a tenth of them, another one each round, is cut. All others hear all of it.
-fn round(crowd: &mut Crowd, relay: &mut Process, number: usize) {
-    let count = crowd.members.len();
+fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
+    let count = pairs.members.len();
     let is_cut = |n: usize| n % 10 == number % 10;
     let cut_of = |n: usize| CUTS[(n / 10 + number) % CUTS.len()];
     for n in 0..count {
         for len in LENGTHS {
-            crowd.say(n, len);
+            pairs.say(n, len);
         }
         for _ in 0..if n.is_multiple_of(100) { MUCH } else { 0 } {
-            crowd.say(n, 1400);
+            pairs.say(n, 1400);
         }
     }
     let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
     for &n in &cut {
-        crowd.tear(n);
+        pairs.allow_loss(n);
         match cut_of(n) {
-            Cut::Disconnect => assert!(crowd.client.disconnect(crowd.members[n].relay)),
-            other => relay.cut(other, &crowd.members[n].key),
+            Cut::Disconnect => assert!(pairs.client.disconnect(pairs.members[n].relay)),
+            other => relay.cut(other, &pairs.members[n].key),
         }
     }
-    crowd.until_all_is_heard("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
-    crowd.until("cut", |n, member, _| member.ended.is_some() == is_cut(n));
-    crowd.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
+    pairs.until_all_is_heard("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
+    pairs.until("cut", |n, member, _| member.ended.is_some() == is_cut(n));
+    pairs.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
     for &n in &cut {
-        let reason = crowd.members[n].ended.unwrap();
+        let reason = pairs.members[n].ended.unwrap();
         assert!(cut_of(n).causes(reason), "{reason:?}");
     }
-    crowd.come_back(&cut);
-    assert_eq!(crowd.client.relays().count(), count);
+    pairs.reconnect(&cut);
+    assert_eq!(pairs.client.relays().count(), count);
 }
 
 /// The second half of the rounds takes no more memory than the first. What a cut leaves behind would add up: 400 bytes
@@ -166,7 +166,7 @@ struct Process {
 
 impl Process {
     fn start() -> Self {
-        let mut command = again(&[], "the_relay");
+        let mut command = child_process(&[], "the_relay");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let place =
@@ -195,7 +195,7 @@ impl Process {
 /// The other process: does nothing unless the test above starts it, and ends with its input, which is with the test.
 #[test]
 fn the_relay() {
-    if !is_again("the_relay") {
+    if !is_child_process("the_relay") {
         return;
     }
     let rules = Rules { pong_within: LONG, ..Rules::default() };

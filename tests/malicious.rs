@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{
     AT_ONCE, Conduct, Couple, Peer, SHORT, Told, address, any_key, assert_over, closed, honest, numbered,
     relay, settled,
@@ -97,7 +97,7 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
 }
 
 /// What a relay sends before it ends the connection.
-const BEFORE_THE_END: [fn(&mut ByHand); 5] = [
+const BEFORE_THE_END: [fn(&mut ScriptedRelay); 5] = [
     |_| {},
     |relay| relay.respond(),
     |relay| relay.send_all_but_one_byte(&oob(0, 100)),
@@ -113,7 +113,7 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
     for reset in [false, true] {
         for (case, before) in BEFORE_THE_END.iter().enumerate() {
             let mut peer = Peer::new();
-            let (mut relay, id) = ByHand::greet(&mut peer);
+            let (mut relay, id) = ScriptedRelay::greet(&mut peer);
             before(&mut relay);
             // A socket that is closed cleanly goes on to take what the client sends.
             let _open = if reset {
@@ -152,7 +152,7 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
 fn a_fault_behind_good_packets_is_told_behind_them_and_what_follows_never() {
     for capacity in [2, 3, 256] {
         let mut peer = Peer::new().capacity(capacity);
-        let (mut relay, id) = ByHand::connect(&mut peer);
+        let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         let packets = [oob(0, 10), oob(1, 10), oob(2, 10), vec![0x0c], oob(3, 10)];
         relay.send_all(packets.iter().map(|packet| &packet[..]));
         let reason = peer.end(id);
@@ -166,7 +166,7 @@ fn a_fault_behind_good_packets_is_told_behind_them_and_what_follows_never() {
 #[test]
 fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
     let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(2 * SHORT));
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     relay.send_all_but_one_byte(&oob(0, 1024));
     assert_eq!(peer.end(id), DisconnectReason::NoPong(Stage::Connected));
     assert_eq!(peer.told.len(), 1);
@@ -269,7 +269,7 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
 fn urgent_data_do_not_hide_the_pong_behind_them() {
     let (interval, timeout) = (Duration::from_millis(40), Duration::from_millis(300));
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     for number in 0..3 {
         let ping = relay.receive(&mut peer);
         assert_eq!(ping[0], kind::PING);

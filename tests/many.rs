@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::crowd::{Crowd, LONG};
+use support::paired_identities::{LONG, PairedIdentities};
 use support::{closed, honest};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, RouteError, SendError, Stage};
 
@@ -14,57 +14,57 @@ fn thousands_of_connections_live_in_one_client() {
     let relay = honest();
     let count = connections();
     let (address, key) = (relay.addr(), PublicKey::from(relay.public_key()));
-    let mut crowd = Crowd::gather(count, move || Relay::new(address, key));
-    crowd.until("connected", |_, member, _| member.connected);
-    assert_eq!(crowd.client.relays().count(), count);
+    let mut pairs = PairedIdentities::connect(count, move || Relay::new(address, key));
+    pairs.until("connected", |_, member, _| member.connected);
+    assert_eq!(pairs.client.relays().count(), count);
     assert_eq!(relay.statistics().confirmed, count);
     for n in 0..count {
-        crowd.open(n);
+        pairs.open(n);
     }
-    crowd.until("online", |_, member, _| member.online);
+    pairs.until("online", |_, member, _| member.online);
     for n in 0..count {
-        crowd.say(n, 32);
+        pairs.say(n, 32);
     }
-    crowd.until_all_is_heard("heard", |_| true);
+    pairs.until_all_is_heard("heard", |_| true);
 
     // Each tenth is cut, and comes back in the place of one that was cut as well.
     let is_cut = |n: usize| n.is_multiple_of(10);
     let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
     for &n in &cut {
-        assert!(relay.close(crowd.members[n].key.as_bytes()));
+        assert!(relay.close(pairs.members[n].key.as_bytes()));
     }
-    crowd.until("cut", |n, member, _| !is_cut(n) || member.ended.is_some());
-    crowd.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
-    assert_eq!(crowd.client.relays().count(), count - cut.len());
+    pairs.until("cut", |n, member, _| !is_cut(n) || member.ended.is_some());
+    pairs.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
+    assert_eq!(pairs.client.relays().count(), count - cut.len());
     let mut stale = Vec::new();
     for &n in &cut {
-        let member = &crowd.members[n];
+        let member = &pairs.members[n];
         assert_eq!(member.ended, Some(closed(Stage::Connected)));
         stale.push((member.relay, member.route.unwrap()));
     }
-    crowd.come_back(&cut);
+    pairs.reconnect(&cut);
     for n in 0..count {
-        crowd.say(n, 32);
+        pairs.say(n, 32);
     }
-    crowd.until_all_is_heard("all heard again", |_| true);
+    pairs.until_all_is_heard("all heard again", |_| true);
 
     // The old ids lead nowhere, although others stand in their places.
     for (relay, route) in stale {
-        assert!(crowd.client.relay(relay).is_none() && crowd.client.route(route).is_none());
-        assert!(!crowd.client.disconnect(relay));
-        assert_eq!(crowd.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
-        assert_eq!(crowd.client.close_route(route), Err(RouteError::UnknownRelay));
+        assert!(pairs.client.relay(relay).is_none() && pairs.client.route(route).is_none());
+        assert!(!pairs.client.disconnect(relay));
+        assert_eq!(pairs.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
+        assert_eq!(pairs.client.close_route(route), Err(RouteError::UnknownRelay));
     }
-    assert_eq!(crowd.client.relays().count(), count);
+    assert_eq!(pairs.client.relays().count(), count);
     let statistics = relay.statistics();
     assert_eq!((statistics.confirmed, statistics.routes), (count, count));
     assert_eq!((statistics.dropped, statistics.thrown_away), (0, 0));
 
-    for member in &crowd.members {
-        assert!(crowd.client.disconnect(member.relay));
+    for member in &pairs.members {
+        assert!(pairs.client.disconnect(member.relay));
     }
-    crowd.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
-    assert_eq!((crowd.client.relays().count(), crowd.client.next_timeout()), (0, None));
+    pairs.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
+    assert_eq!((pairs.client.relays().count(), pairs.client.next_timeout()), (0, None));
     assert!(relay.wait_until(LONG, |statistics| statistics.connected == 0).is_some());
 }
 

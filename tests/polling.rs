@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{Couple, GUARD, Peer, TestRelay, Told, any_key, honest, settled};
 use tox_relay_client::{DisconnectReason, Event, RelayId, Stage};
 
@@ -198,7 +198,7 @@ fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_dea
 #[test]
 fn what_a_full_socket_keeps_back_is_no_reason_to_come_again_at_once() {
     let mut peer = Peer::new();
-    let (_relay, id) = ByHand::connect(&mut peer);
+    let (_relay, id) = ScriptedRelay::connect(&mut peer);
     let mut full = 0;
     while full < 3 {
         while peer.client.send_oob(id, any_key(), &[0; 1024]).is_ok() {

@@ -5,7 +5,7 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{Couple, GUARD, Peer, Told, address, any_key, closed, honest, numbered, settled};
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
@@ -37,7 +37,7 @@ fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
 
 /// Reads until the client has nothing more to send.
 #[track_caller]
-fn read_all(relay: &mut ByHand, peer: &mut Peer) {
+fn read_all(relay: &mut ScriptedRelay, peer: &mut Peer) {
     let id = peer.client.relays().next().unwrap();
     peer.until("an empty queue", |peer| {
         relay.read() == 0 && peer.client.relay(id).is_some_and(|s| s.queued == 0) && peer.events.is_empty()
@@ -47,7 +47,7 @@ fn read_all(relay: &mut ByHand, peer: &mut Peer) {
 #[test]
 fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
     let mut peer = Peer::new();
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let count = fill(&mut peer, route, 1000);
     // Half of the queue. Nothing of a refused packet was taken.
@@ -70,7 +70,7 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
 #[test]
 fn a_small_queue_is_as_good_for_packets_of_any_size() {
     let mut peer = Peer::with(|config| config.send_queue(4_068));
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     for n in 0..100 {
         let len = [1, 700, 2031][n as usize % 3];
@@ -91,7 +91,7 @@ fn a_small_queue_is_as_good_for_packets_of_any_size() {
 #[test]
 fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
     let mut peer = Peer::new();
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let (other, _) = relay.open_route(&mut peer, id, NUMBER + 1);
     let count = fill(&mut peer, route, 1000);
@@ -120,7 +120,7 @@ fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
 #[test]
 fn data_of_a_closed_route_never_leave() {
     let mut peer = Peer::new();
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (closed, _) = relay.open_route(&mut peer, id, NUMBER);
     let (open, _) = relay.open_route(&mut peer, id, NUMBER + 1);
     fill(&mut peer, closed, 1000);
@@ -139,7 +139,7 @@ fn data_of_a_closed_route_never_leave() {
 #[test]
 fn a_relay_that_pings_and_does_not_read_is_cut_off() {
     let mut peer = Peer::new();
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     fill(&mut peer, route, 1000);
     let ping = [&[kind::PING][..], &[7; 8]].concat();
@@ -175,9 +175,9 @@ fn a_flooding_relay_does_not_starve_another() {
     // The largest packets, and small ones that fill the events long before the input is used up.
     for (len, capacity, polls) in [(2031, 256, 3), (1, 1024, 8)] {
         let mut peer = Peer::new().capacity(capacity);
-        let (mut flooding, flooded) = ByHand::connect(&mut peer);
+        let (mut flooding, flooded) = ScriptedRelay::connect(&mut peer);
         flooding.open_route(&mut peer, flooded, NUMBER);
-        let (mut quiet, id) = ByHand::connect(&mut peer);
+        let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         let packet = [&[NUMBER], &numbered(9, len)[..]].concat();
         flooding.flood(&packet);
         // Once, so that it has its place in front of the other.
@@ -197,7 +197,7 @@ fn a_flooding_relay_does_not_starve_another() {
 #[test]
 fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
     let mut peer = Peer::new().capacity(1 << 20);
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     relay.open_route(&mut peer, id, NUMBER);
     let sent = relay.flood(&[&[NUMBER], &numbered(9, 1400)[..]].concat());
     let mut polls = 0;
@@ -214,7 +214,7 @@ fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
 fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
     for capacity in [2, 3, 10] {
         let mut peer = Peer::new().capacity(capacity);
-        let (mut relay, id) = ByHand::connect(&mut peer);
+        let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         relay.open_route(&mut peer, id, NUMBER);
         let packets: Vec<_> = (0..500).map(|n| [&[NUMBER], &numbered(n, 50)[..]].concat()).collect();
         relay.send_all(packets.iter().map(|packet| &packet[..]));
@@ -251,7 +251,7 @@ fn the_end_of_many_connections_is_told_in_as_few_events_as_there_is_room_for() {
 fn what_arrived_before_a_reset_is_told_before_the_end() {
     for writes_first in [false, true] {
         let mut peer = Peer::new().capacity(8);
-        let (mut relay, id) = ByHand::connect(&mut peer);
+        let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         relay.open_route(&mut peer, id, NUMBER);
         let packets: Vec<_> = (0..50).map(|n| [&[NUMBER], &numbered(n, 100)[..]].concat()).collect();
         relay.send_all(packets.iter().map(|packet| &packet[..]));
@@ -298,11 +298,11 @@ fn nobody_is_late_whom_full_events_kept_from_being_heard() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let mut peer = Peer::with(|config| config.connect_timeout(TIMEOUT)).capacity(2);
     let mut busy = [(); 2].map(|()| {
-        let (mut relay, id) = ByHand::connect(&mut peer);
+        let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         relay.open_route(&mut peer, id, NUMBER);
         relay
     });
-    let (mut handshaking, id) = ByHand::greet(&mut peer);
+    let (mut handshaking, id) = ScriptedRelay::greet(&mut peer);
     // Two relays have so much to tell that no poll comes to the others: one has answered the hello, one has accepted.
     for relay in &mut busy {
         relay.send_all([&[NUMBER, 1][..]; 500]);

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStderr, Stdio};
 
 use curve25519_dalek::MontgomeryPoint;
-use support::again::{again, is_again};
+use support::child_process::{child_process, is_child_process};
 use support::{GUARD, Peer, Told};
 use tox_relay_client::{Proxy, Relay, SecretKey};
 use tox_test_relay::kind;
@@ -35,7 +35,7 @@ const UNANSWERED: usize = 10;
 #[test]
 fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
     let test = "no_key_of_a_connection_is_left_in_memory_when_it_has_ended";
-    if is_again(test) {
+    if is_child_process(test) {
         return connect_and_end();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -94,7 +94,7 @@ fn connect_and_end() {
 #[test]
 fn no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped() {
     let test = "no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped";
-    if is_again(test) {
+    if is_child_process(test) {
         return read_a_url();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -190,7 +190,7 @@ impl Secrets {
 
 impl Other {
     fn start(test: &str, listener: &TcpListener) -> Self {
-        let mut process = again(&[], test)
+        let mut process = child_process(&[], test)
             .env(RELAY, listener.local_addr().unwrap().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::by_hand::ByHand;
+use support::scripted_relay::ScriptedRelay;
 use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
 use tox_relay_client::{DisconnectReason, Party, Proxy, Relay, RelayId, RouteId, SendError, Stage};
 use tox_test_relay::kind;
@@ -42,7 +42,7 @@ impl Drop for Stop<'_> {
 
 /// A relay that sends packets of one byte without end while `run` goes on, in the name of a friend.
 fn flooding(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
-    let (mut relay, id) = ByHand::connect(peer);
+    let (mut relay, id) = ScriptedRelay::connect(peer);
     relay.open_route(peer, id, NUMBER);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -93,9 +93,9 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
 fn a_flood_does_not_fill_the_room_of_others() {
     for capacity in [4, 8, 64] {
         let mut peer = Peer::new().capacity(capacity);
-        let (mut flooding, id) = ByHand::connect(&mut peer);
+        let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
         flooding.open_route(&mut peer, id, NUMBER);
-        let (mut quiet, id) = ByHand::connect(&mut peer);
+        let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         flooding.flood(&[NUMBER, 1]);
         // It has its place before the other, and so much was read of it that it could fill all of the next polls.
         peer.poll(GUARD);
@@ -118,9 +118,9 @@ fn a_byte_of_a_packet_is_not_lost_beside_a_flood() {
     // The shortest packets that are events, cut after their first byte: the other byte of the length is not known.
     for capacity in [2, 3, 4, 8] {
         let mut peer = Peer::new().capacity(capacity);
-        let (mut flooding, id) = ByHand::connect(&mut peer);
+        let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
         flooding.open_route(&mut peer, id, NUMBER);
-        let (mut quiet, id) = ByHand::connect(&mut peer);
+        let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         flooding.flood(&[NUMBER, 1]);
         let mut count = 0;
         for round in 1..=20 {
@@ -139,9 +139,9 @@ fn a_byte_of_a_packet_is_not_lost_beside_a_flood() {
 #[test]
 fn a_relay_that_makes_no_events_has_no_more_than_its_turn_beside_a_flood() {
     let mut peer = Peer::new().capacity(8);
-    let (mut flooding, id) = ByHand::connect(&mut peer);
+    let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
     flooding.open_route(&mut peer, id, NUMBER);
-    let (mut silent, id) = ByHand::connect(&mut peer);
+    let (mut silent, id) = ScriptedRelay::connect(&mut peer);
     flooding.flood(&[NUMBER, 1]);
     // Notifications for a route that is not there are no events.
     silent.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]);
@@ -157,7 +157,7 @@ fn a_relay_that_makes_no_events_has_no_more_than_its_turn_beside_a_flood() {
 fn absences_while_something_waits_to_be_read_are_not_charged() {
     const TIMEOUT: Duration = Duration::from_millis(300);
     let mut peer = Peer::with(|config| config.ping_interval(TIMEOUT).pong_timeout(TIMEOUT));
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let ping = relay.receive(&mut peer);
     // Each time there is something, all of it is read, and the pong is not in it yet.
     for round in 0..5u8 {
@@ -176,7 +176,7 @@ fn absences_while_something_waits_to_be_read_are_not_charged() {
 #[test]
 fn a_long_packet_comes_through_beside_a_flood_and_little_room() {
     let mut peer = Peer::new().capacity(4);
-    let (mut quiet, id) = ByHand::connect(&mut peer);
+    let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
     flooding(&mut peer, |peer| {
         for round in 0..20 {
             let packet = [&[kind::ONION_RESPONSE][..], &numbered(round, 2031)].concat();
@@ -218,7 +218,7 @@ fn bytes_out(peer: &Peer, id: RelayId) -> u64 {
 fn a_poll_ends_when_its_time_is_up_however_much_there_is_to_read() {
     let mut peer = Peer::new();
     // Much to read and nothing to report: notifications for routes that are not there.
-    let mut relays: Vec<_> = (0..8).map(|_| ByHand::connect(&mut peer)).collect();
+    let mut relays: Vec<_> = (0..8).map(|_| ScriptedRelay::connect(&mut peer)).collect();
     relays.iter_mut().for_each(|(relay, _)| _ = relay.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]));
     let before: Vec<_> = relays.iter().map(|(_, id)| bytes_in(&peer, *id)).collect();
     // One round over all of them takes many times as long.
@@ -262,7 +262,7 @@ fn a_ping_does_not_stand_behind_megabytes_in_the_kernel() {
 #[test]
 fn a_reader_of_200_kilobytes_a_second_keeps_its_connection_while_the_queue_is_full() {
     let mut peer = Peer::with(|config| config.ping_interval(2 * SHORT).pong_timeout(8 * SHORT));
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let (start, mut read, mut pings) = (Instant::now(), 0, 0);
     while pings < 5 {
@@ -335,7 +335,7 @@ fn last_words_leave_before_a_route_is_closed_as_far_as_the_socket_takes_them() {
 #[test]
 fn room_that_closing_a_route_makes_is_reported() {
     let mut peer = Peer::new();
-    let (mut relay, id) = ByHand::connect(&mut peer);
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (full, _) = relay.open_route(&mut peer, id, NUMBER);
     fill(&mut peer, full);
     peer.told.clear();

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-pub mod again;
-pub mod by_hand;
-pub mod crowd;
+pub mod child_process;
+pub mod paired_identities;
 pub mod scripted_proxy;
+pub mod scripted_relay;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@
 //!
 //! - [`Relay`] runs a whole relay on a thread of its own, on a real socket. [`Conduct`] says how it
 //!   treats its clients.
-//! - [`switch::Switch`] is the same relay without sockets, for a simulated world in virtual time.
+//! - [`switch::Switch`] is the same relay without sockets, for a simulation in virtual time.
 //! - [`session`] is one connection of it, byte by byte, for a test that plays the relay by hand.
 //!
 //! A byte goes this way: [`Relay`] starts the loop (`server`); the loop reads from a `connection`,

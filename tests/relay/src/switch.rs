@@ -1,7 +1,7 @@
 //! The relay's logic without any connection: who is there, and which packet goes to whom.
 //!
 //! The switch takes plaintexts of clients and fills an [`Outbox`] with what is to be done. It knows
-//! no socket, no clock and no random source, so a simulated world can run it in virtual time.
+//! no socket, no clock and no random source, so a simulation can run it in virtual time.
 //!
 //! There is no network behind this relay: packets for the onion and for forwarding are sent back to
 //! their sender, as if someone out there had answered with the same data.

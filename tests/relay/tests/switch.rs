@@ -10,7 +10,7 @@ use tox_test_relay::{
 };
 
 /// A switch, its clock, and what it wants done.
-struct World {
+struct Fixture {
     switch: Switch,
     now: Instant,
     out: Outbox,
@@ -24,16 +24,16 @@ enum Done {
 }
 use Done::{Dropped, Sent};
 
-impl World {
-    /// A world with this many confirmed clients, whose keys are [0; 32], [1; 32] and so on.
+impl Fixture {
+    /// A switch with this many confirmed clients, whose keys are [0; 32], [1; 32] and so on.
     fn with_clients(count: u8) -> Self {
         let switch = Switch::new(Rules::default());
-        let mut world = Self { switch, now: Instant::now(), out: Outbox::new() };
+        let mut fixture = Self { switch, now: Instant::now(), out: Outbox::new() };
         for client in 0..count {
-            world.switch.join(client.into(), [client; 32], world.now);
-            world.confirm(client.into());
+            fixture.switch.join(client.into(), [client; 32], fixture.now);
+            fixture.confirm(client.into());
         }
-        world
+        fixture
     }
 
     fn confirm(&mut self, client: ClientId) {
@@ -75,93 +75,93 @@ fn response(client: ClientId, id: u8, peer: u8) -> Done {
 
 #[test]
 fn notifications_come_right_behind_the_response() {
-    let mut world = World::with_clients(2);
-    assert_eq!(world.ask(0, 1), [response(0, 16, 1)]);
+    let mut fixture = Fixture::with_clients(2);
+    assert_eq!(fixture.ask(0, 1), [response(0, 16, 1)]);
     let both = [
         response(1, 16, 0),
         Sent(1, vec![CONNECTION_NOTIFICATION, 16]),
         Sent(0, vec![CONNECTION_NOTIFICATION, 16]),
     ];
-    assert_eq!(world.ask(1, 0), both);
-    assert_eq!(world.ask(1, 0), [response(1, 16, 0)]);
+    assert_eq!(fixture.ask(1, 0), both);
+    assert_eq!(fixture.ask(1, 0), [response(1, 16, 0)]);
 }
 
 #[test]
 fn the_lowest_free_number_is_given() {
-    let mut world = World::with_clients(1);
+    let mut fixture = Fixture::with_clients(1);
     for (peer, id) in [(1, 16), (2, 17), (3, 18)] {
-        assert_eq!(world.ask(0, peer), [response(0, id, peer)]);
+        assert_eq!(fixture.ask(0, peer), [response(0, id, peer)]);
     }
-    assert_eq!(world.send(0, &[DISCONNECT_NOTIFICATION, 17]), []);
-    assert_eq!(world.ask(0, 4), [response(0, 17, 4)]);
-    assert_eq!(world.ask(0, 5), [response(0, 19, 5)]);
-    assert_eq!(world.ask(0, 0), [response(0, 0, 0)]);
+    assert_eq!(fixture.send(0, &[DISCONNECT_NOTIFICATION, 17]), []);
+    assert_eq!(fixture.ask(0, 4), [response(0, 17, 4)]);
+    assert_eq!(fixture.ask(0, 5), [response(0, 19, 5)]);
+    assert_eq!(fixture.ask(0, 0), [response(0, 0, 0)]);
 }
 
 #[test]
 fn who_is_dropped_takes_its_routes_offline_and_is_forgotten() {
-    let mut world = World::with_clients(2);
-    world.ask(0, 1);
-    world.ask(1, 0);
+    let mut fixture = Fixture::with_clients(2);
+    fixture.ask(0, 1);
+    fixture.ask(1, 0);
     let end = [Sent(0, vec![DISCONNECT_NOTIFICATION, 16]), Dropped(1, Reason::WrongKind(0x0f))];
-    assert_eq!(world.send(1, &[0x0f]), end);
-    assert_eq!(world.send(1, &[0x0f]), [], "a packet that came with the bad one");
-    world.switch.leave(1, &mut world.out);
-    assert_eq!(world.done(), []);
-    assert_eq!((world.switch.clients(), world.switch.routes()), (1, 1));
+    assert_eq!(fixture.send(1, &[0x0f]), end);
+    assert_eq!(fixture.send(1, &[0x0f]), [], "a packet that came with the bad one");
+    fixture.switch.leave(1, &mut fixture.out);
+    assert_eq!(fixture.done(), []);
+    assert_eq!((fixture.switch.clients(), fixture.switch.routes()), (1, 1));
 
-    assert_eq!(world.send(0, &[16, 1]), [], "offline");
-    world.switch.leave(0, &mut world.out);
-    assert_eq!((world.switch.clients(), world.switch.confirmed(), world.switch.routes()), (0, 0, 0));
+    assert_eq!(fixture.send(0, &[16, 1]), [], "offline");
+    fixture.switch.leave(0, &mut fixture.out);
+    assert_eq!((fixture.switch.clients(), fixture.switch.confirmed(), fixture.switch.routes()), (0, 0, 0));
 }
 
 #[test]
 fn an_unconfirmed_client_cannot_be_reached_and_replaces_nobody() {
-    let mut world = World::with_clients(2);
-    world.switch.join(7, [1; 32], world.now);
-    assert_eq!(world.switch.find(&[1; 32]), Some(1));
-    assert!(!world.switch.is_confirmed(7));
+    let mut fixture = Fixture::with_clients(2);
+    fixture.switch.join(7, [1; 32], fixture.now);
+    assert_eq!(fixture.switch.find(&[1; 32]), Some(1));
+    assert!(!fixture.switch.is_confirmed(7));
     let oob = [&[OOB_SEND][..], &[1; 32], &[9]].concat();
     let received = [&[OOB_RECEIVE][..], &[0; 32], &[9]].concat();
-    assert_eq!(world.send(0, &oob), [Sent(1, received.clone())]);
+    assert_eq!(fixture.send(0, &oob), [Sent(1, received.clone())]);
 
     let replaced = [Dropped(1, Reason::Replaced), Sent(7, [&[PONG][..], &[3; 8]].concat())];
-    assert_eq!(world.send(7, &[&[PING][..], &[3; 8]].concat()), replaced);
-    assert_eq!(world.send(0, &oob), [Sent(7, received)]);
+    assert_eq!(fixture.send(7, &[&[PING][..], &[3; 8]].concat()), replaced);
+    assert_eq!(fixture.send(0, &oob), [Sent(7, received)]);
 }
 
 #[test]
 fn the_unconfirmed_leaves_without_a_trace() {
-    let mut world = World::with_clients(2);
-    world.switch.join(7, [1; 32], world.now);
-    world.switch.leave(7, &mut world.out);
-    assert_eq!(world.switch.find(&[1; 32]), Some(1));
-    assert_eq!(world.done(), []);
+    let mut fixture = Fixture::with_clients(2);
+    fixture.switch.join(7, [1; 32], fixture.now);
+    fixture.switch.leave(7, &mut fixture.out);
+    assert_eq!(fixture.switch.find(&[1; 32]), Some(1));
+    assert_eq!(fixture.done(), []);
 }
 
 #[test]
 fn a_ping_every_30_s_and_the_end_10_s_after_one_without_pong() {
-    let mut world = World::with_clients(2);
-    world.switch.join(2, [2; 32], world.now); // never confirmed: never pinged
-    assert_eq!(world.pass(29, 1), []);
-    assert_eq!(world.switch.next_deadline(), Some(world.now + Duration::from_secs(1)));
+    let mut fixture = Fixture::with_clients(2);
+    fixture.switch.join(2, [2; 32], fixture.now); // never confirmed: never pinged
+    assert_eq!(fixture.pass(29, 1), []);
+    assert_eq!(fixture.switch.next_deadline(), Some(fixture.now + Duration::from_secs(1)));
     let ping = |client, id: u64| Sent(client, [&[PING][..], &id.to_be_bytes()].concat());
-    assert_eq!(world.pass(1, 2), [ping(0, 2), ping(1, 2)]);
-    assert_eq!(world.pass(0, 3), [], "calling again does no harm");
+    assert_eq!(fixture.pass(1, 2), [ping(0, 2), ping(1, 2)]);
+    assert_eq!(fixture.pass(0, 3), [], "calling again does no harm");
 
     let pong = |id: u64| [&[PONG][..], &id.to_be_bytes()].concat();
-    assert_eq!(world.send(0, &pong(2)), []);
-    assert_eq!(world.send(1, &pong(1)), [], "of an older ping: not what was asked");
-    assert_eq!(world.pass(9, 4), []);
-    assert_eq!(world.pass(1, 5), [Dropped(1, Reason::NoPong)]);
-    assert_eq!(world.pass(19, 6), []);
-    assert_eq!(world.pass(1, 7), [ping(0, 7)]);
+    assert_eq!(fixture.send(0, &pong(2)), []);
+    assert_eq!(fixture.send(1, &pong(1)), [], "of an older ping: not what was asked");
+    assert_eq!(fixture.pass(9, 4), []);
+    assert_eq!(fixture.pass(1, 5), [Dropped(1, Reason::NoPong)]);
+    assert_eq!(fixture.pass(19, 6), []);
+    assert_eq!(fixture.pass(1, 7), [ping(0, 7)]);
 }
 
 #[test]
 fn an_empty_plaintext_is_no_packet() {
-    let mut world = World::with_clients(1);
-    assert_eq!(world.send(0, &[]), [Dropped(0, Reason::Malformed(0))]);
+    let mut fixture = Fixture::with_clients(1);
+    assert_eq!(fixture.send(0, &[]), [Dropped(0, Reason::Malformed(0))]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use interop::{Bootstrapd, CEvent, wait_for};
 use tox_relay_client::{Config, RouteId, SecretKey, SendError};
 
-use crate::driver::{End, LIMIT, Ours, Told, WINDOW, meet, numbered, pair, signal};
+use crate::c_end::CEnd;
+use crate::driver::{End, LIMIT, RustEnd, Told, WINDOW, meet, numbered, pair, signal};
 use crate::presence::is_closed;
-use crate::theirs::Theirs;
-use crate::valve::Valve;
+use crate::throttle::Throttle;
 
 /// What Tox sends at most.
 const LENGTH: usize = 1400;
@@ -24,8 +24,8 @@ fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
     const PACKETS: usize = 500;
     let relay = Bootstrapd::start().unwrap();
     // The smallest: two packets of this length fit.
-    let mut ours = Ours::with_config(&relay, Config::new(SecretKey::generate()).send_queue(4_068));
-    let mut theirs = Theirs::connected(&relay, SecretKey::generate());
+    let mut ours = RustEnd::with_config(&relay, Config::new(SecretKey::generate()).send_queue(4_068));
+    let mut theirs = CEnd::connected(&relay, SecretKey::generate());
     meet(&mut ours, &mut theirs);
     let route = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
 
@@ -54,18 +54,18 @@ fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
 fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     let relay = Bootstrapd::start().unwrap();
     let config = Config::new(SecretKey::generate());
-    let (mut valve, mut ours) = Valve::between(&relay, |relay| Ours::begin(config, relay));
+    let (mut throttle, mut ours) = Throttle::between(&relay, |relay| RustEnd::begin(config, relay));
     let connected = wait_for(LIMIT, || {
-        valve.pass(u64::MAX);
+        throttle.pass(u64::MAX);
         ours.next_within(Duration::ZERO)
     });
     assert_eq!(connected, Some(Told::Connected(ours.relay)));
-    let mut peer = Ours::new(&relay);
+    let mut peer = RustEnd::new(&relay);
     peer.open(ours.key());
     let route = ours.client.open_route(ours.relay, peer.key()).unwrap();
     for told in [Told::Opened(route), Told::Online(route)] {
         let next = wait_for(LIMIT, || {
-            valve.pass(u64::MAX);
+            throttle.pass(u64::MAX);
             ours.next_within(Duration::ZERO)
         });
         assert_eq!(next, Some(told));
@@ -73,9 +73,9 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     peer.expect_online();
 
     signal(&relay, "STOP");
-    let start = valve.passed;
+    let start = throttle.passed;
     let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
-    let mut sent = send_until_blocked(&mut ours, route, || valve.pass(open_to(0)));
+    let mut sent = send_until_blocked(&mut ours, route, || throttle.pass(open_to(0)));
     let queued = ours.client.relay(ours.relay).unwrap().queued;
     // What a route may hold that is alone: half of the queue.
     assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
@@ -85,7 +85,7 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     let (blocked, end) = (sent, sent + WINDOW);
     let (mut arrived, mut told) = (0, Vec::new());
     let done = wait_for(4 * LIMIT, || {
-        valve.pass(open_to(arrived));
+        throttle.pass(open_to(arrived));
         while let Some(event) = ours.next_within(Duration::ZERO) {
             assert!(arrived < blocked, "important packets pass those that are queued");
             told.push(event);
@@ -108,7 +108,7 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
 #[test]
 fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     let mut relay = Bootstrapd::start().unwrap();
-    let (mut ours, peer) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, peer) = pair::<RustEnd, CEnd>(&relay);
     let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
     signal(&relay, "STOP");
     send_until_blocked(&mut ours, route, || {});
@@ -127,7 +127,7 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
 }
 
 /// Sends until the socket is full and the queue behind it, too. Gives how many packets were taken.
-fn send_until_blocked(ours: &mut Ours, route: RouteId, mut pass: impl FnMut()) -> usize {
+fn send_until_blocked(ours: &mut RustEnd, route: RouteId, mut pass: impl FnMut()) -> usize {
     for number in 0..FAR_TOO_MUCH {
         while let Err(error) = ours.client.send_data(route, &numbered(number, LENGTH)) {
             assert_eq!(error, SendError::WouldBlock);

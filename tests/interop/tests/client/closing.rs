@@ -3,17 +3,17 @@
 use interop::{Bootstrapd, CEvent, CSend};
 use tox_relay_client::{RouteError, RouteId, SecretKey, SendError};
 
-use crate::driver::{End, Ours, Told, meet, pair};
-use crate::theirs::Theirs;
+use crate::c_end::CEnd;
+use crate::driver::{End, RustEnd, Told, meet, pair};
 
 #[test]
 fn a_peer_of_ours_sees_that_the_route_was_closed() {
-    a_peer_sees_that_the_route_was_closed::<Ours>();
+    a_peer_sees_that_the_route_was_closed::<RustEnd>();
 }
 
 #[test]
 fn a_c_peer_sees_that_the_route_was_closed() {
-    a_peer_sees_that_the_route_was_closed::<Theirs>();
+    a_peer_sees_that_the_route_was_closed::<CEnd>();
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_route_that_is_closed_offline_is_no_more_at_the_relay() {
 #[test]
 fn a_route_that_is_closed_after_its_peer_has_left_is_no_more_at_the_relay() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.close();
     ours.expect_offline();
     ours.close();
@@ -105,7 +105,7 @@ fn a_route_that_is_opened_and_closed_again_and_again_ends_as_it_was_left() {
 #[test]
 fn an_online_route_can_be_closed_and_opened_again_at_once() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     for _ in 0..10 {
         let old = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
         close(&mut ours, old);
@@ -138,7 +138,7 @@ fn an_offline_route_can_be_closed_and_opened_again_at_once() {
 #[test]
 fn data_that_wait_for_a_route_leave_before_it_is_closed() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     let their_key = theirs.key();
     let route = ours.client.find_route(ours.relay, &their_key).unwrap();
     ours.client.send_data(route, b"one").unwrap();
@@ -159,7 +159,7 @@ fn data_that_wait_for_a_route_leave_before_it_is_closed() {
 #[test]
 fn data_that_come_for_a_route_that_was_just_closed_do_no_harm() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"late");
     theirs.send_oob(ours.key(), b"not on the route");
     theirs.fence(); // they lie in our socket
@@ -175,7 +175,7 @@ fn data_that_come_for_a_route_that_was_just_closed_do_no_harm() {
 #[test]
 fn both_ends_close_at_the_same_time() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     for _ in 0..10 {
         theirs.close();
         ours.close();
@@ -199,7 +199,7 @@ fn both_ends_close_at_the_same_time() {
 
 fn a_peer_sees_that_the_route_was_closed<P: End>() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut peer) = pair::<Ours, P>(&relay);
+    let (mut ours, mut peer) = pair::<RustEnd, P>(&relay);
     let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
     ours.close();
     peer.expect_offline();
@@ -217,21 +217,21 @@ fn a_peer_sees_that_the_route_was_closed<P: End>() {
     peer.fence();
 }
 
-fn begin(relay: &Bootstrapd) -> (Ours, Theirs) {
-    (Ours::new(relay), Theirs::connected(relay, SecretKey::generate()))
+fn begin(relay: &Bootstrapd) -> (RustEnd, CEnd) {
+    (RustEnd::new(relay), CEnd::connected(relay, SecretKey::generate()))
 }
 
 /// Unlike that of [`End`], it waits for no answer.
-fn open(ours: &mut Ours, theirs: &Theirs) -> RouteId {
+fn open(ours: &mut RustEnd, theirs: &CEnd) -> RouteId {
     ours.client.open_route(ours.relay, theirs.key()).unwrap()
 }
 
 /// Unlike that of [`End`], it sends nothing yet.
-fn close(ours: &mut Ours, route: RouteId) {
+fn close(ours: &mut RustEnd, route: RouteId) {
     ours.client.close_route(route).unwrap();
 }
 
-fn talk(ours: &mut Ours, route: RouteId, theirs: &mut Theirs) {
+fn talk(ours: &mut RustEnd, route: RouteId, theirs: &mut CEnd) {
     ours.client.send_data(route, b"ping").unwrap();
     ours.client.flush();
     theirs.expect_data(b"ping");

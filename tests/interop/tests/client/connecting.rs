@@ -8,14 +8,14 @@ use tox_relay_client::{
     Config, ConnectError, DisconnectReason, Hint, Party, Relay, RouteError, SecretKey, SendError, Stage,
 };
 
-use crate::driver::{AT_ONCE, End, Ours, Told, pair, relay_of, signal};
+use crate::c_end::CEnd;
+use crate::driver::{AT_ONCE, End, RustEnd, Told, pair, relay_of, signal};
 use crate::presence::is_closed;
-use crate::theirs::Theirs;
 
 #[test]
 fn a_connection_says_how_it_came_to_be() {
     let relay = Bootstrapd::start().unwrap();
-    let ours = Ours::new(&relay);
+    let ours = RustEnd::new(&relay);
     let status = ours.client.relay(ours.relay).unwrap();
     assert_eq!(status.stage, Stage::Connected);
     assert_eq!(*status.public_key.as_bytes(), relay.public_key());
@@ -35,7 +35,7 @@ fn a_relay_on_ipv6_is_like_the_others() {
     }
     let relay = Bootstrapd::start_ipv6().unwrap();
     assert!(relay.addr().is_ipv6());
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     ours.send_data(b"hello");
     theirs.expect_data(b"hello");
     theirs.send_data(b"hello yourself");
@@ -72,7 +72,7 @@ fn a_relay_with_another_key_is_told_at_once() {
 #[test]
 fn the_same_relay_twice_with_one_key_is_an_error() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let again = ours.client.connect(relay_of(&relay));
     assert!(matches!(again, Err(ConnectError::AlreadyConnected(first)) if first == ours.relay), "{again:?}");
     ours.fence();
@@ -81,7 +81,7 @@ fn the_same_relay_twice_with_one_key_is_an_error() {
 #[test]
 fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_back() {
     let mut relay = Bootstrapd::start().unwrap();
-    let (mut ours, _theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, _theirs) = pair::<RustEnd, CEnd>(&relay);
     for _ in 0..3 {
         let (old, route) = (ours.relay, ours.open_route(SecretKey::generate().public_key()));
         let start = Instant::now();
@@ -100,7 +100,7 @@ fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_bac
         ours.reconnect(&relay);
         assert_ne!(ours.relay, old);
         assert_eq!(ours.client.routes(ours.relay).count(), 0);
-        let mut theirs = Theirs::connected(&relay, SecretKey::generate());
+        let mut theirs = CEnd::connected(&relay, SecretKey::generate());
         ours.send_oob(theirs.key(), b"are you back, too?");
         theirs.expect_oob(ours.key(), b"are you back, too?");
     }
@@ -109,7 +109,7 @@ fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_bac
 #[test]
 fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
     let mut relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"one");
     theirs.send_data(b"two");
     theirs.fence(); // they lie in our socket
@@ -124,11 +124,11 @@ fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
 fn a_relay_that_hangs_is_found_by_the_timeouts() {
     let relay = Bootstrapd::start().unwrap();
     let config = |key| Config::new(key).ping_interval(Duration::from_millis(200)).pong_timeout(AT_ONCE);
-    let mut connected = Ours::with_config(&relay, config(SecretKey::generate()));
+    let mut connected = RustEnd::with_config(&relay, config(SecretKey::generate()));
     signal(&relay, "STOP");
     // The kernel still takes connections for it.
     let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
-    let mut connecting = Ours::begin(connecting, relay_of(&relay));
+    let mut connecting = RustEnd::begin(connecting, relay_of(&relay));
     let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint: None };
     assert_eq!(connecting.next_reason(), timed_out);
     assert_eq!(connected.next_reason(), DisconnectReason::NoPong(Stage::Connected));
@@ -141,12 +141,12 @@ fn a_relay_that_hangs_is_found_by_the_timeouts() {
 #[test]
 fn a_closed_connection_is_told_with_its_reason() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     assert!(ours.client.disconnect(ours.relay));
     assert_eq!(ours.next(), Told::Disconnected(ours.relay, DisconnectReason::ClosedByCaller));
     assert_eq!(ours.client.relays().count(), 0);
 }
 
-fn begin(relay: Relay) -> Ours {
-    Ours::begin(Config::new(SecretKey::generate()), relay)
+fn begin(relay: Relay) -> RustEnd {
+    RustEnd::begin(Config::new(SecretKey::generate()), relay)
 }

@@ -64,7 +64,7 @@ pub enum Told {
 }
 
 /// A client of ours with one relay.
-pub struct Ours {
+pub struct RustEnd {
     pub client: Client,
     pub relay: RelayId,
     /// The route that [`End`] is about.
@@ -73,7 +73,7 @@ pub struct Ours {
     told: VecDeque<Told>,
 }
 
-impl Ours {
+impl RustEnd {
     /// Begins to connect.
     pub fn begin(config: Config, relay: Relay) -> Self {
         let mut client = Client::new(config).unwrap();
@@ -152,7 +152,7 @@ impl Ours {
     }
 }
 
-impl End for Ours {
+impl End for RustEnd {
     fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self {
         Self::with_config(relay, Config::new(secret_key))
     }

@@ -3,8 +3,8 @@
 use interop::{Bootstrapd, CEvent};
 use tox_relay_client::{SecretKey, SendError};
 
-use crate::driver::{End, Ours, Told, WINDOW, numbered, pair};
-use crate::theirs::Theirs;
+use crate::c_end::CEnd;
+use crate::driver::{End, RustEnd, Told, WINDOW, numbered, pair};
 
 /// Of data: the smallest, the largest that Tox sends and one more, the largest that is legal.
 const DATA_LENGTHS: [usize; 4] = [1, 1400, 1401, 2031];
@@ -12,47 +12,47 @@ const OOB_LENGTHS: [usize; 3] = [1, 1023, 1024];
 
 #[test]
 fn data_of_all_lengths_pass_between_two_of_ours() {
-    data_of_all_lengths_pass::<Ours, Ours>();
+    data_of_all_lengths_pass::<RustEnd, RustEnd>();
 }
 
 #[test]
 fn data_of_all_lengths_pass_between_ours_and_the_c_client() {
-    data_of_all_lengths_pass::<Ours, Theirs>();
+    data_of_all_lengths_pass::<RustEnd, CEnd>();
 }
 
 #[test]
 fn oob_of_all_lengths_pass_between_two_of_ours_without_a_route() {
-    oob_of_all_lengths_pass::<Ours, Ours>();
+    oob_of_all_lengths_pass::<RustEnd, RustEnd>();
 }
 
 #[test]
 fn oob_of_all_lengths_pass_between_ours_and_the_c_client_without_a_route() {
-    oob_of_all_lengths_pass::<Ours, Theirs>();
+    oob_of_all_lengths_pass::<RustEnd, CEnd>();
 }
 
 #[test]
 fn a_thousand_packets_each_way_keep_their_order_between_two_of_ours() {
-    packets_keep_their_order::<Ours, Ours>();
+    packets_keep_their_order::<RustEnd, RustEnd>();
 }
 
 #[test]
 fn a_thousand_packets_each_way_keep_their_order_between_ours_and_the_c_client() {
-    packets_keep_their_order::<Ours, Theirs>();
+    packets_keep_their_order::<RustEnd, CEnd>();
 }
 
 #[test]
 fn it_does_not_matter_who_asks_for_the_route_first() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     say_hello(&mut ours, &mut theirs);
-    let (mut theirs, mut ours) = pair::<Theirs, Ours>(&relay);
+    let (mut theirs, mut ours) = pair::<CEnd, RustEnd>(&relay);
     say_hello(&mut ours, &mut theirs);
 }
 
 #[test]
 fn oob_reaches_a_peer_that_is_online_on_a_route_too() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     let (our_key, their_key) = (ours.key(), theirs.key());
     ours.send_data(b"first");
     ours.send_oob(their_key, b"second");
@@ -71,7 +71,7 @@ fn oob_reaches_a_peer_that_is_online_on_a_route_too() {
 #[test]
 fn a_data_packet_without_data_is_an_event_like_the_others() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"");
     theirs.send_data(b"behind it");
     ours.expect_data(b"");
@@ -82,7 +82,7 @@ fn a_data_packet_without_data_is_an_event_like_the_others() {
 #[test]
 fn oob_for_nobody_is_thrown_away_and_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     ours.send_oob(SecretKey::generate().public_key(), b"anybody there?");
     ours.fence();
     say_hello(&mut ours, &mut theirs);
@@ -91,10 +91,10 @@ fn oob_for_nobody_is_thrown_away_and_does_no_harm() {
 #[test]
 fn send_to_goes_out_of_band_until_the_route_is_online_and_as_data_from_then_on() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
-    let mut theirs = Theirs::connected(&relay, SecretKey::generate());
+    let mut ours = RustEnd::new(&relay);
+    let mut theirs = CEnd::connected(&relay, SecretKey::generate());
     let (our_key, their_key) = (ours.key(), theirs.key());
-    let send = |ours: &mut Ours, data: &[u8]| {
+    let send = |ours: &mut RustEnd, data: &[u8]| {
         let sent = ours.client.send_to(ours.relay, their_key, data);
         ours.client.flush();
         sent
@@ -130,7 +130,7 @@ fn send_to_goes_out_of_band_until_the_route_is_online_and_as_data_from_then_on()
 #[test]
 fn what_has_an_illegal_length_is_not_taken_and_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     let their_key = theirs.key();
     let route = ours.client.find_route(ours.relay, &their_key).unwrap();
     for length in [0, 2032, 65_536] {
@@ -210,7 +210,7 @@ fn content(number: usize) -> (Vec<u8>, bool) {
     (numbered(number, 4 + number * 389 % (most - 3)), oob)
 }
 
-fn say_hello(ours: &mut Ours, theirs: &mut Theirs) {
+fn say_hello(ours: &mut RustEnd, theirs: &mut CEnd) {
     ours.send_data(b"hello");
     theirs.expect_data(b"hello");
     theirs.send_data(b"hello yourself");

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use interop::Bootstrapd;
 use tox_relay_client::SecretKey;
 
-use crate::driver::{AT_ONCE, LIMIT, Ours, Told, pair, relay_of};
-use crate::theirs::Theirs;
+use crate::c_end::CEnd;
+use crate::driver::{AT_ONCE, LIMIT, RustEnd, Told, pair, relay_of};
 
 /// The relay pings after 30 s and after 60 s, and so do we. 10 s after a ping without a pong the
 /// connection would end.
@@ -18,7 +18,7 @@ const PING: Duration = Duration::from_secs(30 + 10);
 #[test]
 fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     // The peer is another identity of the same client, so that one poll waits for both.
     let identity = SecretKey::generate();
     let (our_key, peer_key) = (ours.client.public_key(), identity.public_key());
@@ -53,7 +53,7 @@ fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
 #[test]
 fn a_peer_that_is_gone_without_a_word_is_offline_when_its_ping_has_no_answer() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, peer) = pair::<Ours, Theirs>(&relay);
+    let (mut ours, peer) = pair::<RustEnd, CEnd>(&relay);
     let route = ours.client.find_route(ours.relay, &peer.client.public_key().into()).unwrap();
     drop(peer);
     let start = Instant::now();

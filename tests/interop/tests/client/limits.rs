@@ -3,7 +3,7 @@
 use interop::Bootstrapd;
 use tox_relay_client::{PublicKey, RelayId, RouteError, RouteId, SecretKey, SendError};
 
-use crate::driver::{End, Ours, Told, WINDOW, numbered, relay_of};
+use crate::driver::{End, RustEnd, Told, WINDOW, numbered, relay_of};
 
 /// Connection ids are 16 to 255.
 const MAX_ROUTES: usize = 240;
@@ -11,7 +11,7 @@ const MAX_ROUTES: usize = 240;
 #[test]
 fn a_route_to_ones_own_key_is_refused() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let own = ours.key();
     for _ in 0..3 {
         let route = ours.client.open_route(ours.relay, own).unwrap();
@@ -27,8 +27,8 @@ fn a_route_to_ones_own_key_is_refused() {
 #[test]
 fn a_relay_has_240_routes_and_each_of_them_works() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
-    let (mut crowd, peers) = crowd(&relay, MAX_ROUTES);
+    let mut ours = RustEnd::new(&relay);
+    let (mut many, peers) = many_identities(&relay, MAX_ROUTES);
 
     let mut routes: Vec<RouteId> = Vec::new();
     for (key, _) in &peers {
@@ -45,22 +45,22 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
 
     let mut back: Vec<RouteId> = Vec::new();
     for (_, connection) in &peers {
-        back.push(crowd.client.open_route(*connection, ours.key()).unwrap());
+        back.push(many.client.open_route(*connection, ours.key()).unwrap());
     }
     let opened = back.iter().map(|route| Told::Opened(*route));
-    expect_in_any_order(&mut crowd, opened.chain(back.iter().map(|route| Told::Online(*route))));
+    expect_in_any_order(&mut many, opened.chain(back.iter().map(|route| Told::Online(*route))));
     expect_in_any_order(&mut ours, routes.iter().map(|route| Told::Online(*route)));
 
     // Each leads to where it should, both ways.
     for numbers in (0..MAX_ROUTES).step_by(WINDOW).map(|first| first..first + WINDOW) {
         for number in numbers.clone() {
             ours.client.send_data(routes[number], &numbered(number, 100)).unwrap();
-            crowd.client.send_data(back[number], &numbered(number, 200)).unwrap();
+            many.client.send_data(back[number], &numbered(number, 200)).unwrap();
         }
         ours.client.flush();
-        crowd.client.flush();
+        many.client.flush();
         let data = numbers.clone().map(|number| Told::Data(back[number], numbered(number, 100)));
-        expect_in_any_order(&mut crowd, data);
+        expect_in_any_order(&mut many, data);
         let data = numbers.map(|number| Told::Data(routes[number], numbered(number, 200)));
         expect_in_any_order(&mut ours, data);
     }
@@ -69,25 +69,25 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
     ours.client.close_route(routes[100]).unwrap();
     ours.client.flush();
     ours.open(one_more);
-    assert_eq!(crowd.next(), Told::Offline(back[100]));
+    assert_eq!(many.next(), Told::Offline(back[100]));
 }
 
 /// One client of ours with that many connections, each with a key of its own.
-fn crowd(relay: &Bootstrapd, size: usize) -> (Ours, Vec<(PublicKey, RelayId)>) {
-    let mut crowd = Ours::new(relay);
-    let mut peers = vec![(crowd.key(), crowd.relay)];
+fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey, RelayId)>) {
+    let mut many = RustEnd::new(relay);
+    let mut peers = vec![(many.key(), many.relay)];
     while peers.len() < size {
         let identity = SecretKey::generate();
         let key = identity.public_key();
-        peers.push((key, crowd.client.connect(relay_of(relay).identity(identity)).unwrap()));
+        peers.push((key, many.client.connect(relay_of(relay).identity(identity)).unwrap()));
     }
     let connected = peers.iter().skip(1).map(|(_, connection)| Told::Connected(*connection));
-    expect_in_any_order(&mut crowd, connected);
-    (crowd, peers)
+    expect_in_any_order(&mut many, connected);
+    (many, peers)
 }
 
 /// Waits for as many events as are expected, which have to be these.
-fn expect_in_any_order(ours: &mut Ours, expected: impl Iterator<Item = Told>) {
+fn expect_in_any_order(ours: &mut RustEnd, expected: impl Iterator<Item = Told>) {
     let mut expected: Vec<Told> = expected.collect();
     while !expected.is_empty() {
         let told = ours.next();

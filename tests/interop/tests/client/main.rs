@@ -4,6 +4,7 @@
 //! All of it is one test program, so that the minute and more of `idle` runs beside everything else.
 
 mod backpressure;
+mod c_end;
 mod closing;
 mod connecting;
 mod driver;
@@ -13,5 +14,4 @@ mod limits;
 mod onion;
 mod presence;
 mod proxies;
-mod theirs;
-mod valve;
+mod throttle;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use interop::Bootstrapd;
 use tox_relay_client::{Destination, SendError};
 
-use crate::driver::{End, LIMIT, Ours, Told, numbered};
+use crate::driver::{End, LIMIT, RustEnd, Told, numbered};
 
 /// The relay's DHT part sends them over UDP: kind, nonce, what is left of the request, and last an
 /// encrypted way back.
@@ -25,7 +25,7 @@ const FORWARD_REPLY: u8 = 0x92;
 #[test]
 fn onion_requests_of_all_lengths_reach_the_next_node_and_its_answers_reach_us() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let node = Node::new();
     for length in [178, 179, 500, 1358, 1359] {
         let nonce: [u8; 24] = numbered(length, 24).try_into().unwrap();
@@ -53,7 +53,7 @@ fn onion_requests_of_all_lengths_reach_the_next_node_and_its_answers_reach_us() 
 #[test]
 fn an_onion_request_that_leads_nowhere_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     for length in [178, 600, 1359] {
         // All zero is no address.
         ours.client.send_onion_request(ours.relay, &vec![0; length]).unwrap();
@@ -70,7 +70,7 @@ fn an_onion_request_that_leads_nowhere_does_no_harm() {
 #[test]
 fn forward_requests_of_all_lengths_reach_their_node_and_its_replies_reach_us() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let node = Node::new();
     for length in [1, 2, 1000, 1791, 1792] {
         let data = numbered(length, length);
@@ -97,7 +97,7 @@ fn forward_requests_of_all_lengths_reach_their_node_and_its_replies_reach_us() {
 #[test]
 fn an_empty_forward_reply_is_an_event_like_the_others() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let node = Node::new();
     let destination = Destination::Udp(node.addr().into());
     ours.client.send_forward_request(ours.relay, destination, b"?").unwrap();
@@ -112,7 +112,7 @@ fn an_empty_forward_reply_is_an_event_like_the_others() {
 #[test]
 fn a_forward_request_that_leads_nowhere_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let closed = Node::new().addr();
     let relay_itself = SocketAddr::new(relay.addr().ip(), relay.addr().port() - 1);
     let ipv6 = "[::1]:9".parse().unwrap(); // which this relay has not

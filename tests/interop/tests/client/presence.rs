@@ -5,38 +5,38 @@ use std::time::Instant;
 use interop::Bootstrapd;
 use tox_relay_client::{DisconnectReason, RouteError, RouteId, RouteState, SecretKey, SendError};
 
-use crate::driver::{AT_ONCE, End, Ours, Told, meet, relay_of};
-use crate::theirs::Theirs;
+use crate::c_end::CEnd;
+use crate::driver::{AT_ONCE, End, RustEnd, Told, meet, relay_of};
 
 #[test]
 fn a_peer_of_ours_is_gone_and_connects_again() {
-    a_peer_is_gone_and_connects_again::<Ours>();
+    a_peer_is_gone_and_connects_again::<RustEnd>();
 }
 
 #[test]
 fn a_c_peer_is_gone_and_connects_again() {
-    a_peer_is_gone_and_connects_again::<Theirs>();
+    a_peer_is_gone_and_connects_again::<CEnd>();
 }
 
 #[test]
 fn a_peer_of_ours_closes_its_route_leaves_and_comes_back() {
-    a_peer_closes_its_route_leaves_and_comes_back::<Ours>();
+    a_peer_closes_its_route_leaves_and_comes_back::<RustEnd>();
 }
 
 #[test]
 fn a_c_peer_closes_its_route_leaves_and_comes_back() {
-    a_peer_closes_its_route_leaves_and_comes_back::<Theirs>();
+    a_peer_closes_its_route_leaves_and_comes_back::<CEnd>();
 }
 
 #[test]
 fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
     let relay = Bootstrapd::start().unwrap();
     let key = SecretKey::generate();
-    let mut friend = Theirs::connected(&relay, SecretKey::generate());
-    let mut old = Ours::connected(&relay, key.clone());
+    let mut friend = CEnd::connected(&relay, SecretKey::generate());
+    let mut old = RustEnd::connected(&relay, key.clone());
     meet(&mut old, &mut friend);
 
-    let mut new = Ours::connected(&relay, key);
+    let mut new = RustEnd::connected(&relay, key);
     assert!(is_closed(old.next_reason()));
     friend.expect_offline();
     assert_eq!(new.client.routes(new.relay).count(), 0);
@@ -57,8 +57,8 @@ fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
 #[test]
 fn a_client_that_disconnects_or_is_dropped_is_offline_for_its_peers_at_once() {
     let relay = Bootstrapd::start().unwrap();
-    let mut friend = Theirs::connected(&relay, SecretKey::generate());
-    let mut ours = Ours::new(&relay);
+    let mut friend = CEnd::connected(&relay, SecretKey::generate());
+    let mut ours = RustEnd::new(&relay);
     meet(&mut ours, &mut friend);
     let start = Instant::now();
     ours.client.disconnect(ours.relay);
@@ -79,8 +79,8 @@ fn a_client_that_disconnects_or_is_dropped_is_offline_for_its_peers_at_once() {
 #[test]
 fn a_client_that_disconnects_can_connect_again_at_once() {
     let relay = Bootstrapd::start().unwrap();
-    let mut friend = Theirs::connected(&relay, SecretKey::generate());
-    let mut ours = Ours::new(&relay);
+    let mut friend = CEnd::connected(&relay, SecretKey::generate());
+    let mut ours = RustEnd::new(&relay);
     meet(&mut ours, &mut friend);
     for _ in 0..3 {
         let (old, old_route) = (ours.relay, ours.client.find_route(ours.relay, &friend.key()).unwrap());
@@ -106,7 +106,7 @@ fn a_client_that_disconnects_can_connect_again_at_once() {
 fn a_peer_is_gone_and_connects_again<P: End>() {
     let relay = Bootstrapd::start().unwrap();
     let key = SecretKey::generate();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let mut peer = P::connected(&relay, key.clone());
     meet(&mut ours, &mut peer);
     let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
@@ -124,7 +124,7 @@ fn a_peer_is_gone_and_connects_again<P: End>() {
 fn a_peer_closes_its_route_leaves_and_comes_back<P: End>() {
     let relay = Bootstrapd::start().unwrap();
     let key = SecretKey::generate();
-    let mut ours = Ours::new(&relay);
+    let mut ours = RustEnd::new(&relay);
     let mut peer = P::connected(&relay, key.clone());
     meet(&mut ours, &mut peer);
     let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
@@ -138,7 +138,7 @@ fn a_peer_closes_its_route_leaves_and_comes_back<P: End>() {
     }
 }
 
-fn come_back(ours: &mut Ours, route: RouteId, peer: &mut impl End) {
+fn come_back(ours: &mut RustEnd, route: RouteId, peer: &mut impl End) {
     peer.open(ours.key());
     peer.expect_online();
     assert_eq!(ours.next(), Told::Online(route));

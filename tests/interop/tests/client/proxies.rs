@@ -11,7 +11,7 @@ use tox_relay_client::{
     Config, DisconnectReason, Hint, Party, Proxy, ProxyError, PublicKey, Relay, SecretKey, Stage,
 };
 
-use super::driver::{AT_ONCE, End, Ours, Told, WINDOW, meet, numbered, relay_of};
+use super::driver::{AT_ONCE, End, RustEnd, Told, WINDOW, meet, numbered, relay_of};
 
 /// Every length up to the longest of each kind, in steps that meet no rhythm of a proxy's buffers.
 const LENGTHS: [usize; 6] = [1, 34, 100, 512, 1373, 2031];
@@ -61,7 +61,7 @@ fn any_key() -> PublicKey {
 /// How a connection to this relay ends through this proxy.
 #[track_caller]
 fn end(proxy: Proxy, relay: Relay) -> DisconnectReason {
-    let mut ours = Ours::begin(through(proxy), relay);
+    let mut ours = RustEnd::begin(through(proxy), relay);
     let reason = ours.next_reason();
     assert_eq!(ours.client.relays().count(), 0);
     reason
@@ -99,9 +99,9 @@ fn two_clients_exchange_data_through_each_kind_of_proxy() {
     let relay = Bootstrapd::start().unwrap();
     for way in WAYS {
         let real = RealProxy::start(way.kind).unwrap();
-        let mut a = Ours::with_config(&relay, through(proxy(&way, &real)));
+        let mut a = RustEnd::with_config(&relay, through(proxy(&way, &real)));
         assert!(a.client.relay(a.relay).unwrap().times.tunnel.is_some());
-        let mut b = Ours::with_config(&relay, through(proxy(&way, &real)));
+        let mut b = RustEnd::with_config(&relay, through(proxy(&way, &real)));
         meet(&mut a, &mut b);
         for round in 0..ROUNDS {
             let packets = (0..WINDOW)
@@ -123,7 +123,7 @@ fn a_proxy_resolves_the_relays_name() {
     for way in WAYS.iter().filter(|way| way.names) {
         let real = RealProxy::start(way.kind).unwrap();
         let by_name = Relay::new(("localhost", relay.addr().port()), relay.public_key().into());
-        let mut ours = Ours::begin(through(proxy(way, &real)), by_name);
+        let mut ours = RustEnd::begin(through(proxy(way, &real)), by_name);
         assert_eq!(ours.next(), Told::Connected(ours.relay), "{:?}", way.kind);
     }
 }
@@ -136,7 +136,7 @@ fn a_relay_on_ipv6_is_reached_through_a_proxy_on_ipv4() {
     let relay = Bootstrapd::start_ipv6().unwrap();
     for way in WAYS.iter().filter(|way| way.ipv6) {
         let real = RealProxy::start(way.kind).unwrap();
-        let mut ours = Ours::begin(through(proxy(way, &real)), relay_of(&relay));
+        let mut ours = RustEnd::begin(through(proxy(way, &real)), relay_of(&relay));
         assert_eq!(ours.next(), Told::Connected(ours.relay), "{:?}", way.kind);
     }
 }
@@ -222,7 +222,7 @@ fn a_proxy_that_stays_silent_is_told_and_not_bypassed() {
     for scheme in ["socks5", "socks4", "socks4a", "http"] {
         let proxy = format!("{scheme}://{}", silent.local_addr().unwrap()).parse().unwrap();
         let config = through(proxy).connect_timeout(Duration::from_millis(150));
-        let mut ours = Ours::begin(config, Relay::new(relay.local_addr().unwrap(), any_key()));
+        let mut ours = RustEnd::begin(config, Relay::new(relay.local_addr().unwrap(), any_key()));
         // SOCKS5 says where to lead only when the proxy has answered once.
         let hint = if scheme == "socks5" { None } else { Some(Hint::NotReached) };
         let timed_out = DisconnectReason::TimedOut { stage: Stage::Tunnelling, party: Party::Proxy, hint };
@@ -237,7 +237,7 @@ fn a_proxy_that_ends_takes_its_connections_along_and_a_new_one_serves_them() {
     for way in WAYS {
         let real = RealProxy::start(way.kind).unwrap();
         let mut ours =
-            Ours::begin(Config::new(SecretKey::generate()), relay_of(&relay).proxy(proxy(&way, &real)));
+            RustEnd::begin(Config::new(SecretKey::generate()), relay_of(&relay).proxy(proxy(&way, &real)));
         assert_eq!(ours.next(), Told::Connected(ours.relay));
         drop(real);
         let reason = ours.next_reason();

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::{DisconnectReason, Party, Stage};
 
+use crate::direction::Quality;
 use crate::driver::{Ours, Told};
-use crate::scene::play;
-use crate::way::Quality;
+use crate::testbed::with_testbed;
 
 const QUALITY: Quality =
-    Quality { delay: Duration::from_millis(20), jitter: Duration::ZERO, loss: 0.0, narrow: None };
+    Quality { delay: Duration::from_millis(20), jitter: Duration::ZERO, loss: 0.0, bottleneck: None };
 
 /// Of the protocol: from one ping to the next, until its pong, and until a connection is made.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -27,26 +27,26 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_cable_that_is_out_for_three_seconds_costs_nothing_but_time() {
-    play(QUALITY, QUALITY, |scene| {
+    with_testbed(QUALITY, QUALITY, |testbed| {
         let mut ours = Ours::new(|config| config.ping_interval(Duration::from_millis(500)));
-        let route = ours.meet(scene);
-        let plugged = scene.line.pull(Instant::now() + Duration::from_millis(300), SHORT);
+        let route = ours.meet(testbed);
+        let plugged = testbed.line.pull(Instant::now() + Duration::from_millis(300), SHORT);
         while Instant::now() < plugged {
             ours.exchange(route, 100);
         }
         ours.exchange(route, 100);
-        assert!(scene.line.lost() > 0);
+        assert!(testbed.line.lost() > 0);
     });
 }
 
 #[test]
 fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
-    play(QUALITY, QUALITY, |scene| {
+    with_testbed(QUALITY, QUALITY, |testbed| {
         let mut ours = Ours::new(|config| config);
-        let route = ours.meet(scene);
+        let route = ours.meet(testbed);
         ours.exchange(route, 20);
         let pulled = Instant::now();
-        let plugged = scene.line.pull(pulled, LONG);
+        let plugged = testbed.line.pull(pulled, LONG);
         // Sent into the void, and not to be heard of later.
         ours.client.send_data(route.there, b"hello?").unwrap();
         ours.client.send_data(route.back, b"hello?").unwrap();
@@ -58,7 +58,7 @@ fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
 
         let begun = Instant::now();
         let identity = ours.identities[0].clone();
-        let relay = ours.connect(scene, &identity);
+        let relay = ours.connect(testbed, &identity);
         let timed_out =
             DisconnectReason::TimedOut { stage: Stage::Connecting, party: Party::Relay, hint: None };
         assert_eq!(ours.next(), Told::Disconnected(relay, timed_out));
@@ -66,7 +66,7 @@ fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
         assert!((CONNECT_TIMEOUT..CONNECT_TIMEOUT + SLACK).contains(&time), "{time:?}");
 
         assert_eq!(ours.next_before(plugged), None);
-        let route = ours.meet(scene);
+        let route = ours.meet(testbed);
         ours.exchange(route, 20);
     });
 }

@@ -1,10 +1,10 @@
-//! A line around half the world.
+//! A line with the delay of half the globe.
 
 use std::time::Duration;
 
+use crate::direction::Quality;
 use crate::driver::Ours;
-use crate::scene::play;
-use crate::way::Quality;
+use crate::testbed::with_testbed;
 
 const DELAY: Duration = Duration::from_millis(80);
 const JITTER: Duration = Duration::from_millis(30);
@@ -19,9 +19,9 @@ const SLACK: Duration = Duration::from_millis(150);
 #[test]
 fn data_keep_their_order_and_the_round_trip_is_that_of_the_line() {
     let quality = Quality { delay: DELAY, jitter: JITTER, ..Quality::default() };
-    play(quality, quality, |scene| {
+    with_testbed(quality, quality, |testbed| {
         let mut ours = Ours::new(|config| config.ping_interval(PING_INTERVAL));
-        let route = ours.meet(scene);
+        let route = ours.meet(testbed);
         let relay = route.there.relay();
         // TCP, the handshake, and the ping that proves the relay: three round trips. (A poll looks at the clock before it
         // reads, so a busy machine may take a little off.)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tox_relay_client::{Client, Config, DisconnectReason, Event, Events};
 use tox_relay_client::{RelayId, RouteId, SecretKey};
 
-use crate::scene::Scene;
+use crate::testbed::Testbed;
 
 /// For whatever takes some seconds on such a line, on a machine that is busy with other tests as well: a guard, which no
 /// test waits for.
@@ -56,15 +56,15 @@ impl Ours {
     }
 
     /// Connects both identities, with a route between them.
-    pub fn meet(&mut self, scene: &Scene) -> Route {
-        let both = self.identities.clone().map(|identity| self.connect(scene, &identity));
+    pub fn meet(&mut self, testbed: &Testbed) -> Route {
+        let both = self.identities.clone().map(|identity| self.connect(testbed, &identity));
         self.expect_all(both.map(Told::Connected));
         self.join(both[0], both[1])
     }
 
     /// Begins to connect with this identity.
-    pub fn connect(&mut self, scene: &Scene, identity: &SecretKey) -> RelayId {
-        self.client.connect(scene.relay().identity(identity.clone())).unwrap()
+    pub fn connect(&mut self, testbed: &Testbed, identity: &SecretKey) -> RelayId {
+        self.client.connect(testbed.relay().identity(identity.clone())).unwrap()
     }
 
     /// Opens a route from each of the two to the other.

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tun_rs::SyncDevice;
 
-use crate::way::{Quality, Way};
+use crate::direction::{Direction, Quality};
 
 /// Larger than any packet on a TUN device, whose MTU is 1500.
 const MAX_PACKET: usize = 2048;
@@ -73,18 +73,19 @@ impl Drop for Line {
 fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
     let now = Instant::now();
     let [(near, there), (far, back)] = ends;
-    let mut ways = [(near, far, Way::new(*there, SEED, now)), (far, near, Way::new(*back, !SEED, now))];
+    let mut directions =
+        [(near, far, Direction::new(*there, SEED, now)), (far, near, Direction::new(*back, !SEED, now))];
     let mut buffer = [0; MAX_PACKET];
-    while !wait(ends, ended, ways.iter().filter_map(|(.., way)| way.next_arrival()).min()) {
-        for (from, to, way) in &mut ways {
+    while !wait(ends, ended, directions.iter().filter_map(|(.., direction)| direction.next_arrival()).min()) {
+        for (from, to, direction) in &mut directions {
             while let Some(packet) = read(from, &mut buffer) {
                 let now = Instant::now();
                 let pulled = state.pulled.lock().unwrap().contains(&now);
-                if pulled || !way.send(now, packet) {
+                if pulled || !direction.send(now, packet) {
                     state.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            while let Some(packet) = way.receive(Instant::now()) {
+            while let Some(packet) = direction.receive(Instant::now()) {
                 to.send(&packet).unwrap();
             }
         }

@@ -417,7 +417,7 @@ impl Seat {
         end
     }
 
-    /// Whether the world gave a reason for this end.
+    /// Whether the simulation gave a reason for this end.
     fn judge(&self, reason: DisconnectReason) {
         match reason {
             DisconnectReason::Closed { .. } => {}

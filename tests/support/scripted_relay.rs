@@ -19,7 +19,7 @@ const SMALL: usize = 16 * 1024;
 /// What a flood fills: more than some polls read, and no more than it takes.
 const LARGE: usize = 512 * 1024;
 
-pub struct ByHand {
+pub struct ScriptedRelay {
     stream: TcpStream,
     session: Session,
     /// Sealed, and not taken by the socket yet.
@@ -28,7 +28,7 @@ pub struct ByHand {
     pub received: VecDeque<Vec<u8>>,
 }
 
-impl ByHand {
+impl ScriptedRelay {
     /// Connects a client up to its hello. The response leaves with the first packet that is sent, or with
     /// [`respond`](Self::respond).
     pub fn greet(peer: &mut Peer) -> (Self, RelayId) {

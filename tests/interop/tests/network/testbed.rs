@@ -6,9 +6,9 @@ use std::net::Ipv4Addr;
 use interop::Bootstrapd;
 use tox_relay_client::Relay;
 
+use crate::direction::Quality;
 use crate::line::Line;
 use crate::namespace::{end_of_line, inside};
-use crate::way::Quality;
 
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const THE_RELAYS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -20,12 +20,12 @@ const OUR_SEND_BUFFER: usize = 48 * 1024;
 /// The same of the relay, which throws away what it can't write. Here, that would only look as if we lost it.
 const THE_RELAYS_SEND_BUFFER: usize = 4 * 1024 * 1024;
 
-pub struct Scene {
+pub struct Testbed {
     pub line: Line,
     bootstrapd: Bootstrapd,
 }
 
-impl Scene {
+impl Testbed {
     /// The relay, as it is reached from our side of the line.
     pub fn relay(&self) -> Relay {
         Relay::new((THE_RELAYS, self.bootstrapd.addr().port()), self.bootstrapd.public_key().into())
@@ -33,7 +33,7 @@ impl Scene {
 }
 
 /// Runs a test on our side of a line of this quality, to the relay and back. Says so where it can't.
-pub fn play(there: Quality, back: Quality, test: impl FnOnce(&Scene) + Send) {
+pub fn with_testbed(there: Quality, back: Quality, test: impl FnOnce(&Testbed) + Send) {
     let outcome = inside(|| {
         let near = end_of_line(OURS, THE_RELAYS, OUR_SEND_BUFFER)?;
         let (far, bootstrapd) = inside(|| {
@@ -41,7 +41,7 @@ pub fn play(there: Quality, back: Quality, test: impl FnOnce(&Scene) + Send) {
             Ok((far, Bootstrapd::start().unwrap()))
         })?;
         let line = Line::new([(near, there), (far, back)])?;
-        test(&Scene { line, bootstrapd });
+        test(&Testbed { line, bootstrapd });
         Ok(())
     });
     if let Err(error) = outcome {

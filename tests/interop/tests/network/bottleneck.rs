@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::{SecretKey, SendError};
 
+use crate::direction::{Bottleneck, Quality};
 use crate::driver::{LENGTH, LIMIT, Ours, Route, Told, assert_numbered, numbered};
-use crate::scene::play;
-use crate::way::{Narrow, Quality};
+use crate::testbed::with_testbed;
 
 /// 192 kbit/s, and 0.7 s of that in the line's own queue.
-const NARROW: Narrow = Narrow { bytes_per_second: 24_000, queue: 16 * 1024 };
+const BOTTLENECK: Bottleneck = Bottleneck { bytes_per_second: 24_000, queue: 16 * 1024 };
 
 /// Half of it, which is what one route may hold, is more than 13 s of the line. The relay waits 10 s for a pong, and a pong
 /// that waited here would be too late.
@@ -24,14 +24,14 @@ const PONG_LIMIT: Duration = Duration::from_secs(12);
 #[test]
 fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
     let delay = Duration::from_millis(20);
-    let there = Quality { delay, narrow: Some(NARROW), ..Quality::default() };
+    let there = Quality { delay, bottleneck: Some(BOTTLENECK), ..Quality::default() };
     let back = Quality { delay, ..Quality::default() };
-    play(there, back, |scene| {
+    with_testbed(there, back, |testbed| {
         // No pings of our own, so that the relay's can be told by the number of packets.
         let mut ours = Ours::new(|config| config.send_queue(SEND_QUEUE).ping_interval(10 * LIMIT));
-        let route = ours.meet(scene);
+        let route = ours.meet(testbed);
         let relay = route.there.relay();
-        let third = ours.connect(scene, &SecretKey::generate());
+        let third = ours.connect(testbed, &SecretKey::generate());
         ours.expect_all([Told::Connected(third)]);
         let to_third = ours.join(relay, third);
         let mut flood = Flood { ours, route, sent: 0, arrived: 0 };
@@ -72,7 +72,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
             assert!(told.is_none() || told == Some(Told::Writable(relay)), "{told:?}");
         }
         assert_eq!(flood.queued(), 0);
-        assert!(scene.line.lost() > 0, "the line's queue was never full");
+        assert!(testbed.line.lost() > 0, "the line's queue was never full");
     });
 }
 

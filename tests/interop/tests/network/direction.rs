@@ -16,19 +16,19 @@ pub struct Quality {
     pub jitter: Duration,
     /// The share of packets that get lost.
     pub loss: f64,
-    pub narrow: Option<Narrow>,
+    pub bottleneck: Option<Bottleneck>,
 }
 
 /// A narrow way, and the queue in front of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Narrow {
+pub struct Bottleneck {
     pub bytes_per_second: u32,
     /// The bytes that may wait. What comes on top of them is lost.
     pub queue: usize,
 }
 
 /// One way of a line.
-pub struct Way {
+pub struct Direction {
     quality: Quality,
     chance: StdRng,
     /// When the narrow part has passed all that waits for it.
@@ -38,7 +38,7 @@ pub struct Way {
     packets: u64,
 }
 
-impl Way {
+impl Direction {
     pub fn new(quality: Quality, seed: u64, now: Instant) -> Self {
         let (chance, under_way) = (StdRng::seed_from_u64(seed), BinaryHeap::new());
         Self { quality, chance, free: now, under_way, packets: 0 }
@@ -50,7 +50,7 @@ impl Way {
             return false;
         }
         self.free = self.free.max(now);
-        if let Some(Narrow { bytes_per_second, queue }) = self.quality.narrow {
+        if let Some(Bottleneck { bytes_per_second, queue }) = self.quality.bottleneck {
             let bytes_per_second = f64::from(bytes_per_second);
             let waiting = (self.free - now).as_secs_f64() * bytes_per_second;
             if waiting as usize + packet.len() > queue {
@@ -81,20 +81,20 @@ const MS: Duration = Duration::from_millis(1);
 #[test]
 fn a_wire_passes_all_at_once_and_in_order() {
     let now = Instant::now();
-    let mut way = Way::new(Quality::default(), 1, now);
-    assert!((0..100).all(|number| way.send(now, &[number])));
-    assert!((0..100).all(|number| way.receive(now) == Some(vec![number])));
-    assert_eq!(way.receive(now + MS), None);
+    let mut direction = Direction::new(Quality::default(), 1, now);
+    assert!((0..100).all(|number| direction.send(now, &[number])));
+    assert!((0..100).all(|number| direction.receive(now) == Some(vec![number])));
+    assert_eq!(direction.receive(now + MS), None);
 }
 
 #[test]
 fn packets_take_the_delay_and_some_jitter_and_overtake_each_other() {
     let now = Instant::now();
     let quality = Quality { delay: 50 * MS, jitter: 20 * MS, ..Quality::default() };
-    let mut way = Way::new(quality, 1, now);
-    assert!((0..100).all(|number| way.send(now, &[number])));
-    assert_eq!(way.receive(now + 50 * MS - Duration::from_nanos(1)), None);
-    let arrived: Vec<u8> = std::iter::from_fn(|| way.receive(now + 70 * MS)).flatten().collect();
+    let mut direction = Direction::new(quality, 1, now);
+    assert!((0..100).all(|number| direction.send(now, &[number])));
+    assert_eq!(direction.receive(now + 50 * MS - Duration::from_nanos(1)), None);
+    let arrived: Vec<u8> = std::iter::from_fn(|| direction.receive(now + 70 * MS)).flatten().collect();
     assert_eq!(arrived.len(), 100);
     assert!(!arrived.is_sorted());
 }
@@ -102,21 +102,21 @@ fn packets_take_the_delay_and_some_jitter_and_overtake_each_other() {
 #[test]
 fn the_share_that_gets_lost_is_the_one_that_was_asked_for() {
     let now = Instant::now();
-    let mut way = Way::new(Quality { loss: 0.1, ..Quality::default() }, 1, now);
-    let passed = (0..10_000).filter(|_| way.send(now, b"packet")).count();
+    let mut direction = Direction::new(Quality { loss: 0.1, ..Quality::default() }, 1, now);
+    let passed = (0..10_000).filter(|_| direction.send(now, b"packet")).count();
     assert!((8_800..9_200).contains(&passed), "{passed}");
-    assert_eq!(std::iter::from_fn(|| way.receive(now)).count(), passed);
+    assert_eq!(std::iter::from_fn(|| direction.receive(now)).count(), passed);
 }
 
 #[test]
 fn a_narrow_way_takes_its_time_and_loses_what_its_queue_has_no_room_for() {
     let now = Instant::now();
-    let narrow = Some(Narrow { bytes_per_second: 1_000, queue: 300 });
-    let mut way = Way::new(Quality { narrow, ..Quality::default() }, 1, now);
-    assert_eq!([0; 5].map(|_| way.send(now, &[0; 100])), [true, true, true, false, false]);
+    let bottleneck = Some(Bottleneck { bytes_per_second: 1_000, queue: 300 });
+    let mut direction = Direction::new(Quality { bottleneck, ..Quality::default() }, 1, now);
+    assert_eq!([0; 5].map(|_| direction.send(now, &[0; 100])), [true, true, true, false, false]);
     for ms in [100, 200, 300] {
-        assert_eq!(way.receive(now + (ms - 1) * MS), None);
-        assert!(way.receive(now + ms * MS).is_some());
+        assert_eq!(direction.receive(now + (ms - 1) * MS), None);
+        assert!(direction.receive(now + ms * MS).is_some());
     }
-    assert!(way.send(now + 1_000 * MS, &[0; 300]));
+    assert!(direction.send(now + 1_000 * MS, &[0; 300]));
 }

@@ -1,11 +1,11 @@
-//! `cargo run --release -p world -- [SEED [COUNT]]`: lives COUNT worlds (1, if not said) from SEED on; without a SEED,
+//! `cargo run --release -p simulation -- [SEED [COUNT]]`: runs COUNT simulations (by default 1) from SEED on; without a SEED,
 //! 3000 from a random one.
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use world::{Census, World};
+use simulation::{Census, Simulation};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
@@ -14,14 +14,14 @@ fn main() -> ExitCode {
         (Some(Ok(seed)), None) => (seed, 1),
         (Some(Ok(seed)), Some(Ok(count))) => (seed, count),
         _ => {
-            eprintln!("usage: world [SEED [COUNT]]");
+            eprintln!("usage: simulation [SEED [COUNT]]");
             return ExitCode::from(2);
         }
     };
     let mut census = Census::default();
     let start = Instant::now();
     for seed in first..first + count {
-        match catch_unwind(|| World::new(seed).run()) {
+        match catch_unwind(|| Simulation::new(seed).run()) {
             Ok(seen) => census += seen,
             Err(_) => {
                 eprintln!("seed {seed} failed; it replays with this number alone");
@@ -29,6 +29,6 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{count} worlds from seed {first} on: all well, in {:.1?}\n{census:?}", start.elapsed());
+    println!("{count} simulations from seed {first} on: all passed, in {:.1?}\n{census:?}", start.elapsed());
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! All chance of a world, from its seed.
+//! All randomness of a simulation, from its seed.
 
 use std::time::Duration;
 

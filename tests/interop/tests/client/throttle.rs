@@ -1,4 +1,4 @@
-//! A valve in the TCP connection from a client to its relay.
+//! A throttle in the TCP connection from a client to its relay.
 //!
 //! `tox-bootstrapd` can't be filled to the brim on loopback: it reads only whole packets, and the
 //! kernel gives a piece of the stream (there up to 64 KiB) back when all of it was read. Where the
@@ -13,14 +13,14 @@ use interop::Bootstrapd;
 use tox_relay_client::Relay;
 
 /// Passes all that the relay sends, and of what the client sends as much as it is told to.
-pub struct Valve {
+pub struct Throttle {
     client: TcpStream,
     relay: TcpStream,
     /// The bytes of the client that the relay was given.
     pub passed: u64,
 }
 
-impl Valve {
+impl Throttle {
     /// Between a relay and the client that `connect` begins with.
     pub fn between<T>(bootstrapd: &Bootstrapd, connect: impl FnOnce(Relay) -> T) -> (Self, T) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,13 +6,13 @@ use tox_relay_client::{PublicKey, SecretKey};
 use crate::driver::{End, LIMIT};
 
 /// A C client with one relay.
-pub struct Theirs {
+pub struct CEnd {
     pub client: CClient,
     /// The connection_id of the route that [`End`] is about.
     route: Option<u8>,
 }
 
-impl Theirs {
+impl CEnd {
     /// The next event, which is waited for.
     pub fn next(&mut self) -> CEvent {
         wait_for(LIMIT, || {
@@ -40,7 +40,7 @@ impl Theirs {
     }
 }
 
-impl End for Theirs {
+impl End for CEnd {
     fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self {
         let client =
             CClient::connect(relay.addr(), relay.public_key(), *secret_key.as_bytes()).expect("a C client");

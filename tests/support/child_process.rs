@@ -1,15 +1,15 @@
-//! A test program that starts itself once more: for what a whole process has, such as its limits.
+//! Starts the test program once more, as a child process: for what a whole process has, such as its limits.
 
 use std::env;
 use std::ffi::OsString;
 use std::process::Command;
 
 /// Set in the process that was started.
-const MARK: &str = "TEST_PROGRAM_AGAIN";
+const MARK: &str = "TEST_CHILD_PROCESS";
 
 /// This program as a process of its own, which runs nothing but the test of this name. Words before it, if there are
 /// any, are the command that starts it.
-pub fn again(before: &[&str], test: &str) -> Command {
+pub fn child_process(before: &[&str], test: &str) -> Command {
     let this = env::current_exe().unwrap();
     let mut words: Vec<OsString> = before.iter().map(Into::into).collect();
     words.push(this.into());
@@ -19,7 +19,7 @@ pub fn again(before: &[&str], test: &str) -> Command {
     command
 }
 
-/// Whether this is the process that [`again`] has started for the test.
-pub fn is_again(test: &str) -> bool {
+/// Whether this is the process that [`child_process`] started for the test.
+pub fn is_child_process(test: &str) -> bool {
     env::var_os(MARK).is_some_and(|started| started == test)
 }

@@ -13,8 +13,8 @@ const TURNS: usize = 300;
 /// Turns of the quiet end, at most.
 const QUIET_TURNS: usize = 3_000;
 
-/// One world.
-pub struct World {
+/// One simulation: its relays, its users and its time.
+pub struct Simulation {
     chance: Chance,
     now: Instant,
     relays: Vec<Relay>,
@@ -23,8 +23,8 @@ pub struct World {
     calm: u32,
 }
 
-impl World {
-    /// The world of this seed.
+impl Simulation {
+    /// The simulation of this seed.
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let relay_count = chance.range(1, 3);
@@ -39,7 +39,7 @@ impl World {
         Self { chance, now, relays, users, calm }
     }
 
-    /// Lives it to its end, and tells what there was to see.
+    /// Runs it to its end, and returns how often each thing happened.
     ///
     /// # Panics
     ///

@@ -26,10 +26,10 @@ pub struct Member {
     /// The number of the packet that it has to hear next.
     pub next: u32,
     /// It or its neighbour was cut, so some packets may never be heard.
-    torn: bool,
+    may_lose: bool,
 }
 
-pub struct Crowd {
+pub struct PairedIdentities {
     pub client: Client,
     pub members: Vec<Member>,
     events: Events,
@@ -37,9 +37,9 @@ pub struct Crowd {
     address: Box<dyn Fn() -> Relay>,
 }
 
-impl Crowd {
+impl PairedIdentities {
     /// Begins so many connections to one relay.
-    pub fn gather(count: usize, address: impl Fn() -> Relay + 'static) -> Self {
+    pub fn connect(count: usize, address: impl Fn() -> Relay + 'static) -> Self {
         let config = Config::new(SecretKey::generate()).connect_timeout(LONG).pong_timeout(LONG);
         let mut client = Client::new(config).unwrap();
         let members = (0..count).map(|_| {
@@ -55,7 +55,7 @@ impl Crowd {
                 ended: None,
                 said: 0,
                 next: 0,
-                torn: false,
+                may_lose: false,
             }
         });
         let members: Vec<_> = members.collect();
@@ -113,14 +113,14 @@ impl Crowd {
     }
 
     /// From now on packets between these two may be lost.
-    pub fn tear(&mut self, n: usize) {
-        self.members[n].torn = true;
-        self.members[n ^ 1].torn = true;
+    pub fn allow_loss(&mut self, n: usize) {
+        self.members[n].may_lose = true;
+        self.members[n ^ 1].may_lose = true;
     }
 
     /// Whoever is in `cut` and has ended connects again and opens its route. Then nothing is lost any longer.
     #[track_caller]
-    pub fn come_back(&mut self, cut: &[usize]) {
+    pub fn reconnect(&mut self, cut: &[usize]) {
         for &n in cut {
             let member = &mut self.members[n];
             (member.connected, member.online, member.ended) = (false, false, None);
@@ -141,8 +141,8 @@ impl Crowd {
         }
         self.until_all_is_heard("heard again", |_| true);
         for &n in cut {
-            self.members[n].torn = false;
-            self.members[n ^ 1].torn = false;
+            self.members[n].may_lose = false;
+            self.members[n ^ 1].may_lose = false;
         }
     }
 
@@ -157,7 +157,11 @@ impl Member {
     fn hear(&mut self, data: &[u8]) {
         let number = u32::from_be_bytes(*data.first_chunk().expect("what it says has a number"));
         assert!(data == numbered(number, data.len()), "its bytes are as they were sent");
-        assert!(number == self.next || self.torn && number > self.next, "{number} instead of {}", self.next);
+        assert!(
+            number == self.next || self.may_lose && number > self.next,
+            "{number} instead of {}",
+            self.next
+        );
         self.next = number + 1;
     }
 }
