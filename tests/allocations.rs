@@ -1,5 +1,4 @@
-//! What is asked for of the allocator: nothing for a packet, once the buffers have grown to what they need; and little for
-//! an idle connection.
+//! Memory allocations: none for a packet once the buffers have grown, and few bytes for an idle connection.
 
 #[path = "support/counting.rs"]
 mod counting;
@@ -22,14 +21,14 @@ fn allocations(run: impl FnOnce()) -> u64 {
 /// The number of the route.
 const NUMBER: u8 = 16;
 
-/// The lengths of the packets that are measured: the longest, one that Tox has in use, and small ones.
+/// The lengths of the packets that are measured: the longest, one that Tox uses, and small ones.
 const LENGTHS: [usize; 4] = [2031, 1400, 100, 1];
 
 fn packet(len: usize) -> Vec<u8> {
     [&[NUMBER], &numbered(7, len)[..]].concat()
 }
 
-/// Polls until so many packets have come.
+/// Polls until this many packets have arrived.
 fn receive(peer: &mut Peer, mut count: usize) {
     while count > 0 {
         peer.client.poll(&mut peer.events, Some(GUARD)).unwrap();
@@ -44,7 +43,7 @@ fn receive(peer: &mut Peer, mut count: usize) {
     }
 }
 
-/// Everything grows to the most that it can need: the queue, the beginning of a packet, the payloads of a poll.
+/// Grows everything to its maximum: the queue, the buffer for a partly received packet, the payloads of a poll.
 fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
     let mut sent = 0;
     while peer.client.send_data(route, &[7; 1000]).is_ok() {
@@ -55,7 +54,7 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
         relay.received.len() == sent
     });
     assert_eq!(peer.told, [Told::Writable(route.relay())]);
-    // Of this length more fit into what one poll reads than of any other.
+    // Of the measured lengths, this is the one of which a poll returns the most payload bytes.
     let count = relay.flood(&packet(1400));
     receive(peer, count - 1);
     relay.respond();
@@ -99,7 +98,7 @@ fn neither_sending_nor_receiving_allocates_after_warming_up() {
     }
 }
 
-/// As many as nearly fill the tables that grow by doubling, or the room that these keep would count.
+/// This many nearly fill the tables, which grow by doubling. Otherwise their spare capacity would be counted too.
 const CONNECTIONS: usize = 250;
 
 #[test]

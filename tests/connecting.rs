@@ -1,4 +1,4 @@
-//! How connections begin, and why some don't: told at once, and with the reason.
+//! How connections begin. If one cannot, the reason is reported at once.
 
 mod support;
 
@@ -143,7 +143,7 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
     assert_eq!(peer.client.next_timeout(), None);
 }
 
-/// Whatever `socks` takes for an address, a relay's address can be made of.
+/// Whatever `socks` accepts as an address can be converted to a relay's address.
 fn relay_at<A>(address: A) -> Result<Address, AddressError>
 where
     A: socks::ToTargetAddr + TryInto<Address>,
@@ -168,7 +168,7 @@ fn everything_that_socks_takes_for_an_address_is_taken() {
     assert_eq!(relay_at(("198.51.100.7", 33445)), address);
     assert_eq!(relay_at(socks::TargetAddr::Ip(v4.into())), address);
     assert_eq!(relay_at(socks::TargetAddr::Domain("198.51.100.7".into(), 33445)), address);
-    // And what `socks` doesn't take.
+    // And what `socks` does not accept.
     let key = any_key();
     let text = String::from("198.51.100.7:33445");
     let _ = [
@@ -190,7 +190,7 @@ fn a_relay_is_reached_by_its_ipv4_address_mapped_to_ipv6() {
     assert_eq!(peer.client.relay(id).unwrap().address.socket_addr(), Some(relay.addr()));
 }
 
-/// How a connection ends to a server that first sends this, reads 128 bytes, and closes.
+/// The end of a connection to a server that sends these bytes, reads 128 bytes, and closes.
 fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::new();
@@ -198,7 +198,7 @@ fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(greeting).unwrap();
-        // Whom it sent enough may be gone by now.
+        // The client may have closed already, if it received enough.
         let _ = stream.read_exact(&mut [0; 128]);
     });
     let reason = peer.end(id);
@@ -233,7 +233,7 @@ fn one_identity_connects_to_one_relay_once_at_a_time() {
     assert_refused(&mut peer);
     peer.until("connected", |peer| peer.told.contains(&Told::Connected(first)));
     assert_refused(&mut peer);
-    // Another identity may, and after the end this one may again, even before the end was told.
+    // Another identity may connect. After the end this one may connect again, even before the end is reported.
     let other = peer.client.connect(address(&relay).identity(SecretKey::generate())).unwrap();
     assert!(peer.client.disconnect(first));
     let again = peer.connect(&relay);

@@ -1,5 +1,5 @@
-//! The documents are true: the tables of what is promised name tests that exist, the README shows the example `echo`, and
-//! the functions on the way of a packet exist.
+//! The documents are correct: the tables of promises name tests that exist, the README shows the example `echo`, and the
+//! functions that `lib.rs` names on the path of a packet exist.
 
 use std::fs;
 use std::path::Path;
@@ -41,11 +41,11 @@ fn links_lead_to_files_that_exist() {
     }
 }
 
-/// Those of this folder.
+/// The documents in this folder.
 const DOCUMENTS: [&str; 4] =
     ["tests/README.md", "tests/specification.md", "tests/promises.md", "tests/attacks.md"];
 
-/// What `lib.rs` says about the inside names `Type::function`, in one file of `src/` each.
+/// The section "Inside" of `lib.rs` names `Type::function`, each of which is in one file of `src/`.
 #[test]
 fn the_functions_on_the_way_of_a_packet_exist() {
     let lib = read("src/lib.rs");
@@ -82,7 +82,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a file that can be read")
 }
 
-/// The table below this heading has so many rows, and each of them names tests that exist in its last column.
+/// The table below this heading has this many rows, and the last column of each row names tests that exist.
 #[track_caller]
 fn check_table(file: &str, heading: &str, rows: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -100,7 +100,7 @@ fn check_table(file: &str, heading: &str, rows: usize) {
     }
 }
 
-/// Whether `path::to::file::name` is a test in one of the places where they are.
+/// Whether `path::to::file::name` is a test in one of the folders that contain tests.
 fn exists(root: &Path, name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").expect("a file and a name");
     let file = format!("{}.rs", module.replace("::", "/"));

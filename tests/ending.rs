@@ -1,4 +1,4 @@
-//! Each way in which a connection ends: told once, at once, last, and with the reason.
+//! Each way in which a connection ends. The end is reported once, at once, with the reason, and as the last event.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn a_close_in_each_stage_is_told_at_once() {
     assert_end(Conduct::CloseAfterHello, |config| config, closed(Stage::Handshaking));
     assert_end(Conduct::CloseAfterHandshake, |config| config, closed(Stage::Confirming));
 
-    // Whether our hello has left by then is a matter of luck.
+    // It depends on timing whether our hello has been sent by then.
     let hasty = relay(Conduct::CloseOnAccept);
     let mut peer = Peer::new();
     let id = peer.begin(&hasty);
@@ -93,7 +93,7 @@ fn a_relay_that_answers_no_ping_is_told() {
         assert_end(conduct, quick, NoPong(Stage::Confirming));
     }
 
-    // One that proves itself with another packet is connected before.
+    // A relay that proves itself with another packet is connected before that.
     let relay = relay(Conduct::NoPong);
     let mut peer = Peer::with(|config| config.pong_timeout(8 * SHORT));
     let id = peer.begin(&relay);
@@ -139,10 +139,10 @@ fn an_old_response_played_again_is_never_connected() {
     let real = peer.connect(&relay);
     peer.client.disconnect(real);
     relay.set_conduct(Conduct::Replay);
-    // With nothing behind the response,
+    // With nothing after the response,
     let silent = peer.begin(&relay);
     assert_eq!(peer.end(silent), NoPong(Stage::Confirming));
-    // and with packets that the real relay sent once.
+    // and with packets that the real relay sent earlier.
     let talking = peer.begin(&relay);
     let key = *peer.raw_key();
     peer.until("the response", |peer| {

@@ -1,4 +1,4 @@
-//! The examples that need a relay, as their users run them, on a relay of our own.
+//! The examples that need a relay, run as programs against the test relay.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tox_relay_client::PublicKey;
 use tox_test_relay::{Options, Relay};
 
-/// No test waits this long unless it fails.
+/// Only a failing test waits this long.
 const GUARD: Duration = Duration::from_secs(20);
 
 fn relay() -> (Relay, [String; 2]) {
@@ -21,13 +21,13 @@ fn relay() -> (Relay, [String; 2]) {
     (relay, arguments)
 }
 
-/// The key that a program says is its own.
+/// The public key that a program prints as its own.
 fn key(program: &Program) -> String {
     let line = program.hear("key");
     line.split_whitespace().find(|word| word.parse::<PublicKey>().is_ok()).expect("a key").to_owned()
 }
 
-/// `cargo test` builds the examples beside its tests.
+/// `cargo test` builds the examples next to its tests.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.parent().unwrap().with_file_name("examples").join(name);
@@ -35,7 +35,7 @@ fn example(name: &str) -> Command {
     Command::new(built)
 }
 
-/// A program that is talked to line by line, and does not outlive the test.
+/// A program with line-by-line input and output. It is ended with the test.
 struct Program {
     child: Child,
     input: Option<ChildStdin>,
@@ -55,7 +55,7 @@ impl Program {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The next line in which `text` stands.
+    /// The next line that contains `text`.
     #[track_caller]
     fn hear(&self, text: &str) -> String {
         let guard = Instant::now() + GUARD;
@@ -68,7 +68,7 @@ impl Program {
         }
     }
 
-    /// Ends its input, reads the rest of its output, and tells how it ended.
+    /// Closes its input, reads the rest of its output, and returns how it ended.
     fn end(mut self) -> ExitStatus {
         self.input = None;
         while self.lines.recv_timeout(GUARD).is_ok() {}

@@ -1,6 +1,6 @@
-//! When the machine fails: no descriptors left, and system calls that are interrupted or have no memory. What fails is
-//! told, and everything else goes on. Each test starts itself once more, in a process of its own that has less; strace
-//! lets its system calls fail.
+//! Faults of the machine: no file descriptors left, and system calls that are interrupted or find no memory. The failure is
+//! reported, and everything else continues. Each test runs itself again in a child process with fewer resources; strace
+//! makes its system calls fail.
 
 #![cfg(unix)]
 
@@ -17,10 +17,10 @@ use tox_relay_client::{
     Client, Config, ConnectError, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, SecretKey,
 };
 
-/// Tells the other process where the relay is, which lives in this one and has all that it needs.
+/// Environment variable with the relay's address, for the child. The relay runs in the parent, which has no faults.
 const RELAY: &str = "TEST_RELAY";
 
-/// Runs `body` in a process of its own for each of these commands that start it.
+/// Runs `body` in a child process, once for each of these commands that start the child.
 #[track_caller]
 fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
     if is_child_process(test) {
@@ -35,8 +35,8 @@ fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
     }
 }
 
-/// Runs `body` in a process whose system calls fail, for each of these ways: which calls, their error, and which times
-/// each thread makes them, as strace has it.
+/// Runs `body` in a process whose system calls fail, once for each of these fault specifications of strace: which calls,
+/// with which error, and at which of each thread's calls.
 #[track_caller]
 fn failing(ways: &[&str], test: &str, body: impl FnOnce()) {
     let mut trial = Command::new("strace");
@@ -63,7 +63,7 @@ fn connect(peer: &mut Peer, relay: Relay) -> RelayId {
     id
 }
 
-/// Two clients meet and talk, and one leaves: that the whole of it still works.
+/// Two clients connect and exchange data, and one leaves: shows that everything still works.
 #[track_caller]
 fn meet_and_part(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) {
     let (to_b, to_a) = pair(a, at_a, b, at_b);
@@ -114,7 +114,7 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
     });
 }
 
-/// As a signal does it, anywhere and often.
+/// As signals do: at any call, and often.
 #[test]
 fn interrupted_calls_are_made_again() {
     let ways = ["?epoll_wait,epoll_pwait,recvfrom,sendto:error=EINTR:when=1+3"];
@@ -158,7 +158,7 @@ fn a_poller_that_fails_is_told_and_costs_nothing() {
     });
 }
 
-/// A client or a connection that the machine has no memory for isn't begun. The next one is.
+/// A client or a connection for which the kernel has no memory is not created. The next one is.
 #[test]
 fn what_cannot_begin_is_refused_at_once() {
     let ways = [
@@ -228,7 +228,7 @@ fn a_socket_that_fails_ends_its_connection_and_no_other() {
     });
 }
 
-/// Without TCP_NODELAY a connection is slower, and the poller forgets a socket by itself when that is closed.
+/// Without TCP_NODELAY a connection is only slower, and a closed socket leaves the poller without being deregistered.
 #[test]
 fn what_is_not_needed_may_fail() {
     let ways = ["setsockopt:error=ENOMEM:when=1+", "epoll_ctl:error=ENOMEM:when=5+"];

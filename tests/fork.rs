@@ -1,8 +1,8 @@
 //! A process and its fork have no key and no nonce in common.
 
 #![cfg(unix)]
-// There is no safe fork: if other threads run, the child may find their locks locked for ever. Here there are none,
-// since the process that forks was told to run its one test on its one thread.
+// Fork is unsafe: if other threads run, the child may find their locks locked forever. Here there are no others, since
+// the process that forks runs a single test on its only thread.
 #![allow(unsafe_code)]
 
 mod support;
@@ -21,12 +21,12 @@ use tox_test_relay::session::{HELLO_LENGTH, Hello, Key, public_key};
 
 const TEST: &str = "a_process_and_its_fork_have_no_key_and_no_nonce_in_common";
 
-/// Tells the other process where the relay is.
+/// Environment variable with the relay's address, for the child.
 const RELAY: &str = "TEST_RELAY";
 
 const RELAY_SECRET: Key = [0x5a; 32];
 
-/// The identity that both processes use, beside one of its own each.
+/// The identity that both processes use. Each also has one of its own.
 const IDENTITY: Key = [7; 32];
 
 #[test]
@@ -40,7 +40,7 @@ fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let (mut identities, mut nonces, mut temporary_keys) = (Vec::new(), HashSet::new(), HashSet::new());
-    // All have come, and wait in the backlog.
+    // All have arrived, and wait in the backlog.
     listener.set_nonblocking(true).unwrap();
     for _ in 0..5 {
         let (mut stream, _) = listener.accept().unwrap();
@@ -58,8 +58,8 @@ fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
     assert_eq!(temporary_keys.len(), 5, "{temporary_keys:02x?}");
 }
 
-/// Connects once, so that a random source within the process would be at work; forks; and connects twice in each
-/// process.
+/// Connects once, so that a random source inside the process would already have state; forks; and connects twice in
+/// each process.
 fn fork_and_greet() {
     let relay = env::var(RELAY).unwrap().parse().unwrap();
     greet(relay, SecretKey::generate());
@@ -71,7 +71,7 @@ fn fork_and_greet() {
     match unsafe { libc::fork() } {
         0 => {
             let failed = catch_unwind(greet_twice).is_err();
-            // SAFETY: it ends this process at once, whatever its state is, and is not to return to the test harness.
+            // SAFETY: it ends this process at once, whatever its state is, and never returns to the test harness.
             unsafe { libc::_exit(failed.into()) }
         }
         child => {

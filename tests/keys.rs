@@ -1,5 +1,5 @@
-//! Which keys a connection is not begun with: those that no relay has, and those with which somebody in between could
-//! lead two connections to each other.
+//! Keys with which `connect` refuses to begin: those that no relay has, and those with which an attacker between the two
+//! could connect two connections to each other.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn with_the_highest_bit(key: PublicKey) -> PublicKey {
     bytes.into()
 }
 
-/// The keys that share the same secret with every other key as this one does, and differ from it by a point of low
+/// The keys that have the same shared secret with every other key as this one, and differ from it by a point of low
 /// order.
 fn forms(key: PublicKey) -> impl Iterator<Item = PublicKey> {
     let point = MontgomeryPoint(*key.as_bytes()).to_edwards(0).expect("an honest key");
@@ -27,7 +27,7 @@ fn forms(key: PublicKey) -> impl Iterator<Item = PublicKey> {
     EIGHT_TORSION.into_iter().map(form).filter(move |form| *form != key)
 }
 
-/// Two ports of a stranger who waits for hellos, to exchange them.
+/// Two ports of an attacker who waits for hellos, to exchange them.
 fn strangers() -> [(TcpListener, SocketAddr); 2] {
     [(); 2].map(|()| {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -36,7 +36,7 @@ fn strangers() -> [(TcpListener, SocketAddr); 2] {
     })
 }
 
-/// `second` is refused while `first` lives, whichever of them begins, and begins when that has ended.
+/// `second` is refused while `first` exists, in either order, and accepted when `first` has ended.
 #[track_caller]
 fn assert_never_at_once(
     first: impl Fn(SocketAddr) -> Relay,

@@ -1,11 +1,11 @@
-//! The layers of the library: what the core may not know, and which way imports run.
+//! The layers of the library: what the core may not use, and in which direction imports run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules, from the door to the ground. Each may use those that follow it, and none before it. One that is still to
-/// be built has its place already: `pool`.
+/// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
+/// already listed.
 const LEVELS: [&str; 18] = [
     "internals",
     "pool",
@@ -27,7 +27,7 @@ const LEVELS: [&str; 18] = [
     "phrase",
 ];
 
-/// The modules that are the core: driven by bytes, times and random numbers that are arguments.
+/// The modules of the core, which takes bytes, times and random numbers as arguments.
 const CORE: [&str; 6] = ["timer", "connection", "proxy", "crypto", "wire", "deframer"];
 
 /// What the core may not name.
@@ -61,7 +61,7 @@ struct Source {
 }
 
 impl Source {
-    /// The module at the top that this file belongs to.
+    /// The top-level module that this file belongs to.
     fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or(&self.path);
         first.strip_suffix(".rs").unwrap_or(first)
@@ -76,12 +76,12 @@ impl Source {
         })
     }
 
-    /// The names of top modules that follow `crate::`.
+    /// The names of top-level modules that follow `crate::`.
     fn imports(&self) -> Vec<&str> {
         self.paths().map(|path| path[0]).collect()
     }
 
-    /// The other files that this one uses: those that its paths lead to, and its own modules.
+    /// The other files that this one uses: those that its paths refer to, and the modules that it declares.
     fn uses(&self, sources: &[Self]) -> Vec<String> {
         let there = |path: &str| sources.iter().any(|source| source.path == path);
         let file = |module: &str| {
@@ -98,7 +98,7 @@ impl Source {
         imported.chain(declared).filter(|path| *path != self.path).collect()
     }
 
-    /// Whether a `super::` leads out of this file. In a module that is written out inside of it, one leads to the file.
+    /// Whether a `super::` refers to something outside this file. In an inline module, the first one refers to the file itself.
     fn reaches_out(&self) -> bool {
         let mut inner: Vec<String> = Vec::new();
         self.code.lines().any(|line| {
@@ -136,7 +136,7 @@ fn sources() -> Vec<Source> {
     sources.collect()
 }
 
-/// All `.rs` files below a folder, but those of unit tests.
+/// All `.rs` files below a folder, except those of unit tests.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder that can be read") {
         let path = entry.expect("an entry that can be read").path();
@@ -149,14 +149,14 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code without line comments, and without what stands under `#[cfg(test)]`: one item, up to the end of its block.
+/// The code without line comments, and without each item after a `#[cfg(test)]`, up to the end of its block.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if line.trim() == "#[cfg(test)]" {
             let indent = line.len() - line.trim_start().len();
-            // An item without a block ends in this line; one with a block where a line closes it, as far to the left.
+            // An item without a block ends in this line. One with a block ends where a line with the same indent closes it.
             let is_end = |line: &str| line.trim_end() == format!("{:indent$}}}", "");
             let head = lines.by_ref().find(|line| !line.trim().starts_with("#[")).unwrap_or_default();
             if !head.trim_end().ends_with([';', '}']) {
@@ -174,13 +174,13 @@ fn level(module: &str) -> Option<usize> {
     LEVELS.iter().position(|level| *level == module)
 }
 
-/// The imports that do not run down the levels.
+/// The imports that do not run downwards in the list of layers.
 fn upward_imports(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for source in sources.iter().filter(|source| source.path != "lib.rs") {
         for import in source.imports().into_iter().filter(|import| *import != source.module()) {
             match level(import) {
-                // The names that `lib.rs` gives out again belong to modules, and are taken from there.
+                // The names that `lib.rs` re-exports belong to modules, and are imported from there.
                 None => faults.push(format!("{} uses crate::{import}, which is no module", source.path)),
                 there if there <= level(source.module()) => {
                     faults.push(format!("{} uses crate::{import}, above it", source.path));
@@ -188,7 +188,7 @@ fn upward_imports(sources: &[Source]) -> Vec<String> {
                 _ => {}
             }
         }
-        // Its neighbours would be reached that way unseen.
+        // It could use neighbouring modules without being noticed.
         if source.reaches_out() {
             faults.push(format!("{} uses super::", source.path));
         }
@@ -196,7 +196,7 @@ fn upward_imports(sources: &[Source]) -> Vec<String> {
     faults
 }
 
-/// The arrows from one file to another that are part of a circle. A file is above the modules that it declares.
+/// The imports between two files that are part of a cycle. A file is above the modules that it declares.
 fn circles(sources: &[Source]) -> Vec<String> {
     let uses: BTreeMap<&str, Vec<String>> =
         sources.iter().map(|source| (source.path.as_str(), source.uses(sources))).collect();
@@ -285,7 +285,7 @@ fn an_import_of_a_module_above_is_found() {
         ("crypto/nonce.rs", "use crate::connection::Connection;", "connection"),
         ("client/waker.rs", "use crate::pool::Pool;", "pool"),
         ("wire/packet.rs", "use crate::proxy::Tunnel;", "proxy"),
-        // On the ground floor, where neighbours once could use each other.
+        // At the bottom layer, whose modules must not use each other.
         ("stage.rs", "use crate::error::DisconnectReason;", "error"),
         ("error.rs", "use crate::event::Event;", "event"),
         ("phrase.rs", "use crate::address::Address;", "address"),

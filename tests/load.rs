@@ -1,5 +1,5 @@
-//! Ten thousand connections in one client, all with routes and data, while a tenth of them is cut and comes back, round
-//! after round. `LOAD_SECONDS` says for how long; 10 if it isn't set.
+//! Ten thousand connections in one client, all with routes and data. In each round a tenth of them is cut and reconnects.
+//! `LOAD_SECONDS` is the duration in seconds; the default is 10.
 
 #![cfg(unix)]
 
@@ -21,16 +21,16 @@ use tox_test_relay::switch::Rules;
 
 const CONNECTIONS: usize = 10_000;
 
-/// Descriptors beside those of connections: the poller's, the harness's.
+/// Descriptors other than those of connections: the poller's, the test harness's.
 const OTHERS: usize = 64;
 
-/// What each says in a round: from the least to what Tox has in use.
+/// Lengths of the packets that each sends in a round: from the smallest to the largest that Tox uses.
 const LENGTHS: [usize; 4] = [4, 100, 700, 1400];
 
-/// How many packets each hundredth says beside them: more than its queue holds, and no more than the relay keeps.
+/// How many more packets each hundredth sends: more than its queue holds, and no more than the relay keeps.
 const MUCH: usize = 100;
 
-/// Before each address that the relay prints.
+/// Printed by the relay before its address.
 const HERE: &str = "The relay is ";
 
 /// How a connection is cut.
@@ -39,7 +39,7 @@ const HERE: &str = "The relay is ";
 enum Cut {
     Close,
     Reset,
-    /// By the client itself.
+    /// The client itself disconnects.
     Disconnect,
 }
 
@@ -94,7 +94,7 @@ fn ten_thousand_connections_live_through_cuts_without_growing() {
     relay.end();
 }
 
-/// All say something; meanwhile a tenth of them, another one each round, is cut. All others hear all of it.
+/// All send data; meanwhile a tenth of them, a different one in each round, is cut. All others receive everything.
 fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
     let count = pairs.members.len();
     let is_cut = |n: usize| n % 10 == number % 10;
@@ -126,24 +126,25 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
     assert_eq!(pairs.client.relays().count(), count);
 }
 
-/// The second half of the rounds takes no more memory than the first. What a cut leaves behind would add up: 400 bytes
-/// for each are too much in a minute.
+/// The second half of the rounds takes no more memory than the first. Memory leaked by each cut would add up: within a
+/// minute this notices 400 bytes per cut.
 fn assert_flat(memory: &[u64]) {
     let (early, late) = memory.split_at(memory.len() / 2);
     let (early, late) = (early.iter().max().unwrap(), late.iter().max().unwrap());
     assert!(*late <= early + early / 20, "{memory:?}");
 }
 
-/// Memory of this process in KiB; 0 where nobody tells.
+/// Memory of this process in KiB; 0 if the system does not report it.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
-/// An even number of connections, as the limit of file descriptors allows. It is raised, and the relay inherits it.
+/// An even number of connections, limited by the number of file descriptors. The limit is raised, and the relay's process
+/// inherits it.
 fn connections() -> usize {
-    // The relay still has some that were cut when they come back.
+    // When cut connections reconnect, the relay may still have the old ones.
     let needed = |count: usize| count + count / 5 + OTHERS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let most = maximum.unwrap_or(u64::MAX).min(needed(CONNECTIONS) as u64);
@@ -154,11 +155,11 @@ fn connections() -> usize {
     count
 }
 
-/// The relay, which has a process of its own, and so as many descriptors again.
+/// The relay, in a process of its own, which has file descriptors of its own.
 struct Process {
     child: Child,
     input: ChildStdin,
-    /// Open until the end, since it has more to say.
+    /// Kept open until the end, since the relay prints more later.
     _output: BufReader<ChildStdout>,
     address: SocketAddr,
     key: PublicKey,
@@ -185,14 +186,14 @@ impl Process {
         self.input.write_all(&[&[cut as u8], &key.as_bytes()[..]].concat()).unwrap();
     }
 
-    /// Ends it, and asserts that it was content.
+    /// Ends it, and asserts that it reports success.
     fn end(mut self) {
         drop(self.input);
         assert!(self.child.wait().unwrap().success());
     }
 }
 
-/// The other process: does nothing unless the test above starts it, and ends with its input, which is with the test.
+/// The child process: does nothing unless the test above starts it, and ends when the test closes its input.
 #[test]
 fn the_relay() {
     if !is_child_process("the_relay") {

@@ -1,4 +1,5 @@
-//! A malicious relay against the loop: what needs a socket. The rest of `tests/attacks.md` is held by the core's tests.
+//! A malicious relay against the loop: the attacks that need a socket. The core's tests show the rest of
+//! `tests/attacks.md`.
 
 mod support;
 
@@ -14,10 +15,10 @@ use support::{
 use tox_relay_client::{DisconnectReason, Impostor, Relay, RelayId, SecretKey, Stage, Violation};
 use tox_test_relay::kind;
 
-/// The number of the route that the relays played by hand give out.
+/// The connection id that scripted relays give to the route.
 const NUMBER: u8 = 42;
 
-/// The most that a connection reads in one poll.
+/// The most bytes that a connection reads in one poll.
 const READ_A_POLL: u64 = 64 * 1024;
 
 /// Begins a connection to a socket that is nobody's relay.
@@ -44,7 +45,7 @@ fn is_reset(reason: DisconnectReason, at: Stage) -> bool {
 fn noise_that_waits_before_the_first_poll_is_an_impostors() {
     let mut peer = Peer::new();
     let (mut stream, id) = begin(&mut peer);
-    // As much as both sockets take, before the client has said a word.
+    // As much as both sockets accept, before the client has sent a byte.
     stream.set_nonblocking(true).unwrap();
     let mut written = 0;
     while let Ok(len) = stream.write(&[0xa5; 64 * 1024]) {
@@ -96,7 +97,7 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
     assert_over(&mut peer, id);
 }
 
-/// What a relay sends before it ends the connection.
+/// The bytes that a relay sends before it ends the connection.
 const BEFORE_THE_END: [fn(&mut ScriptedRelay); 5] = [
     |_| {},
     |relay| relay.respond(),
@@ -115,7 +116,7 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
             let mut peer = Peer::new();
             let (mut relay, id) = ScriptedRelay::greet(&mut peer);
             before(&mut relay);
-            // A socket that is closed cleanly goes on to take what the client sends.
+            // A socket that is closed cleanly still accepts what the client sends.
             let _open = if reset {
                 relay.reset();
                 None
@@ -179,7 +180,7 @@ fn a_response_that_drips_is_cut_off_in_time() {
     let (mut stream, id) = begin(&mut peer);
     stream.set_nodelay(true).unwrap();
     let start = Instant::now();
-    // The last of the 96 bytes would come after three such timeouts, at the soonest.
+    // The last of the 96 bytes would arrive after three such timeouts at the earliest.
     while peer.ends(id).is_empty() {
         // Until the client has gone.
         let _ = stream.write_all(&[1]);
@@ -242,7 +243,7 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
         Conduct::Unsolicited(vec![[&[kind::PING][..], &[1; 8]].concat(); 10_000]),
     ];
     let relays = attacks.map(relay);
-    // All of them at once, several times, and the data of two friends in between.
+    // All of them at once, several times, with the data of two friends in between.
     let mut begun = vec![];
     for round in 0..5u32 {
         for relay in &relays {

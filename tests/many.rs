@@ -6,7 +6,7 @@ use support::paired_identities::{LONG, PairedIdentities};
 use support::{closed, honest};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, RouteError, SendError, Stage};
 
-/// As many as the limit of file descriptors allows, at most.
+/// The maximum; fewer if the limit of file descriptors is lower.
 const MOST: usize = 2_000;
 
 #[test]
@@ -27,7 +27,7 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.until_all_is_heard("heard", |_| true);
 
-    // Each tenth is cut, and comes back in the place of one that was cut as well.
+    // Each tenth is cut, and its new connection reuses a table entry of one that was cut.
     let is_cut = |n: usize| n.is_multiple_of(10);
     let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
     for &n in &cut {
@@ -48,7 +48,7 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.until_all_is_heard("all heard again", |_| true);
 
-    // The old ids lead nowhere, although others stand in their places.
+    // The old ids are invalid, although others use their table entries.
     for (relay, route) in stale {
         assert!(pairs.client.relay(relay).is_none() && pairs.client.route(route).is_none());
         assert!(!pairs.client.disconnect(relay));
@@ -77,7 +77,7 @@ fn connections() -> usize {
             .next()
             .map(|soft| soft.parse().unwrap_or(usize::MAX))
     });
-    // Where it can't be read, what every system allows.
+    // If the limit can't be read: a number that every system allows.
     let count = MOST.min((limit.unwrap_or(256) - 64) / 2) & !1;
     println!("{count} connections with a limit of {limit:?} file descriptors");
     count

@@ -1,4 +1,4 @@
-//! How long a poll waits, what ends it, and how a client lives in somebody else's loop.
+//! How long a poll waits, what ends it, and how a client is used in another program's loop.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn packets(peer: &Peer, relay: RelayId) -> (u64, u64) {
     (traffic.packets_out, traffic.packets_in)
 }
 
-/// Away from the client, busy with something else.
+/// How long the program does not poll, as if busy with something else.
 fn away(time: Duration) {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
@@ -25,7 +25,7 @@ fn away(time: Duration) {
     }
 }
 
-/// A client that pings in short intervals, and a relay.
+/// A client with a short ping interval, and a relay.
 fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, RelayId) {
     let relay = honest();
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
@@ -126,7 +126,7 @@ fn a_waker_ends_a_poll_of_another_thread_once() {
         peer.client.poll(&mut peer.events, None).unwrap();
     });
     assert!(peer.events.is_empty());
-    // Where there is none, the next one. Twice is once.
+    // If no poll is waiting, the next one returns at once. Two wakes count as one.
     waker.clone().wake().unwrap();
     waker.wake().unwrap();
     peer.client.poll(&mut peer.events, None).unwrap();
@@ -136,7 +136,7 @@ fn a_waker_ends_a_poll_of_another_thread_once() {
     assert_eq!(peer.told, []);
 }
 
-/// The signal goes to this very thread, again and again until the poll has ended.
+/// The signal is sent to this thread, repeatedly until the poll has ended.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_signal_ends_a_poll_without_an_error() {
@@ -231,7 +231,7 @@ fn what_little_room_has_left_over_is_a_reason_to_come_again_at_once() {
 
 #[test]
 fn a_loop_that_sleeps_for_next_timeout_keeps_its_connections() {
-    // A loop that knows nothing of the client's sockets: packets would come late, deadlines don't.
+    // A loop that does not watch the client's sockets: packets would be late, but deadlines are met.
     let (relay, mut peer, id) = pinging(30 * MILLISECOND, 5 * GUARD);
     let mut polls = 0;
     while packets(&peer, id).0 < 10 {
@@ -298,7 +298,7 @@ fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
     let timeout = 60 * MILLISECOND;
     let mut peer = Peer::with(|config| config.connect_timeout(timeout).pong_timeout(timeout));
     let id = peer.begin(&relay);
-    // TCP, the response, the pong: each has come when the program comes back.
+    // TCP, the response, the pong: each has arrived when the program polls again.
     for (stage, hellos, packets_out) in
         [(Stage::Handshaking, 0, 0), (Stage::Confirming, 1, 0), (Stage::Connected, 1, 1)]
     {

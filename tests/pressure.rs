@@ -1,4 +1,4 @@
-//! Under pressure: relays that don't read, that flood, and that end in the middle; small buffers; and the bounds.
+//! Backpressure and bounds: relays that do not read, that flood, and that end in the middle of a packet; small buffers.
 
 mod support;
 
@@ -10,13 +10,13 @@ use support::{Couple, GUARD, Peer, Told, address, any_key, closed, honest, numbe
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
 
-/// The number of the route that the relays played by hand give out.
+/// The connection id that scripted relays give to the route.
 const NUMBER: u8 = 42;
 
-/// The most that a connection reads in one poll.
+/// The most bytes that a connection reads in one poll.
 const READ_A_POLL: u64 = 64 * 1024;
 
-/// Sends numbered packets until the queue stays full, and tells how many were taken. The relay must not read.
+/// Sends numbered packets until the queue stays full, and returns how many were accepted. The relay must not read.
 #[track_caller]
 fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
     let (mut count, mut unchanged) = (0, 0);
@@ -50,7 +50,7 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let count = fill(&mut peer, route, 1000);
-    // Half of the queue. Nothing of a refused packet was taken.
+    // Half of the queue. No part of a refused packet was queued.
     let status = peer.client.relay(id).unwrap();
     assert!(status.queued.abs_diff(64 * 1024) < 1003, "{}", status.queued);
     assert_eq!(peer.client.send_data(route, &[0; 1000]), Err(SendError::WouldBlock));
@@ -172,7 +172,7 @@ fn a_relay_that_pings_and_reads_is_answered_each_time() {
 
 #[test]
 fn a_flooding_relay_does_not_starve_another() {
-    // The largest packets, and small ones that fill the events long before the input is used up.
+    // The largest packets, and small ones that fill the events long before all input is read.
     for (len, capacity, polls) in [(2031, 256, 3), (1, 1024, 8)] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut flooding, flooded) = ScriptedRelay::connect(&mut peer);
@@ -180,7 +180,7 @@ fn a_flooding_relay_does_not_starve_another() {
         let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         let packet = [&[NUMBER], &numbered(9, len)[..]].concat();
         flooding.flood(&packet);
-        // Once, so that it has its place in front of the other.
+        // Polled once, so that it comes before the other in the order of turns.
         peer.poll(GUARD);
         peer.told.clear();
         quiet.send(&[&[kind::ONION_RESPONSE], &b"a word"[..]].concat());
@@ -273,7 +273,7 @@ fn what_arrived_before_a_reset_is_told_before_the_end() {
 #[test]
 fn data_sent_right_before_disconnecting_arrive() {
     let relay = honest();
-    // With input unread, closing is not clean by itself.
+    // Closing a socket with unread input resets the connection, unless the client prevents it.
     for unread in [false, true] {
         let mut couple = Couple::on(&relay);
         if unread {
@@ -303,7 +303,7 @@ fn nobody_is_late_whom_full_events_kept_from_being_heard() {
         relay
     });
     let (mut handshaking, id) = ScriptedRelay::greet(&mut peer);
-    // Two relays have so much to tell that no poll comes to the others: one has answered the hello, one has accepted.
+    // Two relays send so much that no poll gets to the others: one has answered the hello, one has accepted.
     for relay in &mut busy {
         relay.send_all([&[NUMBER, 1][..]; 500]);
     }
@@ -331,7 +331,7 @@ fn ends_without_end_do_not_keep_the_relays_from_being_heard() {
     assert!(relay.send(peer.raw_key(), &[kind::ONION_RESPONSE, 1]));
     settled(&relay);
     peer.told.clear();
-    // More to tell in each poll than there is room for.
+    // More events in each poll than the buffer holds.
     for _ in 0..10 {
         for _ in 0..8 {
             let id = peer.client.connect(address(&relay).identity(SecretKey::generate())).unwrap();

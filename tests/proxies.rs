@@ -1,4 +1,4 @@
-//! Relays through proxies: what is said to them, what they may answer, and that a proxy which fails is never bypassed.
+//! Relays through proxies: what is sent to them, what they may answer, and that a proxy that fails is never bypassed.
 
 mod support;
 
@@ -21,17 +21,17 @@ fn login(proxy: Proxy) -> Proxy {
     proxy.credentials("alice", "secret").unwrap()
 }
 
-/// Where `Relay::new` finds a relay that it is to reach as `target`.
+/// The address to give to `Relay::new` for a relay that is reached as `target`.
 fn relay_at(target: &Address, relay: &TestRelay) -> Relay {
     Relay::new(target.clone(), relay.public_key().into())
 }
 
-/// The script of a proxy that makes the tunnel which is asked for.
+/// The script of a proxy that opens the requested tunnel.
 fn granting(kind: &str, port: u16) -> Vec<Turn> {
     let port = port.to_be_bytes();
     let request = [&[5, 1, 0, 1, 127, 0, 0, 1][..], &port].concat();
     let by_name = [&b"\x05\x01\x00\x03\x0brelay.onion"[..], &port].concat();
-    // An IPv4 address, an IPv6 address and a name in the replies, none of which is what was asked for.
+    // The replies have an IPv4 address, an IPv6 address and a name, each different from the requested one.
     let granted = vec![5, 0, 0, 1, 10, 0, 0, 1, 4, 56];
     let granted_v6 = [&[5, 0, 0, 4][..], &[9; 18]].concat();
     let granted_name = b"\x05\x00\x00\x03\x05other\x04\x38".to_vec();
@@ -109,7 +109,7 @@ fn each_kind_of_proxy_leads_to_the_relay() {
     }
 }
 
-/// What a client says to a proxy that answers each of its messages with the next of `answers` and then closes.
+/// The messages that a client sends to a proxy that answers each with the next of `answers` and then closes.
 fn overheard(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = listener.local_addr().unwrap();
@@ -118,7 +118,7 @@ fn overheard(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>>
         let (mut stream, _) = listener.accept().unwrap();
         let mut heard = Vec::new();
         for answer in answers {
-            // A message is far shorter than what a socket takes in one piece, so it comes in one.
+            // A message is far shorter than a socket's buffer, so one read gets all of it.
             let mut message = vec![0; 4096];
             let len = stream.read(&mut message).unwrap();
             message.truncate(len);
@@ -137,7 +137,7 @@ fn the_socks_crate_says_the_same() {
     let refused_4: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
     let ours = |proxy: Proxy, target: &TargetAddr| {
         let mut peer = Peer::with(|config| config.proxy(proxy));
-        let id = peer.client.connect(Relay::new(target.clone(), any_key())).unwrap(); // what `socks` takes, we take
+        let id = peer.client.connect(Relay::new(target.clone(), any_key())).unwrap(); // we accept what `socks` accepts
         assert!(matches!(peer.end(id), DisconnectReason::Proxy(_)));
     };
     for target in ["1.2.3.4:258", "[1:2::ff]:65535", "relay.onion:443"] {
@@ -171,7 +171,7 @@ fn the_socks_crate_says_the_same() {
     }
 }
 
-/// A relay's port that nobody may connect to.
+/// A relay's port to which no direct connection may be made.
 struct Forbidden(TcpListener);
 
 impl Forbidden {
@@ -195,7 +195,7 @@ impl Forbidden {
     }
 }
 
-/// How a connection ends whose proxy plays this script.
+/// The end of a connection whose proxy follows this script.
 #[track_caller]
 fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
     let forbidden = Forbidden::new();
@@ -241,7 +241,7 @@ fn a_proxy_that_fails_is_never_bypassed() {
     );
 }
 
-/// How a connection ends whose HTTP proxy answers this to a request by name, and then does that.
+/// The end of a connection whose HTTP proxy answers a request by name with `answer`, and then does `then`.
 #[track_caller]
 fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
     let request = b"CONNECT relay.onion:443 HTTP/1.1\r\nHost: relay.onion:443\r\n\r\n";
@@ -278,7 +278,7 @@ fn a_refusal_is_told_whether_the_proxy_then_closes_or_falls_silent() {
 fn a_proxy_that_grants_a_tunnel_and_closes_is_not_called_a_relay_with_another_key() {
     let granted = b"HTTP/1.0 200 OK\r\n\r\n";
     let (reason, text) = end_of_http(granted, Then::Close);
-    // Whether our hello had left by then is a matter of luck.
+    // It depends on timing whether our hello had been sent by then.
     let expected = |hint| {
         let (stage, party) = (Stage::Handshaking, Party::Tunnel);
         DisconnectReason::Closed { stage, party, hint: Some(hint) }

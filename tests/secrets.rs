@@ -1,5 +1,5 @@
-//! No secret stays behind: another process has some and drops them, and this one, which knows what to look for, looks
-//! through that one's memory.
+//! No secret stays in memory: a child process has secrets and drops them, and this process, which knows them, searches the
+//! child's memory.
 
 #![cfg(all(target_os = "linux", target_endian = "little"))]
 
@@ -21,12 +21,12 @@ use tox_test_relay::kind;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, public_key};
 use zeroize::Zeroizing;
 
-/// Tells the other process where the relay is.
+/// Environment variable with the relay's address, for the child.
 const RELAY: &str = "TEST_RELAY";
 
 const RELAY_SECRET: Key = [0x5a; 32];
 
-/// As many as make every table grow several times.
+/// Enough to make every table grow several times.
 const CONNECTIONS: usize = 40;
 
 /// These end before the relay has answered their hellos.
@@ -57,7 +57,7 @@ fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
     }
 
     other.has_come_to("connected");
-    // What is in use is found. (Copies on the stack, if there are any, are none for long.)
+    // Secrets in use are found. (Copies on the stack, if there are any, are soon overwritten.)
     let found = other.search(&of_client);
     assert!(found["a long-term key"] >= 1 && found["an identity"] >= 1, "{found:?}");
     let found = other.search(&of_sessions);
@@ -72,7 +72,7 @@ fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
     other.goes_on();
 }
 
-/// What the other process does. The first connection has the client's own identity, each of the others one for itself.
+/// What the child process does. The first connection uses the client's identity, each of the others has its own.
 fn connect_and_end() {
     let place = env::var(RELAY).unwrap();
     let relay = || Relay::new(place.as_str(), public_key(&RELAY_SECRET).into());
@@ -111,19 +111,19 @@ fn no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped() {
     other.goes_on();
 }
 
-/// What the other process does.
+/// What the child process does.
 fn read_a_url() {
     let mut url = Zeroizing::new(String::with_capacity(1024));
     url.push_str("socks5://user:");
     for (at, letter) in password().bytes().enumerate() {
-        // Not all letters of a piece, or the URL would have to be looked for, too.
+        // Only some letters are encoded. If all were, the URL would have to be searched for, too.
         match at % 8 {
             0 => url.push_str(&format!("%{letter:02x}")),
             _ => url.push(letter.into()),
         }
     }
     url.push_str("@127.0.0.1:1080");
-    // In a heap with holes of all sizes, where what grows can't stay.
+    // In a heap with holes of all sizes, so that growing buffers must move.
     let block = |number: usize| vec![0_u8; 8 << (number % 6)];
     let (_blocks, holes): (Vec<_>, Vec<_>) = (0..60).map(|number| (block(number), block(number))).unzip();
     drop(holes);
@@ -141,23 +141,23 @@ fn password() -> Zeroizing<String> {
     password
 }
 
-/// Says how far the other process has come, and waits until its memory was searched.
+/// Reports the child's progress to the parent, and waits until its memory was searched.
 fn comes_to(place: &str) {
     eprintln!("{place}");
     io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-/// The process that has secrets.
+/// The child process, which has secrets.
 struct Other {
     process: Child,
     places: BufReader<ChildStderr>,
 }
 
-/// What is looked for.
+/// The secrets to search for.
 #[derive(Default)]
 struct Secrets {
     known: HashMap<Key, &'static str>,
-    /// Secret keys, by the public keys that belong to them.
+    /// Secret keys, by their public keys.
     behind: HashMap<Key, &'static str>,
 }
 
@@ -175,7 +175,7 @@ impl Secrets {
         self.known
             .get(bytes)
             .or_else(|| {
-                // A random key has hardly ever fewer different bytes; most of a memory does, and needn't be multiplied.
+                // A random key hardly ever has fewer different bytes. Most memory does, and needs no multiplication.
                 let mut is_there = [false; 256];
                 bytes.iter().for_each(|byte| is_there[usize::from(*byte)] = true);
                 let different = is_there.iter().filter(|is_there| **is_there).count();
@@ -212,7 +212,7 @@ impl Other {
         self.process.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// How many of which secrets are in the memory that the process can write: heap, stacks, variables.
+    /// How often each secret is in the process's writable memory: heap, stacks, variables.
     fn search(&self, secrets: &Secrets) -> HashMap<&'static str, usize> {
         let file = |name: &str| format!("/proc/{}/{name}", self.process.id());
         let memory = File::open(file("mem")).unwrap();
@@ -228,7 +228,7 @@ impl Other {
             memory.read_exact_at(&mut bytes, start).unwrap();
             for bytes in bytes.windows(32) {
                 let bytes = bytes.first_chunk().unwrap();
-                // Most of a memory was never written to.
+                // Most memory was never written to.
                 if *bytes != [0; 32]
                     && let Some(what) = secrets.get(bytes)
                 {
@@ -242,7 +242,7 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // It ends by itself when all was well.
+        // On success it ends by itself.
         if std::thread::panicking() {
             let _ = self.process.kill();
         }
@@ -259,8 +259,7 @@ fn greet(listener: &TcpListener) -> (TcpStream, Hello) {
     (stream, Hello::open(&hello, &RELAY_SECRET).unwrap())
 }
 
-/// Does what a relay does until its client is connected. Returns the key of the session, and the subkeys of both
-/// directions.
+/// Acts as the relay until the client is connected. Returns the session's key, and the subkeys of both directions.
 fn answer(stream: &mut TcpStream, hello: &Hello) -> [Key; 3] {
     let fresh = Fresh {
         temporary_secret_key: rand::random(),
@@ -279,12 +278,12 @@ fn answer(stream: &mut TcpStream, hello: &Hello) -> [Key; 3] {
     [key, subkey(key, hello.base_nonce()), subkey(key, &fresh.base_nonce)]
 }
 
-/// The key that NaCl makes of a secret and a public one.
+/// The shared key that NaCl computes from a secret and a public key.
 fn shared_key(secret: Key, public: &Key) -> Key {
     subkey(MontgomeryPoint(*public).mul_clamped(secret).to_bytes(), &[0; 24])
 }
 
-/// The key of all packets whose nonces begin like this one.
+/// The subkey of all packets whose nonces begin like this one.
 fn subkey(key: Key, nonce: &[u8; 24]) -> Key {
     salsa20::hsalsa::<salsa20::cipher::consts::U10>(&key.into(), nonce[..16].into()).into()
 }

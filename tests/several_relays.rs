@@ -1,4 +1,4 @@
-//! One client with several connections: to many relays, and with several identities. Nothing of one is ever another's.
+//! One client with several connections: to many relays, and with several identities. They are never mixed up.
 
 mod support;
 
@@ -9,7 +9,7 @@ use tox_relay_client::{DisconnectReason, RouteError, SecretKey, SendError};
 fn routes_of_one_relay_are_never_those_of_another() {
     let relays = [(); 4].map(|()| honest());
     let (mut a, mut b) = (Peer::new(), Peer::new());
-    // Both know each other on all relays, and all the relays' numbers for them are the same.
+    // They have routes to each other on all relays, all with the same connection id.
     let routes = relays.each_ref().map(|relay| {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
         let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
@@ -30,13 +30,13 @@ fn routes_of_one_relay_are_never_those_of_another() {
         }
     }
     until([&mut a, &mut b], "all data", |[_, b]| b.told.len() == expected.len());
-    // In order on each route; between routes there is none.
+    // In order on each route; there is no order between routes.
     b.told.sort_by_key(|told| {
         routes.iter().position(|(_, to_a)| matches!(told, Told::Data(id, ..) if id == to_a))
     });
     assert_eq!(b.told, expected);
 
-    // One route is closed and one connection ended; the others don't notice.
+    // One route is closed and one connection ended; the others are not affected.
     a.client.close_route(routes[0].0).unwrap();
     a.client.disconnect(routes[1].0.relay());
     assert_eq!(a.client.close_route(routes[0].0), Err(RouteError::UnknownRoute));
@@ -69,7 +69,7 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
     assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownRelay));
     assert_eq!(couple.a.client.route(couple.to_b), None);
     assert!(couple.a.client.route(kept).is_some());
-    // The place of the old connection is taken by a new one, and the old ids lead nowhere still.
+    // A new connection reuses the table entry of the old one, and the old ids stay invalid.
     let third = honest();
     let new = couple.a.connect(&third);
     let route = couple.a.client.open_route(new, couple.b.key).unwrap();

@@ -1,4 +1,4 @@
-//! Who gets a turn, and how long a turn may take: slow programs, floods, stalls, and sockets that take little.
+//! Which connections get a turn, and how much a turn may do: slow programs, floods, stalls, and small socket buffers.
 
 mod support;
 
@@ -13,13 +13,13 @@ use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, hon
 use tox_relay_client::{DisconnectReason, Party, Proxy, Relay, RelayId, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
-/// The number of the route that the relays played by hand give out.
+/// The connection id that scripted relays give to the route.
 const NUMBER: u8 = 42;
 
-/// The most that a connection reads in one turn.
+/// The most bytes that a connection reads in one turn.
 const TURN: u64 = 64 * 1024;
 
-/// Away from the client, busy with something else.
+/// How long the program does not poll, as if busy with something else.
 fn away(time: Duration) {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
@@ -31,7 +31,7 @@ fn bytes_in(peer: &Peer, id: RelayId) -> u64 {
     peer.client.relay(id).map_or(0, |status| status.traffic.bytes_in)
 }
 
-/// Ends a flood, also where the test fails.
+/// Ends a flood when dropped, also if the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -40,7 +40,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A relay that sends packets of one byte without end while `run` goes on, in the name of a friend.
+/// A relay that sends packets with one byte of data from a friend, without end, while `run` runs.
 fn flooding(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
     let (mut relay, id) = ScriptedRelay::connect(peer);
     relay.open_route(peer, id, NUMBER);
@@ -75,7 +75,7 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
                 peer.poll(Duration::ZERO);
                 peer.told.clear();
             }
-            // A new one that accepts and answers at once.
+            // A new relay that accepts and answers at once.
             let other = honest();
             let new = peer.begin(&other);
             let stage = |peer: &Peer| peer.client.relay(new).map(|status| status.stage);
@@ -97,7 +97,7 @@ fn a_flood_does_not_fill_the_room_of_others() {
         flooding.open_route(&mut peer, id, NUMBER);
         let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         flooding.flood(&[NUMBER, 1]);
-        // It has its place before the other, and so much was read of it that it could fill all of the next polls.
+        // It comes before the other in the order of turns, and has so much input that it could fill all of the next polls.
         peer.poll(GUARD);
         for round in 0..20u8 {
             quiet.send(&[kind::ONION_RESPONSE, round]);
@@ -143,7 +143,7 @@ fn a_relay_that_makes_no_events_has_no_more_than_its_turn_beside_a_flood() {
     flooding.open_route(&mut peer, id, NUMBER);
     let (mut silent, id) = ScriptedRelay::connect(&mut peer);
     flooding.flood(&[NUMBER, 1]);
-    // Notifications for a route that is not there are no events.
+    // Notifications for a route that does not exist are no events.
     silent.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]);
     for _ in 0..4 {
         let before = bytes_in(&peer, id);
@@ -159,7 +159,7 @@ fn absences_while_something_waits_to_be_read_are_not_charged() {
     let mut peer = Peer::with(|config| config.ping_interval(TIMEOUT).pong_timeout(TIMEOUT));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let ping = relay.receive(&mut peer);
-    // Each time there is something, all of it is read, and the pong is not in it yet.
+    // Each time there is input, all of it is read, and it does not contain the pong yet.
     for round in 0..5u8 {
         relay.send(&[kind::ONION_RESPONSE, round]);
         away(TIMEOUT * 6 / 10);
@@ -217,7 +217,7 @@ fn bytes_out(peer: &Peer, id: RelayId) -> u64 {
 #[test]
 fn a_poll_ends_when_its_time_is_up_however_much_there_is_to_read() {
     let mut peer = Peer::new();
-    // Much to read and nothing to report: notifications for routes that are not there.
+    // Much to read and nothing to report: notifications for routes that do not exist.
     let mut relays: Vec<_> = (0..8).map(|_| ScriptedRelay::connect(&mut peer)).collect();
     relays.iter_mut().for_each(|(relay, _)| _ = relay.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]));
     let before: Vec<_> = relays.iter().map(|(_, id)| bytes_in(&peer, *id)).collect();
@@ -252,7 +252,7 @@ fn a_ping_does_not_stand_behind_megabytes_in_the_kernel() {
     let mut couple = Couple::on(&relay);
     assert!(relay.stop_reading(couple.a.raw_key()));
     fill(&mut couple.a, couple.to_b);
-    // What has left and was not read: what the relay's socket holds, and what our own one has not sent yet.
+    // Sent and not read: what the relay's socket holds, and what our own socket has not sent yet.
     let read = relay.statistics().bytes_in;
     let waits = bytes_out(&couple.a, couple.at_a) - read;
     assert!(waits > 0);

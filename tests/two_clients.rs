@@ -1,4 +1,4 @@
-//! What two clients of one relay do with each other: routes that come, go and come back, and packets of all kinds.
+//! Two clients of one relay: routes that open, close and open again, and packets of all kinds.
 
 mod support;
 
@@ -8,7 +8,7 @@ use support::{
 use tox_relay_client::{Destination, DisconnectReason, RouteError, RouteId, RouteState, SendError, Stage};
 use tox_test_relay::switch::Rules;
 
-/// The number that a relay gives to the first route of a client.
+/// The connection id that a relay gives to the first route of a client.
 const FIRST: u8 = 16;
 
 #[test]
@@ -65,7 +65,7 @@ fn data_of_no_byte_at_all_arrive_as_that() {
     couple.until("more data", |c| c.b.data() == [b"on it goes"]);
 }
 
-/// Packets on their way in one direction.
+/// Packets in flight in one direction.
 #[derive(Default)]
 struct Way {
     sent: u32,
@@ -74,7 +74,7 @@ struct Way {
 
 impl Way {
     const PACKETS: u32 = 3_000;
-    /// The most that are on their way at a time: a relay throws away what a client doesn't take.
+    /// The most packets in flight: a relay discards what it can't write to a client at once.
     const WINDOW: u32 = 100;
 
     fn packet(number: u32) -> Vec<u8> {
@@ -231,7 +231,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     };
 
     let old = couple.to_b;
-    // Online. What waits for the route leaves before it is closed, and not after, or the relay would drop us.
+    // Online. What is queued for the route is sent before it is closed, and not after, or the relay would drop us.
     couple.a.client.send_data(couple.to_b, b"the last words").unwrap();
     couple.a.client.close_route(couple.to_b).unwrap();
     assert_stale(&mut couple, old);
@@ -239,7 +239,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     assert_eq!(couple.b.data(), [b"the last words"]);
     couple.b.told.retain(|told| !matches!(told, Told::Data(..)));
     assert!(routes(1));
-    // Requested: closed behind the answer. Then held back until that has come, and closed once more.
+    // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as well.
     for _ in 0..3 {
         let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
         couple.a.client.close_route(route).unwrap();
@@ -256,7 +256,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     couple.until("an idle connection", |c| c.a.client.relay(c.at_a).unwrap().routes == 0);
     assert!(routes(0));
 
-    // Closed and opened in one breath, it is a new route under the same number.
+    // Closed and opened at once, it is a new route with the same connection id.
     let (to_b, _) = support::pair(&mut couple.a, couple.at_a, &mut couple.b, couple.at_b);
     couple.a.client.close_route(to_b).unwrap();
     let new = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();

@@ -1,14 +1,14 @@
-//! Starts the test program once more, as a child process: for what a whole process has, such as its limits.
+//! Runs the test program again as a child process, to test what a whole process has, such as its limits.
 
 use std::env;
 use std::ffi::OsString;
 use std::process::Command;
 
-/// Set in the process that was started.
+/// Environment variable that is set in the child process.
 const MARK: &str = "TEST_CHILD_PROCESS";
 
-/// This program as a process of its own, which runs nothing but the test of this name. Words before it, if there are
-/// any, are the command that starts it.
+/// A command that runs only the test of this name, in a process of its own. `before` is an optional command that starts
+/// that process, such as strace with its arguments.
 pub fn child_process(before: &[&str], test: &str) -> Command {
     let this = env::current_exe().unwrap();
     let mut words: Vec<OsString> = before.iter().map(Into::into).collect();
@@ -19,7 +19,7 @@ pub fn child_process(before: &[&str], test: &str) -> Command {
     command
 }
 
-/// Whether this is the process that [`child_process`] started for the test.
+/// Whether this process was started by [`child_process`] for this test.
 pub fn is_child_process(test: &str) -> bool {
     env::var_os(MARK).is_some_and(|started| started == test)
 }

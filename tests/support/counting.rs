@@ -1,8 +1,8 @@
-//! An allocator that counts, in each thread by itself: so that a test's own thread is what is seen.
+//! An allocator that counts allocations for each thread, so that a test sees only those of its own thread.
 
 // To count allocations, a program has to be its own allocator, and that trait is unsafe to implement. This one is sound
-// since it hands each call on to the system's allocator as it is, and counting touches nothing but thread-local numbers
-// that need no memory of their own and no destructor.
+// since it passes each call on to the system's allocator unchanged, and counting uses only thread-local numbers that
+// need no allocation and no destructor.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,27 +13,27 @@ thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
-/// How often this thread has asked for memory.
+/// How often this thread has allocated.
 #[allow(dead_code, reason = "not every program that counts asks for both")]
 pub fn calls() -> u64 {
     CALLS.get()
 }
 
-/// The bytes that this thread has asked for and not given back. Below zero where it freed what another one asked for.
+/// The bytes that this thread has allocated and not freed. Negative if it freed what another thread allocated.
 #[allow(dead_code, reason = "not every program that counts asks for both")]
 pub fn held() -> isize {
     HELD.get()
 }
 
 fn count(calls: u64, bytes: isize) {
-    // Too late in a thread's life nobody counts.
+    // Nothing is counted while a thread is being destroyed.
     let _ = CALLS.try_with(|all| all.set(all.get() + calls));
     let _ = HELD.try_with(|held| held.set(held.get() + bytes));
 }
 
 struct Counting;
 
-// SAFETY: see above; every contract of the caller is the system allocator's, and is kept by passing it on.
+// SAFETY: see above. The caller's obligations are those of the system's allocator, to which each call is passed on.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as isize);

@@ -1,4 +1,4 @@
-//! What the tests of the loop share: clients that keep what they were told, polled together until something holds.
+//! Shared by the tests of the loop: clients that record their events, polled together until a condition holds.
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
@@ -17,19 +17,19 @@ use tox_relay_client::{
 };
 pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 
-/// No test waits this long unless it fails.
+/// Only a failing test waits this long.
 pub const GUARD: Duration = Duration::from_secs(20);
 
-/// What is told at once is told long before the default timeouts, which are 10 s.
+/// The limit for what is reported at once: long before the default timeouts, which are 10 s.
 pub const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A timeout that a test waits for.
 pub const SHORT: Duration = Duration::from_millis(150);
 
-/// How long one client is polled while others are to be polled, too.
+/// How long one client is polled before the next one is.
 const TURN: Duration = Duration::from_millis(1);
 
-/// An event that owns what it holds.
+/// An event that owns its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     Connected(RelayId),
@@ -64,7 +64,7 @@ impl From<Event<'_>> for Told {
     }
 }
 
-/// A client, and all that it was told.
+/// A client, and all events that it has reported.
 pub struct Peer {
     pub client: Client,
     pub key: PublicKey,
@@ -78,13 +78,13 @@ impl Peer {
         Self::with(|config| config)
     }
 
-    /// A client with other settings than the default ones.
+    /// A client with settings that differ from the defaults.
     pub fn with(settings: impl FnOnce(Config) -> Config) -> Self {
         let client = Client::new(settings(Config::new(SecretKey::generate()))).unwrap();
         Self { key: client.public_key(), client, told: Vec::new(), events: Events::with_capacity(256) }
     }
 
-    /// Holds so many events a poll.
+    /// With room for this many events in each poll.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.events = Events::with_capacity(events);
@@ -96,7 +96,7 @@ impl Peer {
         self.client.connect(address(relay)).unwrap()
     }
 
-    /// Connects, and is done when it is.
+    /// Connects, and returns when it is connected.
     #[track_caller]
     pub fn connect(&mut self, relay: &TestRelay) -> RelayId {
         let id = self.begin(relay);
@@ -104,13 +104,13 @@ impl Peer {
         id
     }
 
-    /// Polls once, and keeps what was told.
+    /// Polls once, and records the events.
     pub fn poll(&mut self, timeout: Duration) {
         self.client.poll(&mut self.events, Some(timeout)).unwrap();
         self.told.extend(self.events.iter().map(Told::from));
     }
 
-    /// Polls until `holds`; fails with `what` when that takes too long.
+    /// Polls until `holds` returns true; fails with `what` if that takes too long.
     #[track_caller]
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
@@ -120,7 +120,7 @@ impl Peer {
         }
     }
 
-    /// Polls until a connection has ended, and tells why.
+    /// Polls until a connection has ended, and returns the reason.
     #[track_caller]
     pub fn end(&mut self, relay: RelayId) -> DisconnectReason {
         let mut reason = None;
@@ -131,7 +131,7 @@ impl Peer {
         reason.unwrap()
     }
 
-    /// Each time that the end of a connection was told.
+    /// All reported ends of a connection.
     pub fn ends(&self, relay: RelayId) -> Vec<DisconnectReason> {
         let end = |told: &Told| match *told {
             Told::Disconnected(id, reason) if id == relay => Some(reason),
@@ -140,7 +140,7 @@ impl Peer {
         self.told.iter().filter_map(end).collect()
     }
 
-    /// The data that came, on all routes, in order.
+    /// The data received on all routes, in order.
     pub fn data(&self) -> Vec<&[u8]> {
         let data = |told: &'_ Told| matches!(told, Told::Data(..));
         self.told.iter().filter(|told| data(told)).map(payload).collect()
@@ -156,7 +156,7 @@ impl Peer {
     }
 }
 
-/// The data of an event; of one that has none, nothing.
+/// The data of an event; empty if it has none.
 pub fn payload(told: &Told) -> &[u8] {
     match told {
         Told::Data(_, _, data) | Told::Oob(_, _, data) | Told::Onion(_, data) | Told::Forwarding(_, data) => {
@@ -185,7 +185,7 @@ pub fn until<const N: usize>(
     }
 }
 
-/// Opens a route in both directions, and is done when both are online.
+/// Opens a route in both directions, and returns when both are online.
 #[track_caller]
 pub fn pair(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) -> (RouteId, RouteId) {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
@@ -234,18 +234,18 @@ impl Couple {
     }
 }
 
-/// How a direct connection ends that the relay closes in this stage, without a byte that it hasn't sent before.
+/// The end of a direct connection that the relay closes in this stage, without sending anything more.
 pub fn closed(stage: Stage) -> DisconnectReason {
     let hint = if stage == Stage::Handshaking { Hint::OtherKey } else { Hint::SameKey };
     DisconnectReason::Closed { stage, party: Party::Relay, hint: Some(hint) }
 }
 
-/// How a direct connection ends on which nothing comes.
+/// The end of a direct connection on which nothing arrives.
 pub fn timed_out(stage: Stage) -> DisconnectReason {
     DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
-/// A relay that does as it is told.
+/// A relay with this conduct.
 pub fn relay(conduct: Conduct) -> TestRelay {
     TestRelay::start(Options { conduct, ..Options::default() }).unwrap()
 }
@@ -254,18 +254,18 @@ pub fn honest() -> TestRelay {
     relay(Conduct::Honest)
 }
 
-/// Where a relay is, as a client takes it.
+/// The relay's address and key, as `connect` needs them.
 pub fn address(relay: &TestRelay) -> Relay {
     Relay::new(relay.addr(), relay.public_key().into())
 }
 
-/// Waits until the relay has handed to its sockets what it was asked to send before.
+/// Waits until the relay has written everything that it was asked to send so far.
 #[track_caller]
 pub fn settled(relay: &TestRelay) {
     relay.wait_until(GUARD, |_| true).expect("the relay lives");
 }
 
-/// A port that nobody listens on, and that nobody else gets while this lives.
+/// A port on which nobody listens, reserved as long as the socket exists.
 pub fn dead_port() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
@@ -277,14 +277,14 @@ pub fn any_key() -> PublicKey {
     SecretKey::generate().public_key()
 }
 
-/// Bytes that tell which packet they are.
+/// Data that begin with the packet's number.
 pub fn numbered(number: u32, len: usize) -> Vec<u8> {
     let mut data = number.to_be_bytes().repeat(len.div_ceil(4));
     data.truncate(len);
     data
 }
 
-/// Every call with the id of a connection that has ended says so, and its end isn't told again.
+/// Every call with the id of a connection that has ended returns the error for that, and its end is not reported again.
 #[track_caller]
 pub fn assert_over(peer: &mut Peer, relay: RelayId) {
     let anyone = any_key();
@@ -304,7 +304,7 @@ pub fn assert_over(peer: &mut Peer, relay: RelayId) {
     assert!(matches!(peer.told.last(), Some(Told::Disconnected(id, _)) if *id == relay), "and last");
 }
 
-/// Connects to a relay of this conduct, and asserts how that ends.
+/// Connects to a relay with this conduct, and asserts the reason of the end.
 #[track_caller]
 pub fn assert_end(conduct: Conduct, settings: impl FnOnce(Config) -> Config, expected: DisconnectReason) {
     let description = format!("{conduct:?}");

@@ -1,4 +1,4 @@
-//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one says, its neighbour hears whole and in order.
+//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one sends, its partner receives whole and in order.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use tox_relay_client::{
 
 use super::numbered;
 
-/// Nothing takes so long, on a machine that does other things as well.
+/// Nothing takes this long, even on a busy machine.
 pub const LONG: Duration = Duration::from_secs(120);
 
-/// One identity, its connection and its route to its neighbour.
+/// One identity, its connection and its route to its partner.
 pub struct Member {
     secret: SecretKey,
     pub key: PublicKey,
@@ -21,11 +21,11 @@ pub struct Member {
     pub connected: bool,
     pub online: bool,
     pub ended: Option<DisconnectReason>,
-    /// How many packets it has said. They are numbered.
+    /// How many packets it has sent. They are numbered.
     pub said: u32,
-    /// The number of the packet that it has to hear next.
+    /// The number of the packet that it must receive next.
     pub next: u32,
-    /// It or its neighbour was cut, so some packets may never be heard.
+    /// It or its partner was cut, so some packets may be lost.
     may_lose: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct PairedIdentities {
 }
 
 impl PairedIdentities {
-    /// Begins so many connections to one relay.
+    /// Begins this many connections to one relay.
     pub fn connect(count: usize, address: impl Fn() -> Relay + 'static) -> Self {
         let config = Config::new(SecretKey::generate()).connect_timeout(LONG).pong_timeout(LONG);
         let mut client = Client::new(config).unwrap();
@@ -63,7 +63,7 @@ impl PairedIdentities {
         Self { client, members, events: Events::with_capacity(1024), by_relay, address: Box::new(address) }
     }
 
-    /// Polls until something holds for each member, of which it gets the neighbour, too.
+    /// Polls until `holds` is true for each member, which is passed with its number and its partner.
     #[track_caller]
     pub fn until(&mut self, what: &str, holds: impl Fn(usize, &Member, &Member) -> bool) {
         let guard = Instant::now() + LONG;
@@ -105,7 +105,7 @@ impl PairedIdentities {
         self.members[n].route = Some(self.client.open_route(self.members[n].relay, neighbour).unwrap());
     }
 
-    /// Sends a packet, which has to be taken.
+    /// Sends a packet, which must be accepted.
     pub fn say(&mut self, n: usize, len: usize) {
         let member = &mut self.members[n];
         self.client.send_data(member.route.unwrap(), &numbered(member.said, len)).unwrap();
@@ -118,7 +118,8 @@ impl PairedIdentities {
         self.members[n ^ 1].may_lose = true;
     }
 
-    /// Whoever is in `cut` and has ended connects again and opens its route. Then nothing is lost any longer.
+    /// Connects the members in `cut`, whose connections have ended, again, and opens their routes. From then on nothing is
+    /// lost.
     #[track_caller]
     pub fn reconnect(&mut self, cut: &[usize]) {
         for &n in cut {
@@ -134,7 +135,7 @@ impl PairedIdentities {
             self.open(n);
         }
         self.until("online again", |_, member, _| member.online);
-        // Behind this packet comes nothing that was said before the cut.
+        // After this packet nothing arrives that was sent before the cut.
         for &n in cut {
             self.say(n, 4);
             self.say(n ^ 1, 4);
@@ -146,7 +147,7 @@ impl PairedIdentities {
         }
     }
 
-    /// Polls until these members have heard all that their neighbours have said.
+    /// Polls until these members have received everything that their partners have sent.
     #[track_caller]
     pub fn until_all_is_heard(&mut self, what: &str, who: impl Fn(usize) -> bool) {
         self.until(what, |n, member, neighbour| !who(n) || member.next == neighbour.said);
@@ -166,7 +167,7 @@ impl Member {
     }
 }
 
-/// The member that a route belongs to. It leads to the neighbour, and to nobody else.
+/// The member that a route belongs to. The route's peer must be its partner.
 fn route_of<'a>(
     members: &'a mut [Member],
     by_relay: &HashMap<RelayId, usize>,

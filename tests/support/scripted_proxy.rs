@@ -1,4 +1,4 @@
-//! A proxy that keeps to a script: it insists on each of the client's messages to the byte, and answers as it is told.
+//! A proxy that follows a script: it expects exactly these messages of the client, and answers each with the given bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,18 +9,18 @@ use socket2::SockRef;
 
 use super::GUARD;
 
-/// What the client says, and what the proxy answers.
+/// What the client must send, and what the proxy answers.
 pub type Turn = (Vec<u8>, Vec<u8>);
 
-/// What a proxy does when its script is played.
+/// What a proxy does after its script.
 pub enum Then {
-    /// Passes everything on between the client and whoever listens here.
+    /// Passes everything on between the client and the server at this address.
     Connect(SocketAddr),
     /// Ends the connection cleanly.
     Close,
     /// Ends it with a reset.
     Reset,
-    /// Says nothing more.
+    /// Sends nothing more.
     Wait,
 }
 
@@ -37,7 +37,7 @@ impl ScriptedProxy {
         Self { address, thread: thread::spawn(move || serve(&listener, turns, &then)) }
     }
 
-    /// What the client said behind the script, up to its end, which must be near.
+    /// What the client sent after the script, until its end of stream, which must follow soon.
     #[track_caller]
     pub fn finish(self) -> Vec<u8> {
         self.thread.join().expect("the client kept to the script").unwrap()
@@ -75,7 +75,7 @@ fn serve(listener: &TcpListener, turns: Vec<Turn>, then: &Then) -> io::Result<Ve
 fn connect(client: TcpStream, relay: TcpStream) -> io::Result<()> {
     let pass = |mut from: TcpStream, mut to: TcpStream| {
         thread::spawn(move || {
-            // A reset ends this direction like a clean end does.
+            // A reset ends this direction as a clean end does.
             let _ = io::copy(&mut from, &mut to);
             let _ = to.shutdown(Shutdown::Write);
         })

@@ -1,5 +1,5 @@
-//! A relay that the test plays by hand, on its own thread: it reads and writes when the test says so, and the test sees
-//! each packet in the order in which it stood on the stream.
+//! A relay that the test controls step by step, on the test's own thread: it reads and writes only when the test calls it,
+//! and the test sees each packet in stream order.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -13,23 +13,23 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use super::{GUARD, Peer, Told};
 
-/// Asked of the system for the relay's socket: full soon, so that a test needn't send megabytes.
+/// The receive buffer of the relay's socket. It is small, so that a test can fill it without sending megabytes.
 const SMALL: usize = 16 * 1024;
 
-/// What a flood fills: more than some polls read, and no more than it takes.
+/// The send buffer of the relay's socket, which a flood fills. It holds more than several polls read.
 const LARGE: usize = 512 * 1024;
 
 pub struct ScriptedRelay {
     stream: TcpStream,
     session: Session,
-    /// Sealed, and not taken by the socket yet.
+    /// Sealed, and not yet written to the socket.
     unsent: Vec<u8>,
-    /// Packets of the client, oldest first.
+    /// Packets from the client, oldest first.
     pub received: VecDeque<Vec<u8>>,
 }
 
 impl ScriptedRelay {
-    /// Connects a client up to its hello. The response leaves with the first packet that is sent, or with
+    /// Connects a client up to its hello. The response is sent with the first packet, or by
     /// [`respond`](Self::respond).
     pub fn greet(peer: &mut Peer) -> (Self, RelayId) {
         let secret_key: [u8; 32] = rand::random();
@@ -54,7 +54,7 @@ impl ScriptedRelay {
         (Self { stream, session, unsent: response.into(), received: VecDeque::new() }, id)
     }
 
-    /// Answers the hello, or sends the end of what was sent in part.
+    /// Sends the handshake response, or the rest of a packet that was sent in part.
     pub fn respond(&mut self) {
         self.send_all([]);
     }
@@ -70,7 +70,7 @@ impl ScriptedRelay {
         (relay, id)
     }
 
-    /// Opens a route of the client to somebody, online, under this number.
+    /// Opens a route of the client to a new peer, with this connection id, and puts it online.
     pub fn open_route(&mut self, peer: &mut Peer, id: RelayId, number: u8) -> (RouteId, PublicKey) {
         let friend = super::any_key();
         let route = peer.client.open_route(id, friend).unwrap();
@@ -82,12 +82,12 @@ impl ScriptedRelay {
         (route, friend)
     }
 
-    /// Puts a packet on the stream.
+    /// Sends a packet.
     pub fn send(&mut self, plaintext: &[u8]) {
         self.send_all([plaintext]);
     }
 
-    /// Puts packets on the stream, in one piece.
+    /// Sends packets with one write.
     pub fn send_all<'a>(&mut self, plaintexts: impl IntoIterator<Item = &'a [u8]>) {
         for plaintext in plaintexts {
             self.session.seal(plaintext, &mut self.unsent);
@@ -96,7 +96,7 @@ impl ScriptedRelay {
         self.unsent.clear();
     }
 
-    /// Puts a packet on the stream, all but its last byte. That leaves with the next packet, or with
+    /// Sends all of a packet but its last byte, which is sent with the next packet, or by
     /// [`respond`](Self::respond).
     pub fn send_all_but_one_byte(&mut self, plaintext: &[u8]) {
         self.session.seal(plaintext, &mut self.unsent);
@@ -105,20 +105,20 @@ impl ScriptedRelay {
         self.unsent.drain(..last);
     }
 
-    /// Puts the first byte of a packet on the stream. The others leave with the next packet.
+    /// Sends the first byte of a packet. The others are sent with the next packet.
     pub fn send_first_byte(&mut self, plaintext: &[u8]) {
         self.session.seal(plaintext, &mut self.unsent);
         self.stream.write_all(&self.unsent[..1]).unwrap();
         self.unsent.drain(..1);
     }
 
-    /// Puts a byte of TCP's urgent data on the stream, which belongs to no packet.
+    /// Sends one byte of TCP urgent data, which belongs to no packet.
     pub fn send_urgent(&mut self) {
         SockRef::from(&self.stream).send_out_of_band(b"!").unwrap();
     }
 
-    /// Sends packets like this one until neither socket takes more, and tells how many it has begun. The end of the last one
-    /// leaves with the next packet.
+    /// Sends copies of this packet until both sockets are full, and returns how many it has begun. The rest of the last one is
+    /// sent with the next packet.
     pub fn flood(&mut self, plaintext: &[u8]) -> usize {
         self.stream.set_nonblocking(true).unwrap();
         let mut count = 0;
@@ -138,7 +138,7 @@ impl ScriptedRelay {
         count
     }
 
-    /// The client's next packet; the client is polled until it comes.
+    /// The client's next packet; polls the client until it arrives.
     #[track_caller]
     pub fn receive(&mut self, peer: &mut Peer) -> Vec<u8> {
         let mut packet = None;
@@ -150,7 +150,7 @@ impl ScriptedRelay {
         packet.unwrap()
     }
 
-    /// Reads once, as far as something is there, and tells how many bytes it was.
+    /// Reads once without waiting, and returns the number of bytes.
     pub fn read(&mut self) -> usize {
         let mut buffer = [0; 16 * 1024];
         self.stream.set_nonblocking(true).unwrap();
@@ -171,7 +171,7 @@ impl ScriptedRelay {
         self.received.extend(self.session.open(&bytes).unwrap());
     }
 
-    /// Ends the connection cleanly, behind what was sent. What the client sends goes on to be taken.
+    /// Ends the relay's side of the stream cleanly, after what was sent. The client's side stays open.
     pub fn close(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
