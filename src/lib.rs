@@ -119,8 +119,8 @@
 //!
 //! # Inside
 //!
-//! Only `client` knows sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times and random
-//! numbers as arguments, so tests drive them in virtual time. Imports only run downwards in this list.
+//! Only `client` knows sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times and
+//! random numbers as arguments, so tests drive them in virtual time. Imports only run downwards in this list.
 //!
 //! | module | what it does |
 //! | --- | --- |
@@ -132,16 +132,17 @@
 //! | `wire` | frames and packets: bytes to values and back |
 //! | the others | events, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
-//! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`). `Loop::look` learns
-//!   which sockets are ready, and `Loop::give_turn` lets each of them read (`Slot::read`). `Connection::receive` passes the
-//!   bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into frames, `Channel::open` decrypts one,
-//!   `Packet::parse` reads it, and `Events::push` copies its data for the caller.
+//! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`).
+//!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Slot::read`).
+//!   `Connection::receive` passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
+//!   frames, `Channel::open` decrypts one, `Packet::parse` reads it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all` goes
 //!   through the connections with output. For each, `Slot::flush` gives its socket to `Connection::flush`, where
 //!   `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
-//! - **A deadline**: whenever something happened to a connection, `Loop::settle` passes `Connection::deadline` to the
-//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::judge` call `Connection::handle_timeout`, which
-//!   queues a ping or ends the connection. A connection that waits for its turn is judged in `Loop::give_turn`, after it.
+//! - **A deadline**: whenever something happened to a connection, `Loop::update` passes `Connection::deadline` to the
+//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::handle_timeout` call
+//!   `Connection::handle_timeout`, which queues a ping or ends the connection. A connection that waits for its turn is
+//!   judged in `Loop::give_turn`, after it.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 #![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]

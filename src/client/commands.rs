@@ -13,7 +13,7 @@ use crate::client::event_loop::{self, Loop};
 use crate::client::interface::Client;
 use crate::client::keys;
 use crate::client::slot::{ConnectionKeys, Slot};
-use crate::config::{Config, Relay, Way};
+use crate::config::{Config, ProxyChoice, Relay};
 use crate::connection::{Connection, Parameters};
 use crate::crypto::{SharedKey, SharedKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
@@ -81,10 +81,10 @@ impl Client {
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
         let address = relay.address.map_err(ConnectError::Address)?;
-        let proxy = match relay.way {
-            Way::AsAll => self.proxy.clone(),
-            Way::Direct => None,
-            Way::Through(proxy) => Some(proxy),
+        let proxy = match relay.proxy {
+            ProxyChoice::Default => self.proxy.clone(),
+            ProxyChoice::Direct => None,
+            ProxyChoice::Through(proxy) => Some(proxy),
         };
         let socket_address = match (&proxy, &address.0) {
             (Some(proxy), _) => proxy.check(&address).map(|()| proxy.address())?,
@@ -126,8 +126,8 @@ impl Client {
         Ok(id)
     }
 
-    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it has
-    /// already ended.
+    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it
+    /// has already ended.
     ///
     /// Queued packets are sent first, and then a disconnect notification for each route, because a relay may take 40
     /// seconds to notice that a client is gone: both as far as the socket accepts them without waiting. This is best
@@ -147,7 +147,7 @@ impl Client {
         let Some(slot) = self.event_loop.table.get_mut(relay) else {
             return false;
         };
-        // The final status counts what is closed and removed now.
+        // The final status includes the routes that are closed here and the data that are removed with them.
         let RelayStatus { queued, routes, .. } = slot.status();
         slot.connection.close_all_routes();
         self.event_loop.flush(relay);
@@ -161,9 +161,9 @@ impl Client {
     /// Sends queued packets, waits until there are events, and replaces the content of `events` with them. It waits at
     /// most as long as `timeout`: zero does not wait, `None` waits without a limit.
     ///
-    /// The wait ends without events when the timeout has passed. A signal and a [`Waker`](crate::Waker) also end it without events and
-    /// without an error, so that a program can check what its signal handler has noted. Pings and other work inside the
-    /// library do not end it.
+    /// The wait ends without events when the timeout has passed. A signal and a [`Waker`](crate::Waker) also end it
+    /// without events and without an error, so that a program can check what its signal handler has noted. Pings and
+    /// other work inside the library do not end it.
     ///
     /// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in
     /// which a connection had unread input is not counted against its relay.
@@ -189,8 +189,8 @@ impl Client {
         self.event_loop.poll(events, timeout)
     }
 
-    /// Sends queued packets now, instead of in the next [`poll`](Self::poll). What the sockets do not accept stays queued.
-    /// `poll` reports connections that fail here.
+    /// Sends queued packets now, instead of in the next [`poll`](Self::poll). What the sockets do not accept stays
+    /// queued. `poll` reports connections that fail here.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -225,7 +225,7 @@ impl Client {
     pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
         let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
         let route = slot.connection.open_route(peer)?;
-        self.event_loop.settle(relay);
+        self.event_loop.update(relay);
         Ok(route)
     }
 
@@ -256,13 +256,14 @@ impl Client {
         }
         let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
         let unsent = slot.connection.close_route(route)?;
-        self.event_loop.settle(relay);
+        self.event_loop.update(relay);
         Ok(unsent)
     }
 
     /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself sends at most 1400.)
     ///
-    /// Packets on one route are sent in order, and so are packets without a route. The routes of a connection take turns.
+    /// Packets on one route are sent in order, and so are packets without a route. The routes of a connection take
+    /// turns.
     ///
     /// # Errors
     ///
@@ -284,8 +285,8 @@ impl Client {
         self.send(route.relay(), |connection| connection.send_data(route, data))
     }
 
-    /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay does
-    /// not report whether they arrived.
+    /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay
+    /// does not report whether they arrived.
     ///
     /// # Errors
     ///
@@ -303,8 +304,8 @@ impl Client {
         self.send(relay, |connection| connection.send_oob(peer, data))
     }
 
-    /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a route
-    /// to it that is online, otherwise like [`send_oob`](Self::send_oob).
+    /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a
+    /// route to it that is online, otherwise like [`send_oob`](Self::send_oob).
     ///
     /// # Errors
     ///
@@ -321,7 +322,8 @@ impl Client {
         self.send(relay, |connection| connection.send_to(peer, data))
     }
 
-    /// Sends an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes. The content is not checked.
+    /// Sends an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes. The content is not
+    /// checked.
     ///
     /// # Errors
     ///
@@ -370,7 +372,8 @@ impl Client {
     ) -> Result<(), SendError> {
         let slot = self.event_loop.table.get(relay).ok_or(SendError::UnknownRelay)?;
         if slot.connection.is_nearly_full() {
-            // The queue is full only when the socket is, not because nobody has polled.
+            // Flush and try again, so that the queue is full only if the socket is, and not because the program has not
+            // polled.
             self.event_loop.flush(relay);
         }
         let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;

@@ -1,13 +1,14 @@
-//! What a poll does: it waits for sockets and deadlines, gives each connection its turn, looks at the time, writes, and
-//! reports.
+//! What a poll does: it waits for sockets and deadlines, gives each connection a turn to read, checks deadlines,
+//! writes, and reports events.
 //!
-//! Three rules hold for all of it:
+//! It follows three rules:
 //!
-//! - **Everybody gets a turn.** Connections that have something to read wait in one queue, and each may fill its share of
-//!   the room in [`Events`]. Nobody's input keeps others from being read.
-//! - **Only time with turns counts.** While a connection has something to read and is given no turn, since the program
-//!   is away or others are being served, nothing is charged to its relay. It is judged after its turn, not before.
-//! - **Input comes before the time**, so that nobody is late whose answer has arrived.
+//! - **Every connection gets a turn.** Readable connections wait in one queue, and each may fill its share of the room
+//!   in [`Events`]. The input of one connection never prevents others from being read.
+//! - **Only time with turns counts.** While a connection is readable but gets no turn, because the program does not
+//!   poll or other connections have their turns, the time is not counted against its relay. Its timeouts are checked
+//!   after its turn, not before.
+//! - **Input is read before timeouts are checked**, so that a relay whose answer has arrived does not time out.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,18 +31,19 @@ use crate::id::RelayId;
 use crate::stage::Stage;
 use crate::status::RelayStatus;
 
-/// The most that one connection reads in a turn, and that is sealed for one write. From here on, system calls cost little
-/// compared with the packets that they move.
+/// The most bytes that one connection reads in a turn, and that are sealed for one write. With this many, a system call
+/// costs little compared with handling the packets that it moves.
 const BUFFER_LEN: usize = 64 * 1024;
 
-/// The most sockets whose readiness one system call reports; the next one reports others.
+/// The most sockets that one system call reports as ready; the next call reports others.
 const READINESS: usize = 1024;
 
 /// The waker's token; those of connections are their indices.
 const WAKER: Token = Token(usize::MAX);
 
-/// So short an absence of the program is charged, which saves asking the poller twice.
-const MOMENT: Duration = Duration::from_millis(1);
+/// If the program was away for at most this long, the time counts against the relays: that saves a second call of the
+/// poller.
+const SHORT_ABSENCE: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(super) struct Loop {
@@ -50,43 +52,43 @@ pub(super) struct Loop {
     pub(super) waker: Waker,
     pub(super) table: Table,
     timers: Timers,
-    /// Connections that wait for their turn to read. Each stands here at most once: `Slot::is_ready`.
+    /// Connections that wait for their turn to read. Each is in the queue at most once: `Slot::is_ready`.
     ready: VecDeque<Waiting>,
-    /// Connections that may have something to write. Each stands here at most once: `Slot::is_unflushed`.
+    /// Connections that may have something to write. Each is in the list at most once: `Slot::is_unflushed`.
     unflushed: Vec<RelayId>,
     pub(super) notices: Notices,
-    /// Whether notices came before turns in the last round.
+    /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
     buffers: Buffers,
-    /// When the poller was asked last.
-    looked: Instant,
+    /// When the poller last returned.
+    last_polled: Instant,
 }
 
 /// A connection that waits for its turn.
 struct Waiting {
     id: RelayId,
-    /// It may have had something to read since then.
+    /// The earliest time from which it may have been readable.
     since: Instant,
 }
 
-/// What the poller has answered.
-struct Look {
-    found: bool,
-    /// Whether there was a signal or a call of a waker.
+/// The result of asking the poller.
+struct Polled {
+    any_ready: bool,
+    /// Whether a signal or a waker ended the wait.
     is_interrupted: bool,
 }
 
-/// Memory that all connections share, each while it has its turn.
+/// Buffers shared by all connections; each uses them during its turn.
 struct Buffers {
     input: Box<[u8]>,
-    /// Input of one connection that found its share of events full.
+    /// Input of one connection that was not handled, because its share of events was full.
     leftover: Option<Leftover>,
-    /// For packets while they are sealed; and for reading while `input` holds a leftover.
+    /// For packets while they are sealed, and for reading while `input` holds a leftover.
     scratch: Box<[u8]>,
     key_stream: Box<KeyStream>,
 }
 
-/// A range of `Buffers::input` that is still to be handled.
+/// A range of `Buffers::input` that has not been handled yet.
 struct Leftover {
     id: RelayId,
     range: Range<usize>,
@@ -112,17 +114,17 @@ impl Loop {
                 scratch: vec![0; BUFFER_LEN].into_boxed_slice(),
                 key_stream: Box::new(KeyStream::new()),
             },
-            looked: now,
+            last_polled: now,
         })
     }
 
-    /// Takes in a connection that was made with [`Table::next_id`].
+    /// Adds a connection whose id came from [`Table::next_id`].
     pub(super) fn add(&mut self, mut slot: Slot) -> io::Result<()> {
         let id = slot.connection.id();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poller.registry().register(&mut slot.stream, Token(id.index as usize), interest)?;
         self.table.insert(slot);
-        self.settle(id);
+        self.update(id);
         Ok(())
     }
 
@@ -133,7 +135,8 @@ impl Loop {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.flush_all();
         let mut now = Instant::now();
-        // The first time, all that wait get their turn, however long it takes; after that the time is looked at.
+        // In the first round all ready connections get their turn, even if that takes longer than the timeout. Later
+        // rounds stop when the timeout has passed.
         let mut turns_until = None;
         loop {
             let time_left = until.map(|until| until.saturating_duration_since(now));
@@ -148,7 +151,7 @@ impl Loop {
         }
     }
 
-    /// How long nothing has to be done, unless a socket becomes ready. `None` while there is nothing to wait for.
+    /// The time until there is work to do, if no socket becomes ready before. `None` if there is no deadline.
     pub(super) fn next_timeout(&self, now: Instant) -> Option<Duration> {
         if self.ready.is_empty() && self.unflushed.is_empty() && self.notices.is_empty() {
             return self.timers.next(now);
@@ -158,38 +161,38 @@ impl Loop {
 
     /// Waits until a socket is ready. `true` if a signal or a waker ended the wait.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        // Who is ready at once may have been so ever since the poller was asked last. Who becomes ready during the wait has
-        // waited for nobody.
-        let since = self.looked;
-        if timeout == Some(Duration::ZERO) || since.elapsed() > MOMENT {
-            let look = self.look(Some(Duration::ZERO), Some(since))?;
-            if look.is_interrupted || look.found || timeout == Some(Duration::ZERO) {
-                return Ok(look.is_interrupted);
+        // A socket that is ready at once may have been ready since the poller last returned. A socket that becomes
+        // ready during the wait has not had to wait for its turn.
+        let since = self.last_polled;
+        if timeout == Some(Duration::ZERO) || since.elapsed() > SHORT_ABSENCE {
+            let result = self.poll_sockets(Some(Duration::ZERO), Some(since))?;
+            if result.is_interrupted || result.any_ready || timeout == Some(Duration::ZERO) {
+                return Ok(result.is_interrupted);
             }
         }
-        Ok(self.look(timeout, None)?.is_interrupted)
+        Ok(self.poll_sockets(timeout, None)?.is_interrupted)
     }
 
-    /// Asks the poller which sockets are ready. They have been so from `since` on at the earliest; without it, from the
-    /// poller's answer on.
-    fn look(&mut self, mut timeout: Option<Duration>, since: Option<Instant>) -> io::Result<Look> {
-        let mut look = Look { found: false, is_interrupted: false };
-        // Until every ready socket has been reported, so that no relay is judged late while its answer is unread. Some
-        // systems report reading and writing one by one.
+    /// Asks the poller which sockets are ready. They have been ready since `since` at the earliest; if it is `None`,
+    /// since the poller returned.
+    fn poll_sockets(&mut self, mut timeout: Option<Duration>, since: Option<Instant>) -> io::Result<Polled> {
+        let mut result = Polled { any_ready: false, is_interrupted: false };
+        // Repeat until every ready socket has been reported, so that no relay times out while its answer is unread. The
+        // factor 2 is for systems that report reading and writing as separate events.
         for _ in 0..=2 * self.table.len() / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
-                Ok(()) => self.looked = Instant::now(),
+                Ok(()) => self.last_polled = Instant::now(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    look.is_interrupted = true;
+                    result.is_interrupted = true;
                     break;
                 }
                 Err(error) => return Err(error),
             }
-            let since = since.unwrap_or(self.looked);
+            let since = since.unwrap_or(self.last_polled);
             let mut count = 0;
             for event in &self.readiness {
                 count += 1;
-                look.is_interrupted |= event.token() == WAKER;
+                result.is_interrupted |= event.token() == WAKER;
                 let Some(slot) = self.table.at_mut(event.token().0) else {
                     continue;
                 };
@@ -201,18 +204,18 @@ impl Loop {
                     self.unflushed.push(id);
                 }
             }
-            look.found |= count > 0;
+            result.any_ready |= count > 0;
             if count < READINESS {
                 break;
             }
             timeout = Some(Duration::ZERO);
         }
-        Ok(look)
+        Ok(result)
     }
 
-    /// Gives everybody a turn who waits for one, as far as `events` has room and time has not come to `until`.
+    /// Gives each ready connection a turn, while `events` has room and `until` has not come.
     fn work(&mut self, events: &mut Events, until: Option<Instant>) {
-        // Notices and turns can each fill `events`, and neither may always come first.
+        // Notices and turns can each fill `events`, so they take turns in coming first.
         self.notices_first = !self.notices_first;
         if self.notices_first {
             self.notices.report(&mut self.table, events);
@@ -230,16 +233,16 @@ impl Loop {
             events.unlimit();
         }
         if let Some(id) = self.buffers.leftover.as_ref().map(|leftover| leftover.id) {
-            // What the others left free.
+            // The leftover may use the room that the other connections left free.
             let result = self.receive_leftover(id, Instant::now(), events);
-            self.conclude(id, result);
+            self.finish_turn(id, result);
         }
         self.handle_deadlines();
         self.flush_all();
         self.notices.report(&mut self.table, events);
     }
 
-    /// Reads one connection, and judges it.
+    /// Reads one connection, and checks its timeouts.
     fn give_turn(&mut self, Waiting { id, since }: Waiting, events: &mut Events) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
@@ -257,17 +260,17 @@ impl Loop {
             if slot.connection.deadline() > now {
                 return Ok(());
             }
-            slot.judge(now, is_unread, ping_id())
+            slot.handle_timeout(now, is_unread, ping_id())
         });
         if is_unread && result.is_ok() {
-            // It may have more, and gets its next turn after the others.
+            // It may have more to read, and gets its next turn after the others.
             slot.is_ready = true;
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
-        self.conclude(id, result);
+        self.finish_turn(id, result);
     }
 
-    /// Reads a connection once, and once more where that may not have been all.
+    /// Reads a connection once, and a second time if there may be more.
     fn read(&mut self, id: RelayId, now: Instant, events: &mut Events) -> Result<(), DisconnectReason> {
         let Some(slot) = self.table.get_mut(id) else {
             return Ok(());
@@ -282,7 +285,8 @@ impl Loop {
         let Buffers { input, leftover, scratch, key_stream } = &mut self.buffers;
         let mut budget = BUFFER_LEN;
         if let Some(leftover) = leftover {
-            // Its own: there is no room for more. Another one's: only as much is read as surely leaves nothing over.
+            // If the leftover is its own, `events` has no room for more. If it is another connection's, `input` is in
+            // use: read only as much as certainly leaves nothing over.
             while leftover.id != id && slot.may_read() && budget > 0 && events.has_room() {
                 let most = slot.connection.input_of_packets(events.room_for_packets()).min(budget);
                 let Read::Bytes(len) = slot.read(&mut scratch[..most])? else {
@@ -311,7 +315,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Hands a connection what its last turn has left over.
+    /// Passes to a connection the input that is left over from its last turn.
     fn receive_leftover(
         &mut self,
         id: RelayId,
@@ -332,15 +336,15 @@ impl Loop {
         Ok(())
     }
 
-    /// Ends the connection, or does what follows from what happened to it.
-    fn conclude(&mut self, id: RelayId, result: Result<(), DisconnectReason>) {
+    /// Ends the connection after an error; otherwise applies what its turn has changed.
+    fn finish_turn(&mut self, id: RelayId, result: Result<(), DisconnectReason>) {
         match result {
-            Ok(()) => self.settle(id),
+            Ok(()) => self.update(id),
             Err(reason) => self.end(id, reason),
         }
     }
 
-    /// Judges those whose deadline has come. Who waits for a turn is judged there.
+    /// Checks the timeouts of connections whose deadline has come. If a connection waits for a turn, that turn does it.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
         while let Some(index) = self.timers.pop_due(now) {
@@ -349,21 +353,21 @@ impl Loop {
             };
             let id = slot.connection.id();
             slot.scheduled = NEVER;
-            if !slot.is_ready && slot.has_hidden_input() {
+            if !slot.is_ready && slot.has_unreported_input() {
                 slot.is_ready = true;
                 self.ready.push_back(Waiting { id, since: now });
             }
             if slot.is_ready {
                 continue;
             }
-            let result = slot.judge(now, false, ping_id());
-            self.conclude(id, result);
+            let result = slot.handle_timeout(now, false, ping_id());
+            self.finish_turn(id, result);
         }
     }
 
-    /// Draws the conclusions when something happened to a connection: its deadline may be another one, it may have
-    /// something to write, and its queue may have room again.
-    pub(super) fn settle(&mut self, id: RelayId) {
+    /// Call this after any change of a connection: its deadline may be another one, it may have something to
+    /// write, and its queue may have room again.
+    pub(super) fn update(&mut self, id: RelayId) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
@@ -380,14 +384,15 @@ impl Loop {
         }
     }
 
-    /// Has a connection flushed next, unless its socket is full: when it no longer is, the poller says so.
+    /// Puts a connection into the list of those to flush, unless its socket is full: the poller reports when the socket
+    /// has room again.
     pub(super) fn mark_unflushed(&mut self, id: RelayId) {
         if self.table.get_mut(id).is_some_and(Slot::mark_unflushed) {
             self.unflushed.push(id);
         }
     }
 
-    /// Writes what all connections have, as far as their sockets take it.
+    /// Writes the output of all connections, as far as their sockets accept it.
     pub(super) fn flush_all(&mut self) {
         while let Some(id) = self.unflushed.pop() {
             if let Some(slot) = self.table.get_mut(id) {
@@ -397,7 +402,7 @@ impl Loop {
         }
     }
 
-    /// Writes what one connection has, as far as its socket takes it.
+    /// Writes the output of one connection, as far as its socket accepts it.
     pub(super) fn flush(&mut self, id: RelayId) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
@@ -411,7 +416,7 @@ impl Loop {
         }
     }
 
-    /// Takes a connection out and closes its socket. Its end is reported after the events that are there.
+    /// Removes a connection and closes its socket. Its end is reported after the events that are already there.
     pub(super) fn end(&mut self, id: RelayId, reason: DisconnectReason) {
         if let Some(slot) = self.table.get_mut(id) {
             let status = slot.status();
@@ -419,7 +424,7 @@ impl Loop {
         }
     }
 
-    /// As [`end`](Self::end), with this as its final status.
+    /// Like [`end`](Self::end), with this final status.
     pub(super) fn end_with(&mut self, id: RelayId, reason: DisconnectReason, status: RelayStatus) {
         let Some(mut slot) = self.table.remove(id) else {
             return;
@@ -434,8 +439,8 @@ impl Loop {
     }
 }
 
-/// A ping id that no relay can know beforehand. (After a fork both processes draw the same ones. A relay that both are
-/// connected to could foresee them, and gain nothing: a pong counts only once its ping has left.)
+/// A ping id that no relay can predict. (After a fork, both processes generate the same ones. A relay to which both are
+/// connected could predict them, but would gain nothing: a pong counts only after its ping was sent.)
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()
 }

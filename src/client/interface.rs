@@ -1,4 +1,4 @@
-//! The client as its owner holds it, and what can be asked of it.
+//! The client type, and the methods that return its state.
 
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -16,12 +16,12 @@ use crate::status::{RelayStatus, RouteStatus};
 
 /// A client of many relays, on one thread.
 ///
-/// Only [`poll`](Self::poll) waits, and no longer than its timeout; all other methods return at once. Packets are queued
-/// until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections, as
-/// [`disconnect`](Self::disconnect) does. The front page of this crate has [a complete example](crate).
+/// Only [`poll`](Self::poll) waits, and no longer than its timeout; all other methods return at once. Packets are
+/// queued until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections,
+/// as [`disconnect`](Self::disconnect) does. The front page of this crate has [a complete example](crate).
 ///
-/// A client belongs to the process that created it. After a fork one of the two processes may use it; the other must not
-/// even drop it, or both would seal packets with the same nonces.
+/// A client belongs to the process that created it. After a fork one of the two processes may use it; the other must
+/// not even drop it, or both would seal packets with the same nonces.
 ///
 /// | per | bound |
 /// | --- | --- |
@@ -138,9 +138,9 @@ impl Client {
         self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
     }
 
-    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, unless the poller's descriptor becomes
-    /// readable earlier. Zero if there is work to do; `None` if there is no deadline. It is in whole milliseconds, rounded
-    /// up; apart from that it never ends after the next deadline, and sometimes before it.
+    /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, unless the poller's descriptor
+    /// becomes readable earlier. Zero if there is work to do; `None` if there is no deadline. It is in whole
+    /// milliseconds, rounded up; apart from that it never ends after the next deadline, and sometimes before it.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -156,8 +156,8 @@ impl Client {
         self.event_loop.next_timeout(Instant::now())
     }
 
-    /// A handle with which another thread can end the wait of a [`poll`](Self::poll), which then returns as if its timeout
-    /// had passed: for example when that thread has something to send.
+    /// A handle with which another thread can end the wait of a [`poll`](Self::poll), which then returns as if its
+    /// timeout had passed: for example when that thread has something to send.
     ///
     /// ```
     /// # use tox_relay_client::*;

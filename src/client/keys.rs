@@ -1,4 +1,4 @@
-//! Which keys a connection may begin with, and fresh ones for it.
+//! Checks the keys of a new connection, and creates its random values.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::crypto::Entropy;
 use crate::error::ConnectError;
 use crate::key::{PublicKey, SecretKey};
 
-/// Refuses a relay's key that no relay has, or that is our own.
+/// Refuses a key that no relay can have, and our own key.
 pub(super) fn check(identity: &PublicKey, relay: &PublicKey) -> Result<(), ConnectError> {
     if !relay.is_canonical() {
         Err(ConnectError::NonCanonicalKey)
@@ -20,8 +20,9 @@ pub(super) fn check(identity: &PublicKey, relay: &PublicKey) -> Result<(), Conne
     }
 }
 
-/// What the handshake of one connection needs, straight from the operating system. A random source within the program
-/// would go on in the same way in both processes after a fork, and two connections would have the same keys and nonces.
+/// The random values for the handshake of one connection, directly from the operating system. After a fork, a random
+/// generator inside the program would produce the same values in both processes, and two connections would have the
+/// same keys and nonces.
 pub(super) fn entropy() -> io::Result<Entropy> {
     let temporary = SecretKey::try_generate()?;
     let mut nonces = [[0; 24]; 2];
@@ -30,7 +31,7 @@ pub(super) fn entropy() -> io::Result<Entropy> {
     Ok(Entropy { temporary, hello_nonce, base_nonce })
 }
 
-/// Where the generations of ids begin: anywhere, so that ids of two clients are hardly ever the same.
+/// The first generation of ids. It is random, so that the ids of two clients are almost never equal.
 pub(super) fn first_generation() -> io::Result<u32> {
     Ok(SysRng.try_next_u32()?)
 }

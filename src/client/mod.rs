@@ -1,9 +1,10 @@
-//! The client: many connections on one poller. A caller sees [`interface`], with what can be asked, and [`commands`], with
-//! what can be done.
+//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state)
+//! and [`commands`] (those that do something).
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
-//! keeps what is to be reported, [`table`] holds the connections, [`slot`] is one of them with its socket, [`timers`]
-//! their deadlines, [`socket`] what differs between operating systems, [`waker`] what other threads need.
+//! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its socket,
+//! [`timers`] holds their deadlines, [`socket`] sets socket options that differ between operating systems, [`waker`]
+//! ends a wait from another thread.
 
 mod commands;
 mod event_loop;

@@ -1,4 +1,4 @@
-//! What is to be reported and was learned outside of a turn, or when there was no room for it.
+//! Events that could not be reported at once: they happened outside of a turn, or there was no room for them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,11 +8,11 @@ use crate::event::{Event, Events};
 use crate::id::RelayId;
 use crate::status::RelayStatus;
 
-/// Ends of connections, and room in their queues. At most one of each for a connection.
+/// Ended connections, and queues that have room again: at most one of each per connection.
 #[derive(Default)]
 pub(super) struct Notices {
     waiting: VecDeque<Notice>,
-    /// The connections whose end the last poll has reported.
+    /// The final status of the connections whose end the last poll has reported.
     ended: HashMap<RelayId, Box<RelayStatus>>,
 }
 
@@ -34,17 +34,17 @@ impl Notices {
         self.waiting.push_back(Notice::Writable(id));
     }
 
-    /// The final status of a connection whose end was reported since [`forget`](Self::forget).
+    /// The final status of a connection whose end was reported since the last call of [`forget`](Self::forget).
     pub(super) fn ended(&self, id: RelayId) -> Option<&RelayStatus> {
         self.ended.get(&id).map(|status| &**status)
     }
 
-    /// Forgets the ends that were reported.
+    /// Removes the final statuses of ends that were reported.
     pub(super) fn forget(&mut self) {
         self.ended.clear();
     }
 
-    /// Reports as much as there is room for.
+    /// Reports as many notices as `events` has room for.
     pub(super) fn report(&mut self, table: &mut Table, events: &mut Events) {
         while events.has_room()
             && let Some(notice) = self.waiting.pop_front()
@@ -55,9 +55,9 @@ impl Notices {
                     events.push(Event::Disconnected { relay, reason });
                 }
                 Notice::Writable(relay) => {
-                    // A connection that has ended meanwhile has nothing to be written to.
+                    // A connection that has ended in the meantime is not writable.
                     if let Some(slot) = table.get_mut(relay) {
-                        slot.is_noticed = false;
+                        slot.is_notice_queued = false;
                         events.push(Event::Writable { relay });
                     }
                 }

@@ -1,4 +1,4 @@
-//! One connection and its socket: what is known of the socket, and how it is read and written.
+//! One connection with its socket: the socket's known state, and how it is read and written.
 
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZeroU64;
@@ -23,22 +23,22 @@ pub(super) struct Slot {
     pub(super) connection: Connection,
     pub(super) stream: TcpStream,
     pub(super) address: Address,
-    /// The proxy that leads there.
+    /// The proxy, if the connection uses one.
     proxy: Option<Arc<Proxy>>,
     pub(super) keys: ConnectionKeys,
-    /// The tick of its deadline on the wheel.
+    /// The tick at which its deadline is scheduled on the wheel.
     pub(super) scheduled: Tick,
     reading: Reading,
     writing: Writing,
-    /// Whether it stands in `Loop::ready`.
+    /// Whether it is in `Loop::ready`.
     pub(super) is_ready: bool,
-    /// Whether it stands in `Loop::unflushed`.
+    /// Whether it is in `Loop::unflushed`.
     pub(super) is_unflushed: bool,
-    /// Whether a `Notice::Writable` of it waits.
-    pub(super) is_noticed: bool,
+    /// Whether a `Notice::Writable` for it is queued.
+    pub(super) is_notice_queued: bool,
 }
 
-/// What makes a connection unique.
+/// The keys that identify a connection: no two connections have the same ones.
 pub(super) struct ConnectionKeys {
     /// The public key this connection uses.
     pub(super) identity: PublicKey,
@@ -48,29 +48,30 @@ pub(super) struct ConnectionKeys {
     pub(super) shared_key_hash: u64,
 }
 
-/// What the socket has to read, as far as is known.
+/// Whether the socket is readable, as far as is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Drained,
     Readable,
-    /// The socket has said that its end is near: only reading shows where.
+    /// The poller has reported an error or the end of the stream. Only reading finds out after which bytes.
     Ending,
 }
 
-/// What the socket takes, as far as is known.
+/// Whether the socket is writable, as far as is known.
 enum Writing {
-    /// Nothing, until the poller says that it is writable.
+    /// Not writable until the poller reports that it is.
     Full,
     Writable,
-    /// Nothing ever again. What the relay sent before is still read; then this is how the connection ended.
+    /// Writing has failed, and the socket is never writable again. What the relay sent before is still read; then the
+    /// connection ends with this failure.
     Broken(End),
 }
 
-/// What became of a read.
+/// The result of a read.
 pub(super) enum Read {
-    /// So many bytes.
+    /// This number of bytes was read.
     Bytes(usize),
-    /// There is nothing now.
+    /// There is nothing to read now.
     Nothing,
 }
 
@@ -93,11 +94,11 @@ impl Slot {
             writing: Writing::Full,
             is_ready: false,
             is_unflushed: false,
-            is_noticed: false,
+            is_notice_queued: false,
         }
     }
 
-    /// Notes what the poller says of the socket. `true` if the connection wants a turn.
+    /// Stores what the poller reports about the socket. Returns `true` if the connection needs a turn.
     pub(super) fn handle_readiness(&mut self, event: &mio::event::Event) -> bool {
         let is_connecting = self.connection.stage() == Stage::Connecting;
         if event.is_writable() && !is_connecting && matches!(self.writing, Writing::Full) {
@@ -113,34 +114,35 @@ impl Slot {
 
     /// Whether a turn may find something to read.
     pub(super) fn may_read(&self) -> bool {
-        // Where writing has failed, reading goes on until it fails, too.
+        // After a failed write, the connection is read until reading fails, too.
         self.reading != Reading::Drained || self.is_broken()
     }
 
-    /// Whether something may be there although the poller was silent: a read stops short in front of urgent data, too, and
-    /// no poller reports what lies behind them.
-    pub(super) fn has_hidden_input(&mut self) -> bool {
-        let is_hidden = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
-        if is_hidden && self.reading == Reading::Drained {
+    /// Whether there is input that the poller has not reported. A read also stops before urgent data, and no poller
+    /// reports what comes after these.
+    pub(super) fn has_unreported_input(&mut self) -> bool {
+        let has_input = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
+        if has_input && self.reading == Reading::Drained {
             self.reading = Reading::Readable;
         }
-        is_hidden
+        has_input
     }
 
-    /// `true` if it is to be put into `Loop::ready`, where it does not stand yet.
+    /// Returns `true` if the caller must add it to `Loop::ready`: it is not there yet.
     pub(super) fn mark_ready(&mut self) -> bool {
         !std::mem::replace(&mut self.is_ready, true)
     }
 
-    /// `true` if it is to be put into `Loop::unflushed`, where it does not stand yet. A full socket has no place there: the
-    /// poller reports when it has room.
+    /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and its socket is not full.
+    /// (The poller reports when a full socket has room again.)
     pub(super) fn mark_unflushed(&mut self) -> bool {
         self.may_flush() && !std::mem::replace(&mut self.is_unflushed, true)
     }
 
-    /// `true` if the caller is to be told that the queue has room again, and no notice of it waits yet.
+    /// Returns `true` if the caller must queue a notice that the send queue has room again: no such notice is queued
+    /// yet.
     pub(super) fn mark_writable(&mut self) -> bool {
-        self.connection.take_writable() && !std::mem::replace(&mut self.is_noticed, true)
+        self.connection.take_writable() && !std::mem::replace(&mut self.is_notice_queued, true)
     }
 
     fn may_flush(&self) -> bool {
@@ -151,7 +153,7 @@ impl Slot {
         matches!(self.writing, Writing::Broken(_))
     }
 
-    /// How writing has failed, if it has.
+    /// The failure of a write, if there was one.
     fn broken(&self) -> Option<End> {
         match &self.writing {
             Writing::Broken(end) => Some(*end),
@@ -159,10 +161,11 @@ impl Slot {
         }
     }
 
-    /// Looks how the connecting of the socket went. `true` if it is connected now.
+    /// Checks whether the socket is connected. Returns `true` if it is connected now, and an error if connecting has
+    /// failed.
     pub(super) fn finish_connecting(&mut self, now: Instant) -> Result<bool, DisconnectReason> {
         let result = match self.stream.peer_addr() {
-            // Not connected yet, or never: the socket knows which.
+            // Either it is still connecting, or connecting has failed: then the socket has an error.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => match self.stream.take_error() {
                 Ok(Some(error)) | Err(error) => Err(error),
                 Ok(None) => Err(error),
@@ -171,7 +174,7 @@ impl Slot {
         };
         match result {
             Ok(_) => {
-                // If an option fails the socket is already dead, and the next read says why.
+                // If an option cannot be set, the socket has already failed, and the next read returns the reason.
                 if let Err(error) = socket::prepare(&self.stream) {
                     log::debug!("relay {}: no socket options: {error}", self.connection.id());
                 }
@@ -180,18 +183,18 @@ impl Slot {
                 log::trace!("relay {}: TCP is connected", self.connection.id());
                 Ok(true)
             }
-            // The poller woke us for nothing.
+            // A spurious wake-up: it is still connecting.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(self.connection.handle_end(End::from(&error))),
         }
     }
 
-    /// Reads once. The end of the stream is an error, as all ends are.
+    /// Reads once. The end of the stream is an error, like all other ends of a connection.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, DisconnectReason> {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => {
-                    // A reset that a write has met reads as a clean end.
+                    // If a write has failed because of a reset, the read looks like a clean end.
                     let end = self.broken().filter(is_reset).unwrap_or(End::Closed);
                     return Err(self.connection.handle_end(end));
                 }
@@ -213,24 +216,24 @@ impl Slot {
         }
     }
 
-    /// Looks at the time. Where writing has failed, that is why the connection ends.
-    pub(super) fn judge(
+    /// Checks timeouts. If one has passed and a write has failed before, the connection ends with that failure.
+    pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
         unread: bool,
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
-        let judged = self.connection.handle_timeout(now, unread, ping);
-        judged.map_err(|reason| self.broken().map_or(reason, |end| self.connection.handle_end(end)))
+        let result = self.connection.handle_timeout(now, unread, ping);
+        result.map_err(|reason| self.broken().map_or(reason, |end| self.connection.handle_end(end)))
     }
 
-    /// Writes what the connection has, as far as the socket takes it. `false` if writing has failed: what the relay sent
-    /// before may say more, so the connection gets another turn and ends there.
+    /// Writes the connection's output, as far as the socket accepts it. Returns `false` if writing has failed: the
+    /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
     pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
         if !self.may_flush() {
             return true;
         }
-        // Now, and not when the turn began: the round trip of a ping is counted from here.
+        // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
         let (now, stream) = (Instant::now(), &mut self.stream);
         match self.connection.flush(now, key_stream, scratch, |bytes| stream.write(bytes)) {
             Ok(true) => true,
@@ -269,7 +272,7 @@ fn is_reset(end: &End) -> bool {
 mod tests {
     use super::*;
 
-    /// An idle connection is this, its socket, and an entry in each of the tables.
+    /// The memory of an idle connection is this struct, its socket, and an entry in each table.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {

@@ -1,13 +1,13 @@
-//! What differs from system to system in a TCP socket.
+//! The properties and options of a TCP socket that differ between operating systems.
 
 use std::io;
 
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-/// Whether a read that was given less than it has room for has emptied its socket, and what comes later is reported by the
-/// poller: so it is with epoll (its manual page says so) and kqueue. Elsewhere only a read that would block has mio watch
-/// the socket again.
+/// Whether a read that returns fewer bytes than its buffer has room for has emptied the socket, so that the poller
+/// reports what arrives later. This holds for epoll (see its manual page) and kqueue. On other systems mio watches the
+/// socket again only after a read that would block.
 #[allow(unexpected_cfgs, reason = "mio's own: it can be made to use poll(2)")]
 pub(super) const SHORT_READ_DRAINS: bool = cfg!(all(
     any(
@@ -23,19 +23,20 @@ pub(super) const SHORT_READ_DRAINS: bool = cfg!(all(
     not(mio_unsupported_force_poll_poll),
 ));
 
-/// The most that the kernel holds of what was not sent yet: one write of ours. Important packets wait behind it: a ping to
-/// a relay that reads 50 KB/s for a second, beside what the relay's own socket holds. On a line of 100 ms that carries
-/// 27 MB/s it made no difference that could be measured.
+/// The most unsent bytes in the kernel: one write of this library. Important packets wait for these bytes: with a relay
+/// that reads 50 KB/s, a ping waits about a second, and then for what the relay's own socket holds. On a link with 100
+/// ms and 27 MB/s this limit made no measurable difference.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MAX_UNSENT: u32 = 64 * 1024;
 
-/// The most that the kernel holds of what was not acknowledged, where it can't count what was not sent. On a line of
-/// 100 ms no more than 4 MB/s pass then.
+/// The most unacknowledged bytes in the kernel, on systems without a limit for unsent bytes. On a link with 100 ms it
+/// limits the throughput to 4 MB/s.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const MAX_UNACKNOWLEDGED: usize = 256 * 1024;
 
-/// Sets the options of a socket that has just been connected: packets are put together here and not in the kernel, and
-/// the kernel takes few of them at a time, so that important packets can still pass the others.
+/// Sets the options of a socket that has just been connected. The kernel does not delay small writes, since this
+/// library combines packets itself. And it holds few unsent bytes, so that important packets can still overtake others
+/// in the send queue.
 pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);

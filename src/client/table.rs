@@ -1,4 +1,4 @@
-//! All connections of a client: by id, by index, and by the key that each shares with its relay.
+//! All connections of a client, found by id, by index, or by the key that each shares with its relay.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,9 +12,9 @@ use crate::id::RelayId;
 /// See the module.
 pub(super) struct Table {
     slots: Slab<Slot>,
-    /// Of the last connection that was begun.
+    /// The generation of the newest connection.
     generation: u32,
-    /// Indices by [`hash`](Self::hash): no two connections may share the same key with their relays.
+    /// Indices by [`hash`](Self::hash): no two connections may have the same shared key.
     by_shared_key: HashMap<u64, u32>,
     hasher: RandomState,
 }
@@ -52,27 +52,28 @@ impl Table {
         self.slots.get_mut(index)
     }
 
-    /// The hash of a key that an identity shares with a relay. It has 64 bits and a secret of its own: that two of 10,000
-    /// keys have the same one happens once in 10^11 clients.
+    /// The hash of a shared key: 64 bits, with a secret seed. Among 10,000 keys, two have the same hash in one of 10^11
+    /// clients.
     pub(super) fn hash(&self, shared_key: &SharedKey) -> u64 {
         self.hasher.hash_one(shared_key)
     }
 
     /// The connection whose shared key has this hash.
     ///
-    /// That one key is all that a handshake is sealed with. So two connections that have it could be led to each other by
-    /// somebody without any key: the hello of each is a good response to that of the other.
+    /// Both messages of a handshake are sealed with this key alone. If two connections had the same one, somebody
+    /// without any key could connect them to each other: the hello of each is a valid response to the hello of the
+    /// other.
     pub(super) fn with_shared_key(&self, hash: u64) -> Option<&Slot> {
         self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }
 
-    /// The id that the next connection will have.
+    /// The id of the next connection.
     pub(super) fn next_id(&self) -> RelayId {
         let index = self.slots.vacant_key() as u32;
         RelayId { index, generation: self.generation.wrapping_add(1) }
     }
 
-    /// Adds the connection that was made with [`next_id`](Self::next_id).
+    /// Adds the connection whose id came from [`next_id`](Self::next_id).
     pub(super) fn insert(&mut self, slot: Slot) {
         let id = slot.connection.id();
         let shared_key = slot.keys.shared_key_hash;
@@ -82,7 +83,7 @@ impl Table {
         self.by_shared_key.insert(shared_key, id.index);
     }
 
-    /// Takes a connection out.
+    /// Removes a connection.
     pub(super) fn remove(&mut self, id: RelayId) -> Option<Slot> {
         self.get(id)?;
         let slot = self.slots.remove(id.index as usize);

@@ -1,10 +1,10 @@
-//! When each connection's next deadline comes, on the wheel.
+//! The deadlines of connections, on a timer wheel.
 
 use std::time::{Duration, Instant};
 
 use crate::timer::Wheel;
 
-/// One deadline for each connection, by its index in the table, to the millisecond.
+/// One deadline per connection, by its index in the table, in milliseconds.
 pub(super) struct Timers {
     wheel: Wheel,
     /// Tick 0 of the wheel; each tick is a millisecond.
@@ -22,8 +22,8 @@ impl Timers {
         Self { wheel: Wheel::new(), epoch: now }
     }
 
-    /// The first tick that is not before an instant: to the nanosecond, or a deadline would be due before it has come,
-    /// and then again and again.
+    /// The first tick that is not before `instant`. Rounded up from nanoseconds: otherwise the wheel would report a
+    /// deadline before it has come, again and again.
     pub(super) fn tick(&self, instant: Instant) -> Tick {
         instant.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000) as Tick
     }
@@ -36,13 +36,13 @@ impl Timers {
         self.wheel.cancel(index);
     }
 
-    /// Takes out one connection whose deadline has come.
+    /// Removes and returns one connection whose deadline has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         self.wheel.pop_due(now.saturating_duration_since(self.epoch).as_millis() as Tick)
     }
 
-    /// The time until the next deadline, or less, in whole milliseconds, rounded up: a foreign loop that can only wait for
-    /// whole milliseconds must not come before the deadline.
+    /// The time until the next deadline, or less, in whole milliseconds, rounded up: a foreign loop that can only wait
+    /// for whole milliseconds must not poll before the deadline.
     pub(super) fn next(&self, now: Instant) -> Option<Duration> {
         let deadline = self.epoch + Duration::from_millis(self.wheel.next()?);
         let nanos = deadline.saturating_duration_since(now).as_nanos();
@@ -71,7 +71,8 @@ mod tests {
         for start in [0, 1, 999, 12_345, 40_299, 40_300].map(Duration::from_micros) {
             let wait = timers.next(epoch + start).expect("a deadline");
             assert_eq!(wait.subsec_nanos() % 1_000_000, 0, "whole milliseconds");
-            // The wheel may look earlier at a deadline far ahead; but never less than a millisecond before it.
+            // If the deadline is far away, the wheel may ask for an earlier call, but never less than a millisecond
+            // before the deadline.
             assert!(!wait.is_zero(), "at {start:?}");
         }
         assert_eq!(timers.pop_due(epoch + Duration::from_micros(40_999)), None);

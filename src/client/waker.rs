@@ -1,4 +1,4 @@
-//! A handle with which another thread can end the wait of a poll.
+//! A handle that lets another thread end the wait of a poll.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ impl Waker {
         Ok(Self(Arc::new(mio::Waker::new(registry, token)?)))
     }
 
-    /// Makes the current [`poll`](crate::Client::poll) return, or the next one if none is waiting. Several calls before that
-    /// have the effect of one.
+    /// Makes the current [`poll`](crate::Client::poll) return, or the next one if none is waiting. Several calls before
+    /// that have the effect of one.
     ///
     /// # Errors
     ///

@@ -148,14 +148,14 @@ pub struct Relay {
     pub(crate) address: Result<Address, AddressError>,
     pub(crate) public_key: PublicKey,
     pub(crate) identity: Option<SecretKey>,
-    pub(crate) way: Way,
+    pub(crate) proxy: ProxyChoice,
 }
 
 /// How a relay is reached: directly or through a proxy.
 #[derive(Debug, Clone)]
-pub(crate) enum Way {
+pub(crate) enum ProxyChoice {
     /// The same way as all relays of the client.
-    AsAll,
+    Default,
     Direct,
     Through(Arc<Proxy>),
 }
@@ -183,7 +183,7 @@ impl Relay {
         AddressError: From<A::Error>,
     {
         let address = address.try_into().map_err(AddressError::from);
-        Self { address, public_key, identity: None, way: Way::AsAll }
+        Self { address, public_key, identity: None, proxy: ProxyChoice::Default }
     }
 
     /// Connects with this key pair instead of the client's own.
@@ -210,7 +210,7 @@ impl Relay {
     /// ```
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.way = Way::Through(Arc::new(proxy));
+        self.proxy = ProxyChoice::Through(Arc::new(proxy));
         self
     }
 
@@ -223,7 +223,7 @@ impl Relay {
     /// ```
     #[must_use]
     pub fn direct(mut self) -> Self {
-        self.way = Way::Direct;
+        self.proxy = ProxyChoice::Direct;
         self
     }
 }
