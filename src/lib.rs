@@ -139,8 +139,8 @@
 //!   through the connections with output: `Connection::flush` takes packets by priority, `Sealer::seal` encrypts them, and
 //!   `Slot::flush` writes them to the socket.
 //! - **A deadline**: whenever something happened to a connection, `Loop::update` passes `Connection::deadline` to the
-//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::handle_timeout` call `Connection::handle_timeout`, which
-//!   sends a ping or ends the connection.
+//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::handle_timeout` call
+//!   `Connection::handle_timeout`, which sends a ping or ends the connection.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 #![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]
