@@ -1,7 +1,7 @@
-//! Two clients and a relay on this machine: data from one client to the other.
+//! Two clients and a relay on this machine: one client sends data to the other.
 //!
-//! `cargo bench --bench loopback`. The relay runs on a thread of its own, both clients on the measuring one, so the
-//! time of a packet is that of sending and receiving it, or the relay's where that is more. The throughput counts bytes
+//! `cargo bench --bench loopback`. The relay runs on its own thread, both clients on the measuring thread. So the time
+//! per packet is that of sending and receiving it, or the relay's time if that is longer. The throughput counts bytes
 //! of data.
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId,
 
 const LENGTHS: [usize; 4] = [34, 100, 512, 1373];
 
-/// Packets on their way at a time. A relay throws data away for a client whose socket is full.
+/// The number of packets in flight. A relay discards data for a client whose socket is full.
 const WINDOW: usize = 32;
 
 struct Pair {
@@ -66,7 +66,7 @@ impl Pair {
             assert!(!self.events.is_empty(), "a packet was lost");
             arrived += self.events.iter().filter(|event| matches!(event, Event::Data { .. })).count();
         }
-        // Pings are answered, and nothing else is to come.
+        // The poll answers pings; no events are expected.
         self.sender.poll(&mut self.events, Some(Duration::ZERO)).expect("a poller that waits");
     }
 }

@@ -1,8 +1,8 @@
-//! What a connected, idle connection without routes holds on the heap, in pools of several sizes.
+//! The heap memory of a connected, idle connection without routes, in pools of several sizes.
 //!
-//! `cargo bench --bench memory`. It counts the bytes that the client's thread has asked for and not given back, the
-//! allocator's own overhead and the kernel's buffers not among them. Each connection has an identity of its own. Vectors
-//! that grow hold room for more, so a connection doesn't cost the same in each pool.
+//! `cargo bench --bench memory`. It counts the bytes that the client's thread has allocated and not freed, without the
+//! overhead of the allocator and the buffers of the kernel. Each connection has its own identity. Vectors have spare
+//! capacity, so the memory per connection differs from pool to pool.
 
 #[path = "../tests/support/counting.rs"]
 mod counting;
@@ -11,7 +11,7 @@ mod support;
 use counting::held;
 use support::{Pool, identities, sizes};
 
-/// The bytes that so many connections hold in a client.
+/// The bytes that a client with `size` connections has allocated for them.
 fn held_by(size: usize) -> isize {
     let identities = identities(size);
     let mut pool = Pool::new();
@@ -21,7 +21,7 @@ fn held_by(size: usize) -> isize {
 }
 
 fn main() {
-    // As criterion has it: cargo says `--bench` to measure, and whoever only tries it adds `--test`.
+    // Like criterion: cargo passes `--bench` for a measurement; `--test` in addition means a trial run.
     let says = |word: &str| std::env::args().any(|argument| argument == word);
     let count = if says("--bench") && !says("--test") { usize::MAX } else { 1 };
     for size in sizes().into_iter().take(count) {

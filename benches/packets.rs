@@ -1,4 +1,4 @@
-//! Sealing and opening packets, without a socket: what encryption costs.
+//! Sealing and opening packets without a socket: the cost of encryption.
 //!
 //! `cargo bench --features internals --bench packets`. The throughput counts bytes of data.
 
@@ -15,7 +15,7 @@ use tox_relay_client::internals::{Channel, KeyStream, MAC_LEN};
 /// A ping, small data, a chat message, a piece of a file, the largest data in use today, and the largest packet.
 const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
 
-/// Packets per measured batch: nonces count on within it, as they do on a connection.
+/// Packets per measured batch. Within a batch the nonces are counted, as on a connection.
 const BATCH: usize = 64;
 
 fn channel() -> Box<Channel> {

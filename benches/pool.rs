@@ -1,8 +1,9 @@
 //! One client with many connections to a relay on this machine: an idle tick, a packet on each connection, a round trip
-//! beside idle connections, and connecting.
+//! in the presence of idle connections, and connecting.
 //!
-//! `cargo bench --bench pool`. The relay runs on a thread of its own. What waits for it (round trips, connecting) counts
-//! its work, too, and what is sent counts the system's work to deliver it on the same machine.
+//! `cargo bench --bench pool`. The relay runs on its own thread. Measurements that wait for the relay (round trips,
+//! connecting) include its work, and those that send include the work of the operating system to deliver the data on
+//! the same machine.
 
 mod support;
 
@@ -14,10 +15,10 @@ use tox_relay_client::{Event, RouteId};
 
 const DATA: [u8; 100] = [7; 100];
 
-/// Connections that are begun at a time.
+/// The number of connections that are started at once.
 const AT_A_TIME: [usize; 3] = [1, 10, 100];
 
-/// Connected, in pairs, with routes that are online.
+/// A pool of connected pairs, with routes that are online.
 struct Paired {
     pool: Pool,
     routes: Vec<RouteId>,
@@ -36,7 +37,7 @@ impl Paired {
         self.pool.client.poll(&mut self.pool.events, Some(Duration::ZERO)).expect("a poller that works");
     }
 
-    /// Sends a packet on each route, and is done when the sockets have them all.
+    /// Sends a packet on each route, until the sockets have accepted them all.
     fn fan_out(&mut self) {
         for route in &self.routes {
             self.pool.client.send_data(*route, &DATA).expect("an empty queue");
@@ -44,14 +45,14 @@ impl Paired {
         self.pool.client.flush();
     }
 
-    /// All packets have left, and each is received.
+    /// Waits until all packets have been received. The sockets have accepted all of them before.
     fn receive_all(&mut self) {
         let queued = |route: &RouteId| self.pool.client.relay(route.relay()).expect("a connection").queued;
         assert!(self.routes.iter().all(|route| queued(route) == 0), "a socket was full");
         self.pool.until(self.routes.len(), is_data);
     }
 
-    /// A packet to the peer of the first route, and one back.
+    /// Sends a packet to the peer of the first route, and one back.
     fn round_trip(&mut self) {
         for route in &self.routes[..2] {
             self.pool.client.send_data(*route, &DATA).expect("an empty queue");
@@ -64,7 +65,8 @@ fn is_data(event: &Event<'_>) -> bool {
     matches!(event, Event::Data { .. })
 }
 
-/// The time that `measured` takes in so many rounds; what comes in between isn't counted.
+/// The time that `measured` takes in this number of rounds. The time of `between`, which runs between rounds, is not
+/// counted.
 fn time<T>(rounds: u64, subject: &mut T, measured: impl Fn(&mut T), between: impl Fn(&mut T)) -> Duration {
     let round = |_| {
         let start = Instant::now();
@@ -106,14 +108,16 @@ fn connected(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// From `connect` to `Connected`, each with an identity of its own. With the client's, one relay takes one connection.
+/// From `connect` to `Connected`. Each connection has its own identity: with the client's identity there can be only
+/// one connection per relay.
 fn connecting(criterion: &mut Criterion) {
     let mut pool = Pool::new();
     let mut group = criterion.benchmark_group("connecting");
     group.sample_size(20);
     for count in AT_A_TIME {
         let identities = identities(count);
-        // The relay resets them: closing would leave thousands of ports that can't be used again for a minute.
+        // The relay resets the connections: closing them would leave thousands of ports that cannot be used again for a
+        // minute.
         let reset = |pool: &mut Pool| {
             for identity in &identities {
                 assert!(pool.relay.reset(identity.public_key().as_bytes()), "a client of the relay");

@@ -1,7 +1,7 @@
-//! The timer wheel, beside a sorted tree and a heap of the standard library.
+//! The timer wheel, compared with a sorted tree and a heap of the standard library.
 //!
-//! `cargo bench --features internals --bench wheel`. Each key has one deadline at most; a tick is a millisecond, and keys
-//! ping every 30 s, as connections do. The throughput counts keys.
+//! `cargo bench --features internals --bench wheel`. Each key has at most one deadline; a tick is a millisecond, and
+//! keys have deadlines every 30 s, like the pings of connections. The throughput counts keys.
 
 #![allow(missing_docs)]
 
@@ -16,24 +16,24 @@ use tox_relay_client::internals::Wheel;
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
 
-/// From one ping to the next, in ticks.
+/// The time from one ping to the next, in ticks.
 const INTERVAL: u64 = 30_000;
 
-/// Few enough to stay in the cache, and enough that the clock's own time doesn't count.
+/// Few enough to stay in the cache, and enough that the time for reading the clock does not matter.
 const BATCH: BatchSize = BatchSize::NumIterations(16);
 
-/// What the wheel does.
+/// The operations of the wheel.
 trait Timers {
     const NAME: &str;
 
-    /// Empty, for so many keys.
+    /// Creates empty timers for this number of keys.
     fn new(size: u32) -> Self;
     fn schedule(&mut self, key: u32, deadline: u64);
     fn cancel(&mut self, key: u32);
     fn pop_due(&mut self, now: u64) -> Option<u32>;
     fn next(&mut self) -> Option<u64>;
 
-    /// With a deadline for each key.
+    /// Creates timers with a deadline for each key.
     fn filled(size: u32) -> Self
     where
         Self: Sized,
@@ -44,7 +44,8 @@ trait Timers {
     }
 }
 
-/// Within the interval, scattered, and another one for each key: 7919 is a prime that doesn't divide the interval.
+/// Deadlines spread over the interval: 7919 is a prime that does not divide the interval, so keys below it get
+/// different deadlines.
 fn deadline(key: u32) -> u64 {
     1 + u64::from(key) * 7919 % INTERVAL
 }
@@ -54,7 +55,7 @@ impl Timers for Wheel {
 
     fn new(size: u32) -> Self {
         let mut wheel = Self::new();
-        // It grows to its keys once, and that isn't to be measured.
+        // The wheel grows to the number of keys once; this is not measured.
         wheel.schedule(size - 1, 1);
         wheel.cancel(size - 1);
         wheel
@@ -80,7 +81,7 @@ impl Timers for Wheel {
 /// Pairs of deadline and key, sorted.
 struct Tree {
     sorted: BTreeSet<(u64, u32)>,
-    /// By key.
+    /// Indexed by key.
     deadlines: Vec<Option<u64>>,
 }
 
@@ -114,11 +115,11 @@ impl Timers for Tree {
     }
 }
 
-/// The same in a heap. It can't take out what is in the middle, so that stays until it comes to the top or there is too
-/// much of it: cancelling costs little, and those that come later pay.
+/// The same with a heap. It cannot remove entries from the middle, so stale entries stay until they come to the top or
+/// there are too many of them: cancelling is cheap, and later operations are more expensive.
 struct Heap {
     heap: BinaryHeap<Reverse<(u64, u32)>>,
-    /// By key. What is in the heap and not here is stale.
+    /// Indexed by key. An entry of the heap that is not here is stale.
     deadlines: Vec<Option<u64>>,
 }
 
@@ -167,7 +168,7 @@ fn measure<T: Timers>(criterion: &mut Criterion) {
     in_sizes::<T>(criterion, "reschedule", |bencher, size| {
         let (mut timers, mut round) = (T::filled(size), 0);
         bencher.iter(|| {
-            round = (round + 31) % INTERVAL as u32; // each key somewhere else than before
+            round = (round + 31) % INTERVAL as u32; // each key gets another deadline than before
             (0..size).for_each(|key| timers.schedule(key, deadline(key + round)));
         });
     });
@@ -179,7 +180,8 @@ fn measure<T: Timers>(criterion: &mut Criterion) {
         let mut timers = T::filled(size);
         bencher.iter(|| (0..size).for_each(|_| _ = black_box(black_box(&mut timers).next())));
     });
-    // Thirty seconds of a loop that sleeps from deadline to deadline: each key comes once, and again in 30 s.
+    // Thirty seconds of a loop that sleeps from deadline to deadline: each key is due once, and is scheduled again in
+    // 30 s.
     in_sizes::<T>(criterion, "pings", |bencher, size| {
         let (mut timers, mut end) = (T::filled(size), 0);
         bencher.iter(|| {
@@ -204,7 +206,7 @@ fn in_sizes<T: Timers>(criterion: &mut Criterion, operation: &str, run: impl Fn(
 
 criterion_group! {
     name = benches;
-    // There are many of them, and each is over soon.
+    // There are many benchmarks, and each needs little time.
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(1));

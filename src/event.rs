@@ -1,4 +1,4 @@
-//! What happened: the events of a poll, and the buffer that holds them.
+//! The events of a poll, and the buffer that holds them.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,17 +11,18 @@ use crate::key::PublicKey;
 ///
 /// Its ids may already be stale: later events of the same poll may report why. So
 /// [`UnknownRelay`](crate::SendError::UnknownRelay), [`UnknownRoute`](crate::SendError::UnknownRoute) and
-/// [`RouteOffline`](crate::SendError::RouteOffline) are normal while events are handled, and no reason to end a program.
+/// [`RouteOffline`](crate::SendError::RouteOffline) are normal while events are handled, and not a reason to end a
+/// program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The relay has proved to hold its secret key in this very connection. Routes can be opened and packets sent.
+    /// The relay has proved in this connection that it holds its secret key. Routes can be opened and packets sent.
     Connected {
         /// The connection.
         relay: RelayId,
     },
-    /// The connection has ended; its id and those of its routes are stale. Reported exactly once for each connection, and
-    /// last: everything that arrived before the end is reported before it.
+    /// The connection has ended; its id and those of its routes are stale. Reported exactly once for each connection,
+    /// and last: everything that arrived before the end is reported before it.
     Disconnected {
         /// The connection that has ended.
         relay: RelayId,
@@ -49,9 +50,9 @@ pub enum Event<'a> {
         /// The peer that it leads to.
         peer: PublicKey,
     },
-    /// The peer has closed its route or its connection. Our route stays: [`RouteOnline`](Event::RouteOnline) follows when the
-    /// peer comes back. Data that were still queued for it are removed, since the relay would discard them or deliver them
-    /// to the peer's next session.
+    /// The peer has closed its route or its connection. Our route stays: [`RouteOnline`](Event::RouteOnline) follows
+    /// when the peer comes back. Data that were still queued for it are removed, since the relay would discard them or
+    /// deliver them to the peer's next session.
     RouteOffline {
         /// The route.
         route: RouteId,
@@ -93,8 +94,8 @@ pub enum Event<'a> {
         /// The forwarded data, unchecked: 0 to 2031 bytes.
         data: &'a [u8],
     },
-    /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or for
-    /// any packet without a route.
+    /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or
+    /// for any packet without a route.
     Writable {
         /// The connection whose queue has room.
         relay: RelayId,
@@ -103,8 +104,8 @@ pub enum Event<'a> {
 
 /// The events of the last [`poll`](crate::Client::poll), in the order in which they happened.
 ///
-/// Create it once and reuse it: it grows to the size that its polls need and then does not allocate. A poll that has filled
-/// it stops reading packets and leaves the rest to the next poll.
+/// Create it once and reuse it: it grows to the size that its polls need and then does not allocate. A poll that has
+/// filled it stops reading packets and leaves the rest to the next poll.
 ///
 /// ```
 /// use tox_relay_client::Events;
@@ -120,21 +121,23 @@ pub struct Events {
     /// The payloads of the records, one after the other; at most 2031 bytes for each of them.
     payloads: Vec<u8>,
     capacity: usize,
-    /// The most events for now: `capacity`, or the end of what one connection may fill in its turn.
+    /// The maximum number of events for now: `capacity`, or less while a connection has its turn and may fill only its
+    /// share.
     limit: usize,
 }
 
-/// The most events that one packet results in: the first packet of a connection also confirms the relay.
+/// The maximum number of events from one packet: the first packet of a connection also reports `Connected`.
 const MAX_PER_PACKET: usize = 2;
 
-/// An event without its payload, and where that lies in `Events::payloads`.
+/// An event without its payload, and the range of its payload in `Events::payloads`.
 struct Record {
     event: Event<'static>,
     payload: Range<u32>,
 }
 
 impl Events {
-    /// Creates a buffer for at most this number of events per poll; it is raised to 2 or lowered to 1,048,576 if needed.
+    /// Creates a buffer for at most this number of events per poll; it is raised to 2 or lowered to 1,048,576 if
+    /// needed.
     ///
     /// A larger buffer means fewer polls under load, and more memory for payloads: at most 2031 bytes per event.
     ///
@@ -227,13 +230,12 @@ impl Events {
         self.unlimit();
     }
 
-    /// From now on at most this number of events can be added, but always those of one packet, until
-    /// [`unlimit`](Self::unlimit).
+    /// Until [`unlimit`](Self::unlimit), at most this number of events can be added, but always those of one packet.
     pub(crate) fn limit(&mut self, events: usize) {
         self.limit = self.capacity.min(self.records.len() + events.max(MAX_PER_PACKET));
     }
 
-    /// Lets events be added up to the capacity.
+    /// Removes the limit: events can be added up to the capacity.
     pub(crate) fn unlimit(&mut self) {
         self.limit = self.capacity;
     }
@@ -248,8 +250,8 @@ impl Events {
         self.room() >= MAX_PER_PACKET
     }
 
-    /// How many packets of one connection certainly fit, while there is room at all: each results in one event at most, but
-    /// the first may result in two.
+    /// How many packets of one connection certainly fit, at least 1. Each packet results in at most one event, except
+    /// the first, which may result in two. Call this only if [`has_room`](Self::has_room).
     pub(crate) fn room_for_packets(&self) -> usize {
         self.room().saturating_sub(MAX_PER_PACKET).max(1)
     }
@@ -257,7 +259,7 @@ impl Events {
     /// Adds an event, and a copy of its payload.
     pub(crate) fn push(&mut self, event: Event<'_>) {
         debug_assert!(self.records.len() < self.limit);
-        // `capacity` and the length of a packet bound all payloads to 2 GiB, so 32 bits will do.
+        // The capacity and the length of a packet limit all payloads together to 2 GiB, so 32 bits are enough.
         let start = self.payloads.len() as u32;
         self.payloads.extend_from_slice(event.payload());
         let payload = start..self.payloads.len() as u32;

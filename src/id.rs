@@ -1,12 +1,13 @@
-//! Ids of connections and routes. Each has a generation, so that a stale id is an error and never another connection.
+//! Ids of connections and routes. Each has a generation, so that a stale id is an error and never means another
+//! connection.
 
 use std::fmt;
 
 /// The id of one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until the
 /// connection ends, which [`Disconnected`](crate::Event::Disconnected) reports in that poll or in one of the next.
 ///
-/// An id is not reused (its generation repeats after 2³² connections), so methods return an error for an id that was kept
-/// too long.
+/// An id is not reused (its generation repeats after 2³² connections), so methods return an error for an id that was
+/// kept too long.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelayId {
     pub(crate) index: u32,

@@ -2,8 +2,8 @@
 //!
 //! Not for users, and exempt from semantic versioning: any version may change or remove what is here.
 //!
-//! What is private in types that users have, too, is reached through the traits and functions at the end. Each method of such
-//! a trait calls the private one of the same name.
+//! The traits and functions at the end give access to private methods and fields of public types. Each method of such a
+//! trait calls the private method of the same name.
 
 use crate::address::Address;
 use crate::config::Proxy;
@@ -22,7 +22,7 @@ pub use crate::wire::frame::{MAC_LEN, MAX_PLAINTEXT, OVERHEAD, emit_prefix, fram
 pub use crate::wire::packet::{FORWARD_DATA, Malformed, ONION_REQUEST, OOB_DATA};
 pub use crate::wire::{ConnectionId, Packet};
 
-/// What the loop and the core do with a caller's buffer of events.
+/// Private methods of [`Events`] that the loop and the core use.
 pub trait EventsInternals {
     /// See [`Events`].
     fn limit(&mut self, events: usize);
@@ -58,11 +58,11 @@ impl EventsInternals for Events {
     }
 }
 
-/// What the core asks of a proxy's settings.
+/// Private parts of [`Proxy`] that the core uses.
 pub trait ProxyInternals {
-    /// How it is spoken to.
+    /// The proxy's protocol.
     fn protocol(&self) -> &Protocol;
-    /// Whether it can be asked for this address.
+    /// Whether this kind of proxy can connect to this target.
     fn check(&self, target: &Address) -> Result<(), ConnectError>;
 }
 
@@ -76,22 +76,22 @@ impl ProxyInternals for Proxy {
     }
 }
 
-/// An id as the table of connections gives it out.
+/// Creates the id of a connection, as the table of connections does.
 pub const fn relay_id(index: u32, generation: u32) -> RelayId {
     RelayId { index, generation }
 }
 
-/// An id as a connection gives it out.
+/// Creates the id of a route, as a connection does.
 pub fn route_id(relay: RelayId, slot: u8, generation: u32) -> RouteId {
     RouteId::new(relay, slot, generation)
 }
 
-/// The place of a route in its connection's table.
+/// The index of a route in its connection's table.
 pub fn slot(route: RouteId) -> u8 {
     route.slot
 }
 
-/// A text from outside, made safe to show.
+/// Makes a text from outside safe to show.
 pub fn phrase(text: &str) -> Phrase {
     Phrase::new(text)
 }

@@ -1,4 +1,4 @@
-//! How far a connection has come, and who is at its other end in that stage.
+//! The stage of a connection, and who is at its other end in that stage.
 
 use std::fmt;
 
@@ -8,13 +8,14 @@ use std::fmt;
 pub enum Stage {
     /// Connecting by TCP to the relay or to its proxy.
     Connecting,
-    /// The proxy is connected, and is asked for a tunnel to the relay.
+    /// The proxy is connected; it has not yet opened the tunnel to the relay.
     Tunnelling,
-    /// The relay is reached by TCP; the handshake response has not arrived.
+    /// There is a TCP connection or a tunnel to the relay; the handshake response has not arrived.
     Handshaking,
-    /// The handshake response has arrived. It may be a replay of an old one until the first packet proves that it is not.
+    /// The handshake response has arrived. It may be a replay of an old one until the first packet proves that it is
+    /// not.
     Confirming,
-    /// The relay has proved to hold its secret key.
+    /// The relay has proved that it holds its secret key.
     Connected,
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked about a connection or a route at any time.
+//! The status of a connection or a route.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
 
-/// The status of a connection. These numbers are always kept, so asking for them costs nothing.
+/// The status of a connection. These numbers are always kept, so reading them costs almost nothing.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RelayStatus {
@@ -28,14 +28,16 @@ pub struct RelayStatus {
     pub times: ConnectTimes,
     /// Packets and bytes in both directions.
     pub traffic: Traffic,
-    /// Bytes in the send queue: the plaintext of each packet and 2 bytes. At the end of a connection: what was never sent.
+    /// Bytes in the send queue: the plaintext of each packet and 2 bytes. At the end of a connection: what was never
+    /// sent.
     pub queued: usize,
-    /// Routes that are open or requested, and closed ones of which the relay has not been notified yet.
+    /// The number of routes that are open or requested, and of closed ones for which the relay has not been notified
+    /// yet.
     pub routes: usize,
 }
 
-/// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect). `None` if it
-/// is not complete.
+/// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect). `None`
+/// if it is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectTimes {

@@ -1,4 +1,4 @@
-//! What several benches need: one client with many connections to one relay.
+//! Shared by several benches: one client with many connections to one relay.
 
 #![allow(dead_code, reason = "each bench uses its part of it")]
 
@@ -8,22 +8,22 @@ use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId,
 use tox_test_relay::switch::Rules;
 use tox_test_relay::{Options, Relay as TestRelay};
 
-/// How many connections a pool has: even numbers, since they talk in pairs.
+/// The numbers of connections in a pool. They are even, since the connections form pairs.
 const SIZES: [usize; 3] = [10, 100, 1_000];
 
-/// Each connection has two, its own and the relay's.
+/// Descriptors per connection: the client's and the relay's.
 const DESCRIPTORS: usize = 2;
 
-/// Descriptors beside those of connections: the pollers', the standard ones.
+/// Other descriptors: those of the pollers, and the standard ones.
 const OTHERS: usize = 64;
 
-/// Connections that are begun at a time: few enough for the relay's backlog.
+/// The number of connections that are started at once: few enough for the relay's backlog.
 const BATCH: usize = 100;
 
-/// Nothing takes so long unless it has failed.
+/// A timeout: whatever takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Those sizes for which there are descriptors while all pools are open.
+/// The sizes for which there are enough descriptors while all pools are open.
 pub fn sizes() -> Vec<usize> {
     let most = descriptors(DESCRIPTORS * SIZES.iter().sum::<usize>() + OTHERS);
     let mut used = OTHERS;
@@ -34,7 +34,7 @@ pub fn sizes() -> Vec<usize> {
     SIZES.into_iter().filter(fits).collect()
 }
 
-/// Raises the limit of descriptors to so many, or as far as it goes, and tells it.
+/// Raises the limit of descriptors to `needed`, or as far as possible, and returns it.
 #[cfg(unix)]
 fn descriptors(needed: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -46,13 +46,13 @@ fn descriptors(needed: usize) -> usize {
     limit as usize
 }
 
-/// There is no such limit.
+/// Other systems have no such limit.
 #[cfg(not(unix))]
 fn descriptors(_: usize) -> usize {
     usize::MAX
 }
 
-/// A client, and a relay on a thread of its own.
+/// A client, and a relay on its own thread.
 pub struct Pool {
     pub relay: TestRelay,
     pub client: Client,
@@ -60,9 +60,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Without connections.
+    /// Creates a pool without connections.
     pub fn new() -> Self {
-        // While one pool is measured nobody polls the others, and their relays must not drop them for that.
+        // While one pool is measured, the others are not polled. Their relays must not close the connections for that.
         let rules = Rules { ping_every: Duration::from_secs(3600), ..Rules::default() };
         Self {
             relay: TestRelay::start(Options { rules, ..Options::default() }).expect("a relay on loopback"),
@@ -82,8 +82,8 @@ impl Pool {
         }
     }
 
-    /// Opens a route between each two connections, and waits until all are online. Neighbours belong together: what is
-    /// sent on route 0 comes on route 1.
+    /// Opens a route between each two connections, and waits until all are online. Neighbours form a pair: data sent on
+    /// route 0 arrive on route 1.
     pub fn pair_up(&mut self) -> Vec<RouteId> {
         let relays: Vec<_> = self.client.relays().collect();
         let keys = relays.iter().map(|relay| self.client.relay(*relay).expect("a connection").identity);
@@ -94,7 +94,7 @@ impl Pool {
         routes
     }
 
-    /// Polls until so many events were of this kind.
+    /// Polls until there were `count` events for which `is_one` returns `true`.
     pub fn until(&mut self, count: usize, is_one: impl Fn(&Event<'_>) -> bool) {
         let mut come = 0;
         while come < count {

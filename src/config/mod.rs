@@ -1,4 +1,4 @@
-//! What a caller configures: a client, a relay, a proxy.
+//! The settings of a client, a relay, and a proxy.
 
 mod proxy;
 
@@ -31,7 +31,7 @@ pub struct Config {
     pub(crate) settings: Settings,
 }
 
-/// What every connection of a client shares.
+/// Settings shared by all connections of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub connect_timeout: Duration,
@@ -43,21 +43,22 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // "Times" of the protocol: 10 s for connecting and handshake together, a ping every 30 s, a pong within 10.
+            // The section "Times" of the protocol: 10 s for connecting and the handshake together, a ping every 30 s, a
+            // pong within 10 s.
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
-            // A route that sends alone has half of it: 64 KiB, as much as is sealed for one write, or about 45 of the
-            // largest packets in use today (1 + 1400 bytes).
+            // If only one route sends, it may use half of this: 64 KiB, which is the most that is sealed for one write,
+            // or about 45 of the largest packets in use today (1 + 1400 bytes).
             send_queue: 128 * 1024,
         }
     }
 }
 
-/// Half of the smallest queue has room for any packet: 2 + 2032 bytes.
+/// Half of this is enough for any packet: 2 + 2032 bytes.
 pub(crate) const MIN_SEND_QUEUE: usize = 4_068;
 
-/// 100 years. Longer times are shortened to this, since they might not fit when they are added to an instant.
+/// 100 years. Longer times are shortened to this, since adding them to an `Instant` might overflow.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Config {
@@ -98,24 +99,24 @@ impl Config {
         self
     }
 
-    /// The size of the send queue: bytes of data, OOB, onion and forward packets that may be queued per connection. Default:
-    /// 131,072; at least 4,068.
+    /// The size of the send queue: bytes of data, OOB, onion and forward packets that may be queued per connection.
+    /// Default: 131,072; at least 4,068.
     ///
-    /// A packet counts as its plaintext and 2 bytes. The routes of a connection take turns, and each may hold as many bytes
-    /// as it leaves free; packets without a route count as one more route. So a route that sends alone holds at most half
-    /// of the queue, and two that send as much as they can hold a third each. In a queue of the default size, a route that
-    /// starts to send while five others do so has room for any packet.
+    /// A packet counts as its plaintext and 2 bytes. The routes of a connection take turns, and each may hold as many
+    /// bytes as it leaves free; packets without a route count as one more route. So a route that sends alone holds at
+    /// most half of the queue, and two that send as much as they can hold a third each. In a queue of the default size,
+    /// a route that starts to send while five others do so has room for any packet.
     ///
-    /// A larger queue takes more memory for each relay that reads slowly, and delays what is sent last on a route. Important
-    /// packets (routing requests, disconnect notifications, pings, pongs) do not wait in it. Memory is allocated in pages of
-    /// 512 bytes, at least one for each route with queued data.
+    /// A larger queue takes more memory for each relay that reads slowly, and delays what is sent last on a route.
+    /// Important packets (routing requests, disconnect notifications, pings, pongs) do not wait in it. Memory is
+    /// allocated in pages of 512 bytes, at least one for each route with queued data.
     #[must_use]
     pub fn send_queue(mut self, bytes: usize) -> Self {
         self.settings.send_queue = bytes;
         self
     }
 
-    /// Returns an error for the first setting that is not possible.
+    /// Returns an error for the first invalid setting.
     pub(crate) fn check(&self) -> io::Result<()> {
         let settings = &self.settings;
         let wrong = if settings.send_queue < MIN_SEND_QUEUE {
@@ -132,7 +133,8 @@ impl Config {
     }
 }
 
-/// One relay to connect to: its address and public key, and optionally an identity or a proxy for this connection alone.
+/// One relay to connect to: its address and public key, and optionally an identity or a proxy for this connection
+/// alone.
 ///
 /// ```
 /// use tox_relay_client::{PublicKey, Relay, SecretKey};
@@ -154,7 +156,7 @@ pub struct Relay {
 /// How a relay is reached: directly or through a proxy.
 #[derive(Debug, Clone)]
 pub(crate) enum ProxyChoice {
-    /// The same way as all relays of the client.
+    /// As the client's settings say.
     Default,
     Direct,
     Through(Arc<Proxy>),
@@ -163,10 +165,10 @@ pub(crate) enum ProxyChoice {
 impl Relay {
     /// The relay at this address with this public key.
     ///
-    /// The address is an [`Address`] or anything that converts into one: a `SocketAddr`, `"ip:port"`, `(ip, port)`, with a
-    /// proxy that resolves names also `"name:port"` and `(name, port)`, and every type that implements
-    /// [`ToTargetAddr`](crate::socks::ToTargetAddr). [`connect`](crate::Client::connect) returns an error for an address
-    /// that is malformed, and for a name without such a proxy: this library does not resolve names.
+    /// The address is an [`Address`] or anything that converts into one: a `SocketAddr`, `"ip:port"`, `(ip, port)`,
+    /// with a proxy that resolves names also `"name:port"` and `(name, port)`, and every type that implements
+    /// [`ToTargetAddr`](crate::socks::ToTargetAddr). [`connect`](crate::Client::connect) returns an error for an
+    /// address that is malformed, and for a name without such a proxy: this library does not resolve names.
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -1,4 +1,4 @@
-//! Proxies, as a caller describes them.
+//! The settings of a proxy.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use crate::error::ConnectError;
 
 /// A proxy through which relays are reached: SOCKS5, SOCKS4, SOCKS4a or HTTP CONNECT.
 ///
-/// A connection through a proxy never falls back to a direct one. The proxy's own address must be an IP address, since this
-/// library does not resolve names. The proxy resolves the host names of relays, except SOCKS4, which cannot.
+/// A connection through a proxy never falls back to a direct one. The proxy's own address must be an IP address, since
+/// this library does not resolve names. The proxy resolves the host names of relays, except SOCKS4, which cannot.
 ///
 /// | kind | URL | address of a relay | authentication |
 /// | --- | --- | --- | --- |
@@ -22,10 +22,10 @@ use crate::error::ConnectError;
 /// | SOCKS4a | `socks4a://` | IPv4, name | user id |
 /// | HTTP CONNECT (RFC 9110) | `http://` | IPv4, IPv6, name | none; Basic (RFC 7617) |
 ///
-/// In a URL, `/`, `?` and `#` in a user name or password must be percent-encoded, and a user without a password is sent with
-/// an empty one. User names and passwords travel unencrypted, as these protocols define it. They are wiped after use and
-/// appear in no error, log or `Debug` output. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is requested as IPv4; an
-/// IPv6 address with a scope is refused, since its interface is one of this machine.
+/// In a URL, `/`, `?` and `#` in a user name or password must be percent-encoded, and a user without a password is sent
+/// with an empty one. User names and passwords travel unencrypted, as these protocols define it. They are wiped after
+/// use and appear in no error, log or `Debug` output. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is requested as
+/// IPv4; an IPv6 address with a scope is refused, since its interface is one of this machine.
 ///
 /// ```
 /// use tox_relay_client::Proxy;
@@ -45,7 +45,7 @@ pub struct Proxy {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Protocol {
     Socks5(Option<Credentials>),
-    /// `names` is whether it is 4a.
+    /// `names` is `true` for SOCKS4a.
     Socks4 {
         user_id: Zeroizing<String>,
         names: bool,
@@ -68,7 +68,7 @@ pub enum ProxyConfigError {
     #[error("the URL of a proxy begins with socks5://, socks5h://, socks4://, socks4a:// or http://")]
     Scheme,
     /// After the scheme and the credentials, an IP address and a port are missing.
-    // The text is not shown: if an @ was forgotten, it contains a password.
+    // The text is not shown: if the `@` is missing, it contains a password.
     #[error("the URL of a proxy needs an IP address and a port: names are not resolved")]
     Address,
     /// Something follows the port.
@@ -90,8 +90,8 @@ pub enum ProxyConfigError {
         /// The smallest length.
         min: usize,
     },
-    /// A character that the protocol cannot carry: a zero byte in a user id; for HTTP a colon in a user name, or a control
-    /// character.
+    /// A character that the protocol cannot carry: a zero byte in a user id; for HTTP a colon in a user name, or a
+    /// control character.
     #[error("the {0} has a character that the protocol of this proxy cannot carry")]
     Character(&'static str),
     /// A password for SOCKS4, which only has a user id.
@@ -99,7 +99,7 @@ pub enum ProxyConfigError {
     NoPassword,
 }
 
-/// RFC 1929 has one byte for these lengths; the other kinds of proxies are held to the same limit.
+/// RFC 1929 has one byte for these lengths; the same limit holds for the other kinds of proxies.
 const MAX_LEN: usize = 255;
 
 impl Proxy {
@@ -164,8 +164,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// One of them is too long or has a character that HTTP cannot carry, the user name for SOCKS5 is empty, or the proxy
-    /// is SOCKS4.
+    /// One of them is too long or has a character that HTTP cannot carry, the user name for SOCKS5 is empty, or the
+    /// proxy is SOCKS4.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -235,7 +235,8 @@ impl Proxy {
         let refuse = |target| Err(ConnectError::BeyondProxy { proxy: self.scheme(), target });
         match (&target.0, &self.protocol) {
             (Kind::Ip(SocketAddr::V6(_)), Protocol::Socks4 { .. }) => refuse("an IPv6 address"),
-            // The scope is the number of an interface of this machine; on the proxy's machine it is another one.
+            // The scope is the number of a network interface of this machine; on the proxy's machine it means another
+            // one.
             (Kind::Ip(SocketAddr::V6(ip)), _) if ip.scope_id() != 0 => refuse("an IPv6 address with a scope"),
             (Kind::Name(..), Protocol::Socks4 { names: false, .. }) => refuse("a host name"),
             _ => Ok(()),
@@ -300,7 +301,7 @@ fn decode(text: &str) -> Result<Zeroizing<String>, ProxyConfigError> {
     if !text.match_indices('%').all(|(at, _)| whole(at)) {
         return Err(ProxyConfigError::Encoding);
     }
-    // As long as it gets from the beginning: a vector that grows leaves copies behind.
+    // With its full capacity from the start: a vector that grows leaves copies in memory.
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     decoded.extend(percent_decode_str(text));
     match std::str::from_utf8(&decoded) {

@@ -1,4 +1,4 @@
-//! The sealed packets of one connection, both ways.
+//! Sealing and opening the packets of one connection.
 
 use crate::crypto::nonce::Nonce;
 use crate::crypto::secretbox::{CipherState, Key, KeyStream};
@@ -7,14 +7,14 @@ use crate::wire::frame::MAC_LEN;
 /// The key and nonces of a connection after its handshake. Wiped when dropped.
 pub struct Channel {
     key: Key,
-    /// From the first packet on whose place on the stream isn't certain yet.
+    /// State for the next packet that is not committed to the stream.
     sending: CipherState,
-    /// From the next packet of the relay on.
+    /// State for the relay's next packet.
     receiving: CipherState,
 }
 
 impl Channel {
-    /// Its keys are put where they stay: whatever moved them would leave copies behind.
+    /// The keys are written directly into the box: moving them would leave copies in memory.
     pub fn new(key: &Key, sending: Nonce, receiving: Nonce) -> Box<Self> {
         let [sending, receiving] = [sending, receiving].map(CipherState::without_key);
         let mut channel = Box::new(Self { key: Key::NONE, sending, receiving });
@@ -24,8 +24,8 @@ impl Channel {
         channel
     }
 
-    /// Opens the relay's next packet, `MAC | ciphertext`, where it lies. `None`, and nothing was touched, if it isn't the
-    /// relay's next packet; there is no way to go on then.
+    /// Opens the relay's next packet, `MAC | ciphertext`, in place. Returns `None` and changes nothing if this is not
+    /// the relay's next packet; the connection cannot continue then.
     pub fn open<'a>(&mut self, key_stream: &mut KeyStream, sealed: &'a mut [u8]) -> Option<&'a [u8]> {
         let (mac, text) = sealed.split_first_chunk_mut::<MAC_LEN>()?;
         if !self.receiving.open(key_stream, mac, text) {
@@ -35,22 +35,22 @@ impl Channel {
         Some(text)
     }
 
-    /// Begins a batch of packets: see [`Sealer`].
+    /// Starts a batch of packets: see [`Sealer`].
     pub fn sealer<'a>(&'a self, key_stream: &'a mut KeyStream) -> Sealer<'a> {
         Sealer { key: &self.key, cipher: self.sending.clone(), key_stream }
     }
 
-    /// Says that the first `count` packets of the last batch have their place on the stream, and the others never will:
-    /// the next batch begins behind them.
+    /// Confirms that the first `count` packets of the last batch are on the stream. The other packets of the batch are
+    /// discarded: the next batch starts after the confirmed ones.
     pub fn commit(&mut self, count: usize) {
         self.sending.advance(&self.key, count);
     }
 }
 
-/// Seals packets in the order in which they would leave.
+/// Seals packets in the order in which they will be sent.
 ///
-/// Nothing is spent until [`Channel::commit`]: a packet that the socket did not take is forgotten with its ciphertext,
-/// and its nonce goes to whatever packet leaves in its place. No two packets that anybody saw share a nonce.
+/// No nonce is used up until [`Channel::commit`]: if the socket does not accept a packet, its ciphertext is discarded
+/// and the next packet gets its nonce. No two packets that were sent have the same nonce.
 pub struct Sealer<'a> {
     key: &'a Key,
     cipher: CipherState,

@@ -1,11 +1,12 @@
-//! The two messages that make a connection's keys.
+//! The two messages of the handshake, which establish the keys of a connection.
 //!
 //! | message | bytes |
 //! | --- | --- |
 //! | hello (128) | client's public key (32), nonce (24), box (72) |
 //! | response (96) | nonce (24), box (72) |
 //!
-//! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce (24)`.
+//! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce
+//! (24)`.
 
 use std::sync::Arc;
 
@@ -20,13 +21,13 @@ use crate::wire::frame::MAC_LEN;
 const PAYLOAD_LEN: usize = KEY_LEN + NONCE_LEN;
 const BOX_LEN: usize = MAC_LEN + PAYLOAD_LEN;
 
-/// The client's message.
+/// The length of the client's message.
 pub(crate) const HELLO_LEN: usize = KEY_LEN + NONCE_LEN + BOX_LEN;
 
-/// The relay's message.
+/// The length of the relay's message.
 pub(crate) const RESPONSE_LEN: usize = NONCE_LEN + BOX_LEN;
 
-/// What one connection needs of a random source: all of it fresh, or its packets could be replayed.
+/// The random values for one connection. They must be new for each connection: otherwise packets could be replayed.
 pub struct Entropy {
     /// The temporary secret key of this connection.
     pub temporary: SecretKey,
@@ -36,7 +37,7 @@ pub struct Entropy {
     pub base_nonce: Nonce,
 }
 
-/// A handshake whose hello was made, and whose response is still to come.
+/// A handshake after the hello was created and before the response arrives.
 pub struct Handshake {
     shared_key: Arc<SharedKey>,
     temporary: SecretKey,
@@ -45,7 +46,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Makes the hello of a client for the relay with which it has this key.
+    /// Creates the client's hello for the relay of this shared key.
     pub fn new(shared_key: Arc<SharedKey>, entropy: &Entropy) -> (Self, [u8; HELLO_LEN]) {
         let handshake = Self {
             temporary: entropy.temporary.clone(),
@@ -67,8 +68,8 @@ impl Handshake {
 
     /// Reads the relay's response.
     ///
-    /// Success proves little: the response may be an old one, played again by somebody without any key. The relay has
-    /// proved itself when its first packet opens.
+    /// Success does not prove who sent it: somebody without any key may have replayed an old response. The relay is
+    /// authenticated when its first packet opens.
     pub fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Box<Channel>, Impostor> {
         let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
         let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
@@ -83,12 +84,12 @@ impl Handshake {
         if !key.is_canonical() {
             return Err(Impostor::NonCanonicalKey);
         }
-        // Both boxes have one key, so our own hello opens here as well as a response does. Bytes are enough to know it
-        // by: whoever can put our key into another box in another form holds the relay's key.
+        // Both boxes are sealed with the same key, so our own hello opens here like a response. Comparing bytes is
+        // enough: only somebody with the relay's secret key can seal another encoding of our key.
         if key == self.temporary_public {
             return Err(Impostor::Reflection);
         }
-        // By reference: wiped where it lies.
+        // Take it by reference, so that it is not copied and is wiped in place.
         let key = box_key(&self.temporary, &key);
         let key = key.as_ref().ok_or(Impostor::LowOrderKey)?;
         Ok(Channel::new(key, self.base_nonce, receiving.into()))

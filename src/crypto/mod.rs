@@ -1,6 +1,6 @@
-//! The handshake, and the sealing and opening of packets with counted nonces.
+//! The handshake, and sealing and opening packets with counted nonces.
 //!
-//! No randomness of its own: fresh keys and nonces come in as [`Entropy`].
+//! This module generates no random values: the caller provides new keys and nonces as [`Entropy`].
 
 mod channel;
 mod handshake;

@@ -1,13 +1,13 @@
-//! Nonces that count.
+//! Counted nonces.
 
 /// The length of a nonce.
 pub(crate) const NONCE_LEN: usize = 24;
 
-/// What XSalsa20 makes a subkey of; the other 8 bytes are the nonce of Salsa20.
+/// The length of the part from which XSalsa20 derives a subkey; the other 8 bytes are the nonce of Salsa20.
 pub(super) const PREFIX_LEN: usize = 16;
 
-/// A NaCl nonce. It counts as one big-endian number of 24 bytes, so the last byte moves first; behind the largest
-/// comes zero.
+/// A NaCl nonce. It is counted as one big-endian number of 24 bytes, so the last byte changes first; zero follows the
+/// largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonce([u8; NONCE_LEN]);
 
@@ -16,7 +16,7 @@ impl Nonce {
         &self.0
     }
 
-    /// The first 16 bytes, which hardly ever change.
+    /// The first 16 bytes, which change only when the last 8 overflow.
     pub(super) fn prefix(&self) -> &[u8; PREFIX_LEN] {
         self.0.first_chunk().expect("a nonce is longer than its prefix")
     }

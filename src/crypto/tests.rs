@@ -1,4 +1,4 @@
-//! Against bytes that other implementations made, and against everything that somebody without the key can send.
+//! Tests against bytes from other implementations, and against everything that somebody without the key can send.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn array<const LEN: usize>(digits: &str) -> [u8; LEN] {
     hex(digits).try_into().expect("as many digits as the array has")
 }
 
-/// 32 bytes that count up, as the secret keys of the vectors below do.
+/// Bytes that count up, like the secret keys of the vectors below.
 fn counting<const LEN: usize>(first: u8) -> [u8; LEN] {
     std::array::from_fn(|at| first + at as u8)
 }
@@ -40,12 +40,12 @@ fn shared_key(client: [u8; KEY_LEN], relay: [u8; KEY_LEN]) -> Arc<SharedKey> {
     Arc::new(SharedKey::new(&client, &public_key(relay)).expect("a good key"))
 }
 
-/// `MAC | ciphertext` with a nonce that is written out, as the other side makes it.
+/// `MAC | ciphertext` with an explicit nonce, as the other side seals it.
 fn sealed(cipher: &SalsaBox, nonce: [u8; NONCE_LEN], text: &[u8]) -> Vec<u8> {
     cipher.encrypt(&nonce.into(), text).expect("a box takes any text of this size")
 }
 
-/// Seals the next packet of a channel, and gives it its place on the stream.
+/// Seals the next packet of a channel, and commits it.
 fn send(channel: &mut Channel, text: &[u8]) -> Vec<u8> {
     let mut packet = [&[0; MAC_LEN], text].concat();
     channel.sealer(&mut KeyStream::new()).seal(&mut packet);
@@ -53,13 +53,13 @@ fn send(channel: &mut Channel, text: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Opens the next packet for a channel.
+/// Opens the next packet with a channel.
 fn open(channel: &mut Channel, sealed: &[u8]) -> Option<Vec<u8>> {
     channel.open(&mut KeyStream::new(), &mut sealed.to_vec()).map(<[u8]>::to_vec)
 }
 
-/// `base` and `count` more, worked out on two halves of 96 bits.
-fn later(base: [u8; NONCE_LEN], count: u128) -> [u8; NONCE_LEN] {
+/// `base + count`, computed on two halves of 96 bits.
+fn nonce_plus(base: [u8; NONCE_LEN], count: u128) -> [u8; NONCE_LEN] {
     let half = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     let low = half(&base[12..]) + count;
     let high = half(&base[..12]) + (low >> 96);
@@ -69,8 +69,8 @@ fn later(base: [u8; NONCE_LEN], count: u128) -> [u8; NONCE_LEN] {
     nonce
 }
 
-/// The example of "Cryptography in NaCl" (Bernstein, 2009), sections 2 to 10: keys of Alice and Bob, a nonce, a message of
-/// 131 bytes, and its box of 147.
+/// The example of "Cryptography in NaCl" (Bernstein, 2009), sections 2 to 10: the keys of Alice and Bob, a nonce, a
+/// message of 131 bytes, and its box of 147 bytes.
 mod nacl {
     pub(super) const ALICE_SECRET: &str = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
     pub(super) const ALICE_PUBLIC: &str = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
@@ -125,9 +125,9 @@ fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
     assert_eq!(open(&mut channel, &hex(nacl::BOX)), Some(hex(nacl::MESSAGE)));
 }
 
-/// One connection, made with PyNaCl 1.6.2: `crypto_scalarmult_base` for the public keys, `crypto_box` for the boxes of
-/// the handshake, `crypto_box_afternm` for the packets. Every secret key and nonce counts up from the byte named here,
-/// but for the ends of the base nonces: those carry with the second packet and the third.
+/// One connection, computed with PyNaCl 1.6.2: `crypto_scalarmult_base` for the public keys, `crypto_box` for the boxes
+/// of the handshake, `crypto_box_afternm` for the packets. Every secret key and nonce counts up from the byte given
+/// here, except the last bytes of the base nonces: these carry with the second packet.
 mod vector {
     pub(super) const IDENTITY: u8 = 0x01;
     pub(super) const RELAY: u8 = 0x41;
@@ -135,7 +135,7 @@ mod vector {
     /// The relay's temporary key counts up from 0xc1, and the nonce of its box from 0x50.
     pub(super) const HELLO_NONCE: u8 = 0x10;
     pub(super) const CLIENT_BASE_NONCE: &str = "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6ff";
-    // That of the relay: d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5ffff.
+    // The relay's base nonce: d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5ffff.
 
     pub(super) const HELLO: &str = concat!(
         "07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c",
@@ -150,12 +150,12 @@ mod vector {
         "81e8e481d6f7cd171559725873ddc40899d7a56f3ba9a0fd708ecac3c4aab75a",
         "091aacba87f05075452975bee12a0eb7cad5fe817f9ed36f",
     );
-    /// What the client sends: twice the ping 04 01 02 .. 08.
+    /// The client's packets: twice the ping 04 01 02 .. 08.
     pub(super) const PINGS: [&str; 2] = [
         "c25e5f4552a228fcf4a5c8f838a6b35bdc250793c62f8aa011",
         "dd153414daf37f0552fa52bc5b373fa0584d62b4042221bd5b",
     ];
-    /// What the relay sends: twice the pong 05 01 02 .. 08.
+    /// The relay's packets: twice the pong 05 01 02 .. 08.
     pub(super) const PONGS: [&str; 2] = [
         "0ef6898c8e8d784b7f34a2182e692d92c2397eeb268721eb9f",
         "7d26888290d3f41f242d88e552a111193c208bb98a2368dda9",
@@ -173,7 +173,7 @@ fn vector_handshake() -> (Handshake, Vec<u8>) {
     (handshake, hello.to_vec())
 }
 
-/// A response that the true relay of the vector has made, whatever it holds.
+/// A response from the relay of the vector, with this temporary key.
 fn vector_response(temporary: &[u8; KEY_LEN]) -> [u8; RESPONSE_LEN] {
     let payload = [temporary.as_slice(), &[7; NONCE_LEN]].concat();
     response_of(counting(vector::IDENTITY), counting(vector::RELAY), &payload)
@@ -237,8 +237,8 @@ fn our_own_temporary_key_sealed_by_the_relay_is_a_reflection() {
     assert_eq!(handshake.finish(&vector_response(own.as_bytes())).err(), Some(Impostor::Reflection));
 }
 
-/// The points of low order of Curve25519 and its twist, of order 1, 2, 4 and 8, little endian: 0, 1, two of order 8, p-1;
-/// and p and p+1, which are 0 and 1 again. X25519 doesn't look at the highest bit, so each has two encodings.
+/// The points of low order (1, 2, 4 and 8) of Curve25519 and its twist, little endian: 0, 1, two of order 8, p-1; and p
+/// and p+1, which equal 0 and 1. X25519 ignores the highest bit, so each point has two encodings.
 const LOW_ORDER: [&str; 7] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
@@ -274,7 +274,7 @@ fn a_key_of_low_order_is_shared_with_nobody() {
     }
 }
 
-/// What such a key would show of a secret one that isn't a multiple of 8.
+/// With a secret scalar that is not a multiple of 8, such a key would reveal some of the scalar's bits.
 #[test]
 fn a_part_of_low_order_in_a_public_key_changes_nothing() {
     for first in 1..20 {
@@ -316,7 +316,7 @@ fn ordinary_keys_and_neighbours_of_low_order_are_not_of_low_order() {
     }
 }
 
-/// A channel with these nonces, and the relay's box with the same key.
+/// A channel with these nonces, and the relay's cipher with the same key.
 fn channel(sending: [u8; NONCE_LEN], receiving: [u8; NONCE_LEN]) -> (Box<Channel>, SalsaBox) {
     let (client, relay) = (counting(0x81), counting(0xc1));
     let key = box_key(&client.into(), &public_key(relay)).expect("a good key");
@@ -358,7 +358,7 @@ fn both_directions_count_with_carries_through_all_24_bytes() {
         base[NONCE_LEN - ones..].fill(0xff);
         let (mut channel, relay) = channel(base, base);
         for count in 0..3 {
-            let nonce = later(base, count);
+            let nonce = nonce_plus(base, count);
             assert_eq!(send(&mut channel, b"out"), sealed(&relay, nonce, b"out"), "{ones} bytes of 0xff");
             let opened = open(&mut channel, &sealed(&relay, nonce, b"in"));
             assert_eq!(opened.as_deref(), Some(b"in".as_slice()), "{ones} bytes of 0xff");
@@ -371,10 +371,10 @@ fn the_directions_count_apart() {
     let (out, back) = (counting(0x10), counting(0x90));
     let (mut channel, relay) = channel(out, back);
     for count in 0..5 {
-        assert_eq!(send(&mut channel, b"out"), sealed(&relay, later(out, count), b"out"));
+        assert_eq!(send(&mut channel, b"out"), sealed(&relay, nonce_plus(out, count), b"out"));
     }
     assert!(open(&mut channel, &sealed(&relay, back, b"in")).is_some());
-    assert_eq!(send(&mut channel, b"out"), sealed(&relay, later(out, 5), b"out"));
+    assert_eq!(send(&mut channel, b"out"), sealed(&relay, nonce_plus(out, 5), b"out"));
 }
 
 #[test]
@@ -392,13 +392,13 @@ fn what_was_not_committed_is_sealed_again_with_the_same_nonces() {
         texts.iter().map(seal).collect()
     };
     let expected = |first: u128, texts: &[&[u8]]| -> Vec<Vec<u8>> {
-        texts.iter().zip(first..).map(|(text, count)| sealed(&relay, later(base, count), text)).collect()
+        texts.iter().zip(first..).map(|(text, count)| sealed(&relay, nonce_plus(base, count), text)).collect()
     };
 
     let five = [b"a".as_slice(), b"b", b"c", b"d", b"e"];
     assert_eq!(batch(&channel, &five), expected(0, &five));
     channel.commit(2);
-    // Something more important came before the three that are left.
+    // A more important packet is sent before the three that remain.
     let next = [b"!".as_slice(), b"c", b"d", b"e"];
     assert_eq!(batch(&channel, &next), expected(2, &next));
     channel.commit(0);

@@ -1,4 +1,4 @@
-//! Public and secret keys of the public interface.
+//! The public and secret keys of the public interface.
 
 mod x25519;
 
@@ -16,9 +16,9 @@ const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);
 
 /// An X25519 public key: the DHT public key of a relay, of a peer, or our own.
 ///
-/// Written and read as 64 hexadecimal digits, as everywhere in Tox. Keys are equal where all 32 bytes are, as for
-/// relays: X25519 would take a few more forms of a key for the same one, but whoever makes a key by its rules gets one
-/// form only.
+/// Written and read as 64 hexadecimal digits, as everywhere in Tox. Two keys are equal if all 32 bytes are equal;
+/// relays compare them in the same way. X25519 accepts other encodings of some keys as the same key, but deriving a key
+/// from a secret one always results in the same encoding.
 ///
 /// ```
 /// use tox_relay_client::PublicKey;
@@ -39,9 +39,9 @@ impl PublicKey {
         &self.0
     }
 
-    /// Whether this is a number below 2^255 - 19, as each key is that was made of a secret one. X25519 ignores the
-    /// highest bit and reduces the rest (RFC 7748, section 5), so other bytes can stand for the same key, and never do
-    /// honestly.
+    /// Whether this is a number below 2^255 - 19, like every key that is derived from a secret one. X25519 ignores the
+    /// highest bit and reduces the rest (RFC 7748, section 5), so other bytes can encode the same key, but no honest
+    /// side uses them.
     pub(crate) fn is_canonical(&self) -> bool {
         let [lowest, middle @ .., highest] = &self.0;
         let at_least_p = *highest == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *lowest >= 0xed;
@@ -66,8 +66,8 @@ impl From<&crypto_box::PublicKey> for PublicKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is a Tox ID, which people give to their friends. It contains the long-term key of a person. Relays and their
-    /// clients use DHT keys instead.
+    /// The text is a Tox ID, which people give to their friends. It contains the long-term key of a person. Relays and
+    /// their clients use DHT keys instead.
     #[error(
         "76 hexadecimal digits are a Tox ID: its first 64 are a person's long-term key, \
          and a relay knows relays and peers by their DHT keys"
@@ -100,7 +100,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// 64 upper-case hexadecimal digits; `{:.8}` shows the first 8, as people compare keys.
+/// 64 upper-case hexadecimal digits; `{:.8}` shows the first 8, which people use to compare keys.
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -119,8 +119,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay in one place of the
-/// heap, however often it is moved, so that moves leave no copies behind.
+/// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay at the same address
+/// on the heap when it is moved, so that moves leave no copies in memory.
 ///
 /// ```
 /// use tox_relay_client::SecretKey;
@@ -134,8 +134,8 @@ impl fmt::Debug for PublicKey {
 pub struct SecretKey(Box<[u8; KEY_LEN]>);
 
 impl SecretKey {
-    /// Creates a new key, directly from the random source of the operating system: no two processes get the same key, not
-    /// even a process and its fork.
+    /// Creates a new key, directly from the random source of the operating system: no two processes get the same key,
+    /// not even a process and its fork.
     ///
     /// # Panics
     ///
@@ -155,13 +155,13 @@ impl SecretKey {
         &self.0
     }
 
-    /// The public key that belongs to it. Costs a scalar multiplication, some 10 microseconds.
+    /// The public key of this secret key. Computing it takes one scalar multiplication: about 10 microseconds.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(x25519::public_key(&self.0))
     }
 
-    /// Hands over what X25519 makes of this key and another's public one, and wipes it; `None` where that one is of low
-    /// order.
+    /// Calls `take` with the X25519 output for this key and `public`, and wipes that output. Returns `None` if `public`
+    /// is of low order.
     pub(crate) fn with_shared_point<T>(
         &self,
         public: &PublicKey,
@@ -171,7 +171,8 @@ impl SecretKey {
     }
 }
 
-/// Wipes the array that it is given. Where that was copied from, it stays: see [`as_bytes`](SecretKey::as_bytes).
+/// Wipes its argument. If the caller keeps another copy of the array, the caller must wipe that: see
+/// [`as_bytes`](SecretKey::as_bytes).
 impl From<[u8; KEY_LEN]> for SecretKey {
     fn from(mut bytes: [u8; KEY_LEN]) -> Self {
         let mut key = Self(Box::new([0; KEY_LEN]));
@@ -200,7 +201,7 @@ impl Drop for SecretKey {
     }
 }
 
-/// A secret key and the public key that belongs to it, which costs too much to be worked out twice.
+/// A secret key and its public key. They are kept together, because computing the public key is expensive.
 pub struct KeyPair {
     pub secret: SecretKey,
     pub public: PublicKey,
@@ -216,7 +217,7 @@ impl From<SecretKey> for KeyPair {
 mod tests {
     use super::*;
 
-    /// Alice's and Bob's keys of RFC 7748, section 6.1: secret, public.
+    /// The keys of Alice and Bob in RFC 7748, section 6.1: secret, public.
     const PAIRS: [[&str; 2]; 2] = [
         [
             "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
@@ -243,7 +244,7 @@ mod tests {
             (bytes[0], bytes[KEY_LEN - 1]) = (lowest, highest);
             PublicKey(bytes)
         };
-        // 0, 18, p - 1, 2^255 - 256, and what lies between them.
+        // 0, 18, p - 1, and two other numbers below p.
         for canonical in [(0, 0, 0), (18, 0, 0), (0xec, 0xff, 0x7f), (0xff, 0xfe, 0x7f), (0xff, 0xff, 0x7e)] {
             let (lowest, middle, highest) = canonical;
             assert!(number(lowest, middle, highest).is_canonical(), "{canonical:x?}");
@@ -309,7 +310,7 @@ mod tests {
                 assert_eq!(parse(&text), Err(KeyError::Digit(at)), "{text}");
             }
         }
-        // 64 bytes, and 63 characters.
+        // 64 bytes, but 63 characters.
         assert_eq!(parse(&("0".repeat(62) + "é")), Err(KeyError::Digit(62)));
     }
 }

@@ -1,10 +1,10 @@
-//! X25519 (RFC 7748): by graviola, whose assembler for x86-64 is proved correct and takes half the time, where the
-//! processor has what that needs; by curve25519-dalek elsewhere.
+//! X25519 (RFC 7748). On x86-64 processors with the needed instructions it uses graviola, whose assembly code is
+//! formally verified and takes half the time; elsewhere curve25519-dalek.
 
 /// The length of a public or secret key: 32 bytes (X25519, RFC 7748).
 pub const KEY_LEN: usize = 32;
 
-/// The public key of a secret one.
+/// Computes the public key of a secret key.
 pub(super) fn public_key(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
     #[cfg(target_arch = "x86_64")]
     if verified::is_supported() {
@@ -13,11 +13,12 @@ pub(super) fn public_key(secret: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
     portable::public_key(secret)
 }
 
-/// Hands over the point that belongs to a secret key and another's public one, and wipes it. `None` where the public key
-/// is of low order.
+/// Calls `take` with the shared point of a secret key and another side's public key, and wipes the point. Returns
+/// `None` if the public key is of low order.
 ///
-/// A secret key is "clamped" to a multiple of 8, so that a part of low order in a public key tells its owner nothing.
-/// (`crypto_box` 0.9.1 loses that where it reduces the number: a relay could learn three bits of the secret key.)
+/// A secret key is "clamped" to a multiple of 8, so that a component of low order in a public key reveals nothing about
+/// it. (`crypto_box` 0.9.1 loses this property when it reduces the number: a relay could learn three bits of the secret
+/// key.)
 pub(super) fn with_shared_point<T>(
     secret: &[u8; KEY_LEN],
     public: &[u8; KEY_LEN],
@@ -36,7 +37,7 @@ mod verified {
 
     use super::KEY_LEN;
 
-    /// What graviola asks for, or it panics.
+    /// Whether the processor has what graviola needs. Without that, graviola panics.
     pub(super) fn is_supported() -> bool {
         !cfg!(tox_relay_client_portable)
             && is_x86_feature_detected!("adx")
@@ -58,7 +59,7 @@ mod verified {
         take: impl FnOnce(&[u8; KEY_LEN]) -> T,
     ) -> Option<T> {
         let point = StaticPrivateKey::from_array(secret).diffie_hellman(&PublicKey::from_array(public));
-        // By reference: it wipes itself where it lies.
+        // Take it by reference, so that it is not copied; it wipes itself when dropped.
         point.as_ref().ok().map(|point| take(&point.0))
     }
 }
@@ -80,7 +81,7 @@ mod portable {
         take: impl FnOnce(&[u8; KEY_LEN]) -> T,
     ) -> Option<T> {
         let point = Zeroizing::new(MontgomeryPoint(*public).mul_clamped(*secret));
-        // RFC 7748, section 6.1. A multiple of 8 takes all points of low order to zero.
+        // The check of RFC 7748, section 6.1. Multiplying a point of low order by a multiple of 8 results in zero.
         (!point.is_identity()).then(|| take(point.as_bytes()))
     }
 }
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn edges_come_to_the_same_whoever_multiplies() {
-        // Zero, one, nine, p - 1, p, p + 1 and 2^255 - 1, with the highest bit that is to be ignored and without.
+        // 0, 1, 9, p - 1, p, p + 1 and 2^255 - 1, with and without the highest bit, which X25519 ignores.
         let mut edges = vec![[0; KEY_LEN], [0xff; KEY_LEN]];
         for low in [0xec, 0xed, 0xee] {
             let mut edge = [0xff; KEY_LEN];

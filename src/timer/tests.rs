@@ -1,4 +1,4 @@
-//! The wheel against a sorted list of deadlines, at the distances where its levels begin and end.
+//! Compares the wheel with a sorted list of deadlines, at the distances where its levels start and end.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,7 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 
-/// Takes out whatever is due up to the first key, calling again whenever the wheel asks for it. Tells the key and the
-/// tick at which it came.
+/// Calls the wheel whenever it asks for it, until it returns a key. Returns that key and the tick.
 fn follow(wheel: &mut Wheel) -> Option<(u32, u64)> {
     loop {
         let now = wheel.next()?;
@@ -33,7 +32,7 @@ fn is_empty(wheel: &Wheel) -> bool {
         })
 }
 
-/// One turn of each level, one slot of each, and the ticks around them.
+/// Distances of one turn and one slot of each level, and the ticks around them.
 fn distances() -> Vec<u64> {
     let edges = (0..=37).map(|bits| 1_u64 << bits).chain([HORIZON, 2 * HORIZON, 3 << 36]);
     let mut distances: Vec<_> = edges.flat_map(|edge| edge.saturating_sub(2)..=edge + 2).collect();
@@ -42,7 +41,7 @@ fn distances() -> Vec<u64> {
     distances
 }
 
-/// Ticks at which the digits of some levels are about to turn, and some in the middle.
+/// Ticks just before the digits of some levels change, and some others.
 fn starts() -> Vec<u64> {
     let turns = [1 << 7, 1 << 12, 1 << 18, 1 << 30, 1 << 36, 2 << 36, (5 << 36) + (1 << 30), 1 << 50];
     turns
@@ -58,7 +57,7 @@ fn a_key_comes_exactly_at_its_deadline_whatever_the_distance() {
         for distance in distances() {
             let mut wheel = wheel_at(start);
             wheel.schedule(7, start + distance);
-            // At most once a level, and once for each turn of the highest.
+            // At most once per level, and once for each turn of the highest level.
             let mut calls = 0;
             let key = loop {
                 let next = wheel.next().expect("a key is there");
@@ -98,7 +97,7 @@ fn keys_come_in_the_order_of_their_deadlines() {
         let mut wheel = wheel_at(start);
         let distances = distances();
         let count = distances.len();
-        // In an order that has nothing to do with it: 17 and their number have no common divisor.
+        // In an unrelated order: 17 and the number of distances have no common divisor.
         assert!(!count.is_multiple_of(17));
         for at in (0..count).map(|step| step * 17 % count) {
             wheel.schedule(at as u32, start + distances[at]);
@@ -144,7 +143,7 @@ fn a_deadline_out_of_reach_never_comes_and_can_be_cancelled() {
 
 #[test]
 fn a_cancelled_key_does_not_come_and_its_neighbours_do() {
-    // Where three keys share a slot of each level, or are due.
+    // Three keys share a slot of each level, or are due together.
     for distance in [0].into_iter().chain((0..LEVELS as u32).map(|level| 1 << (LEVEL_BITS * level))) {
         for cancelled in 0..3 {
             let mut wheel = wheel_at(1 << 36);
@@ -195,14 +194,14 @@ fn a_key_has_its_last_deadline_only() {
     assert!(is_empty(&wheel));
 }
 
-/// What a caller does. Distances count from the wheel's time.
+/// The calls of a user. Distances count from the wheel's time.
 #[derive(Debug, Clone)]
 enum Operation {
     Schedule {
         key: u32,
         distance: u64,
     },
-    /// With a deadline that many ticks ago.
+    /// With a deadline that passed this many ticks ago.
     ScheduleLate {
         key: u32,
         ago: u64,
@@ -210,15 +209,15 @@ enum Operation {
     Cancel {
         key: u32,
     },
-    /// Takes out all that is due by then.
+    /// Removes all keys that are due by then.
     Advance {
         distance: u64,
     },
-    /// Takes one key out, and leaves the others for later.
+    /// Removes one key, and leaves the others for later.
     PopOne {
         distance: u64,
     },
-    /// Calls whenever the wheel asks, until a key comes.
+    /// Calls the wheel whenever it asks for it, until it returns a key.
     Follow,
 }
 
@@ -243,11 +242,11 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The wheel, and what it should hold.
+/// The wheel, and the deadlines that it should hold.
 struct Checked {
     wheel: Wheel,
     now: u64,
-    /// By key; a deadline that had passed counts as the time at which it was set.
+    /// Indexed by key. A deadline that had already passed counts as the time at which it was set.
     deadlines: BTreeMap<u32, u64>,
 }
 
@@ -268,7 +267,7 @@ impl Checked {
                 self.pop(self.now + distance);
             }
             Operation::Follow => {
-                // What lies out of reach would take as many calls as there are turns up to it.
+                // A deadline beyond the horizon would take one call for each turn until then.
                 while let Some(first) = self.first().filter(|first| *first < 1 << 50) {
                     let next = self.wheel.next().expect("there is a deadline");
                     assert!(next <= first, "asks for {next}, behind the deadline {first}");
@@ -295,7 +294,7 @@ impl Checked {
         self.deadlines.values().copied().min()
     }
 
-    /// One `pop_due`, which takes out a key with the first deadline if that has come.
+    /// Calls `pop_due` once, which returns a key with the first deadline if that has come.
     fn pop(&mut self, until: u64) -> Option<u32> {
         let due = self.first().filter(|first| *first <= until);
         let key = self.wheel.pop_due(until);

@@ -1,11 +1,11 @@
-//! Many relays in one: an address of 127.0.0.0/8 for each, all with the same port, and a key that follows from it. So one
-//! client with one identity can connect thousands of times, as to so many relays.
+//! One process acts as many relays: each has its own address in 127.0.0.0/8, and a key derived from that; all have the
+//! same port. So one client with one identity can have thousands of connections, each to another relay.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tox_test_relay::session::{Key, public_key};
 
-/// Where one of the relays answers, and its public key.
+/// The address of one of the relays, and its public key.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The box alone, without sockets: what sealing and opening a packet costs in three implementations.
+//! The box alone, without sockets: the cost of sealing and opening a packet in three implementations.
 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
@@ -16,7 +16,7 @@ const LENGTHS: [usize; 6] = [9, 34, 100, 512, 1373, 2032];
 
 const UP_TO_1024: [usize; 5] = [9, 34, 100, 512, 1024];
 
-/// As many packets as fit in here are sealed or opened one after the other, as on a busy connection.
+/// The size of a batch: the packets that fit are sealed or opened one after the other, as on a busy connection.
 const BATCH_LEN: usize = 60 * 1024;
 
 const FIRST_NONCE: Nonce = [0x64; 24];
@@ -25,16 +25,16 @@ const FIRST_NONCE: Nonce = [0x64; 24];
 trait PacketBox {
     /// Seals packets of `MAC | plaintext`, `len` bytes each, in place.
     fn seal(&mut self, packets: &mut [u8], len: usize);
-    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place, and tells whether all of them opened.
+    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place, and returns whether all of them opened.
     fn open(&mut self, packets: &mut [u8], len: usize) -> bool;
 }
 
-/// The box with what this processor has, and with what any has.
+/// Measures the box with the instructions of this processor, and with those that every processor has.
 pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
     let title = "The box alone: CPU of a packet, ns";
     let rivals = [Rival::Sodium, Rival::CryptoBox];
     let mut best = Section::new(title, &["ours", "libsodium", "`crypto_box` crate"]);
-    // Half of libsodium's time for small packets, three quarters of it for large ones.
+    // Ours should take half of libsodium's time for small packets, and three quarters for large ones.
     let target = |len: usize| if len <= 512 { 2.0 } else { 4.0 / 3.0 };
     compare(&mut best, Rival::Ours, &rivals, &LENGTHS, target, effort)?;
 
@@ -80,7 +80,7 @@ enum Direction {
     Open,
 }
 
-/// One packet's time. What is opened was sealed by another implementation.
+/// The time per packet. Packets to open were sealed by another implementation.
 fn turn(measured: Rival, len: usize, batches: usize, direction: Direction) -> Outcome<f64> {
     let (our_secret, their_public) = ([1; 32], public_key(&[2; 32]));
     let shared = SodiumBox::new(&their_public, &our_secret).ok_or("a key of low order")?;

@@ -1,7 +1,7 @@
-//! Processes beside this one, which are this program again with other arguments: they take orders as lines on their
-//! standard input and answer with lines on their standard output.
+//! Helper processes: this program, started again with other arguments. They read orders as lines from their standard
+//! input, and write answers as lines to their standard output.
 //!
-//! A helper ends when its standard input does, so none is left behind, however this program ends.
+//! A helper ends when its standard input is closed, so no helper keeps running, however this program ends.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +11,10 @@ use std::{env, io, thread};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A running helper, seen from the program that gives the orders.
+/// A running helper, in the program that gives the orders.
 pub struct Helper {
     child: Child,
-    /// `None` only while being dropped.
+    /// `None` only while it is dropped.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
@@ -31,7 +31,7 @@ impl Helper {
         Ok(Self { child, orders, answers })
     }
 
-    /// Gives an order and does not wait.
+    /// Sends an order and does not wait.
     pub fn tell(&mut self, order: &str) -> Outcome<()> {
         let orders = self.orders.as_mut().ok_or("a helper that is gone")?;
         Ok(orders.write_all(format!("{order}\n").as_bytes())?)
@@ -46,7 +46,7 @@ impl Helper {
         }
     }
 
-    /// Gives an order and waits for its answer.
+    /// Sends an order and waits for its answer.
     pub fn ask(&mut self, order: &str) -> Outcome<String> {
         self.tell(order)?;
         self.answer()
@@ -60,8 +60,8 @@ impl Drop for Helper {
     }
 }
 
-/// The orders, in the process that they are for. `notify` is called for each from another thread. The process ends with
-/// its standard input, whatever it is doing.
+/// Receives orders, in the helper process. `notify` is called for each order, from another thread. The process exits
+/// when its standard input is closed, whatever it is doing.
 pub fn orders(notify: impl Fn() + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

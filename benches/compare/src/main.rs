@@ -1,15 +1,15 @@
-//! Our client beside the C client of libtoxcore 0.2.18 and a bare loop on libsodium, in one run:
+//! Compares our client with the C client of libtoxcore 0.2.18 and with a bare loop on libsodium, in one run:
 //!
 //! ```sh
 //! cargo run --release -p compare [--brief] [SVG]
 //! ```
 //!
-//! It prints Markdown tables, and draws the CPU time of packets into the file `SVG`. `--brief` makes every turn tiny: to
-//! see that it runs, not for figures.
+//! It prints Markdown tables, and draws the CPU time of packets into the file `SVG`. `--brief` makes every turn very
+//! short: to check that everything runs, not for figures.
 //!
-//! All meet the same relay, which runs in another process. What counts is the CPU time of the client's own thread, with
-//! that of the kernel on its behalf: it stays the same when other programs are busy, or the relay is slow. Subjects take
-//! turns, and the median of the turns counts, so that what disturbs one disturbs all.
+//! All clients connect to the same relay, which runs in another process. It measures the CPU time of the client's own
+//! thread, including the kernel's time for it: this does not change when other programs are busy or the relay is slow.
+//! The subjects take turns, and the result is the median of the turns, so that a disturbance affects all of them alike.
 
 mod address;
 mod boxes;

@@ -1,4 +1,5 @@
-//! CPU time, and figures that other programs on the machine disturb as little as can be: medians of interleaved turns.
+//! Measures CPU time as medians of interleaved turns, so that other programs on the machine disturb the figures as
+//! little as possible.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Effort {
-    /// Turns that each subject gets; the median counts.
+    /// Turns per subject; the result is their median.
     pub turns: usize,
-    /// Bursts of packets in one turn, some 60 KiB each.
+    /// Bursts of packets in one turn, about 60 KiB each.
     pub bursts: usize,
     /// Round trips in one turn.
     pub round_trips: usize,
@@ -17,7 +18,7 @@ pub struct Effort {
     pub connections: usize,
     /// CPU time of idle ticks in one turn.
     pub ticks: Duration,
-    /// Connections over which an idle tick is measured; the last also tells their memory.
+    /// Numbers of connections for which an idle tick is measured; memory is measured with the last one.
     pub pools: [usize; 3],
 }
 
@@ -34,7 +35,7 @@ impl Effort {
         }
     }
 
-    /// To see that all of it still runs.
+    /// To check that everything still runs.
     pub fn brief() -> Self {
         Self {
             turns: 1,
@@ -47,14 +48,14 @@ impl Effort {
     }
 }
 
-/// The CPU time that this thread spends in `work`, in the kernel too, and what comes of it.
+/// Returns the CPU time that this thread spends in `work`, including the kernel's, and the result of `work`.
 pub fn cpu_time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let before = thread_time();
     let result = work();
     (thread_time() - before, result)
 }
 
-/// The CPU time of one call in nanoseconds, from as many calls as take `budget` together.
+/// Returns the CPU time of one call in nanoseconds, measured over as many calls as take `budget` together.
 pub fn cpu_of_one(budget: Duration, mut call: impl FnMut()) -> f64 {
     let mut calls = 1;
     loop {
@@ -66,8 +67,9 @@ pub fn cpu_of_one(budget: Duration, mut call: impl FnMut()) -> f64 {
     }
 }
 
-/// Gives each subject its turn, again and again, a different one first each time; the median of each. A turn is told
-/// which subject it is for. A first turn each, which warms caches up, does not count.
+/// Gives the subjects turns in rounds, each round starting with another subject, and returns the median of each. The
+/// argument of a turn is the number of its subject. The first turn of each subject only warms up caches and is not
+/// counted.
 pub fn in_turns<E>(
     turns: usize,
     subjects: usize,

@@ -1,22 +1,22 @@
-//! The library's own box. It is not public; this is the one file here that knows its parts.
+//! The library's own box. It is not public; this is the only file here that uses its parts.
 
 use tox_relay_client::internals::{Channel, KeyStream};
 
-/// The sealed packets of one connection, with nonces that count in each direction by itself.
+/// Seals and opens packets like one connection, with separately counted nonces for each direction.
 pub struct OwnBox {
     channel: Box<Channel>,
     key_stream: KeyStream,
 }
 
 impl OwnBox {
-    /// From the key that both sides share. Both directions begin with the same nonce, so that what is sealed here can be
+    /// Creates a box from the shared key. Both directions start with the same nonce, so that packets sealed here can be
     /// opened here.
     pub fn new(shared_key: &[u8; 32], first_nonce: [u8; 24]) -> Self {
         let channel = Channel::new(&shared_key.into(), first_nonce.into(), first_nonce.into());
         Self { channel, key_stream: KeyStream::new() }
     }
 
-    /// With no instructions but those that every processor of this architecture has.
+    /// Uses only instructions that every processor of this architecture has.
     pub fn baseline(self) -> Self {
         Self { key_stream: KeyStream::baseline(), ..self }
     }
@@ -29,7 +29,8 @@ impl OwnBox {
         self.key_stream.wipe();
     }
 
-    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place; `false` at the first that does not open.
+    /// Opens packets of `MAC | ciphertext`, `len` bytes each, in place; returns `false` at the first that does not
+    /// open.
     pub fn open(&mut self, packets: &mut [u8], len: usize) -> bool {
         let mut packets = packets.chunks_exact_mut(len);
         let all = packets.all(|packet| self.channel.open(&mut self.key_stream, packet).is_some());

@@ -1,4 +1,5 @@
-//! Data packets both ways, and the round trip of one: our client, the C client and the bare loop on the same relay.
+//! Measures data packets in both directions, and the round trip of one: our client, the C client and the bare loop on
+//! the same relay.
 
 use std::time::Instant;
 
@@ -8,23 +9,23 @@ use crate::measure::{Effort, cpu_time, in_turns, nanos};
 use crate::relay::RelayProcess;
 use crate::table::{Row, Section};
 
-/// Lengths of data, and how many times less CPU than the C client is the target.
+/// Lengths of data, and the target for each: how many times the CPU time of our client the C client should take.
 pub const LENGTHS: [(usize, f64); 4] = [(34, 20.0), (100, 20.0), (512, 10.0), (1373, 8.0)];
 
-/// Bytes of a burst on the stream. More than 64 KiB waiting would stall the C client for good, which counts them in 16
-/// bits.
+/// Bytes of a burst on the stream. More than 64 KiB of unread bytes would stall the C client forever, since it counts
+/// them in 16 bits.
 const BURST_LEN: usize = 60 * 1024;
 
-/// What a packet has on the stream beside its data: length, MAC, route.
+/// The overhead of a packet on the stream: length, MAC, route.
 const OVERHEAD: usize = 2 + 16 + 1;
 
-/// What the key of the route's peer consists of, by which orders to the relay name the client.
+/// Each byte of the key of the route's peer. Orders to the relay use it to name the client.
 const PEER: u8 = 1;
 
 /// The data of a round trip.
 const ECHO: [u8; 34] = [0x66; 34];
 
-/// Sending and receiving, in this order.
+/// Measures sending and receiving, in this order.
 pub fn measure(relay: &mut RelayProcess, effort: &Effort) -> Outcome<[Section; 2]> {
     let sending =
         measure_direction("Sending: the client's CPU a packet, ns", Direction::Send, relay, effort)?;
@@ -33,8 +34,8 @@ pub fn measure(relay: &mut RelayProcess, effort: &Effort) -> Outcome<[Section; 2
     Ok([sending, receiving])
 }
 
-/// One packet there and back, nothing else on its way. The C client has nothing to wait on and asks all the time, so ours
-/// does as well.
+/// Measures one packet to the peer and back, with nothing else in flight. The C client cannot wait for a socket and
+/// polls all the time, so our client does the same.
 pub fn measure_round_trip(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
     let figures = in_turns(effort.turns, 2, |subject| match subject {
         0 => round_trip::<Ours>(relay, effort.round_trips),
@@ -74,7 +75,7 @@ fn measure_direction(
     Ok(section)
 }
 
-/// CPU nanoseconds of one packet, on a connection of its own. The first burst does not count: buffers grow in it.
+/// CPU time per packet in nanoseconds, on a new connection. The first burst is not counted: it makes buffers grow.
 fn turn<C: Client>(
     relay: &mut RelayProcess,
     direction: Direction,

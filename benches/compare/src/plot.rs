@@ -1,4 +1,4 @@
-//! The figures of packets as a picture (SVG): horizontal bars on a logarithmic scale, readable on light and on dark.
+//! Draws the figures of packets as SVG: horizontal bars on a logarithmic scale, readable on light and dark backgrounds.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -6,24 +6,24 @@ use std::ops::Range;
 use crate::table::{Row, Section, three_digits};
 
 const WIDTH: f64 = 860.0;
-/// Where the bars begin, and how wide the scale is.
+/// The left end of the bars, and the width of the scale.
 const LEFT: f64 = 100.0;
 const SCALE: f64 = 530.0;
-/// Where the columns of ratios end.
+/// The right ends of the columns of ratios.
 const RATIOS: [f64; 2] = [732.0, 844.0];
 const TOP: f64 = 64.0;
 const BAR: f64 = 14.0;
-/// From one length of packets to the next, and from one panel to the next.
+/// The distance from one packet length to the next, and from one panel to the next.
 const ROW: f64 = 58.0;
 const HEAD: f64 = 40.0;
 const FOOT: f64 = 34.0;
 
-/// What the bars are called, in the order of the columns.
+/// The CSS classes of the bars, in the order of the columns.
 const CLASSES: [&str; 3] = ["ours", "theirs", "bare"];
-/// From top to bottom, so that rivals stand around ours.
+/// The order of the bars from top to bottom: ours is between its rivals.
 const ORDER: [usize; 3] = [1, 0, 2];
 
-/// Colours of medium lightness, no background. Text has more contrast where the reader's scheme is known.
+/// Colours of medium lightness, without a background. Text has more contrast if the reader's colour scheme is known.
 const STYLE: &str = "
   text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #6e7781 }
   .title { font-size: 17px; font-weight: 600 }
@@ -109,8 +109,8 @@ fn draw_row(svg: &mut String, row: &Row, top: f64, scale: &Range<f64>) {
     }
 }
 
-/// The decimal logarithms that the scale reaches from and to: from a power of ten below all figures, so that even the
-/// least has a bar, to where there is room for the figure behind the longest.
+/// The range of the scale, in decimal logarithms. It starts at a power of ten below all figures, so that even the
+/// smallest has a bar, and leaves room for the figure after the longest bar.
 fn scale(sections: &[Section]) -> Range<f64> {
     let figures = || sections.iter().flat_map(|section| &section.rows).flat_map(|row| &row.figures);
     let least = figures().copied().fold(f64::INFINITY, f64::min);
@@ -136,7 +136,7 @@ fn rect(svg: &mut String, class: &str, x: f64, y: f64, width: f64, height: f64) 
     let _ = writeln!(svg, "<rect class=\"{class}\" {place} rx=\"2\"/>");
 }
 
-/// `words` have no characters that XML reserves.
+/// `words` must not contain characters that XML reserves.
 fn text(svg: &mut String, x: f64, y: f64, class: &str, anchor: &str, words: &str) {
     let place = format!("x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\" text-anchor=\"{anchor}\"");
     let _ = writeln!(svg, "<text {place}>{words}</text>");

@@ -1,6 +1,6 @@
-//! Many connections in one client: what an idle tick over them costs, what they hold in memory, what making them costs.
+//! Many connections in one client: the cost of an idle tick, of their memory, and of connecting.
 //!
-//! Thousands of them live in a process of their own, `compare pool KIND PORT`, with a relay of its own.
+//! The thousands of connections are in a separate process, `compare pool KIND PORT`, with a separate relay.
 
 use std::fs;
 use std::thread;
@@ -18,19 +18,19 @@ use crate::measure::{Effort, cpu_of_one, cpu_time, in_turns, nanos};
 use crate::relay::RelayProcess;
 use crate::table::{Row, Section, number};
 
-/// Connections that are made at a time: few enough for the relay's backlog.
+/// The number of connections that are started at once: few enough for the relay's backlog.
 const BATCH: usize = 100;
 
-/// How long a C program sleeps here between two rounds while it connects. It has nothing to wait on; the longer this is,
-/// the less its rounds cost. (toxcore itself recommends 50 ms.)
+/// How long the C program sleeps between two rounds while it connects, since it cannot wait for a socket. With a longer
+/// time its rounds cost less in total. (toxcore itself recommends 50 ms.)
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Descriptors beside those of connections.
+/// Descriptors for other things than connections.
 const OTHER_DESCRIPTORS: u64 = 100;
 
-/// Connections, made with these relays.
+/// A client with many connections.
 trait Pool {
-    /// Connects to these, and waits until all are connected.
+    /// Connects to these relays, and waits until all are connected.
     fn add(&mut self, targets: &[Target]) -> Outcome<()>;
 
     /// Ends all connections.
@@ -40,8 +40,8 @@ trait Pool {
     fn tick(&mut self);
 }
 
-/// Raises the limit of descriptors as far as it goes, for this process and those that it starts, and makes the pools
-/// smaller where that is not enough.
+/// Raises the limit of descriptors as far as possible, for this process and those that it starts, and makes the pools
+/// smaller if that is not enough.
 pub fn fit_into_limits(effort: &mut Effort) -> Outcome<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
@@ -53,7 +53,7 @@ pub fn fit_into_limits(effort: &mut Effort) -> Outcome<()> {
     Ok(())
 }
 
-/// The idle tick over pools of each size, and the memory of a connection in the largest.
+/// Measures the idle tick with pools of each size, and the memory of a connection in the largest.
 pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
     let mut pools = [PoolProcess::start("ours")?, PoolProcess::start("theirs")?];
     let mut ticks = Section::new("Idle tick: the client's CPU, µs", &["ours", "C client"]);
@@ -84,8 +84,8 @@ pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
     Ok([ticks, memory])
 }
 
-/// The CPU time of making a connection, from `connect` to `Connected`: to relays that are new to the client, and to the
-/// same ones again.
+/// Measures the CPU time of connecting, from `connect` to `Connected`: to relays that are new to the client, and to the
+/// same relays again.
 pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
     let figures = in_turns(effort.turns, 4, |subject| {
         let targets: Vec<_> = (0..effort.connections).map(|_| relay.next()).collect();
@@ -107,7 +107,7 @@ pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<
     Ok(section)
 }
 
-/// A pool in a process of its own, and its relay in another.
+/// A pool in a separate process, and its relay in another.
 struct PoolProcess {
     helper: Helper,
     _relay: RelayProcess,
@@ -191,7 +191,7 @@ impl Pool for OurPool {
     fn clear(&mut self) -> Outcome<()> {
         let relays: Vec<_> = self.client.relays().collect();
         relays.into_iter().for_each(|relay| assert!(self.client.disconnect(relay)));
-        // The poll that tells of their ends.
+        // This poll reports the ends of the connections.
         Ok(self.client.poll(&mut self.events, Some(Duration::ZERO))?)
     }
 
@@ -235,7 +235,7 @@ impl Pool for TheirPool {
     }
 }
 
-/// What this process holds in memory.
+/// The resident memory of this process.
 fn resident_bytes() -> Outcome<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,8 +1,8 @@
-//! The relay that all clients are measured against, in a process of its own: `compare relay`.
+//! The relay that all clients are measured against, in a separate process: `compare relay`.
 //!
-//! It does what a measurement needs. Every peer is there as soon as a client asks for a route to it, and sends back what
-//! it gets. Beyond that it takes orders: to send a burst of packets to a client, and to swallow unread what one sends,
-//! as fast as it comes.
+//! It does only what the measurements need. Each peer is online as soon as a client requests a route to it, and echoes
+//! all data. The relay also accepts orders: to send a burst of packets to a client, and to discard the bytes of a
+//! client as fast as they arrive.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,20 +19,20 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session};
 use crate::address::{Target, secret_key, target};
 use crate::helper::{Helper, Outcome, answer, orders};
 
-/// The number of the first route of a client, which is the only one that is measured.
+/// The connection id of a client's first route, which is the only one that is measured.
 pub const ROUTE: u8 = 16;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 
-/// The most that one read takes.
+/// The most bytes of one read.
 const READ_LEN: usize = 256 * 1024;
 
-/// The relay's process, as the measuring one sees it.
+/// The relay's process, in the measuring process.
 pub struct RelayProcess {
     helper: Helper,
     port: u16,
-    /// How many of its relays have been given out.
+    /// The number of its relays that [`next`](Self::next) has returned.
     used: u32,
 }
 
@@ -47,31 +47,31 @@ impl RelayProcess {
         self.port
     }
 
-    /// A relay that nobody has connected to.
+    /// Returns a relay to which no client has connected yet.
     pub fn next(&mut self) -> Target {
         self.used += 1;
         target(self.port, self.used)
     }
 
-    /// Has packets sent to the client whose route leads to the peer of this number. They are on their way when it
-    /// returns: in the client's socket, as far as there is room.
+    /// Makes the relay send packets to the client that has a route to this peer. When this returns, they have been
+    /// written to the socket, as far as it has room.
     pub fn burst(&mut self, peer: u8, len: usize, count: usize) -> Outcome<()> {
         self.helper.ask(&format!("burst {peer} {len} {count}")).map(|_| ())
     }
 
-    /// Has the next bytes of the client thrown away as fast as they come, and nothing else done meanwhile, from when it
-    /// returns until [`swallowed`](Self::swallowed). The client cannot be heard again.
+    /// Makes the relay discard the next bytes of the client as fast as they arrive. It does nothing else until
+    /// [`swallowed`](Self::swallowed) returns. Afterwards it cannot decrypt what this client sends.
     pub fn swallow(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
         self.helper.ask(&format!("swallow {peer} {bytes}")).map(|_| ())
     }
 
-    /// Waits until all is swallowed.
+    /// Waits until all bytes are discarded.
     pub fn swallowed(&mut self) -> Outcome<()> {
         self.helper.answer().map(|_| ())
     }
 }
 
-/// `compare relay`.
+/// Runs the relay process: `compare relay`.
 pub fn run() -> Outcome<()> {
     let mut listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
     let poll = Poll::new()?;
@@ -87,23 +87,23 @@ struct Relay {
     poll: Poll,
     listener: TcpListener,
     connections: Slab<Connection>,
-    /// The newest connection that has asked for a peer, by the first byte of the peer's key.
+    /// The newest connection that has requested a route to a peer, by the first byte of the peer's key.
     by_peer: HashMap<u8, usize>,
     buffer: Vec<u8>,
 }
 
 struct Connection {
     stream: TcpStream,
-    /// The address that the client sees the relay at.
+    /// The relay's address to which the client has connected.
     ip: Ipv4Addr,
     stage: Stage,
 }
 
 enum Stage {
-    /// This much of the hello has come.
+    /// The part of the hello that has arrived.
     Hello(Vec<u8>),
     Talking(Session),
-    /// Its packets are not opened any more, so their nonces are lost.
+    /// Some of its packets were not opened, so the nonces no longer match and the others cannot be opened either.
     Deaf,
 }
 
@@ -129,14 +129,14 @@ impl Relay {
     }
 
     fn accept(&mut self) {
-        // Until nobody is left, or no descriptor: then the next one who comes wakes the loop.
+        // Until there are no more connections to accept, or no descriptors; then the next connection wakes the loop.
         while let Ok((stream, _)) = self.listener.accept() {
             let _ = self.add(stream);
         }
     }
 
     fn add(&mut self, mut stream: TcpStream) -> io::Result<()> {
-        // It listens on all addresses, for want of a way to name 127.0.0.0/8, and is there for those alone.
+        // The listener is bound to all addresses, since it cannot be bound to 127.0.0.0/8; other addresses are refused.
         let IpAddr::V4(ip) = stream.local_addr()?.ip() else { return Ok(()) };
         if ip.is_loopback() {
             stream.set_nodelay(true)?;
@@ -147,7 +147,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Reads all that has come.
+    /// Reads all bytes that have arrived.
     fn read(&mut self, id: usize) {
         while let Some(connection) = self.connections.get_mut(id) {
             let result = match connection.stream.read(&mut self.buffer) {
@@ -192,7 +192,8 @@ impl Relay {
 }
 
 impl Connection {
-    /// Takes bytes in and answers them. The first byte of the peer's key if the client has asked for a route.
+    /// Handles received bytes and answers them. Returns the first byte of the peer's key if the client has requested a
+    /// route.
     fn take(&mut self, bytes: &[u8]) -> io::Result<Option<u8>> {
         match &mut self.stage {
             Stage::Deaf => Ok(None),
@@ -240,7 +241,7 @@ impl Connection {
         Ok(self.write(&bytes)?)
     }
 
-    /// Asks the socket again and again instead of sleeping, so that the sender need not wake anybody.
+    /// Polls the socket all the time instead of sleeping, so that the sender does not have to wake this thread.
     fn swallow(&mut self, bytes: usize, buffer: &mut [u8]) -> io::Result<()> {
         self.stage = Stage::Deaf;
         let mut swallowed = 0;
@@ -255,8 +256,8 @@ impl Connection {
         Ok(())
     }
 
-    /// What is not taken at once waits for the client to read. (A burst is taken at once: on loopback, a socket has room
-    /// for far more.)
+    /// If the socket is full, waits for the client to read. (A burst never fills it: on loopback, a socket has room for
+    /// far more.)
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.stream.write(bytes) {

@@ -1,11 +1,11 @@
-//! The figures as Markdown tables, with their targets.
+//! Prints the figures as Markdown tables, with their targets.
 
 use std::fmt;
 
-/// One table: what is measured in rows, who was measured in columns.
+/// One table: a row for each measurement, a column for each subject.
 pub struct Section {
     pub title: &'static str,
-    /// The first is ours, the others are rivals.
+    /// The first column is ours, the others are its rivals.
     pub columns: Vec<&'static str>,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
@@ -13,11 +13,11 @@ pub struct Section {
 
 pub struct Row {
     pub label: String,
-    /// One for each column; less is better.
+    /// One figure per column; lower is better.
     pub figures: Vec<f64>,
-    /// How many times ours each rival's figure should be.
+    /// The target for each rival: its figure divided by ours should be at least this.
     targets: Vec<f64>,
-    /// What ours should not be above.
+    /// The upper limit for our figure.
     at_most: Option<f64>,
 }
 
@@ -42,7 +42,7 @@ impl Row {
         self
     }
 
-    /// How many times ours a rival's figure is.
+    /// A rival's figure divided by ours.
     pub fn ratio(&self, rival: usize) -> f64 {
         self.figures[rival] / self.figures[0]
     }
@@ -50,7 +50,7 @@ impl Row {
     /// The targets, and whether they were reached.
     fn verdict(&self) -> String {
         let ratios = self.targets.iter().enumerate().map(|(index, target)| {
-            // As it is printed: 0.999 is 1.00.
+            // Rounded as it is printed: 0.999 counts as 1.00.
             let reached = (self.ratio(index + 1) * 100.0).round() / 100.0 >= *target;
             let decimals = if target.fract() == 0.0 { 0 } else { 2 };
             format!("≥ {}× {}", number(*target, decimals), if reached { "reached" } else { "MISSED" })
@@ -102,12 +102,12 @@ impl fmt::Display for Section {
     }
 }
 
-/// The first column and the last are words.
+/// Whether a column has text: the first and the last have.
 fn is_text(column: usize, columns: usize) -> bool {
     column == 0 || column + 1 == columns
 }
 
-/// Three digits, or more where a number is larger.
+/// Formats a number with three significant digits, or more if it is 1000 or larger.
 pub fn three_digits(value: f64) -> String {
     number(value, if value < 10.0 { 2 } else { decimals(value) })
 }
@@ -120,7 +120,7 @@ fn decimals(value: f64) -> usize {
     }
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 pub fn number(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(w, f)| (w, Some(f)));

@@ -1,9 +1,9 @@
-//! Runs one hot path of the core a fixed number of times; `benches/instructions/run` has callgrind count its
-//! instructions.
+//! Runs one hot path of the core a fixed number of times; `benches/instructions/run` counts its instructions with
+//! callgrind.
 //!
-//! `instructions` lists the paths, `instructions PATH` runs one and prints how many operations that were, and
-//! `instructions --features` prints what the processor has of what the core looks for. Keys, nonces and times are fixed,
-//! and a path that allocates has done so once before it is counted, so each run takes the same instructions.
+//! `instructions` lists the paths, `instructions PATH` runs one and prints the number of operations, and `instructions
+//! --features` prints which of the processor features that the core uses are available. Keys, nonces and times are
+//! fixed, and a path that allocates runs once before it is counted, so each run takes the same number of instructions.
 
 mod pair;
 mod paths;
@@ -11,7 +11,7 @@ mod paths;
 use std::env;
 use std::process::ExitCode;
 
-/// A path by its name. It tells how many operations were counted.
+/// A path and its name. It returns the number of operations that were counted.
 type Path = (&'static str, fn() -> u64);
 
 const PATHS: [Path; 15] = [
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What decides over the kernel of Salsa20 and over the X25519 that are used, as far as it is there.
+/// The available processor features that decide which implementations of Salsa20 and X25519 are used.
 fn features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     let features = [

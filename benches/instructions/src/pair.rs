@@ -1,4 +1,4 @@
-//! A connection and the relay at its other end, without a socket, with fixed keys and nonces.
+//! A connection and its relay, without a socket, with fixed keys and nonces.
 
 use std::hint::black_box;
 use std::num::NonZeroU64;
@@ -26,17 +26,17 @@ pub struct Pair {
     key_stream: KeyStream,
     scratch: Vec<u8>,
     relay: Session,
-    /// What the relay says in the handshake, made in advance.
+    /// The relay's handshake response, created in advance.
     response: Vec<u8>,
     pong: Vec<u8>,
 }
 
 impl Pair {
-    /// A connection whose transport is about to be there.
+    /// Creates a connection whose transport is not connected yet.
     pub fn connecting() -> Self {
         let now = Instant::now();
         let mut scratch = vec![0; 64 * 1024];
-        // The hello depends on what both connections are given alike, so the one tells the other's.
+        // Both connections get the same parameters, so the hello of one equals the hello of the other.
         let (response, mut relay) = hello(now, &mut scratch).accept(&Fresh {
             temporary_secret_key: [5; 32],
             base_nonce: [6; 24],
@@ -56,7 +56,7 @@ impl Pair {
         }
     }
 
-    /// The whole handshake, up to the relay's proof.
+    /// Runs the whole handshake, up to the relay's proof.
     pub fn connect(&mut self) {
         self.connection.handle_connected(self.now);
         self.flush();
@@ -68,7 +68,7 @@ impl Pair {
         assert_eq!(self.connection.stage(), Stage::Connected);
     }
 
-    /// A connection with so many routes that are online.
+    /// Creates a connection with `count` routes that are online.
     pub fn with_routes(count: u8) -> (Self, Vec<RouteId>) {
         let mut pair = Self::connecting();
         pair.connect();
@@ -84,21 +84,21 @@ impl Pair {
         (pair, routes)
     }
 
-    /// Packets of the relay, as they stand on the stream.
+    /// Seals packets of the relay, as they are on the stream.
     pub fn sealed(&mut self, plaintexts: &[&[u8]]) -> Vec<u8> {
         let mut stream = Vec::new();
         plaintexts.iter().for_each(|plaintext| self.relay.seal(plaintext, &mut stream));
         stream
     }
 
-    /// One read, whose events take the place of the last one's.
+    /// Passes the bytes of one read to the connection. Its events replace those of the last read.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
         let taken = self.connection.receive(self.now, stream, &mut self.key_stream, &mut self.events);
         assert_eq!(taken, Ok(stream.len()));
     }
 
-    /// Everything leaves, to a transport that takes it all.
+    /// Sends all output to a transport that accepts everything.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
         let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, write);
@@ -128,7 +128,7 @@ fn parameters() -> Parameters {
     }
 }
 
-/// What the relay reads first from a connection of these [`parameters`].
+/// The first message from a connection with these [`parameters`].
 fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = Connection::new(parameters(), now);
     connection.handle_connected(now);

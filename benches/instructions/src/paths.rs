@@ -1,4 +1,4 @@
-//! The hot paths. Each tells how many operations it counted.
+//! The hot paths. Each returns the number of operations that were counted.
 
 use std::hint::black_box;
 
@@ -10,21 +10,21 @@ use crate::pair::{FIRST_ID, Pair, peer};
 /// Packets that are sealed or opened at once, as under load.
 const BATCH: u64 = 32;
 
-/// How often a path is counted.
+/// The number of counted runs of each path.
 const ROUNDS: u64 = 8;
 
 /// The connections of a large pool.
 const KEYS: u32 = 10_000;
 
-/// Callgrind counts what happens in here, which it knows by this name, and nothing else.
+/// Callgrind counts only the instructions in this function, which it finds by its name.
 #[inline(never)]
 fn measured(operation: &mut dyn FnMut()) {
     operation();
-    // Or the call would become a jump, and this function be over before it.
+    // Without this, the compiler could turn the call into a jump, and this function would end before the operation.
     black_box(());
 }
 
-/// Data packets that are queued, sealed and written at once.
+/// Queues, seals and writes a batch of data packets.
 pub fn send(len: usize) -> u64 {
     let (mut pair, routes) = Pair::with_routes(1);
     let data = vec![7; len];
@@ -39,7 +39,7 @@ pub fn send(len: usize) -> u64 {
     BATCH * ROUNDS
 }
 
-/// Data packets that arrive in one read, and are looked at.
+/// Receives a batch of data packets in one read, and looks at their events.
 pub fn receive(len: usize) -> u64 {
     let (mut pair, _) = Pair::with_routes(1);
     let mut plaintext = vec![7; 1 + len];
@@ -60,7 +60,7 @@ pub fn receive(len: usize) -> u64 {
     BATCH * ROUNDS
 }
 
-/// One small packet a write, for a peer that has to be found among all that a connection may have.
+/// Sends one small packet per write, to a peer that has to be found among the maximum number of routes.
 pub fn send_to_last_route() -> u64 {
     let (mut pair, routes) = Pair::with_routes(240);
     let last = peer(routes.len() as u8 - 1);
@@ -73,7 +73,7 @@ pub fn send_to_last_route() -> u64 {
     ROUNDS
 }
 
-/// One small packet a read, of a peer that has to be found among all that a connection may have.
+/// Receives one small packet per read, from a peer that has to be found among the maximum number of routes.
 pub fn receive_from_last_route() -> u64 {
     let (mut pair, routes) = Pair::with_routes(240);
     let last = routes[routes.len() - 1];
@@ -89,7 +89,7 @@ pub fn receive_from_last_route() -> u64 {
     ROUNDS
 }
 
-/// The packets that keep a connection going, and small data.
+/// Parses and emits the packets that keep a connection alive, and small data.
 pub fn parse_and_emit() -> u64 {
     let mut plaintexts = [&[1; 34][..], &[2; 2], &[3; 2], &[4; 9], &[5; 9], &[0xff; 35]].map(<[u8]>::to_vec);
     for notification in &mut plaintexts[..3] {
@@ -106,8 +106,8 @@ pub fn parse_and_emit() -> u64 {
     plaintexts.len() as u64 * ROUNDS
 }
 
-/// From the transport to `Connected`, to a relay that is known already. Valgrind's processor hasn't what graviola needs, so
-/// X25519 is that of curve25519-dalek.
+/// From the connected transport to `Connected`, with a relay whose shared key is cached. Valgrind's processor lacks
+/// what graviola needs, so X25519 is that of curve25519-dalek.
 pub fn handshake() -> u64 {
     for _ in 0..ROUNDS {
         let mut pair = Pair::connecting();
@@ -116,7 +116,7 @@ pub fn handshake() -> u64 {
     ROUNDS
 }
 
-/// The exchange with a proxy that wants a password.
+/// The exchange with a proxy that requires a password.
 pub fn socks5() -> u64 {
     let proxy: Proxy = "socks5://user:password@127.0.0.1:1080".parse().expect("a URL");
     let target: Address = "relay.example:33445".parse().expect("an address");
@@ -136,7 +136,7 @@ pub fn socks5() -> u64 {
     ROUNDS
 }
 
-/// What the timer costs a poll while nobody is due: a look for the next deadline and one for those that have passed.
+/// The timer's part of an idle poll: asking for the next deadline, and for deadlines that have passed.
 pub fn idle_tick() -> u64 {
     const TICKS: u64 = 1_000;
     let mut wheel = Wheel::new();
@@ -151,7 +151,7 @@ pub fn idle_tick() -> u64 {
     TICKS
 }
 
-/// What a ping costs the timer: the ping is due, then the pong, and with that the next ping.
+/// The timer's part of a ping: the ping is due, then the deadline of the pong is set, then that of the next ping.
 pub fn ping_cycle() -> u64 {
     const INTERVAL: u64 = 30_000;
     const TIMEOUT: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! Proxies as they are written, and what they can be asked for.
+//! Tests of how proxies are written, and of which targets they can connect to.
 
 use super::*;
 use crate::config::{Config, Relay};
@@ -27,7 +27,7 @@ fn a_url_says_what_a_call_says() {
         ("http://a:@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
         ("http://a@127.0.0.1:1080", Proxy::http(address()).credentials("a", "").unwrap()),
         ("socks4a://me@127.0.0.1:1080", Proxy::socks4a(address()).user_id("me").unwrap()),
-        // Everything behind the first colon is the password, and everything in front of the last @ belongs to it.
+        // The password starts after the first colon and ends before the last @.
         ("http://a:b:c@d@127.0.0.1:1080", Proxy::http(address()).credentials("a", "b:c@d").unwrap()),
         (
             "socks5://%41%3a:%25%c3%a4+@127.0.0.1:1080",
@@ -82,7 +82,7 @@ fn names_and_passwords_have_the_lengths_of_their_protocols() {
     let (socks5, http) = (Proxy::socks5(address()), Proxy::http(address()));
     assert_eq!(socks5.clone().credentials(&too_long, "x"), length("user name", 256, 1));
     assert_eq!(socks5.clone().credentials("x", &too_long), length("password", 256, 0));
-    // RFC 1929 has no empty ones; Basic has. Proxies take a user without a password all the same.
+    // RFC 1929 allows no empty user names or passwords; Basic does. But SOCKS5 proxies accept an empty password.
     assert_eq!(socks5.clone().credentials("", "x"), length("user name", 0, 1));
     assert_eq!(socks5.clone().credentials("", ""), length("user name", 0, 1));
     assert!(socks5.credentials("x", "").is_ok());
@@ -96,7 +96,7 @@ fn names_and_passwords_have_the_lengths_of_their_protocols() {
 #[test]
 fn what_a_protocol_can_not_carry_is_refused() {
     let character = |what| Err(ProxyConfigError::Character(what));
-    // The first colon ends the user name (RFC 7617), and a line end would begin a header of the caller's.
+    // The first colon ends the user name (RFC 7617), and a line end would let the caller add a header.
     assert_eq!(Proxy::http(address()).credentials("a:b", "x"), character("user name"));
     assert_eq!(Proxy::http(address()).credentials("a\r\nb", "x"), character("user name"));
     assert_eq!(Proxy::http(address()).credentials("a", "x\n"), character("password"));
@@ -157,7 +157,7 @@ fn credentials_are_never_shown() {
     let relay = Relay::new("127.0.0.1:1", key).proxy(proxy.clone());
     let config = Config::new(SecretKey::from([1; 32])).proxy(proxy.clone());
     let mut shown = vec![format!("{proxy:?} {proxy} {relay:?} {config:#?}")];
-    // Nor where the URL was misspelled, which puts them in other places.
+    // Nor if the URL is misspelled, so that they are in other parts of it.
     for wrong in [
         url.replace("://", ":/"),
         url.replace("socks5", "socks9"),

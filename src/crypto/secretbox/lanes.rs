@@ -1,9 +1,9 @@
-//! Eight blocks of Salsa20 at once, by the widest instructions that this processor has; beside them, where both fit into
-//! its pipeline, a message is authenticated that is there already.
+//! Generates eight blocks of Salsa20 at once, with the widest vector instructions of this processor. At the same time
+//! it can authenticate a message: the processor does both in parallel.
 //!
-//! This is the one file that may say `unsafe`, and it says so once a processor feature: to call a function compiled for
-//! that feature, which is sound because a [`Backend`] that calls it exists only where the feature was detected.
-//! Everything here takes the same time whatever the key, the text and the key stream are.
+//! This is the only file that may contain `unsafe`, once per set of processor features: to call a function compiled for
+//! these features. This is sound because a [`Backend`] that calls it exists only if the features were detected.
+//! Everything here takes constant time: it does not depend on the key, the text or the key stream.
 #![allow(unsafe_code)]
 
 use std::hint::black_box;
@@ -13,19 +13,19 @@ use zeroize::Zeroize;
 use crate::crypto::secretbox::poly1305::{MAC_BLOCK_LEN, Poly1305};
 use crate::crypto::secretbox::salsa20::{self, BLOCK_LEN, Key};
 
-/// Blocks that are made at once.
+/// The number of blocks that are generated at once.
 pub(super) const LANES: usize = 8;
 
-/// Which block of which packet each lane makes.
+/// Which block of which packet each lane generates.
 pub(super) type Counters = salsa20::Counters<LANES>;
 
-/// Blocks of a message that are best authenticated while a chunk is made: about as long as that takes.
+/// The best number of message blocks to authenticate while a chunk is generated: both take about the same time.
 pub(super) const MAC_BLOCKS: usize = 10 * MAC_BLOCKS_A_ROUND;
 
 const MAC_BLOCKS_A_ROUND: usize = 4;
 
-/// Key stream: block, word of 8 bytes, byte. Whole words are what compilers store well. Aligned, or every other vector
-/// would lie in two cache lines.
+/// Key stream, indexed by block, word of 8 bytes, and byte. Compilers store whole words efficiently. Without the
+/// alignment, every second vector would cross a cache line.
 #[repr(C, align(64))]
 pub(super) struct Chunk([[[u8; 8]; BLOCK_LEN / 8]; LANES]);
 
@@ -38,16 +38,16 @@ impl Chunk {
     }
 
     pub(super) fn wipe(&mut self) {
-        // As a slice: an array is wiped byte by byte.
+        // As a slice, since an array is wiped byte by byte.
         self.0.as_flattened_mut().as_flattened_mut().zeroize();
     }
 }
 
-/// The instructions to use, which this processor has.
+/// The instructions to use. The processor has them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Backend(Features);
 
-/// In the order of their speed.
+/// From the slowest to the fastest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Features {
     Baseline,
@@ -60,12 +60,12 @@ enum Features {
 impl Backend {
     pub(crate) const BASELINE: Self = Self(Features::Baseline);
 
-    /// The fastest one.
+    /// The fastest backend that this processor supports.
     pub(crate) fn detect() -> Self {
         Self::available().last().expect("the baseline is always there")
     }
 
-    /// All that this processor has, the slowest first.
+    /// All backends that this processor supports, the slowest first.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = {
@@ -79,9 +79,9 @@ impl Backend {
         [Some(Features::Baseline)].into_iter().chain(vectors).flatten().map(Self).take(most)
     }
 
-    /// Makes a chunk, and has `mac` take in `message`.
+    /// Generates a chunk, and authenticates `message` with `mac`.
     #[inline]
-    pub(super) fn make(
+    pub(super) fn generate_chunk(
         self,
         key: &Key,
         counters: &Counters,
@@ -104,12 +104,12 @@ impl Backend {
     }
 }
 
-/// What every processor of an architecture has; four lanes fill the vectors of most.
+/// For every processor of the architecture. Four lanes fill the vectors of most.
 fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
     const HALF: usize = LANES / 2;
     for (half, blocks) in chunk.0.chunks_exact_mut(HALF).enumerate() {
         let counters = counters.map(|word| std::array::from_fn(|lane| word[HALF * half + lane]));
-        // Or the compiler would weave the loops below into the rounds, lane by lane.
+        // Without `black_box`, the compiler would merge the loops below into the rounds, lane by lane.
         let lanes = black_box(salsa20::blocks::<HALF>(key, &counters));
         for (lane, block) in blocks.iter_mut().enumerate() {
             for (word, bytes) in block.iter_mut().enumerate() {
@@ -120,8 +120,8 @@ fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
     }
 }
 
-/// One word of all eight states is one vector. Without closures, iterator adapters and slice copies: those need not be
-/// inlined into a function that has other features than they have, and then cost more than the rounds.
+/// A vector holds the same word of all eight states. This code uses no closures, iterator adapters or slice copies: the
+/// compiler may not inline these into a function with other target features, and then they cost more than the rounds.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -177,12 +177,12 @@ mod x86 {
                 mac: &mut Poly1305,
                 mut message: &[[u8; MAC_BLOCK_LEN]],
             ) {
-                macro_rules! same {
+                macro_rules! splat {
                     ($word:expr) => {
                         _mm256_set1_epi32($word as i32)
                     };
                 }
-                macro_rules! each {
+                macro_rules! load {
                     ($p:expr) => {{
                         let p = $p;
                         _mm256_setr_epi32(
@@ -194,16 +194,17 @@ mod x86 {
                 let (s, k) = (SIGMA, &key.0);
                 #[rustfmt::skip]
                 let start = [
-                    same!(s[0]), same!(k[0]), same!(k[1]), same!(k[2]),
-                    same!(k[3]), same!(s[1]), each!(counters[0]), each!(counters[1]),
-                    each!(counters[2]), same!(0), same!(s[2]), same!(k[4]),
-                    same!(k[5]), same!(k[6]), same!(k[7]), same!(s[3]),
+                    splat!(s[0]), splat!(k[0]), splat!(k[1]), splat!(k[2]),
+                    splat!(k[3]), splat!(s[1]), load!(counters[0]), load!(counters[1]),
+                    load!(counters[2]), splat!(0), splat!(s[2]), splat!(k[4]),
+                    splat!(k[5]), splat!(k[6]), splat!(k[7]), splat!(s[3]),
                 ];
                 let mut x = start;
                 for _ in 0..10 {
                     quarter_rounds!($rotate, x, 0 4 8 12, 5 9 13 1, 10 14 2 6, 15 3 7 11);
                     quarter_rounds!($rotate, x, 0 1 2 3, 5 6 7 4, 10 11 8 9, 15 12 13 14);
-                    // Vectors and wide products use different parts of the processor, and each waits for itself.
+                    // Vector instructions and wide multiplications use different execution units, and each chain of
+                    // them is limited by its latency, so both run in parallel.
                     if let Some((blocks, rest)) = message.split_at_checked(MAC_BLOCKS_A_ROUND) {
                         mac.update(blocks);
                         message = rest;
@@ -215,7 +216,7 @@ mod x86 {
                     x[word] = _mm256_add_epi32(x[word], start[word]);
                     word += 1;
                 }
-                // From one vector a word to one block a lane: an 8 by 8 transposition for each half of the blocks.
+                // From one vector per word to one block per lane: an 8 by 8 transposition for each half of the blocks.
                 let mut half = 0;
                 while half < 2 {
                     let v = &x[8 * half..];

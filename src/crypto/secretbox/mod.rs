@@ -1,8 +1,9 @@
-//! The box of NaCl (XSalsa20 and Poly1305) for nonces that count.
+//! The secret box of NaCl (XSalsa20 and Poly1305) for counted nonces.
 //!
-//! A box of its own for each packet makes a subkey, and then its key stream block by block. Where nonces count, the
-//! subkey stays, and the blocks of the next packets are known beforehand: [`key_stream`] makes eight of them at once, by
-//! [`lanes`] of [`salsa20`]. While it does, [`poly1305`] authenticates what is there already.
+//! An ordinary implementation derives a subkey for each packet, and then generates its key stream block by block. With
+//! counted nonces the subkey stays the same, and the blocks that the next packets need are known in advance:
+//! [`key_stream`] generates eight of them at once, with [`lanes`] of [`salsa20`]. At the same time [`poly1305`]
+//! authenticates ciphertext that is complete.
 
 mod key_stream;
 mod lanes;
@@ -22,7 +23,7 @@ pub use self::key_stream::KeyStream;
 pub use self::salsa20::Key;
 pub(crate) use self::salsa20::hsalsa20;
 
-/// The packets of one direction: the next one's nonce, and the subkey that belongs to it.
+/// The cipher state of one direction: the nonce of the next packet, and its subkey.
 #[derive(Clone)]
 pub(crate) struct CipherState {
     nonce: Nonce,
@@ -36,18 +37,18 @@ impl CipherState {
         cipher
     }
 
-    /// One that needs [`set_subkey`](Self::set_subkey) before it is used.
+    /// A state that must not be used before [`set_subkey`](Self::set_subkey).
     pub(crate) fn without_key(nonce: Nonce) -> Self {
         Self { nonce, subkey: Key::NONE }
     }
 
-    /// Makes the key of all packets whose nonces begin with the same 16 bytes as the next one's.
+    /// Derives the subkey for all packets whose nonces have the same first 16 bytes as the next one.
     #[cold]
     pub(crate) fn set_subkey(&mut self, key: &Key) {
         self.subkey.set(&hsalsa20(key, self.nonce.prefix()));
     }
 
-    /// Moves on by `count` packets.
+    /// Skips `count` packets.
     pub(crate) fn advance(&mut self, key: &Key, count: usize) {
         for _ in 0..count {
             let prefix = *self.nonce.prefix();
@@ -58,7 +59,7 @@ impl CipherState {
         }
     }
 
-    /// Encrypts the next packet in place, and tells its MAC.
+    /// Encrypts the next packet in place, and returns its MAC.
     pub(crate) fn seal(&self, key_stream: &mut KeyStream, text: &mut [u8]) -> [u8; MAC_LEN] {
         let mut from = key_stream.find(&self.subkey, self.nonce.count(), text.len());
         let mut mac = Poly1305::new(key_stream.mac_key(from));
@@ -66,22 +67,22 @@ impl CipherState {
         let (mut encrypted, mut authenticated) = (0, 0);
         loop {
             let piece = (Chunk::LEN - from).min(text.len() - encrypted);
-            xor(&mut text[encrypted..encrypted + piece], &key_stream.keystream()[from..]);
+            xor(&mut text[encrypted..encrypted + piece], &key_stream.current_chunk()[from..]);
             encrypted += piece;
             if encrypted == text.len() {
                 return mac.finish(&text[authenticated..]);
             }
             let (ready, _) = text[authenticated..encrypted].as_chunks();
-            key_stream.make(&mut mac, ready);
+            key_stream.generate_chunk(&mut mac, ready);
             authenticated += ready.as_flattened().len();
             from = 0;
         }
     }
 
-    /// Decrypts the next packet in place. `false`, and nothing was touched, if that isn't its MAC.
+    /// Decrypts the next packet in place. Returns `false` and changes nothing if the MAC is wrong.
     pub(crate) fn open(&self, key_stream: &mut KeyStream, tag: &[u8; MAC_LEN], text: &mut [u8]) -> bool {
         let mut from = key_stream.find(&self.subkey, self.nonce.count(), text.len());
-        let mut chunk = key_stream.current();
+        let mut chunk = key_stream.current_number();
         let mut mac = Poly1305::new(key_stream.mac_key(from));
         from += TEXT_START;
         let mut authenticated = 0;
@@ -89,7 +90,7 @@ impl CipherState {
         for _ in 0..more {
             let (blocks, _) = text[authenticated..].as_chunks::<MAC_BLOCK_LEN>();
             let ready = &blocks[..blocks.len().min(MAC_BLOCKS)];
-            key_stream.make(&mut mac, ready);
+            key_stream.generate_chunk(&mut mac, ready);
             authenticated += ready.as_flattened().len();
         }
         let computed = u128::from_le_bytes(mac.finish(&text[authenticated..]));
@@ -98,25 +99,26 @@ impl CipherState {
         }
         let mut rest = text;
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at_mut((Chunk::LEN - from).min(rest.len()));
+            let (piece, after) = rest.split_at_mut((Chunk::LEN - from).min(rest.len()));
             xor(piece, &key_stream.chunk(chunk)[from..]);
-            (rest, from, chunk) = (behind, 0, chunk + 1);
+            (rest, from, chunk) = (after, 0, chunk + 1);
         }
         true
     }
 }
 
-/// Encrypts a message that belongs to no connection's packets, in place, and tells its MAC.
+/// Encrypts a single message in place, outside of the packets of a connection, and returns its MAC.
 pub(crate) fn seal_one(key: &Key, nonce: Nonce, text: &mut [u8]) -> [u8; MAC_LEN] {
     CipherState::new(key, nonce).seal(&mut KeyStream::new(), text)
 }
 
-/// Decrypts a message that belongs to no connection's packets, in place. `false`, and nothing was touched, if that isn't its MAC.
+/// Decrypts a single message in place, outside of the packets of a connection. Returns `false` and changes nothing if
+/// the MAC is wrong.
 pub(crate) fn open_one(key: &Key, nonce: Nonce, tag: &[u8; MAC_LEN], text: &mut [u8]) -> bool {
     CipherState::new(key, nonce).open(&mut KeyStream::new(), tag, text)
 }
 
-/// Word by word, which doesn't depend on the compiler proving that the two don't overlap.
+/// Works on whole words, so that it is fast even if the compiler cannot prove that the slices do not overlap.
 fn xor(text: &mut [u8], keystream: &[u8]) {
     let keystream = &keystream[..text.len()];
     let (words, tail) = text.as_chunks_mut::<16>();

@@ -6,15 +6,15 @@ use zeroize::Zeroize;
 
 use crate::wire::frame::MAC_LEN;
 
-/// The bytes of a key, which authenticates one message.
+/// The length of a key. Each key authenticates one message.
 pub(super) const MAC_KEY_LEN: usize = 32;
 
-/// The bytes of a block.
+/// The length of a block.
 pub(super) const MAC_BLOCK_LEN: usize = 16;
 
-/// The state after some blocks. Wiped when dropped.
+/// The state after any number of blocks. Wiped when dropped.
 pub(super) struct Poly1305 {
-    /// The accumulator, partially reduced: the third limb is 4 at most.
+    /// The accumulator, partially reduced: the third limb is at most 4.
     h: [u64; 3],
     r0: u64,
     r1: u64,
@@ -31,12 +31,12 @@ impl Poly1305 {
         Self { h: [0; 3], r0, r1, s1: r1 + (r1 >> 2), pad: u128::from_le_bytes(*pad) }
     }
 
-    /// A state without a key, for where nothing is to be authenticated.
+    /// A state without a key, for when there is nothing to authenticate.
     pub(super) fn idle() -> Self {
         Self { h: [0; 3], r0: 0, r1: 0, s1: 0, pad: 0 }
     }
 
-    /// Takes in whole blocks.
+    /// Processes whole blocks.
     #[inline(always)]
     pub(super) fn update(&mut self, blocks: &[[u8; MAC_BLOCK_LEN]]) {
         for block in blocks {
@@ -60,7 +60,7 @@ impl Poly1305 {
         self.h = [e0 as u64, e1 as u64, (d2 & 3) + (e1 >> 64) as u64];
     }
 
-    /// Takes in the rest of the message, and tells the tag of all of it.
+    /// Processes the rest of the message, and returns the tag of the whole message.
     pub(super) fn finish(mut self, rest: &[u8]) -> [u8; MAC_LEN] {
         let (blocks, tail) = rest.as_chunks();
         self.update(blocks);
@@ -71,7 +71,7 @@ impl Poly1305 {
             self.block(&last, 0);
         }
         let low = u128::from(self.h[0]) | u128::from(self.h[1]) << 64;
-        // h - p where h is p or more, without a branch.
+        // Subtracts p if h >= p, without a branch.
         let (less, carry) = low.overflowing_add(5);
         let mask = black_box(u128::from((self.h[2] + u64::from(carry)) >> 2)).wrapping_neg();
         ((less & mask) | (low & !mask)).wrapping_add(self.pad).to_le_bytes()
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(tag(&key, b"Cryptographic Forum Research Group"), expected);
     }
 
-    /// RFC 8439, appendix A.3, vectors 7 to 11: where reduction goes wrong if it does.
+    /// RFC 8439, appendix A.3, vectors 7 to 11: they find mistakes in the reduction.
     #[test]
     fn the_edges_of_rfc_8439() {
         let block = |first: u8, rest: u8| -> Vec<u8> { [vec![first], vec![rest; 15]].concat() };

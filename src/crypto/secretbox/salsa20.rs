@@ -7,17 +7,17 @@ use zeroize::Zeroize;
 /// The constant of 32-byte keys: `expand 32-byte k`.
 pub(super) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
-/// The bytes of a block of key stream.
+/// The length of a block of key stream.
 pub(super) const BLOCK_LEN: usize = 64;
 
-/// A key, as the words that Salsa20 counts in. Wiped when dropped.
+/// A key, as the words that Salsa20 works on. Wiped when dropped.
 #[derive(Clone)]
 pub struct Key(pub(crate) [u32; 8]);
 
 impl Key {
     pub const NONE: Self = Self([0; 8]);
 
-    /// Copies another key to where this one is.
+    /// Overwrites this key with another one, in place.
     pub fn set(&mut self, other: &Self) {
         self.0 = other.0;
     }
@@ -39,7 +39,8 @@ impl From<&[u8; 32]> for Key {
     }
 }
 
-/// Which block of which packet a lane makes: words 6, 7 and 8 of its state. Word 9 is 0, since no packet has 2^32 blocks.
+/// Which block of which packet a lane generates: words 6, 7 and 8 of its state. Word 9 is 0, since no packet has 2^32
+/// blocks.
 pub(super) type Counters<const N: usize> = [[u32; N]; 3];
 
 /// One word of each state, side by side.
@@ -61,7 +62,7 @@ macro_rules! double_rounds {
     )* };
 }
 
-/// One block a lane. The compiler turns the loop into vector instructions only while its body is one straight line.
+/// One block per lane. The compiler only vectorizes the loop if its body has no inner loops or branches.
 #[inline(always)]
 pub(super) fn blocks<const N: usize>(key: &Key, counters: &Counters<N>) -> Lanes<N> {
     let (s, k) = (SIGMA, &key.0);
@@ -84,8 +85,8 @@ pub(super) fn blocks<const N: usize>(key: &Key, counters: &Counters<N>) -> Lanes
     lanes
 }
 
-/// Another key from a key and 16 bytes: what X25519 gives becomes the key of a box, and that with the first 16 bytes of
-/// a nonce the key of a packet.
+/// Derives a key from a key and 16 bytes. From the output of X25519 and zeros it derives the key of a box; from that
+/// and the first 16 bytes of a nonce, the key of a packet.
 pub(crate) fn hsalsa20(key: &Key, input: &[u8; 16]) -> Key {
     let (s, k, n) = (SIGMA, &key.0, words::<4>(input));
     #[rustfmt::skip]

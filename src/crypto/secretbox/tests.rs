@@ -1,4 +1,4 @@
-//! Every backend that this processor has, against `crypto_box`: another implementation, by other people.
+//! Tests every backend that this processor supports against `crypto_box`, an independent implementation.
 
 use crypto_box::aead::{AeadInPlace, generic_array::GenericArray};
 use crypto_box::{PublicKey as BoxPublicKey, SalsaBox, SecretKey as BoxSecretKey};
@@ -19,7 +19,7 @@ fn key() -> Key {
     box_key(&ALICE.into(), &bob.to_bytes().into()).expect("a good key")
 }
 
-/// `crypto_box`, with the same key.
+/// `crypto_box` with the same key.
 struct Oracle(SalsaBox);
 
 impl Oracle {
@@ -38,7 +38,7 @@ fn text(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + len) as u8).collect()
 }
 
-/// Seals and opens packets of these lengths, one behind the other, and compares all with the oracle.
+/// Seals and opens packets of these lengths, one after the other, and compares all with the oracle.
 fn compare(backend: Backend, nonce: [u8; NONCE_LEN], lengths: impl IntoIterator<Item = usize>) {
     let (key, oracle) = (key(), Oracle::new());
     let mut cipher = CipherState::new(&key, nonce.into());
@@ -61,7 +61,7 @@ fn compare(backend: Backend, nonce: [u8; NONCE_LEN], lengths: impl IntoIterator<
 #[test]
 fn every_length_is_sealed_as_crypto_box_does() {
     for backend in Backend::available() {
-        // By itself, in a cipher that grows, and in one that shrinks.
+        // Each length alone, in increasing order, and in decreasing order.
         (0..=MAX_PLAINTEXT).for_each(|len| compare(backend, [len as u8; NONCE_LEN], [len]));
         compare(backend, [7; NONCE_LEN], 0..=MAX_PLAINTEXT);
         compare(backend, [7; NONCE_LEN], (0..=MAX_PLAINTEXT).rev());
@@ -85,7 +85,7 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
         for ones in 0..=NONCE_LEN {
             let mut nonce = [0x11_u8; NONCE_LEN];
             nonce[NONCE_LEN - ones..].fill(0xff);
-            // So that the carry comes in the middle of a chunk, too.
+            // With these the carry also happens in the middle of a chunk.
             for before in [0, 3, 9] {
                 nonce[NONCE_LEN - 1] = nonce[NONCE_LEN - 1].saturating_sub(before);
                 for len in [9, 100, 600] {
@@ -144,7 +144,7 @@ fn one_key_stream_serves_many_ciphers(mut key_stream: KeyStream) {
     let base = [0x77; NONCE_LEN];
     let mut other_base = base;
     other_base[0] ^= 1;
-    // The same counts with another key, and with another beginning of the nonce.
+    // The same counts with another key, and with another nonce prefix.
     let ciphers = [
         CipherState::new(&other_key, base.into()),
         CipherState::new(&key, other_base.into()),
@@ -172,7 +172,7 @@ fn wiped_a_key_stream_holds_nothing(mut key_stream: KeyStream) {
     assert!(!key_stream.is_wiped());
     key_stream.wipe();
     assert!(key_stream.is_wiped());
-    // And it doesn't take the zeros for key stream.
+    // And it does not use the zeros as key stream.
     let mut packet = text(20);
     let _ = CipherState::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut key_stream, &mut packet);
     assert_ne!(packet, text(20));
@@ -189,7 +189,8 @@ proptest! {
         }
     }
 
-    /// What is sealed again, since the socket did not take it, is the same; and so is what is sealed in its place.
+    /// A packet that is sealed again, because the socket did not accept it, has the same bytes; and so has another
+    /// packet that is sealed instead.
     #[test]
     fn going_back_in_a_sequence_makes_the_same_packets(
         lengths in prop::collection::vec(0..400_usize, 2..20),

@@ -1,5 +1,5 @@
-//! The least that a client can do: a loop that seals and opens packets with libsodium, 64 KiB a system call. No routes,
-//! no queues, no timers, no events; it knows nothing but its own two nonces.
+//! The smallest possible client: a loop that seals and opens packets with libsodium, 64 KiB per system call. It has no
+//! routes, queues, timers or events, only a nonce for each direction.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -16,10 +16,10 @@ use crate::address::Target;
 use crate::helper::Outcome;
 use crate::relay::ROUTE;
 
-/// What one system call reads or writes.
+/// The most bytes that one system call reads or writes.
 const BUFFER_LEN: usize = 64 * 1024;
 
-/// The length in front of each packet.
+/// The bytes of the length before each packet.
 const PREFIX_LEN: usize = 2;
 
 pub struct Bare {
@@ -28,7 +28,7 @@ pub struct Bare {
     sending: Nonce,
     receiving: Nonce,
     output: Vec<u8>,
-    /// Begins with what has come of a packet that is not there yet.
+    /// Starts with the part of an incomplete packet that has arrived.
     input: Vec<u8>,
     filled: usize,
 }

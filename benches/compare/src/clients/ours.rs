@@ -1,4 +1,4 @@
-//! Our client, used as any program would.
+//! Our client, used like in any program.
 
 use std::time::{Duration, Instant};
 

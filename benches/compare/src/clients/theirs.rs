@@ -1,7 +1,7 @@
-//! The C client of libtoxcore, driven as a C program does: it has nothing to wait on.
+//! The C client of libtoxcore, called like from a C program. It cannot wait for a socket.
 //!
-//! What makes it slow, beside a system call for the length of each packet and another for its body, is that it has the
-//! kernel lock its temporary buffers into memory and unlock them again, each packet (`mlock`, `munlock`, `madvise`).
+//! It is slow for two reasons: it makes one system call for the length of each packet and another for its body; and for
+//! each packet it locks its temporary buffers into memory and unlocks them again (`mlock`, `munlock`, `madvise`).
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ impl Client for Theirs {
             (client.next_event() == Some(CEvent::Online { connection_id: ROUTE })).then_some(())
         });
         online.ok_or("the C client was not online in time")?;
-        // Its events would be copies that no C program makes.
+        // Events would copy the data, which no C program does.
         client.count_data_only();
         Ok(Self(client))
     }
