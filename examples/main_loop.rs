@@ -8,8 +8,8 @@
 //! `iterate` is the loop of toxcore: do what is due, sleep a little, repeat. `poller` (on Unix) waits in another poller,
 //! here mio's, for two clients and a stream of the program at once.
 //!
-//! Alice and Bob connect to the relay and send each other a message. The program ends when both have received it, or with
-//! an error after ten seconds.
+//! Alice and Bob connect to the relay and send each other a message. The program ends when both have received it, or
+//! with an error after ten seconds.
 
 use std::error::Error;
 use std::net::SocketAddr;
