@@ -4,14 +4,14 @@
 //! cargo run --example chat -- RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]
 //! ```
 //!
-//! It prints its own public key, which the other one needs, and sends what is typed. `/peer KEY` says whom to talk to,
-//! `/quit` and the end of the input leave. FILE holds the 32 bytes of a secret key (`head -c 32 /dev/urandom > FILE`);
-//! without it, each start makes a new key. URL is that of a proxy, such as `socks5://127.0.0.1:9050`, which then also resolves
-//! the relay's host name.
+//! It prints its own public key, which the other person needs, and sends each line that is typed. `/peer KEY` sets the
+//! peer; `/quit` and the end of the input end the program. FILE holds the 32 bytes of a secret key
+//! (`head -c 32 /dev/urandom > FILE`); without it, each start creates a new key. URL is that of a proxy, such as
+//! `socks5://127.0.0.1:9050`, which then also resolves the relay's host name.
 //!
-//! A thread reads the terminal, since not every system can poll one. The main loop looks into its channel between two
-//! polls, none of which waits longer than 50 ms, as in the loops of toxcore. (On Unix a loop can wait for the client and
-//! for something else at once: that is the second half of the example `main_loop`.)
+//! A thread reads the terminal, since not every system can poll one. The main loop reads the thread's channel between
+//! polls, and each poll waits at most 50 ms, as in the loops of toxcore. (On Unix a loop can wait for the client and for
+//! something else at once: see the second half of the example `main_loop`.)
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,10 +26,10 @@ use tox_relay_client::{
 
 const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
 
-/// How long a typed line may go unnoticed.
+/// The longest time until a typed line is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The pause before a lost relay is tried again. It doubles each time, up to the longest.
+/// The pause before connecting again to a lost relay. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The lines of standard input, until it ends. The channel is short: what can't be sent yet is not read yet.
+/// The lines of standard input, until it ends. The channel is short, so that input is not read before it can be sent.
 fn read_lines() -> Receiver<String> {
     let (sender, receiver) = sync_channel(16);
     thread::spawn(move || io::stdin().lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -64,10 +64,10 @@ struct Chat {
     peer: Option<PublicKey>,
     /// The connection, from its beginning to its end.
     relay: Option<RelayId>,
-    /// When to connect, while there is no connection; and how long to pause the next time.
+    /// When to connect, while there is no connection; and the next pause.
     connect_at: Instant,
     pause: Duration,
-    /// A line that the send queue had no room for. Until it has, no other line is looked at.
+    /// A line for which the send queue had no room. No other line is read until it is sent.
     unsent: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl Chat {
                 let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| format!("{file}: not 32 bytes"))?;
                 secret_key = bytes.into();
             } else if argument == "--proxy" {
-                // The URL isn't repeated in the error: a password may stand in it.
+                // The error does not repeat the URL, since it may contain a password.
                 proxy = Some(arguments.next().ok_or("--proxy needs a URL")?.parse::<Proxy>()?);
             } else if argument.starts_with('-') {
                 return Err(format!("there is no option {argument}").into());
@@ -137,7 +137,7 @@ impl Chat {
                     Err(TryRecvError::Empty) => continue,
                     Err(TryRecvError::Disconnected) => return self.leave(),
                 }
-                timeout = Duration::ZERO; // the next line may be there
+                timeout = Duration::ZERO; // the next line may be there already
             }
         }
     }
@@ -145,7 +145,7 @@ impl Chat {
     fn connect(&mut self) -> Result<(), ConnectError> {
         match self.client.connect(Relay::new(self.address.clone(), self.relay_key)) {
             Ok(relay) => self.relay = Some(relay),
-            Err(ConnectError::Io(error)) => self.pause(&error), // there may be no network now
+            Err(ConnectError::Io(error)) => self.pause(&error), // the network may be down
             Err(error) => return Err(error),
         }
         Ok(())
@@ -173,21 +173,21 @@ impl Chat {
                 println!("* {peer:.8} is offline; {unsent} bytes were not sent");
             }
             Event::Data { peer: sender, data, .. } | Event::Oob { sender, data, .. } => {
-                // What others send has no business to steer the terminal.
+                // What others send must not control the terminal.
                 let text = String::from_utf8_lossy(data).replace(char::is_control, "\u{fffd}");
                 let stranger = if self.peer == Some(sender) { "" } else { " (a stranger)" };
                 println!("{sender:.8}{stranger}: {text}");
             }
-            _ => {} // `Writable` has ended the poll, and what is unsent is tried again anyway
+            _ => {} // `Writable` has ended the poll, and the unsent line is tried again anyway
         }
     }
 
-    /// Asks for the peer, if there are both a peer and a relay.
+    /// Opens a route to the peer, if there are both a peer and a relay.
     fn open_route(&mut self) {
         if let (Some(relay), Some(peer)) = (self.relay, self.peer) {
             match self.client.open_route(relay, peer) {
                 Ok(_) => println!("* Waiting for {peer:.8}"),
-                // It is asked for when `Connected` comes, or comes again.
+                // The route is opened at the next `Connected`.
                 Err(RouteError::NotConnected | RouteError::UnknownRelay) => {}
                 Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
@@ -219,7 +219,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Sends what was typed: as data where the peer is online, out of band where not.
+    /// Sends what was typed: as data if the peer is online, otherwise out of band.
     fn send_unsent(&mut self) {
         let Some(text) = &self.unsent else { return };
         match self.relay.zip(self.peer).map(|(relay, peer)| self.client.send_to(relay, peer, text.as_bytes()))
@@ -233,8 +233,8 @@ impl Chat {
         self.unsent = None;
     }
 
-    /// Gives what was sent two seconds to get away, and takes leave of the peer: a relay may need 40 s to notice that a
-    /// connection is gone, but a closed route it tells at once.
+    /// Waits up to two seconds until everything is sent, and closes the route: the relay reports a closed route to the
+    /// peer at once, but may need 40 s to notice that a connection is gone.
     fn leave(mut self) -> Result<(), Box<dyn Error>> {
         let Some(relay) = self.relay else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);

@@ -1,11 +1,11 @@
-//! Two clients meet on a relay: what the library does, and what that costs, in one run of a few seconds.
+//! Two clients exchange data through a relay: what the library does and what that costs, in one run of a few seconds.
 //!
 //! ```sh
 //! cargo run --release --example demo
 //! ```
 //!
-//! The relay is the one from `tests/relay`, on a thread of this program. Each client knows what has to happen to it
-//! next; anything else, and nothing within ten seconds, ends the demo with a message and exit code 1.
+//! The relay is the one from `tests/relay`, on a thread of this program. Each step names the event that must come next;
+//! any other event, or none within ten seconds, ends the demo with a message and exit code 1.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -21,20 +21,20 @@ use tox_test_relay::{Options, Relay as OwnRelay};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How long anything may take.
+/// The longest time that any step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Round trips that are measured one by one.
+/// The number of round trips, which are measured one by one.
 const ECHOES: usize = 1000;
 
-/// Packets of the burst, and their size: the largest that Tox has in use.
+/// Packets of the burst, and their size: the largest that Tox uses.
 const PACKETS: u32 = 20_000;
 const PACKET_LEN: usize = 1400;
 
-/// Packets on their way at a time. A relay throws away what its clients don't take, so a sender has to keep count.
+/// The most packets in flight. A relay discards what it can't write to a client at once, so a sender has to keep count.
 const WINDOW: u32 = 32;
 
-/// Polls with nothing to do in one batch.
+/// Polls with nothing to do, measured as one batch.
 const TICKS: u32 = 100;
 
 fn main() -> ExitCode {
@@ -105,7 +105,7 @@ fn demo() -> Result<()> {
     bob.connect(place)?;
     let to_alice = bob.open_route(alices)?;
     bob.expect(Event::RouteOnline { route: to_alice, peer: alices })?;
-    alice.expect(Event::RouteOnline { route: to_bob, peer: bobs })?; // the old route: hers has stayed
+    alice.expect(Event::RouteOnline { route: to_bob, peer: bobs })?; // the old route: hers has stayed open
     println!("  Alice: Bob is online, {:.0?} after he began to connect.", start.elapsed());
 
     println!(
@@ -165,12 +165,12 @@ fn demo() -> Result<()> {
     Ok(())
 }
 
-/// A client, and what happened to it.
+/// A client, and its events.
 struct Person {
     name: &'static str,
     client: Client,
     events: Events,
-    /// How many of `events` were looked at.
+    /// How many of `events` were handled.
     seen: usize,
 }
 
@@ -206,7 +206,7 @@ impl Person {
         Ok(self.events.iter().nth(self.seen - 1).expect("not more were seen than there are"))
     }
 
-    /// The next event has to be this one.
+    /// Waits for the next event, which must be this one.
     fn expect(&mut self, expected: Event<'_>) -> Result<()> {
         let name = self.name;
         let event = self.next().map_err(|error| format!("{error}, and not {expected:?}"))?;
@@ -217,7 +217,7 @@ impl Person {
         }
     }
 
-    /// The next events have to be one for each of these connections, in any order.
+    /// Waits for one event for each of these connections, in any order.
     fn expect_of_each(
         &mut self,
         mut relays: HashSet<RelayId>,
@@ -250,7 +250,7 @@ impl Person {
 
     fn say(&mut self, route: RouteId, data: &[u8]) -> Result<()> {
         self.client.send_data(route, data)?;
-        self.client.flush(); // or it leaves with the next poll of the one who says it, and now the other one polls
+        self.client.flush(); // otherwise it is sent by the sender's next poll, but it is the other's turn to poll
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl Person {
         self.expect_of_each(relays, |relay| Event::Disconnected { relay, reason })
     }
 
-    /// What a poll with nothing to do costs: the median of batches, since each is too short to be measured.
+    /// The duration of a poll with nothing to do: the median of batches, since a single poll is too short to measure.
     fn idle_tick(&mut self) -> Result<Duration> {
         let mut batches = [Duration::ZERO; 101];
         for batch in &mut batches {
@@ -279,7 +279,7 @@ impl Person {
     }
 }
 
-/// A packet that can be told from all others.
+/// A packet that differs from all others.
 fn packet(number: u32) -> [u8; PACKET_LEN] {
     let mut packet = [0; PACKET_LEN];
     packet[..4].copy_from_slice(&number.to_be_bytes());
@@ -290,7 +290,8 @@ fn check(holds: bool, otherwise: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }
 
-/// 1000, or what fits: each takes two file descriptors, as the relay lives here, too, and many systems allow 1024.
+/// 1000, or as many as fit: each needs two file descriptors, as the relay is in this process too, and many systems allow
+/// 1024.
 fn affordable_connections() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files =

@@ -1,15 +1,15 @@
-//! The library in a main loop that is there already, in two ways.
+//! Two ways to use the library in an existing main loop.
 //!
 //! ```sh
 //! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY iterate
 //! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY poller
 //! ```
 //!
-//! `iterate` is the loop of toxcore: do what there is to do, sleep a little, begin again. `poller` (on Unix) waits in
-//! another poller, here mio's, for two clients and a stream of the program's own at once.
+//! `iterate` is the loop of toxcore: do what is due, sleep a little, repeat. `poller` (on Unix) waits in another poller,
+//! here mio's, for two clients and a stream of the program at once.
 //!
-//! Alice and Bob meet on the relay and say something to each other. The program ends when both have heard it, with an
-//! error if they haven't after ten seconds.
+//! Alice and Bob connect to the relay and send each other a message. The program ends when both have received it, or
+//! with an error after ten seconds.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId,
 
 const USAGE: &str = "usage: main_loop RELAY_ADDRESS RELAY_KEY iterate|poller";
 
-/// How often the program of `iterate` has something of its own to do.
+/// How often the program with `iterate` does its own work.
 const OWN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long Alice and Bob may take.
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Iterates and sleeps. Nothing that arrives ends a sleep: it is noticed one interval later at the latest.
+/// Iterates and sleeps. Input does not end a sleep: it is noticed one interval later at the latest.
 fn iterate(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     pair.alice.words = b"Hello from a loop that sleeps!".to_vec();
     while !pair.is_done()? {
@@ -64,7 +64,7 @@ fn iterate(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits in a poller of the program's own, where the clients are two sources among others.
+/// Waits in the program's own poller, in which the clients are two sources among others.
 #[cfg(unix)]
 fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     use mio::unix::SourceFd;
@@ -76,7 +76,7 @@ fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     const CLIENTS: Token = Token(0);
     const WORDS: Token = Token(1);
 
-    // Another thread says what Alice is to send. In the same way it could ask the loop for anything.
+    // Another thread gives Alice a message to send. In the same way it could give the loop any other command.
     let (mut words, mut mouth) = UnixStream::pair()?;
     words.set_nonblocking(true)?;
     thread::spawn(move || mouth.write_all(b"Hello from another thread!"));
@@ -88,7 +88,7 @@ fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     }
     let mut ready = mio::Events::with_capacity(16);
     while !pair.is_done()? {
-        // The descriptors tell what comes from the relay, and only `next_timeout` when it is time for something.
+        // The descriptors report input from the relay. Only `next_timeout` reports when a deadline is due.
         match poll.poll(&mut ready, Some(pair.next_timeout().map_or(LIMIT, |timeout| timeout.min(LIMIT)))) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
@@ -101,13 +101,13 @@ fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
                 Err(error) => return Err(error.into()),
             }
         }
-        // A poll with nothing to do costs less than finding out which of the two has to.
+        // A poll with nothing to do costs less than finding out which of the two has something to do.
         pair.iterate()?;
     }
     Ok(())
 }
 
-/// Two clients, and the events of whoever was polled last.
+/// Two clients, and the events of the one that was polled last.
 struct Pair {
     alice: Person,
     bob: Person,
@@ -132,13 +132,13 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Does what there is to do, and waits for nothing.
+    /// Does what is due, without waiting.
     fn iterate(&mut self) -> Result<(), Box<dyn Error>> {
         self.alice.iterate(&mut self.events)?;
         self.bob.iterate(&mut self.events)
     }
 
-    /// How long there will be nothing to do, unless something arrives.
+    /// The time until something is due, unless input arrives first.
     fn next_timeout(&self) -> Option<Duration> {
         self.alice.client.next_timeout().into_iter().chain(self.bob.client.next_timeout()).min()
     }
@@ -157,7 +157,7 @@ struct Person {
     friend: PublicKey,
     /// The route to the friend, while the friend is online.
     route: Option<RouteId>,
-    /// What to say as soon as there is a route.
+    /// The message to send as soon as there is a route.
     words: Vec<u8>,
     has_heard: bool,
 }
@@ -173,7 +173,7 @@ impl Person {
         for event in &*events {
             match event {
                 Event::Connected { relay } => {
-                    // It can only fail where `Disconnected` follows in the same poll.
+                    // It fails only if `Disconnected` follows in the same poll.
                     let _ = self.client.open_route(relay, self.friend);
                 }
                 Event::RouteOnline { route, .. } => self.route = Some(route),
@@ -191,7 +191,7 @@ impl Person {
         {
             match self.client.send_data(route, &self.words) {
                 Ok(()) => self.words.clear(),
-                Err(SendError::WouldBlock) => {} // once more in the next iteration
+                Err(SendError::WouldBlock) => {} // tried again in the next iteration
                 Err(error) => return Err(error.into()),
             }
         }

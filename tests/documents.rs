@@ -16,11 +16,7 @@ fn each_promise_of_security_has_tests_that_exist() {
 
 #[test]
 fn each_attack_has_tests_that_exist() {
-    check_table(
-        "tests/attacks.md",
-        "| attack | what the client does | what it holds at worst | held by |",
-        48,
-    );
+    check_table("tests/attacks.md", "| attack | what the client does | most memory held | shown by |", 48);
 }
 
 #[test]
@@ -91,9 +87,9 @@ fn check_table(file: &str, heading: &str, rows: usize) {
     let table: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert_eq!(table.len(), rows, "rows of {file}");
     for row in table {
-        let (_, held_by) = row.trim_end_matches('|').rsplit_once('|').expect("columns");
-        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "no test holds {row}");
+        let (_, shown_by) = row.trim_end_matches('|').rsplit_once('|').expect("columns");
+        let names: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test shows {row}");
         for name in names {
             assert!(exists(root, name), "there is no test {name}");
         }

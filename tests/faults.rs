@@ -1,6 +1,6 @@
-//! Faults of the machine: no file descriptors left, and system calls that are interrupted or find no memory. The failure is
-//! reported, and everything else continues. Each test runs itself again in a child process with fewer resources; strace
-//! makes its system calls fail.
+//! Faults of the machine: no file descriptors left, and system calls that are interrupted or find no memory. The failure
+//! is reported, and everything else continues. Each test runs itself again in a child process with fewer resources;
+//! strace makes its system calls fail.
 
 #![cfg(unix)]
 

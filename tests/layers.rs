@@ -98,7 +98,7 @@ impl Source {
         imported.chain(declared).filter(|path| *path != self.path).collect()
     }
 
-    /// Whether a `super::` refers to something outside this file. In an inline module, the first one refers to the file itself.
+    /// Whether a `super::` refers to something outside this file. In an inline module, the first one refers to the file.
     fn reaches_out(&self) -> bool {
         let mut inner: Vec<String> = Vec::new();
         self.code.lines().any(|line| {
@@ -156,7 +156,7 @@ fn code(text: &str) -> String {
     while let Some(line) = lines.next() {
         if line.trim() == "#[cfg(test)]" {
             let indent = line.len() - line.trim_start().len();
-            // An item without a block ends in this line. One with a block ends where a line with the same indent closes it.
+            // An item without a block ends in this line, one with a block where a line with the same indent closes it.
             let is_end = |line: &str| line.trim_end() == format!("{:indent$}}}", "");
             let head = lines.by_ref().find(|line| !line.trim().starts_with("#[")).unwrap_or_default();
             if !head.trim_end().ends_with([';', '}']) {

@@ -1,5 +1,5 @@
-//! Ten thousand connections in one client, all with routes and data. In each round a tenth of them is cut and reconnects.
-//! `LOAD_SECONDS` is the duration in seconds; the default is 10.
+//! Ten thousand connections in one client, all with routes and data. In each round a tenth of them is cut and connects
+//! again. `LOAD_SECONDS` is the duration in seconds; the default is 10.
 
 #![cfg(unix)]
 
@@ -141,8 +141,8 @@ fn resident() -> u64 {
     line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
-/// An even number of connections, limited by the number of file descriptors. The limit is raised, and the relay's process
-/// inherits it.
+/// An even number of connections, limited by the number of file descriptors. The limit is raised, and the relay's
+/// process inherits it.
 fn connections() -> usize {
     // When cut connections reconnect, the relay may still have the old ones.
     let needed = |count: usize| count + count / 5 + OTHERS;

@@ -1,5 +1,5 @@
-//! No secret stays in memory: a child process has secrets and drops them, and this process, which knows them, searches the
-//! child's memory.
+//! No secret stays in memory: a child process has secrets and drops them, and this process, which knows them, searches
+//! the child's memory.
 
 #![cfg(all(target_os = "linux", target_endian = "little"))]
 

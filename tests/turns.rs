@@ -97,7 +97,7 @@ fn a_flood_does_not_fill_the_room_of_others() {
         flooding.open_route(&mut peer, id, NUMBER);
         let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         flooding.flood(&[NUMBER, 1]);
-        // It comes before the other in the order of turns, and has so much input that it could fill all of the next polls.
+        // It comes before the other in the order of turns, and has enough input to fill all of the next polls.
         peer.poll(GUARD);
         for round in 0..20u8 {
             quiet.send(&[kind::ONION_RESPONSE, round]);

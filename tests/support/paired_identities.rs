@@ -118,8 +118,8 @@ impl PairedIdentities {
         self.members[n ^ 1].may_lose = true;
     }
 
-    /// Connects the members in `cut`, whose connections have ended, again, and opens their routes. From then on nothing is
-    /// lost.
+    /// Connects the members in `cut` again, whose connections have ended, and opens their routes. From then on nothing
+    /// is lost.
     #[track_caller]
     pub fn reconnect(&mut self, cut: &[usize]) {
         for &n in cut {

@@ -1,4 +1,4 @@
-//! A proxy that follows a script: it expects exactly these messages of the client, and answers each with the given bytes.
+//! A proxy that follows a script: it expects exactly these messages from the client, and answers each with given bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! A relay that the test controls step by step, on the test's own thread: it reads and writes only when the test calls it,
-//! and the test sees each packet in stream order.
+//! A relay that the test controls step by step, on the test's own thread: it reads and writes only when the test calls
+//! it, and the test sees each packet in stream order.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -117,8 +117,8 @@ impl ScriptedRelay {
         SockRef::from(&self.stream).send_out_of_band(b"!").unwrap();
     }
 
-    /// Sends copies of this packet until both sockets are full, and returns how many it has begun. The rest of the last one is
-    /// sent with the next packet.
+    /// Sends copies of this packet until both sockets are full, and returns how many it has begun. The rest of the last
+    /// one is sent with the next packet.
     pub fn flood(&mut self, plaintext: &[u8]) -> usize {
         self.stream.set_nonblocking(true).unwrap();
         let mut count = 0;

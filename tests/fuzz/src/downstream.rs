@@ -1,11 +1,11 @@
-//! What comes down to the client, and what each step of it must lead to.
+//! The bytes that the client receives, and the result that each step of them must have.
 
 use std::collections::VecDeque;
 
 use tox_relay_client::{Impostor, Stage, Violation};
 use tox_test_relay::session::Session;
 
-/// What the client is to make of some bytes.
+/// The result that some bytes must have.
 #[derive(Debug)]
 pub enum Step {
     /// The proxy has answered, and the client says this next, in this stage.
@@ -20,7 +20,7 @@ pub enum Step {
     Impostor(Impostor),
 }
 
-/// The stream down, as far as the client has not taken it.
+/// The stream to the client, as far as it was not read.
 #[derive(Default)]
 pub struct Downstream {
     bytes: Vec<u8>,

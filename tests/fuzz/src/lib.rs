@@ -1,11 +1,11 @@
-//! Fuzz targets for the core: each is a function of some bytes, which panics where the core fails it.
+//! Fuzz targets for the core: each is a function of some bytes, which panics if the core does something wrong.
 //!
 //! | target | the bytes are | and what must hold |
 //! | --- | --- | --- |
-//! | [`packets`] | plaintexts and frames | parsing and emitting are inverse both ways; frames are found however cut |
-//! | [`streams`] | what a relay sends, honest or not | no panic; what is told and how it ends is what the model says |
-//! | [`proxies`] | the answers of a proxy | no panic; the result is the same however they are cut; bounds |
-//! | [`texts`] | URLs, keys, addresses | no panic; what is displayed reads back |
+//! | [`packets`] | plaintexts and frames | parsing and emitting are inverse in both directions; frames are found however split |
+//! | [`streams`] | what a relay sends, honest or not | no panic; the events and the end are those of the model |
+//! | [`proxies`] | the answers of a proxy | no panic; the result is the same however they are split; bounds |
+//! | [`texts`] | URLs, keys, addresses | no panic; what is displayed can be parsed again |
 //! | [`operations`] | calls of the caller, packets of the relay, time | the core and the model agree at each step |
 //!
 //! `tests/fuzz/run` fuzzes all of them for some seconds with cargo-fuzz; `tests/fuzz/run 3600 FOLDER` for an hour each,

@@ -1,5 +1,5 @@
 //! What a connection must do, written once more: from the documents, for all routes in one list, and without any sealing.
-//! It foretells every event, every packet that leaves, every deadline and the end.
+//! It predicts every event, every packet that is sent, every deadline and the end.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
@@ -120,7 +120,7 @@ impl Model {
         self.pardoned += pardon.as_nanos().div_ceil(1_000_000) as u32;
     }
 
-    /// A step of connecting has got its answer. Whoever was kept waiting may take as long for the next one.
+    /// A step of connecting is answered. The next step gets at least as much time as was not counted so far.
     fn begin_step(&mut self, now: Instant) {
         let pardoned = Duration::from_millis(self.pardoned.into()).min(self.settings.connect_timeout);
         self.deadline = self.deadline.max(now + pardoned);
@@ -285,7 +285,7 @@ impl Model {
 
     // Time.
 
-    /// The client looks at the clock.
+    /// The client checks its deadlines.
     pub fn look(&mut self, now: Instant, unread: bool, ping: NonZeroU64) -> Result<(), DisconnectReason> {
         let opening = matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking);
         let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
@@ -323,7 +323,7 @@ impl Model {
         !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0
     }
 
-    /// These bytes have left. Returns those of them that belong to packets.
+    /// These bytes were sent. Returns those of them that belong to packets.
     pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
         let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
         assert!(
@@ -363,7 +363,7 @@ impl Model {
         self.begun.push_back(packet);
     }
 
-    /// Whether it is to be told that there is room again.
+    /// Whether `Writable` is due.
     pub fn take_writable(&mut self) -> bool {
         self.queue.take_writable()
     }

@@ -71,7 +71,7 @@ const PROXIES: [Between; 3] = [
     },
 ];
 
-/// What the client gets for a handshake response.
+/// What the client receives as a handshake response.
 pub enum Response<'a> {
     Honest,
     /// Any bytes.
@@ -97,7 +97,7 @@ pub struct Pair {
     proxy: Option<&'static Between>,
 }
 
-/// How much a flush gets rid of.
+/// How much a flush sends.
 #[derive(Clone, Copy)]
 pub struct Socket {
     /// All bytes that it takes.

@@ -1,4 +1,4 @@
-//! One connection: its socket, its stage, and the bytes that wait for the socket.
+//! One connection: its socket, its stage, and the bytes queued for the socket.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -14,13 +14,13 @@ use crate::{
     session::{HELLO_LENGTH, Key, Session},
 };
 
-/// With this many bytes waiting, a connection takes no more packets that may be thrown away. It is
+/// With this many bytes queued, a connection takes no more packets that may be discarded. It is
 /// what a few hundred clients send in one turn of the loop, and far more than any one answer.
 const FULL: usize = 256 * 1024;
-/// A client is let go when this many bytes have been kept for it while it read nothing: 9,000
+/// A client is dropped when this many bytes have been queued for it while it read nothing: 9,000
 /// pongs.
 const MAX_KEPT: usize = 256 * 1024;
-/// Memory that a connection holds on to while nothing waits.
+/// Memory that a connection keeps while nothing is queued.
 const IDLE_CAPACITY: usize = 16 * 1024;
 
 pub(crate) struct Connection {
@@ -28,28 +28,28 @@ pub(crate) struct Connection {
     pub stage: Stage,
     pub reading: Reading,
     pub conduct: Arc<Conduct>,
-    /// The key that the client said in its hello, which need not be its own.
+    /// The key in the client's hello, which may not be its own.
     pub key: Option<Key>,
-    /// On the list of those that have something to write.
+    /// In the list of connections that have something to write.
     pub dirty: bool,
     waiting: Vec<u8>,
-    /// How many of the waiting bytes the socket has taken.
+    /// How many of the queued bytes are written.
     taken: usize,
-    /// Bytes of packets that were kept while the socket was full, since nothing waited last.
+    /// Bytes of packets that were queued while the socket was full, since the queue was last empty.
     kept: usize,
-    /// The socket has said that it is full.
+    /// The last write found the socket full.
     blocked: bool,
 }
 
 /// How far a connection has come.
 pub(crate) enum Stage {
-    /// Waiting for the hello; this much has come.
+    /// Waiting for the hello, of which this has come.
     Hello(Vec<u8>),
     /// Encrypted packets both ways.
     Talking { session: Session, confirmed: bool },
-    /// Reading and forgetting.
+    /// Reading and discarding.
     Ignoring,
-    /// Writing what waits, then the end of the stream. Then reading until the client closes: to
+    /// Writing what is queued, then the end of the stream. Then reading until the client closes: to
     /// close with bytes unread would reset the connection, and the client might lose the rest.
     Closing { since: Instant, ended: bool },
 }
@@ -57,11 +57,11 @@ pub(crate) enum Stage {
 /// Whether the relay reads from a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// As soon as there is something.
+    /// As soon as there is input.
     On,
-    /// Not until told to. What has come by then will be read.
+    /// Not until told to. What has arrived by then will be read.
     Paused,
-    /// Never: when the client goes, so does what it has sent.
+    /// Never: when the client disconnects, what it has sent is lost.
     Never,
 }
 
@@ -82,20 +82,20 @@ impl Connection {
         }
     }
 
-    /// Puts a packet behind what waits, if there is a session to seal it with. The socket is not
-    /// asked: that is for [`flush`](Connection::flush).
+    /// Queues a packet, if there is a session to seal it with. Nothing is written before
+    /// [`flush`](Connection::flush).
     pub fn send(&mut self, plaintext: &[u8]) -> bool {
         let Stage::Talking { session, .. } = &mut self.stage else { return false };
         session.seal(plaintext, &mut self.waiting);
         true
     }
 
-    /// Puts bytes behind what waits.
+    /// Queues bytes.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// Whether there is no room for packets that may be thrown away.
+    /// Whether there is no room for packets that may be discarded.
     pub fn is_full(&self) -> bool {
         self.waiting.len() - self.taken >= FULL
     }
@@ -112,12 +112,12 @@ impl Connection {
         self.kept > MAX_KEPT
     }
 
-    /// The socket takes bytes again.
+    /// The socket is writable again.
     pub fn unblock(&mut self) {
         self.blocked = false;
     }
 
-    /// Lets the socket take as much as it likes. Returns how much it took.
+    /// Writes as much as the socket accepts. Returns how much.
     pub fn flush(&mut self) -> io::Result<usize> {
         let before = self.taken;
         while !self.blocked && self.taken < self.waiting.len() {
@@ -148,7 +148,7 @@ impl Connection {
             self.taken = 0;
             self.kept = 0;
         } else if self.taken > self.waiting.len() / 2 {
-            // Only when it halves what is there, so that each byte is moved once on average.
+            // Only when that halves the buffer, so that each byte is moved once on average.
             self.waiting.drain(..self.taken);
             self.taken = 0;
         }

@@ -7,7 +7,7 @@ use crate::{
     session::{Fresh, HELLO_LENGTH, Hello, KEY_LENGTH, Key, Nonce, RESPONSE_LENGTH, Session, public_key},
 };
 
-/// The most responses that are kept to be played again; a test needs one.
+/// The most responses that are kept for replay; a test needs one.
 const MAX_RECORDINGS: usize = 4096;
 
 /// Answers hellos in the name of one relay.
@@ -17,7 +17,7 @@ pub(crate) struct Responder {
     recordings: HashMap<Key, [u8; RESPONSE_LENGTH]>,
 }
 
-/// What a hello leads to.
+/// The result of a hello.
 pub(crate) struct Answer {
     pub bytes: Vec<u8>,
     pub next: Next,
@@ -27,13 +27,13 @@ pub(crate) struct Answer {
 pub(crate) enum Next {
     /// Encrypted packets.
     Talk(Session),
-    /// Silence: whatever the client sends is read and forgotten.
+    /// Silence: whatever the client sends is read and discarded.
     Ignore,
     /// The end of the stream.
     Close,
     /// A reset.
     Reset,
-    /// The client is dropped, for its hello does not open.
+    /// The client is dropped, since its hello does not open.
     Refuse,
 }
 

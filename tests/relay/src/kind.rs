@@ -30,7 +30,7 @@ pub const FORWARDING: u8 = 0x0b;
 /// The kinds that are data, each being the number of a route.
 pub const ROUTES: RangeInclusive<u8> = 16..=255;
 
-/// Whether a full socket only delays a packet of this kind. All others are thrown away then.
+/// Whether a full socket only delays a packet of this kind. All others are discarded then.
 pub fn is_kept(kind: u8) -> bool {
     matches!(kind, ROUTING_RESPONSE | CONNECTION_NOTIFICATION | DISCONNECT_NOTIFICATION | PING | PONG)
 }

@@ -5,12 +5,12 @@
 //!
 //! There are three ways to use it:
 //!
-//! - [`Relay`] runs a whole relay on a thread of its own, on a real socket. [`Conduct`] says how it
+//! - [`Relay`] runs a whole relay on a thread of its own, on a real socket. [`Conduct`] is how it
 //!   treats its clients.
 //! - [`switch::Switch`] is the same relay without sockets, for a simulation in virtual time.
-//! - [`session`] is one connection of it, byte by byte, for a test that plays the relay by hand.
+//! - [`session`] is one connection of it, byte by byte, for a test with a scripted relay.
 //!
-//! A byte goes this way: [`Relay`] starts the loop (`server`); the loop reads from a `connection`,
+//! The path of a byte: [`Relay`] starts the loop (`server`); the loop reads from a `connection`,
 //! whose hello is answered by `handshake` and whose packets are opened by its [`session`]; what they
 //! hold goes to the [`switch`], which fills an [`outbox`]; and the loop empties that into the
 //! connections.

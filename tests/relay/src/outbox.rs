@@ -30,7 +30,7 @@ pub enum Output<'a> {
 #[derive(Default)]
 pub struct Outbox {
     entries: Vec<Entry>,
-    /// All plaintexts, one behind the other.
+    /// All plaintexts, one after the other.
     plaintexts: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ impl Outbox {
         })
     }
 
-    /// Forgets everything: it has been done.
+    /// Removes everything, when it has been done.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.plaintexts.clear();

@@ -20,13 +20,13 @@ use crate::{
     switch::Rules,
 };
 
-/// How a relay is to be started.
+/// The options of a relay.
 #[derive(Clone)]
 pub struct Options {
     /// Where to listen. 127.0.0.1, any free port.
     pub address: SocketAddr,
-    /// The long-term secret key; `None` makes a new one. With the key and the address of an older
-    /// relay, clients take the new one for the same.
+    /// The long-term secret key; `None` creates a new one. With the key and the address of an older
+    /// relay, clients see the new one as the same relay.
     pub secret_key: Option<Key>,
     /// How to treat the first clients. Honestly.
     pub conduct: Conduct,
@@ -47,7 +47,7 @@ impl Default for Options {
 
 /// A relay that runs on a thread of its own, until this is dropped.
 ///
-/// Every call is done when it returns: whatever happens afterwards happens to a relay that obeys.
+/// Every call has taken effect when it returns.
 ///
 /// A client is named by its public key, which the relay knows as soon as its hello has come. Where
 /// several connections have said the same key, the newest is meant. The calls return `false` where
@@ -70,7 +70,7 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// When the address cannot be had, or the system gives no poller or no thread.
+    /// When the address cannot be bound, or the system cannot create a poller or a thread.
     pub fn start(options: Options) -> io::Result<Self> {
         let mut listener = TcpListener::bind(options.address)?;
         let address = listener.local_addr()?;
@@ -106,10 +106,10 @@ impl Relay {
         self.ask(|answer| Command::Statistics { answer })
     }
 
-    /// Waits until the statistics fulfil `condition`, and returns them: what a test does instead of
-    /// sleeping. `None` when they do not within `timeout`.
+    /// Waits until the statistics fulfil `condition`, and returns them, so that tests need not
+    /// sleep. `None` if they do not within `timeout`.
     ///
-    /// The condition is looked at after each turn of the relay's loop. A state that comes and goes
+    /// The condition is checked after each turn of the relay's loop. A state that begins and ends
     /// within one turn is missed.
     pub fn wait_until(
         &self,
@@ -138,17 +138,17 @@ impl Relay {
         self.act(key, Deed::SendRaw(bytes.to_vec()))
     }
 
-    /// Closes a client's connection cleanly, behind everything that waits for it.
+    /// Closes a client's connection cleanly, after everything that is queued for it.
     pub fn close(&self, key: &Key) -> bool {
         self.act(key, Deed::Close)
     }
 
-    /// Resets a client's connection. What was on its way is lost.
+    /// Resets a client's connection. What was in flight is lost.
     pub fn reset(&self, key: &Key) -> bool {
         self.act(key, Deed::Reset)
     }
 
-    /// Reads nothing more from a client: its socket fills up, and its end goes unnoticed.
+    /// Stops reading from a client: its socket fills up, and its end is not noticed.
     pub fn stop_reading(&self, key: &Key) -> bool {
         self.act(key, Deed::StopReading)
     }
@@ -162,7 +162,7 @@ impl Relay {
         self.ask(|done| Command::Do { key: *key, deed, done })
     }
 
-    /// Asks the thread for something and waits for the answer.
+    /// Sends a command to the thread and waits for the answer.
     fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> T {
         let (answer, answers) = mpsc::channel();
         self.tell(command(answer));
@@ -181,7 +181,7 @@ impl Drop for Relay {
         self.commands = None;
         let woken = self.waker.wake().is_ok();
         let thread = self.thread.take().filter(|_| woken);
-        // A thread that has panicked has said so; a second panic in here would only hide it.
+        // A thread that has panicked has reported it; a second panic here would only hide that.
         let _ = thread.map(JoinHandle::join);
     }
 }

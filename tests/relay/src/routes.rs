@@ -47,7 +47,7 @@ impl Routes {
         self.0.get_mut(usize::from(id.checked_sub(FIRST)?))?.as_mut()
     }
 
-    /// Forgets a route and hands it out for the last time.
+    /// Removes a route and returns it.
     pub fn close(&mut self, id: u8) -> Option<Route> {
         self.0.get_mut(usize::from(id.checked_sub(FIRST)?))?.take()
     }

@@ -1,8 +1,8 @@
 //! The loop: one thread, one poller, all connections.
 //!
-//! In one turn the loop reads what has come, lets the switch route it, and puts the answers behind
-//! what already waits for each connection. Only at the end of the turn is it written, so that a
-//! connection costs one system call a turn, however many packets it gets.
+//! In one turn the loop reads what has arrived, lets the switch route it, and queues the answers for
+//! each connection. They are written only at the end of the turn, so that a connection costs one
+//! system call per turn, however many packets it gets.
 
 mod control;
 mod incoming;
@@ -35,7 +35,7 @@ pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
-/// The most that one read takes.
+/// The most bytes that one read takes.
 const READ_LENGTH: usize = 64 * 1024;
 /// The longest time between two looks at all connections: pings are late by this at most.
 const MAX_SWEEP: Duration = Duration::from_secs(1);
@@ -118,15 +118,15 @@ impl Server {
                     Token(id) => self.handle_event(id, event),
                 }
             }
-            // Behind the other events, for a number that was given again would get a stale one. And before the
-            // commands: whoever connected before a command meets the relay as it was before.
+            // After the other events, since a number that is reused would get a stale one. And before the
+            // commands: whoever connected before a command gets the relay as it was before.
             if has_clients || has_commands {
                 self.accept();
             }
             if has_commands && !self.obey() {
                 return Ok(());
             }
-            // Behind the reading, so that a relay that was busy does not punish its clients for it.
+            // After reading, so that clients are not dropped because the relay was busy.
             let now = Instant::now();
             if now >= next_sweep {
                 self.sweep(now);

@@ -1,8 +1,7 @@
 //! The relay's side of one connection, without a socket, a clock or a random source.
 //!
-//! [`Hello::open`] reads what the client says first, [`Hello::accept`] answers it, and the [`Session`] that comes
-//! out seals and opens the packets that follow. Whoever calls chooses every key and nonce, so a test can play the
-//! relay by hand and knows each byte in advance.
+//! [`Hello::open`] reads the client's hello, [`Hello::accept`] answers it, and the resulting [`Session`] seals and opens
+//! the packets that follow. The caller chooses every key and nonce, so a test knows each byte in advance.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use crypto_box::{
 pub const KEY_LENGTH: usize = 32;
 /// Bytes of a nonce.
 pub const NONCE_LENGTH: usize = 24;
-/// Bytes that a box adds to what it holds. They stand in front of the ciphertext.
+/// Bytes that a box adds to its plaintext. They come before the ciphertext.
 pub const MAC_LENGTH: usize = 16;
 /// Bytes of the client's part of the handshake: public key, nonce, box.
 pub const HELLO_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH + MAC_LENGTH + OFFER_LENGTH;
@@ -23,12 +22,12 @@ pub const HELLO_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH + MAC_LENGTH + OFFER_L
 pub const RESPONSE_LENGTH: usize = NONCE_LENGTH + MAC_LENGTH + OFFER_LENGTH;
 /// The longest plaintext that fits a packet; the shortest is one byte, its kind.
 pub const MAX_PLAINTEXT: usize = MAX_BOX - MAC_LENGTH;
-/// The longest packet as it stands on the stream, its length included.
+/// The longest packet on the stream, including its length.
 pub const MAX_PACKET: usize = PREFIX_LENGTH + MAX_BOX;
 
 /// What both handshake boxes hold: temporary public key, base nonce.
 const OFFER_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH;
-/// The length in front of each packet.
+/// The length before each packet.
 const PREFIX_LENGTH: usize = 2;
 /// The limits of that length, which counts MAC and plaintext.
 const MIN_BOX: usize = MAC_LENGTH + 1;
@@ -109,7 +108,7 @@ impl Hello {
         Self { shared_key: shared_box(&self.client_public_key, secret_key), ..self }
     }
 
-    /// The relay's part of the handshake with any content: what a box that opens may still lie about.
+    /// The relay's part of the handshake with any content: a box that opens may still contain a lie.
     pub fn respond(
         &self,
         nonce: &Nonce,
@@ -128,7 +127,7 @@ impl Hello {
         (response, self.session(&fresh.temporary_secret_key, fresh.base_nonce))
     }
 
-    /// The session with the client's half of the bargain and any half of the relay's.
+    /// The session of this client's keys with any keys of the relay.
     pub fn session(&self, temporary_secret_key: &Key, send_nonce: Nonce) -> Session {
         Session::new(&self.temporary_public_key, temporary_secret_key, self.base_nonce, send_nonce)
     }
@@ -162,7 +161,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// When `plaintext` is so long that no two bytes can tell its length. Between [`MAX_PLAINTEXT`] and there the
+    /// When `plaintext` is so long that its length does not fit two bytes. Between [`MAX_PLAINTEXT`] and there the
     /// packet is illegal, but can be made.
     pub fn seal(&mut self, plaintext: &[u8], stream: &mut Vec<u8>) {
         let length =
@@ -177,7 +176,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The first packet that cannot be one. The connection is lost with it: there is no way back into step.
+    /// The first invalid packet. The connection is lost with it, since the nonces no longer agree.
     pub fn open_each(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Broken> {
         while !bytes.is_empty() {
             let (taken, rest) = bytes.split_at(self.lacking()?.min(bytes.len()));
@@ -191,11 +190,11 @@ impl Session {
                 self.incoming.clear();
             }
         }
-        // A length that cannot be is told as soon as it is there, not with the byte after it.
+        // An impossible length is reported as soon as it is complete, not with the byte after it.
         self.lacking().map(|_| ())
     }
 
-    /// Like [`open_each`](Session::open_each), and collects the plaintexts: what a test wants.
+    /// Like [`open_each`](Session::open_each), and collects the plaintexts, for tests.
     ///
     /// # Errors
     ///
@@ -211,7 +210,7 @@ impl Session {
         self.incoming.len()
     }
 
-    /// How many bytes the packet that is coming in still wants before something can be said about it.
+    /// How many more bytes of the current packet are needed for the next step: its length, or the whole packet.
     fn lacking(&self) -> Result<usize, Broken> {
         let Some((prefix, sealed)) = self.incoming.split_first_chunk() else {
             return Ok(PREFIX_LENGTH - self.incoming.len());
@@ -261,7 +260,7 @@ fn seal_onto(shared: &SalsaBox, nonce: &Nonce, parts: &[&[u8]], stream: &mut Vec
     mac.copy_from_slice(&tag);
 }
 
-/// Opens a box where it lies: the MAC stays, the plaintext takes the place of the ciphertext.
+/// Opens a box in place: the MAC stays, the plaintext replaces the ciphertext.
 fn open_in_place(shared: &SalsaBox, nonce: &Nonce, sealed: &mut [u8]) -> Result<(), Broken> {
     let (mac, text) = sealed.split_at_mut(MAC_LENGTH);
     shared

@@ -15,17 +15,17 @@ pub struct Statistics {
     pub routes: usize,
     /// Connections accepted since the start.
     pub accepted: u64,
-    /// Hellos that have come whole since the start, whatever was in them.
+    /// Complete hellos since the start, valid or not.
     pub hellos: u64,
     /// Packets from clients that opened.
     pub packets_in: u64,
-    /// Packets for clients that were sealed. A connection that ended may not have taken all.
+    /// Packets for clients that were sealed. A connection that ended may not have sent all.
     pub packets_out: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
-    /// Bytes that sockets took.
+    /// Bytes written to sockets.
     pub bytes_out: u64,
-    /// Packets thrown away because the client's socket was full.
+    /// Packets discarded because the client's socket was full.
     pub thrown_away: u64,
     /// Clients that the relay dropped for what they did or failed to do.
     pub dropped: u64,

@@ -285,7 +285,7 @@ fn bytes_may_come_one_by_one_and_packets_together() {
 
 #[test]
 fn the_first_packets_may_come_right_behind_the_hello() {
-    // Nobody can seal a packet before the response; but garbage behind the hello is read as one.
+    // Nobody can seal a packet before the response, but garbage after the hello is read as one.
     let relay = relay(Conduct::Honest);
     let mut greeting = Greeting::send(&relay, &Identity::new());
     greeting.stream.write_all(&[0, 0]).unwrap();

@@ -1,4 +1,4 @@
-//! One connection, byte by byte, played by hand.
+//! One connection, byte by byte.
 
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
 use tox_test_relay::session::{Broken, Fresh, HELLO_LENGTH, Hello, Key, Nonce, Session, public_key};

@@ -1,5 +1,5 @@
-//! One TCP connection between a client and a relay: two pipes with everything that a network does to bytes, and the
-//! ledger of what was put in at one end and must come out at the other.
+//! One TCP connection between a client and a relay: two pipes that do to bytes what networks do, and a ledger of what
+//! was sent at one end and must arrive at the other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use tox_test_relay::session::Key;
 
 use crate::chance::Chance;
 
-/// The capacity of a pipe that delays nothing for long: what kernels hold of a connection whose client limits what it
-/// hands over. A relay that reads 50 KB/s has read all of it after 5 s.
+/// The capacity of a pipe without long delays: what kernels hold of a connection whose client limits its unsent bytes. A
+/// relay that reads 50 KB/s has read all of it after 5 s.
 const WIDE: usize = 256 * 1024;
 
 /// One direction.
 pub struct Pipe {
-    /// The pieces on their way, and when each arrives, in this order.
+    /// The pieces in flight with their arrival times, in order.
     flying: VecDeque<(Instant, Vec<u8>)>,
     bytes: usize,
     capacity: usize,
@@ -23,7 +23,7 @@ pub struct Pipe {
     closed: bool,
 }
 
-/// What a reader finds.
+/// The result of a read.
 pub enum Read {
     Bytes(Vec<u8>),
     Nothing,
@@ -54,7 +54,7 @@ impl Pipe {
         taken
     }
 
-    /// No more is written. What flies still arrives.
+    /// No more is written. What is in flight still arrives.
     pub fn close(&mut self) {
         self.closed = true;
     }
@@ -89,7 +89,7 @@ impl Pipe {
             && self.flying.front().map_or(self.closed, |(at, _)| *at <= now)
     }
 
-    /// The network gets well.
+    /// Ends a stall and restores the full capacity.
     fn heal(&mut self) {
         self.stalled_until = None;
         self.capacity = WIDE;
@@ -99,13 +99,13 @@ impl Pipe {
 /// What a client has accepted for sending on one connection, until the relay has it.
 #[derive(Default)]
 pub struct Ledger {
-    /// By the peer of their route: what belongs to no route keeps its order, too.
+    /// By the peer of their route. Packets that belong to no route keep their order, too.
     accepted: BTreeMap<Option<Key>, VecDeque<Packet>>,
     /// The relay's pings that were not answered yet.
     pings: VecDeque<u64>,
 }
 
-/// A packet that may wait, as both ends know it: the number of its route is the connection's own affair.
+/// A packet that may be queued, as both ends know it: without the connection id, which is internal to the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packet {
     Data { peer: Key, data: Vec<u8> },
@@ -126,7 +126,8 @@ impl Ledger {
         self.accepted.entry(packet.peer()).or_default().push_back(packet);
     }
 
-    /// The client has said that so many bytes of data for this peer will never leave: the last ones, and whole packets.
+    /// The client has reported that this many bytes of data for this peer will never be sent: the last ones, in whole
+    /// packets.
     pub fn withdraw(&mut self, peer: Key, mut unsent: usize) {
         let packets = self.accepted.entry(Some(peer)).or_default();
         while unsent > 0 {
@@ -164,11 +165,12 @@ pub struct Link {
     pub up: Pipe,
     pub down: Pipe,
     pub ledger: Ledger,
-    /// Both ends are gone, and with them what was on its way.
+    /// Both ends are gone, and with them what was in flight.
     pub cut: bool,
-    /// Something kept the relay from answering in time, so timeouts are no mistakes.
+    /// Something kept the relay from answering in time, so timeouts are not mistakes.
     pub troubled: bool,
-    /// The client's program was away, so the relay may find it late; the client must not blame the relay.
+    /// The client's program did not poll for a while, so the relay may time it out; the client must not time out the
+    /// relay.
     pub absent: bool,
 }
 

@@ -1,5 +1,5 @@
-//! `cargo run --release -p simulation -- [SEED [COUNT]]`: runs COUNT simulations (by default 1) from SEED on; without a SEED,
-//! 3000 from a random one.
+//! `cargo run --release -p simulation -- [SEED [COUNT]]`: runs COUNT simulations (by default 1) from SEED on; without a
+//! SEED, 3000 from a random one.
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;

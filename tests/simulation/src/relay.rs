@@ -14,7 +14,7 @@ use tox_test_relay::switch::{Rules, Switch};
 use crate::chance::Chance;
 use crate::link::{Link, Packet, Read};
 
-/// The relay throws data away that find so many bytes waiting.
+/// The relay discards data if this many bytes are already waiting.
 const FULL: usize = 64 * 1024;
 
 pub struct Relay {
@@ -24,28 +24,28 @@ pub struct Relay {
     seats: BTreeMap<ClientId, Seat>,
     next_seat: ClientId,
     outbox: Outbox,
-    /// It answers nobody before then.
+    /// It does not answer before then.
     pub away_until: Option<Instant>,
     /// It fills each connection with packets of this length that it invents.
     flood: Option<usize>,
-    /// It reads no more than so many bytes a second of each connection, steadily.
+    /// It reads at most this many bytes per second from each connection, steadily.
     rate: Option<usize>,
-    /// When it had its turn last.
+    /// The time of its last turn.
     turned: Option<Instant>,
 }
 
-/// The sender of what a relay invents.
+/// The sender of the packets that a relay invents.
 pub const STRANGER: Key = [0x5a; 32];
 
-/// One client's place.
+/// One client's connection.
 struct Seat {
     link: Rc<RefCell<Link>>,
     /// The hello as far as it has come.
     hello: Vec<u8>,
     session: Option<Session>,
-    /// Whose it is, until the first packet has come.
+    /// The client's key, until the first packet has come.
     unconfirmed: Option<Key>,
-    /// Sealed, and not taken by the link yet.
+    /// Sealed, and not yet written to the link.
     unsent: Vec<u8>,
 }
 
@@ -74,7 +74,7 @@ impl Relay {
         self.next_seat += 1;
     }
 
-    /// Forgets everybody, as a crash does.
+    /// Forgets all clients, as a crash does.
     pub fn restart(&mut self) {
         for seat in std::mem::take(&mut self.seats).values() {
             seat.link.borrow_mut().cut = true;
@@ -82,7 +82,7 @@ impl Relay {
         self.switch = Switch::new(Rules::default());
     }
 
-    /// Ends one connection cleanly, behind what was sent.
+    /// Ends one connection cleanly, after what was sent.
     pub fn hang_up_on_somebody(&mut self, chance: &mut Chance) {
         let all: Vec<ClientId> = self.seats.keys().copied().collect();
         if let Some(&seat) = chance.pick(&all) {
@@ -90,7 +90,7 @@ impl Relay {
         }
     }
 
-    /// Whoever waits for it from now on may run out of time.
+    /// From now on, clients that wait for it may time out.
     pub fn go_away(&mut self, until: Instant) {
         self.away_until = Some(until);
         self.seats.values().for_each(|seat| seat.link.borrow_mut().troubled = true);
@@ -100,7 +100,7 @@ impl Relay {
         self.flood.is_some()
     }
 
-    /// Invents no more packets, and reads all there is.
+    /// Invents no more packets, and reads without a limit.
     pub fn calm_down(&mut self) {
         (self.flood, self.rate) = (None, None);
     }

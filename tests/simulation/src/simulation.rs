@@ -1,4 +1,4 @@
-//! Everything together: time passes, everybody gets a turn, and now and then something goes wrong.
+//! One simulation: time passes, each relay and user gets a turn, and at random something goes wrong.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::user::{Census, User};
 /// Turns while things go wrong.
 const TURNS: usize = 300;
 
-/// Turns of the quiet end, at most.
+/// The most turns of the quiet end.
 const QUIET_TURNS: usize = 3_000;
 
 /// One simulation: its relays, its users and its time.
@@ -114,7 +114,7 @@ impl Simulation {
         }
     }
 
-    /// Nothing goes wrong any more, nobody does anything new, and it all comes to rest.
+    /// No more faults and no new calls, until nothing is in flight.
     fn end(&mut self) {
         self.relays.iter_mut().for_each(|relay| relay.away_until = None);
         self.relays.iter_mut().for_each(Relay::calm_down);
@@ -148,7 +148,7 @@ impl Simulation {
             self.now += Duration::from_millis(50);
             self.turn();
             let all = self.users.iter().flat_map(|user| &user.seats);
-            // What is on its way to a user shows only when it has come, within a second.
+            // What is in flight to a user shows only when it has arrived, within a second.
             quiet = if all.flatten().count() == self.users.len() * self.relays.len()
                 && self.users.iter().flat_map(|user| user.seats.iter().flatten()).all(|seat| seat.is_quiet())
             {

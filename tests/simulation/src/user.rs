@@ -1,4 +1,4 @@
-//! One client: its connections to all relays, what it asks of them, and what it may be told.
+//! One client: its connections to all relays, its calls, and the events that it may receive.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,10 @@ use crate::chance::Chance;
 use crate::link::{Link, Packet, Read};
 use crate::relay::STRANGER;
 
-/// What one turn reads of a connection, as in the loop.
+/// The most bytes that one turn reads from a connection, as in the loop.
 const BUDGET: usize = 64 * 1024;
 
-/// In front of each payload: who sent it to whom over which relay, and a number that only grows.
+/// At the start of each payload: who sent it to whom over which relay, and a number that only grows.
 const LABEL: usize = 2 + 2 + 2 + 8;
 
 pub struct User {
@@ -36,11 +36,11 @@ pub struct User {
     identity: KeyPair,
     /// One for each relay.
     pub seats: Vec<Option<Seat>>,
-    /// It doesn't poll before then.
+    /// It does not poll before then.
     pub asleep_until: Option<Instant>,
-    /// It stays away from its clients for so many milliseconds at most, again and again.
+    /// The most milliseconds between two of its polls.
     absences: usize,
-    /// When it polled last.
+    /// The time of its last poll.
     looked: Instant,
     /// The seat that gets its turn first.
     first: usize,
@@ -53,7 +53,7 @@ pub struct User {
     seen: BTreeMap<(u16, u16, bool), u64>,
 }
 
-/// What there was to see.
+/// How often each thing happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Census {
     /// Connections that were connected.
@@ -87,17 +87,17 @@ pub struct Seat {
     pub connection: Connection,
     pub link: Rc<RefCell<Link>>,
     connected: bool,
-    /// What was read and found `Events` full.
+    /// Bytes that were read and not handled yet, since `Events` was full.
     leftover: Vec<u8>,
-    /// It may have had something to read since then, and no turn.
+    /// Since when it may have had unread input and no turn.
     ready_since: Option<Instant>,
     /// Every route that was ever opened here.
     names: BTreeSet<RouteId>,
     /// Those that are not closed.
     routes: BTreeMap<RouteId, Known>,
-    /// A send was refused since the queue was empty,
+    /// A send was refused after the queue was last empty,
     blocked: bool,
-    /// and nothing has told of room since.
+    /// and no `Writable` has followed yet.
     untold: bool,
 }
 
@@ -187,8 +187,8 @@ impl User {
         (self.asleep_until, self.absences) = (None, 0);
     }
 
-    /// Polls as the loop does: whoever has something to read gets a turn and its share of the events, in a round that goes
-    /// on where the last one ended; the others are judged.
+    /// Polls as the loop does: whoever has something to read gets a turn and its share of the events, in a round that
+    /// goes on where the last one ended; the others are judged.
     pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
         if self.asleep_until.is_some_and(|until| now < until) {
             return;
@@ -226,7 +226,7 @@ impl User {
         }
     }
 
-    /// Checks one event against what may have happened.
+    /// Checks one event against the events that are possible.
     fn hear(&mut self, seat: &mut Seat, event: Event<'_>) {
         assert_eq!(seat.connected, !matches!(event, Event::Connected { .. }), "{event:?}");
         match event {
@@ -376,7 +376,7 @@ impl User {
 }
 
 impl Seat {
-    /// Whether a turn would find something.
+    /// Whether a turn would have something to do.
     fn has_input(&self, now: Instant) -> bool {
         let link = self.link.borrow();
         match self.connection.stage() {
@@ -498,7 +498,7 @@ impl Seat {
         }
     }
 
-    /// Closes a route, after which its name is worth nothing.
+    /// Closes a route, after which its id is invalid.
     pub fn close(&mut self, route: RouteId) {
         let known = self.routes.remove(&route).expect("a route that is not closed");
         let unsent = self.connection.close_route(route).expect("a route that is not closed");
@@ -526,7 +526,7 @@ impl Seat {
             .collect()
     }
 
-    /// Whether nothing is on its way in either direction, or waits.
+    /// Whether nothing is in flight in either direction, and nothing is queued.
     pub fn is_quiet(&self) -> bool {
         let requested = |known: &Known| known.state == RouteState::Requested;
         self.connected
@@ -550,7 +550,7 @@ fn oob(destination: &PublicKey, data: &[u8]) -> Packet {
     Packet::Other { plaintext: [&[kind::OOB_SEND], &destination.as_bytes()[..], data].concat() }
 }
 
-/// A payload that can be told from every other: its label, and a filling that depends on it.
+/// A payload that differs from all others: its label, and a filling that depends on it.
 fn payload(from: u16, to: u16, over: u16, number: u64, len: usize) -> Vec<u8> {
     let label =
         [&from.to_be_bytes()[..], &to.to_be_bytes(), &over.to_be_bytes(), &number.to_be_bytes()].concat();

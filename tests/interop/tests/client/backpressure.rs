@@ -1,4 +1,4 @@
-//! Relays that read slowly: what is taken, what is refused, and when there is room again.
+//! Relays that read slowly: what is accepted, what is refused, and when there is room again.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::driver::{End, LIMIT, RustEnd, Told, WINDOW, meet, numbered, pair, sig
 use crate::presence::is_closed;
 use crate::throttle::Throttle;
 
-/// What Tox sends at most.
+/// The longest data that Tox sends.
 const LENGTH: usize = 1400;
 
-/// What becomes of that on the stream, with the length, the MAC and the kind.
+/// The same on the stream, with the length, the MAC and the kind.
 const PACKET: usize = 2 + 16 + 1 + LENGTH;
 
-/// More than the kernel ever holds for a relay that doesn't read (some MiB).
+/// More than the kernel holds for a relay that doesn't read (some MiB).
 const FAR_TOO_MUCH: usize = 64 * 1024 * 1024 / LENGTH;
 
 #[test]
@@ -47,7 +47,7 @@ fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
     });
 
     assert_eq!(done, Some(()), "{arrived} of {sent} arrived");
-    ours.fence(); // so no Writable came that nobody waited for
+    ours.fence(); // so no unexpected `Writable` came
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
     let mut sent = send_until_blocked(&mut ours, route, || throttle.pass(open_to(0)));
     let queued = ours.client.relay(ours.relay).unwrap().queued;
-    // What a route may hold that is alone: half of the queue.
+    // The most that the only route may hold: half of the queue.
     assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
     let asked = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
 
@@ -126,13 +126,13 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
 }
 
-/// Sends until the socket is full and the queue behind it, too. Gives how many packets were taken.
+/// Sends until both the socket and the queue are full. Returns how many packets were accepted.
 fn send_until_blocked(ours: &mut RustEnd, route: RouteId, mut pass: impl FnMut()) -> usize {
     for number in 0..FAR_TOO_MUCH {
         while let Err(error) = ours.client.send_data(route, &numbered(number, LENGTH)) {
             assert_eq!(error, SendError::WouldBlock);
             pass();
-            // The queue was full; was the socket? Then there is no room after a poll either.
+            // The queue is full. If the socket is full too, a poll makes no room.
             match ours.next_within(Duration::ZERO) {
                 None => return number,
                 Some(told) => assert_eq!(told, Told::Writable(ours.relay)),

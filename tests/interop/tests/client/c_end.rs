@@ -8,12 +8,12 @@ use crate::driver::{End, LIMIT};
 /// A C client with one relay.
 pub struct CEnd {
     pub client: CClient,
-    /// The connection_id of the route that [`End`] is about.
+    /// The connection id of this end's route.
     route: Option<u8>,
 }
 
 impl CEnd {
-    /// The next event, which is waited for.
+    /// Waits for the next event.
     pub fn next(&mut self) -> CEvent {
         wait_for(LIMIT, || {
             self.client.iterate();
@@ -22,13 +22,13 @@ impl CEnd {
         .expect("an event in time")
     }
 
-    /// The next event that has come by now.
+    /// The next event that has already arrived.
     pub fn try_next(&mut self) -> Option<CEvent> {
         self.client.iterate();
         self.client.next_event()
     }
 
-    /// Opens a route, and waits for the answer, which has to be the next event.
+    /// Opens a route, and waits for the answer, which must be the next event.
     pub fn open_route(&mut self, peer: PublicKey) -> u8 {
         assert_eq!(self.client.request_route(peer.as_bytes()), CSend::Sent);
         match self.next() {
@@ -50,7 +50,7 @@ impl End for CEnd {
             (theirs.client.status() == CStatus::Connected).then_some(())
         });
         assert_eq!(connected, Some(()), "{:?}", theirs.client.status());
-        // It calls itself connected before the relay knows it: others reach it only behind this.
+        // It reports itself connected before the relay has confirmed it. After this, others can reach it.
         theirs.fence();
         theirs
     }

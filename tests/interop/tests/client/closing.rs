@@ -1,4 +1,4 @@
-//! Routes that are closed: in each of their states, and asked for again at once.
+//! Routes that are closed in each of their states, and requested again at once.
 
 use interop::{Bootstrapd, CEvent, CSend};
 use tox_relay_client::{RouteError, RouteId, SecretKey, SendError};
@@ -72,7 +72,7 @@ fn a_route_that_is_closed_before_the_answer_can_be_opened_again_at_once() {
     let (mut ours, mut theirs) = begin(&relay);
     theirs.open(ours.key());
     let old = open(&mut ours, &theirs);
-    ours.client.flush(); // the request is on its way
+    ours.client.flush(); // the request is in flight
     close(&mut ours, old);
     let new = open(&mut ours, &theirs);
     assert_eq!(ours.next(), Told::Opened(new));
@@ -134,7 +134,7 @@ fn an_offline_route_can_be_closed_and_opened_again_at_once() {
     talk(&mut ours, new, &mut theirs);
 }
 
-/// The relay would drop us for data on a route that is no more.
+/// The relay would drop us for data on a route that no longer exists.
 #[test]
 fn data_that_wait_for_a_route_leave_before_it_is_closed() {
     let relay = Bootstrapd::start().unwrap();
@@ -162,7 +162,7 @@ fn data_that_come_for_a_route_that_was_just_closed_do_no_harm() {
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"late");
     theirs.send_oob(ours.key(), b"not on the route");
-    theirs.fence(); // they lie in our socket
+    theirs.fence(); // they have arrived in our socket
     ours.close();
     ours.expect_oob(theirs.key(), b"not on the route");
     ours.fence();
@@ -179,8 +179,8 @@ fn both_ends_close_at_the_same_time() {
     for _ in 0..10 {
         theirs.close();
         ours.close();
-        ours.fence(); // a notification of their closing would be for a route that we have closed
-        // Whose notification the relay reads first decides whether they see ours.
+        ours.fence(); // a notification of their close would be for a route that we have closed
+        // They see our notification only if the relay reads it before theirs.
         let fence = SecretKey::generate().public_key();
         assert_eq!(theirs.client.request_route(fence.as_bytes()), CSend::Sent);
         loop {
@@ -207,7 +207,7 @@ fn a_peer_sees_that_the_route_was_closed<P: End>() {
     assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
     assert_eq!(ours.client.close_route(route), Err(RouteError::UnknownRoute));
 
-    // Its own route is still there, so ours brings it back; then it closes.
+    // Its own route still exists, so ours puts it online again; then it closes.
     ours.open(peer.key());
     ours.expect_online();
     peer.expect_online();
@@ -221,12 +221,12 @@ fn begin(relay: &Bootstrapd) -> (RustEnd, CEnd) {
     (RustEnd::new(relay), CEnd::connected(relay, SecretKey::generate()))
 }
 
-/// Unlike that of [`End`], it waits for no answer.
+/// Unlike [`End::open`], it does not wait for an answer.
 fn open(ours: &mut RustEnd, theirs: &CEnd) -> RouteId {
     ours.client.open_route(ours.relay, theirs.key()).unwrap()
 }
 
-/// Unlike that of [`End`], it sends nothing yet.
+/// Unlike [`End::close`], it sends nothing yet.
 fn close(ours: &mut RustEnd, route: RouteId) {
     ours.client.close_route(route).unwrap();
 }

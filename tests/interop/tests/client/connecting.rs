@@ -1,4 +1,4 @@
-//! Relays that are there, that are gone, that come back, and that are somebody else.
+//! Relays that run, that do not, that restart, and that have another key.
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"one");
     theirs.send_data(b"two");
-    theirs.fence(); // they lie in our socket
+    theirs.fence(); // they have arrived in our socket
     relay.kill();
     ours.expect_data(b"one");
     ours.expect_data(b"two");
@@ -126,7 +126,7 @@ fn a_relay_that_hangs_is_found_by_the_timeouts() {
     let config = |key| Config::new(key).ping_interval(Duration::from_millis(200)).pong_timeout(AT_ONCE);
     let mut connected = RustEnd::with_config(&relay, config(SecretKey::generate()));
     signal(&relay, "STOP");
-    // The kernel still takes connections for it.
+    // The kernel still accepts connections for it.
     let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
     let mut connecting = RustEnd::begin(connecting, relay_of(&relay));
     let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint: None };

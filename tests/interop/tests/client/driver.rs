@@ -1,4 +1,4 @@
-//! Drives a client of ours, and waits for what it tells.
+//! Polls a client of this library, and waits for its events.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -8,46 +8,44 @@ use interop::Bootstrapd;
 use tox_relay_client::{Client, Config, DisconnectReason, Event, Events, PublicKey};
 use tox_relay_client::{Relay, RelayId, RouteId, SecretKey};
 
-/// For whatever takes some milliseconds on an idle machine: a guard, which no test waits for.
+/// The limit for what takes some milliseconds on an idle machine. Only a failing test waits this long.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// For what must be told at once, on a machine that is busy with other tests as well. Far less than
-/// the 10 s of the protocol's timeouts.
+/// The limit for what must be reported at once, on a machine that is busy with other tests too. Far less than the 10 s
+/// of the protocol's timeouts.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// What has to be sent before what came of it is waited for, at most: packets of 2031 bytes then stay
-/// below the 64 KiB that the C client can read at a time, and far below what the relay can write to
-/// a socket. It throws away what it cannot write.
+/// The most packets in flight: with 2031 bytes each they stay below the 64 KiB that the C client can read at a time, and
+/// far below what the relay can write to a socket. It discards what it cannot write.
 pub const WINDOW: usize = 16;
 
-/// What both ends of a route can do, so that a test holds for our client and for the C client. Each
-/// end has one route at a time.
+/// One end of a route, so that one test works with both our client and the C client. Each end has one route at a time.
 pub trait End {
     /// Connected to the relay with this key.
     fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self;
-    /// The public key that peers ask for.
+    /// The public key with which peers request a route to it.
     fn key(&self) -> PublicKey;
-    /// Asks for a route to `peer`, and waits for the relay's answer.
+    /// Requests a route to `peer`, and waits for the relay's answer.
     fn open(&mut self, peer: PublicKey);
-    /// Gives the route up.
+    /// Closes the route.
     fn close(&mut self);
     /// Sends data on the route.
     fn send_data(&mut self, data: &[u8]);
     /// Sends data outside of any route.
     fn send_oob(&mut self, peer: PublicKey, data: &[u8]);
-    /// Waits for the next event, which has to be that the route is online.
+    /// Waits for the next event, which must be that the route is online.
     fn expect_online(&mut self);
-    /// Waits for the next event, which has to be that the route is offline.
+    /// Waits for the next event, which must be that the route is offline.
     fn expect_offline(&mut self);
-    /// Waits for the next event, which has to be these data on the route.
+    /// Waits for the next event, which must be these data on the route.
     fn expect_data(&mut self, data: &[u8]);
-    /// Waits for the next event, which has to be these data outside of any route.
+    /// Waits for the next event, which must be these data outside of any route.
     fn expect_oob(&mut self, sender: PublicKey, data: &[u8]);
-    /// Waits until the relay has dealt with all that was sent, and no event but its answer has come.
+    /// Waits until the relay has handled everything that was sent, and asserts that no event but its answer has come.
     fn fence(&mut self);
 }
 
-/// An event of ours, with data of its own.
+/// An event of our client that owns its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     Connected(RelayId),
@@ -67,7 +65,7 @@ pub enum Told {
 pub struct RustEnd {
     pub client: Client,
     pub relay: RelayId,
-    /// The route that [`End`] is about.
+    /// This end's route.
     route: Option<RouteId>,
     events: Events,
     told: VecDeque<Told>,
@@ -93,13 +91,13 @@ impl RustEnd {
         Self::connected(bootstrapd, SecretKey::generate())
     }
 
-    /// Connects to the relay once more, after the last connection has ended.
+    /// Connects to the relay again, after the last connection has ended.
     pub fn reconnect(&mut self, bootstrapd: &Bootstrapd) {
         self.relay = self.client.connect(relay_of(bootstrapd)).unwrap();
         assert_eq!(self.next(), Told::Connected(self.relay));
     }
 
-    /// The next event, which is waited for.
+    /// Waits for the next event.
     pub fn next(&mut self) -> Told {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -112,8 +110,7 @@ impl RustEnd {
         }
     }
 
-    /// The next event, if there is one before so much time has passed. With none at all, what has
-    /// come by now.
+    /// The next event, if there is one within this time. With a time of zero, one that has already arrived.
     pub fn next_within(&mut self, time: Duration) -> Option<Told> {
         if self.told.is_empty() {
             self.poll(time);
@@ -121,14 +118,14 @@ impl RustEnd {
         self.told.pop_front()
     }
 
-    /// Opens a route, and waits for the answer, which has to be the next event.
+    /// Opens a route, and waits for the answer, which must be the next event.
     pub fn open_route(&mut self, peer: PublicKey) -> RouteId {
         let route = self.client.open_route(self.relay, peer).unwrap();
         assert_eq!(self.next(), Told::Opened(route));
         route
     }
 
-    /// The end of this connection, which has to be the next event.
+    /// The reason of this connection's end, which must be the next event.
     pub fn next_reason(&mut self) -> DisconnectReason {
         match self.next() {
             Told::Disconnected(relay, reason) if relay == self.relay => reason,
@@ -222,7 +219,7 @@ impl From<Event<'_>> for Told {
     }
 }
 
-/// The relay as our client wants to hear of it.
+/// The relay in the form that our client takes.
 pub fn relay_of(bootstrapd: &Bootstrapd) -> Relay {
     Relay::new(bootstrapd.addr(), bootstrapd.public_key().into())
 }
@@ -250,7 +247,7 @@ pub fn meet(a: &mut impl End, b: &mut impl End) {
     a.expect_online();
 }
 
-/// Data that tell one packet from the others.
+/// Data that differ from those of all other packets.
 pub fn numbered(number: usize, length: usize) -> Vec<u8> {
     (number as u64).to_be_bytes().into_iter().cycle().skip(4).take(length).collect()
 }

@@ -1,4 +1,4 @@
-//! Data and OOB between two ends: both ways, all lengths, in order.
+//! Data and OOB between two ends: in both directions, of all lengths, in order.
 
 use interop::{Bootstrapd, CEvent};
 use tox_relay_client::{SecretKey, SendError};
@@ -67,7 +67,7 @@ fn oob_reaches_a_peer_that_is_online_on_a_route_too() {
     ours.expect_data(b"fifth");
 }
 
-/// As it comes from a peer with the C client: the relay passes it on.
+/// A peer with the C client can send this, and the relay passes it on.
 #[test]
 fn a_data_packet_without_data_is_an_event_like_the_others() {
     let relay = Bootstrapd::start().unwrap();
@@ -169,7 +169,7 @@ fn oob_of_all_lengths_pass<A: End, B: End>() {
     }
 }
 
-/// Data of changing lengths with OOB between them, some packets at a time.
+/// Data of different lengths with OOB between them, some packets at a time.
 fn packets_keep_their_order<A: End, B: End>() {
     const PACKETS: usize = 1000;
     let relay = Bootstrapd::start().unwrap();

@@ -8,11 +8,10 @@ use tox_relay_client::SecretKey;
 use crate::c_end::CEnd;
 use crate::driver::{AT_ONCE, LIMIT, RustEnd, Told, pair, relay_of};
 
-/// The relay pings after 30 s and after 60 s, and so do we. 10 s after a ping without a pong the
-/// connection would end.
+/// The relay pings after 30 s and after 60 s, and so do we. Without a pong, the connection would end 10 s after a ping.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// The time from one ping to the next, and that for an answer.
+/// The time from one ping to the next, and the time for its pong.
 const PING: Duration = Duration::from_secs(30 + 10);
 
 #[test]
@@ -39,7 +38,7 @@ fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
     for before in before {
         let now = ours.client.relays().filter_map(|relay| ours.client.relay(relay));
         let now = now.into_iter().find(|now| now.identity == before.identity).unwrap();
-        // Two pings and two pongs each way, and nothing else.
+        // Two pings and two pongs in each direction, and nothing else.
         assert_eq!(now.traffic.packets_in - before.traffic.packets_in, 4, "{now:?}");
         assert_eq!(now.traffic.packets_out - before.traffic.packets_out, 4, "{now:?}");
         assert!(now.round_trip.is_some_and(|time| !time.is_zero() && time < AT_ONCE), "{now:?}");
@@ -49,7 +48,7 @@ fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
     assert_eq!(ours.next(), Told::Data(back, b"still there?".to_vec()));
 }
 
-/// The relay doesn't look whether its socket was closed.
+/// The relay doesn't check whether its socket was closed.
 #[test]
 fn a_peer_that_is_gone_without_a_word_is_offline_when_its_ping_has_no_answer() {
     let relay = Bootstrapd::start().unwrap();

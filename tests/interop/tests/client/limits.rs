@@ -1,4 +1,4 @@
-//! The routes that a relay refuses, and all of those that it has to give.
+//! The routes that a relay refuses, and the maximum number of routes.
 
 use interop::Bootstrapd;
 use tox_relay_client::{PublicKey, RelayId, RouteError, RouteId, SecretKey, SendError};
@@ -51,7 +51,7 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
     expect_in_any_order(&mut many, opened.chain(back.iter().map(|route| Told::Online(*route))));
     expect_in_any_order(&mut ours, routes.iter().map(|route| Told::Online(*route)));
 
-    // Each leads to where it should, both ways.
+    // Each leads to the right peer, in both directions.
     for numbers in (0..MAX_ROUTES).step_by(WINDOW).map(|first| first..first + WINDOW) {
         for number in numbers.clone() {
             ours.client.send_data(routes[number], &numbered(number, 100)).unwrap();
@@ -72,7 +72,7 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
     assert_eq!(many.next(), Told::Offline(back[100]));
 }
 
-/// One client of ours with that many connections, each with a key of its own.
+/// One client of ours with this many connections, each with a key of its own.
 fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey, RelayId)>) {
     let mut many = RustEnd::new(relay);
     let mut peers = vec![(many.key(), many.relay)];
@@ -86,7 +86,7 @@ fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey,
     (many, peers)
 }
 
-/// Waits for as many events as are expected, which have to be these.
+/// Waits for these events, in any order.
 fn expect_in_any_order(ours: &mut RustEnd, expected: impl Iterator<Item = Told>) {
     let mut expected: Vec<Told> = expected.collect();
     while !expected.is_empty() {

@@ -1,7 +1,6 @@
-//! The client of this project against a real `tox-bootstrapd`, with itself and with the C client on
-//! the other side of a route.
+//! This library with a real `tox-bootstrapd`. The peer at the other end of a route is this library or the C client.
 //!
-//! All of it is one test program, so that the minute and more of `idle` runs beside everything else.
+//! It is one test program, so that `idle`, which takes more than a minute, runs in parallel with the rest.
 
 mod backpressure;
 mod c_end;

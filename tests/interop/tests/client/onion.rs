@@ -7,17 +7,16 @@ use tox_relay_client::{Destination, SendError};
 
 use crate::driver::{End, LIMIT, RustEnd, Told, numbered};
 
-/// The relay's DHT part sends them over UDP: kind, nonce, what is left of the request, and last an
-/// encrypted way back.
+/// The relay's DHT part sends them over UDP: kind, nonce, the rest of the request, and last an encrypted return path.
 const ONION_SEND_1: u8 = 0x81;
-/// The node's answer: kind, way back, data. They begin with a kind of their own.
+/// The node's answer: kind, return path, data. The data begin with a kind of their own.
 const ONION_RECV_1: u8 = 0x8e;
 const ANNOUNCE_RESPONSE: u8 = 0x84;
 const WAY_BACK: usize = 59;
 /// A nonce and an address, always with 16 bytes for it.
 const ONION_HEADER: usize = 24 + 1 + 16 + 2;
 
-/// Kind, length of the way back, way back, data.
+/// Kind, length of the return path, return path, data.
 const FORWARDING: u8 = 0x91;
 /// The same, for the answer.
 const FORWARD_REPLY: u8 = 0x92;
@@ -40,7 +39,7 @@ fn onion_requests_of_all_lengths_reach_the_next_node_and_its_answers_reach_us() 
         let (passed_on, way_back) = packet.split_at(packet.len() - WAY_BACK);
         assert_eq!(passed_on, expected);
 
-        // Larger ones the relay throws away.
+        // The relay discards larger ones.
         for length in [1, 2, 1000, 1340] {
             let answer = [&[ANNOUNCE_RESPONSE], &numbered(length, length)[1..]].concat();
             node.send(&[&[ONION_RECV_1], way_back, &answer].concat(), from);
@@ -55,7 +54,7 @@ fn an_onion_request_that_leads_nowhere_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
     let mut ours = RustEnd::new(&relay);
     for length in [178, 600, 1359] {
-        // All zero is no address.
+        // All zeros are not an address.
         ours.client.send_onion_request(ours.relay, &vec![0; length]).unwrap();
         ours.client.send_onion_request(ours.relay, &vec![0xff; length]).unwrap();
         ours.fence();
@@ -93,7 +92,7 @@ fn forward_requests_of_all_lengths_reach_their_node_and_its_replies_reach_us() {
     ours.fence();
 }
 
-/// Whoever is asked by way of the relay may answer nothing at all, and the relay passes it on.
+/// A node may answer with no data, and the relay passes that on.
 #[test]
 fn an_empty_forward_reply_is_an_event_like_the_others() {
     let relay = Bootstrapd::start().unwrap();
@@ -115,7 +114,7 @@ fn a_forward_request_that_leads_nowhere_does_no_harm() {
     let mut ours = RustEnd::new(&relay);
     let closed = Node::new().addr();
     let relay_itself = SocketAddr::new(relay.addr().ip(), relay.addr().port() - 1);
-    let ipv6 = "[::1]:9".parse().unwrap(); // which this relay has not
+    let ipv6 = "[::1]:9".parse().unwrap(); // this relay has no IPv6
     for addr in [closed.into(), relay_itself, ipv6] {
         for length in [1, 1792] {
             let data = vec![7; length];
@@ -130,7 +129,7 @@ fn a_forward_request_that_leads_nowhere_does_no_harm() {
     ours.fence();
 }
 
-/// A node of the network, as far as the relay can tell: something that answers on UDP.
+/// A node of the network, as the relay sees it: a socket that answers on UDP.
 struct Node(UdpSocket);
 
 impl Node {

@@ -1,4 +1,4 @@
-//! Peers that go and come back, and clients that connect once more.
+//! Peers that leave and return, and clients that connect again.
 
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
     assert_eq!(new.client.routes(new.relay).count(), 0);
     assert_eq!(new.client.relay(new.relay).unwrap().routes, 0);
 
-    // The relay has none either: its notification would come in front of the answer to this.
+    // The relay has none either: its notification would come before the answer to this.
     new.fence();
     new.open(friend.key());
     new.expect_online();
@@ -101,8 +101,8 @@ fn a_client_that_disconnects_can_connect_again_at_once() {
     }
 }
 
-/// The relay doesn't look whether a socket was closed: it notices a peer that has gone without a word
-/// when that connects again (here), or when it answers no ping (in `idle`).
+/// The relay doesn't check whether a socket was closed: it notices that a peer has left only when the peer connects
+/// again (here), or when it does not answer a ping (in `idle`).
 fn a_peer_is_gone_and_connects_again<P: End>() {
     let relay = Bootstrapd::start().unwrap();
     let key = SecretKey::generate();
@@ -116,7 +116,7 @@ fn a_peer_is_gone_and_connects_again<P: End>() {
         assert_eq!(ours.next(), Told::Offline(route));
         assert_eq!(ours.client.route(route).unwrap().state, RouteState::Offline);
         assert_eq!(ours.client.send_data(route, b"nobody there"), Err(SendError::RouteOffline));
-        ours.fence(); // the peer is there, but has not asked for us
+        ours.fence(); // the peer is connected, but has not requested a route to us
         come_back(&mut ours, route, &mut peer);
     }
 }
@@ -149,8 +149,8 @@ fn come_back(ours: &mut RustEnd, route: RouteId, peer: &mut impl End) {
     ours.expect_data(b"thank you");
 }
 
-/// Whether a connection ended because the relay closed its socket. That is a reset where something
-/// of ours was still on the way.
+/// Whether a connection ended because the relay closed its socket. That is a reset if something of ours was still in
+/// flight.
 pub fn is_closed(reason: DisconnectReason) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
     match reason {

@@ -13,17 +13,17 @@ use tox_relay_client::{
 
 use super::driver::{AT_ONCE, End, RustEnd, Told, WINDOW, meet, numbered, relay_of};
 
-/// Every length up to the longest of each kind, in steps that meet no rhythm of a proxy's buffers.
+/// Lengths up to the longest of each kind, in steps that do not divide the size of a proxy's buffers.
 const LENGTHS: [usize; 6] = [1, 34, 100, 512, 1373, 2031];
 
-/// Of [`WINDOW`] packets in each direction.
+/// Rounds of [`WINDOW`] packets in each direction.
 const ROUNDS: usize = 12;
 
 /// One way to talk to one kind of proxy.
 struct Way {
     kind: ProxyKind,
     scheme: &'static str,
-    /// Whether it is asked for names and for IPv6 addresses.
+    /// Whether it is tested with names and with IPv6 addresses.
     names: bool,
     ipv6: bool,
 }
@@ -33,7 +33,7 @@ const WAYS: [Way; 9] = [
     Way { kind: Microsocks { login: true }, scheme: "socks5", names: true, ipv6: true },
     Way { kind: Dante, scheme: "socks5", names: true, ipv6: false },
     Way { kind: Dante, scheme: "socks4", names: false, ipv6: false },
-    Way { kind: Dante, scheme: "socks4a", names: false, ipv6: false }, // it takes 0.0.0.1 for an address
+    Way { kind: Dante, scheme: "socks4a", names: false, ipv6: false }, // it takes 0.0.0.1 as an address, so it knows no SOCKS4a names
     Way { kind: Tinyproxy { login: false }, scheme: "http", names: true, ipv6: true },
     Way { kind: Tinyproxy { login: true }, scheme: "http", names: true, ipv6: true },
     Way { kind: Squid { login: false }, scheme: "http", names: true, ipv6: true },
@@ -44,7 +44,7 @@ fn wants_login(kind: ProxyKind) -> bool {
     matches!(kind, Microsocks { login: true } | Tinyproxy { login: true } | Squid { login: true })
 }
 
-/// The proxy by its URL, with the login that it wants.
+/// The proxy by its URL, with the login that it requires.
 fn proxy(way: &Way, real: &RealProxy) -> Proxy {
     let login = if wants_login(way.kind) { format!("{USER}:{PASSWORD}@") } else { String::new() };
     format!("{}://{login}{}", way.scheme, real.address()).parse().unwrap()
@@ -58,7 +58,7 @@ fn any_key() -> PublicKey {
     SecretKey::generate().public_key()
 }
 
-/// How a connection to this relay ends through this proxy.
+/// The end of a connection to this relay through this proxy.
 #[track_caller]
 fn end(proxy: Proxy, relay: Relay) -> DisconnectReason {
     let mut ours = RustEnd::begin(through(proxy), relay);
@@ -67,8 +67,8 @@ fn end(proxy: Proxy, relay: Relay) -> DisconnectReason {
     reason
 }
 
-/// How the proxy refuses to lead to this relay: by an error of SOCKS, or by status and reason of HTTP, or by the
-/// schemes that it wants.
+/// How the proxy refuses to connect to this relay: by a SOCKS error, or by HTTP status and reason, or by the
+/// authentication schemes that it requires.
 #[track_caller]
 fn refusal(proxy: Proxy, relay: Relay) -> Result<ProxyError, (u16, &'static str)> {
     match end(proxy, relay) {
@@ -83,7 +83,7 @@ fn refusal(proxy: Proxy, relay: Relay) -> Result<ProxyError, (u16, &'static str)
     }
 }
 
-/// Nobody listens here: it is tcpmux, which nobody has a use for and which takes a privilege.
+/// Nobody listens here: it is tcpmux, which is unused and needs a privilege.
 const DEAD: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
 
 fn has_ipv6() -> bool {
@@ -223,7 +223,7 @@ fn a_proxy_that_stays_silent_is_told_and_not_bypassed() {
         let proxy = format!("{scheme}://{}", silent.local_addr().unwrap()).parse().unwrap();
         let config = through(proxy).connect_timeout(Duration::from_millis(150));
         let mut ours = RustEnd::begin(config, Relay::new(relay.local_addr().unwrap(), any_key()));
-        // SOCKS5 says where to lead only when the proxy has answered once.
+        // SOCKS5 sends the target only after the proxy's first answer.
         let hint = if scheme == "socks5" { None } else { Some(Hint::NotReached) };
         let timed_out = DisconnectReason::TimedOut { stage: Stage::Tunnelling, party: Party::Proxy, hint };
         assert_eq!(ours.next_reason(), timed_out);

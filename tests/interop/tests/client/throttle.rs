@@ -1,10 +1,10 @@
-//! A throttle in the TCP connection from a client to its relay.
+//! A throttle in the TCP connection between a client and its relay: it passes on only as many of the client's bytes as
+//! the test allows.
 //!
-//! `tox-bootstrapd` can't be filled to the brim on loopback: it reads only whole packets, and the
-//! kernel gives a piece of the stream (there up to 64 KiB) back when all of it was read. Where the
-//! first half of a packet keeps a piece, and the socket has no room for the one with the second half,
-//! both wait for each other for good. So a client is blocked here, and the relay gets only what it can
-//! hold.
+//! The socket of `tox-bootstrapd` must not be filled completely on loopback: it reads only whole packets, and the kernel
+//! frees a segment of the stream (here up to 64 KiB) only when all of it was read. If the first half of a packet
+//! occupies a segment, and the socket has no room for the segment with the second half, both wait for each other
+//! forever. So the client is blocked here, and the relay gets only what its socket can hold.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,16 +12,16 @@ use std::net::{TcpListener, TcpStream};
 use interop::Bootstrapd;
 use tox_relay_client::Relay;
 
-/// Passes all that the relay sends, and of what the client sends as much as it is told to.
+/// Passes on everything that the relay sends, and as many bytes of the client as the test allows.
 pub struct Throttle {
     client: TcpStream,
     relay: TcpStream,
-    /// The bytes of the client that the relay was given.
+    /// The number of the client's bytes that were passed on to the relay.
     pub passed: u64,
 }
 
 impl Throttle {
-    /// Between a relay and the client that `connect` begins with.
+    /// Puts a throttle between a relay and the client that `connect` creates.
     pub fn between<T>(bootstrapd: &Bootstrapd, connect: impl FnOnce(Relay) -> T) -> (Self, T) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connecting = connect(Relay::new(listener.local_addr().unwrap(), bootstrapd.public_key().into()));
@@ -34,8 +34,8 @@ impl Throttle {
         (Self { client, relay, passed: 0 }, connecting)
     }
 
-    /// Passes what is there, until `limit` bytes of the client have passed in all. Sockets that take
-    /// less than what they are given would be a mistake of the test: little is under way.
+    /// Passes on what has arrived, up to `limit` bytes of the client in total since the start. A socket that does not
+    /// accept everything would be a mistake of the test: little is in flight.
     pub fn pass(&mut self, limit: u64) {
         transfer(&mut self.relay, &mut self.client, u64::MAX);
         self.passed += transfer(&mut self.client, &mut self.relay, limit.saturating_sub(self.passed));

@@ -1,4 +1,4 @@
-//! A line that is narrow on the way to the relay, with a queue of data that never ends in front of it.
+//! A line with low bandwidth towards the relay, and an endless stream of data queued for it.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use crate::direction::{Bottleneck, Quality};
 use crate::driver::{LENGTH, LIMIT, Ours, Route, Told, assert_numbered, numbered};
 use crate::testbed::with_testbed;
 
-/// 192 kbit/s, and 0.7 s of that in the line's own queue.
+/// 192 kbit/s, with a queue for 0.7 s.
 const BOTTLENECK: Bottleneck = Bottleneck { bytes_per_second: 24_000, queue: 16 * 1024 };
 
-/// Half of it, which is what one route may hold, is more than 13 s of the line. The relay waits 10 s for a pong, and a pong
-/// that waited here would be too late.
+/// Half of it, which is what one route may hold, is more than 13 s of the line. The relay waits 10 s for a pong, and a
+/// pong that waited here would be too late.
 const SEND_QUEUE: usize = 640 * 1024;
 
 /// What a packet of data takes of the queue, with its length and its kind.
@@ -27,7 +27,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
     let there = Quality { delay, bottleneck: Some(BOTTLENECK), ..Quality::default() };
     let back = Quality { delay, ..Quality::default() };
     with_testbed(there, back, |testbed| {
-        // No pings of our own, so that the relay's can be told by the number of packets.
+        // No pings of our own, so that the number of packets shows the relay's pings.
         let mut ours = Ours::new(|config| config.send_queue(SEND_QUEUE).ping_interval(10 * LIMIT));
         let route = ours.meet(testbed);
         let relay = route.there.relay();
@@ -42,7 +42,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
         let queued = flood.queued();
         assert!((SEND_QUEUE / 8..=SEND_QUEUE / 4).contains(&queued), "{queued}");
 
-        // A routing request and a disconnect notification leave before the data that wait.
+        // A routing request and a disconnect notification are sent before queued data.
         flood.fill();
         let waiting = flood.queued() / QUEUED;
         let passed = flood.sent - waiting / 2;
@@ -54,7 +54,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
         assert_eq!(told, [Told::Opened(opened), Told::Offline(to_third.back)]);
         assert!(flood.arrived < passed, "{} of {} have arrived, {waiting} waited", flood.arrived, flood.sent);
 
-        // So does a pong, or the relay would end the connection.
+        // So is a pong; otherwise the relay would end the connection.
         let packets_in = |flood: &Flood| flood.ours.client.relay(relay).unwrap().traffic.packets_in;
         let (before, limit) = (packets_in(&flood), Instant::now() + LIMIT);
         while packets_in(&flood) == before {
@@ -66,7 +66,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
             flood.go_on();
         }
 
-        // All that was taken arrives.
+        // Everything that was accepted arrives.
         while flood.arrived < flood.sent {
             let told = flood.step();
             assert!(told.is_none() || told == Some(Told::Writable(relay)), "{told:?}");
@@ -76,7 +76,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
     });
 }
 
-/// Data without end on a route.
+/// An endless stream of data on a route.
 struct Flood {
     ours: Ours,
     route: Route,
@@ -96,7 +96,7 @@ impl Flood {
         }
     }
 
-    /// Takes one event. Gives what isn't the arrival of data.
+    /// Handles one event. Returns it unless it is the arrival of data.
     fn step(&mut self) -> Option<Told> {
         match self.ours.next() {
             Told::Data(end, data) if end == self.route.back => {
@@ -117,7 +117,7 @@ impl Flood {
         }
     }
 
-    /// Takes one event, which has to be the arrival of data, and keeps the queue full.
+    /// Handles one event, which must be the arrival of data, and keeps the queue full.
     fn go_on(&mut self) {
         assert_eq!(self.step(), None);
         self.fill();

@@ -1,4 +1,4 @@
-//! A line whose cable is pulled.
+//! A line whose cable is unplugged for some time.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For what is told when its time has come, on a machine that is busy with other tests as well.
+/// The delay allowed for reporting a timeout, on a machine that is busy with other tests too.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// TCP sends again 0.2, 0.6, 1.4, 3 and 6.2 s after it was first without an answer, and so finds a cable that is plugged
@@ -47,7 +47,7 @@ fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
         ours.exchange(route, 20);
         let pulled = Instant::now();
         let plugged = testbed.line.pull(pulled, LONG);
-        // Sent into the void, and not to be heard of later.
+        // Never arrives, not even later.
         ours.client.send_data(route.there, b"hello?").unwrap();
         ours.client.send_data(route.back, b"hello?").unwrap();
 

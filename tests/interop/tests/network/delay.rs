@@ -23,8 +23,8 @@ fn data_keep_their_order_and_the_round_trip_is_that_of_the_line() {
         let mut ours = Ours::new(|config| config.ping_interval(PING_INTERVAL));
         let route = ours.meet(testbed);
         let relay = route.there.relay();
-        // TCP, the handshake, and the ping that proves the relay: three round trips. (A poll looks at the clock before it
-        // reads, so a busy machine may take a little off.)
+        // TCP, the handshake, and the ping that proves the relay: three round trips. (A poll looks at the clock before
+        // it reads, so a busy machine may take a little off.)
         let times = ours.client.relay(relay).unwrap().times;
         assert!(times.connected.unwrap() > 5 * DELAY, "{times:?}");
 

@@ -1,4 +1,4 @@
-//! What becomes of packets on one way of a line, from a seed and with the time as an argument.
+//! One direction of a line: delays and loses packets, from a seed and with the time as an argument.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,31 +7,31 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// How good or bad a way is. The default is as good as a wire.
+/// How good or bad a direction is. The default is a perfect wire.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quality {
-    /// How long each packet is under way.
+    /// The delay of each packet.
     pub delay: Duration,
-    /// How much longer at most. Each packet draws its own, so they overtake each other.
+    /// The largest additional delay. It is random for each packet, so packets overtake each other.
     pub jitter: Duration,
-    /// The share of packets that get lost.
+    /// The fraction of packets that get lost.
     pub loss: f64,
     pub bottleneck: Option<Bottleneck>,
 }
 
-/// A narrow way, and the queue in front of it.
+/// A bandwidth limit, and the queue before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bottleneck {
     pub bytes_per_second: u32,
-    /// The bytes that may wait. What comes on top of them is lost.
+    /// The size of the queue in bytes. Packets that do not fit are lost.
     pub queue: usize,
 }
 
-/// One way of a line.
+/// One direction of a line.
 pub struct Direction {
     quality: Quality,
     chance: StdRng,
-    /// When the narrow part has passed all that waits for it.
+    /// When the bottleneck has sent everything in its queue.
     free: Instant,
     /// In the order of arrival.
     under_way: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
@@ -44,7 +44,7 @@ impl Direction {
         Self { quality, chance, free: now, under_way, packets: 0 }
     }
 
-    /// Takes a packet, or `false` where it gets lost.
+    /// Takes a packet; returns `false` if it gets lost.
     pub fn send(&mut self, now: Instant, packet: &[u8]) -> bool {
         if self.chance.random_bool(self.quality.loss) {
             return false;
@@ -109,7 +109,7 @@ fn the_share_that_gets_lost_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn a_narrow_way_takes_its_time_and_loses_what_its_queue_has_no_room_for() {
+fn a_bottleneck_delays_packets_and_loses_those_that_its_queue_has_no_room_for() {
     let now = Instant::now();
     let bottleneck = Some(Bottleneck { bytes_per_second: 1_000, queue: 300 });
     let mut direction = Direction::new(Quality { bottleneck, ..Quality::default() }, 1, now);

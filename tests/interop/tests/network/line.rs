@@ -1,5 +1,5 @@
-//! A line between two network namespaces: a thread that carries IP packets from one TUN device to the other, as badly as
-//! it is told to. (Linux can do that itself, by `tc netem`, but not every kernel is built with it.)
+//! A line between two network namespaces: a thread that passes IP packets from one TUN device to the other, with the
+//! given quality. (Linux can do that itself, with `tc netem`, but not every kernel is built with it.)
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::ops::Range;
@@ -18,25 +18,25 @@ use crate::direction::{Direction, Quality};
 /// Larger than any packet on a TUN device, whose MTU is 1500.
 const MAX_PACKET: usize = 2048;
 
-/// What the ways draw their chances from. (The times at which packets come are the machine's, so that no two runs are the
-/// same to the last bit.)
+/// The seed of both directions. (The times at which packets arrive depend on the machine, so no two runs are exactly the
+/// same.)
 const SEED: u64 = 20_240_229;
 
 /// The line. It ends when dropped.
 pub struct Line {
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
-    /// Hangs up when dropped, which ends the thread.
+    /// Dropping it ends the thread.
     end: Option<PipeWriter>,
 }
 
 struct State {
-    /// When the cable is out.
+    /// When the cable is unplugged.
     pulled: Mutex<Range<Instant>>,
     lost: AtomicU64,
 }
 
-/// What the two ends are, and how good the ways from them are.
+/// The two ends, and the quality of the direction from each.
 pub type Ends = [(SyncDevice, Quality); 2];
 
 impl Line {
@@ -50,13 +50,13 @@ impl Line {
         Ok(Self { state, thread: Some(thread), end: Some(end) })
     }
 
-    /// Pulls the cable for some time: what is sent meanwhile is lost. Gives the time at which it is plugged in again.
+    /// Unplugs the cable for some time: what is sent meanwhile is lost. Returns when it is plugged in again.
     pub fn pull(&self, from: Instant, time: Duration) -> Instant {
         *self.state.pulled.lock().unwrap() = from..from + time;
         from + time
     }
 
-    /// How many packets got lost on both ways.
+    /// How many packets got lost in both directions.
     pub fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::Relaxed)
     }
@@ -92,12 +92,12 @@ fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
     }
 }
 
-/// Waits until there is a packet to read, or until the next one arrives. Tells whether the line ends.
+/// Waits until there is a packet to read, or until the next one arrives. Returns whether the line ends.
 fn wait(ends: &Ends, ended: &PipeReader, next_arrival: Option<Instant>) -> bool {
     let timeout = match next_arrival.map(|arrival| arrival.saturating_duration_since(Instant::now())) {
         None => PollTimeout::NONE,
         Some(Duration::ZERO) => PollTimeout::ZERO,
-        // `poll` counts whole milliseconds, and rather one too many than none over and over.
+        // `poll` takes whole milliseconds. It is better to wait one too many than to spin with zero.
         Some(time) => PollTimeout::try_from(time + Duration::from_millis(1)).unwrap(),
     };
     let [near, far] = ends.each_ref().map(|(device, _)| PollFd::new(device.as_fd(), PollFlags::POLLIN));

@@ -1,8 +1,8 @@
-//! The real thing under a bad network: two clients of ours and a real `tox-bootstrapd`, with a [`line`] between them that
-//! delays, loses, is narrow or has its cable pulled.
+//! A bad network: two clients of ours and a real `tox-bootstrapd`, with a [`line`] between them that delays or loses
+//! packets, has low bandwidth, or is unplugged.
 //!
-//! Each test has two network namespaces of its own, so it takes root (`unshare --map-root-user --net` makes one) and
-//! `/dev/net/tun`. Where that isn't to be had, the tests say so and are left out.
+//! Each test has two network namespaces of its own, so it needs root (`unshare --map-root-user --net` is enough) and
+//! `/dev/net/tun`. Without these, the tests print that they are left out.
 
 mod bottleneck;
 mod cable;

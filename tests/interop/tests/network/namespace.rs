@@ -14,7 +14,7 @@ use tun_rs::{DeviceBuilder, SyncDevice};
 /// The device's name; each namespace has only one, and `lo`.
 const DEVICE: &str = "line";
 
-/// Runs this in a new namespace, or not at all where there can be none.
+/// Runs this in a new namespace, or not at all if none can be created.
 pub fn inside<T: Send>(run: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let run = || {
@@ -25,8 +25,9 @@ pub fn inside<T: Send>(run: impl FnOnce() -> io::Result<T> + Send) -> io::Result
     })
 }
 
-/// The end of a line in this thread's namespace: what is sent to `other` can be read from the device, and what is written
-/// to the device is received from `other`. Each socket holds at most so many bytes that wait to be sent or confirmed.
+/// The end of a line in this thread's namespace: what is sent to `other` can be read from the device, and what is
+/// written to the device is received from `other`. Each socket holds at most so many bytes that wait to be sent or
+/// confirmed.
 pub fn end_of_line(address: Ipv4Addr, other: Ipv4Addr, send_buffer: usize) -> io::Result<SyncDevice> {
     let limits = format!("{send_buffer} {send_buffer} {send_buffer}"); // least, at first, most
     fs::write("/proc/sys/net/ipv4/tcp_wmem", limits)?;

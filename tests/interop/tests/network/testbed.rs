@@ -1,4 +1,4 @@
-//! What each test plays in: our clients in one network namespace, a relay in another one, and a line between them.
+//! The network of each test: our clients in one network namespace, a relay in another one, and a line between them.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -13,11 +13,11 @@ use crate::namespace::{end_of_line, inside};
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const THE_RELAYS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
-/// What a socket of ours holds until the relay's system has confirmed it. All of that may come to the relay at once, when
-/// a lost packet comes at last, and the relay stalls for good when more than 64 KiB wait for it.
+/// The most unacknowledged bytes that a socket of ours holds. All of them may reach the relay at once, when a lost
+/// packet is sent again, and the relay stalls forever if more than 64 KiB wait for it.
 const OUR_SEND_BUFFER: usize = 48 * 1024;
 
-/// The same of the relay, which throws away what it can't write. Here, that would only look as if we lost it.
+/// The same for the relay, which discards what it can't write. Here, that would look as if we had lost it.
 const THE_RELAYS_SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 pub struct Testbed {
@@ -26,13 +26,13 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// The relay, as it is reached from our side of the line.
+    /// The relay, as it is reached from our end of the line.
     pub fn relay(&self) -> Relay {
         Relay::new((THE_RELAYS, self.bootstrapd.addr().port()), self.bootstrapd.public_key().into())
     }
 }
 
-/// Runs a test on our side of a line of this quality, to the relay and back. Says so where it can't.
+/// Runs a test at our end of a line with these qualities, to the relay and back. If that is not possible, it prints why.
 pub fn with_testbed(there: Quality, back: Quality, test: impl FnOnce(&Testbed) + Send) {
     let outcome = inside(|| {
         let near = end_of_line(OURS, THE_RELAYS, OUR_SEND_BUFFER)?;
@@ -45,7 +45,7 @@ pub fn with_testbed(there: Quality, back: Quality, test: impl FnOnce(&Testbed) +
         Ok(())
     });
     if let Err(error) = outcome {
-        // Written at once, and not by `eprintln`, whose output nobody sees of a test that passes.
+        // Not by `eprintln`, since the test harness hides its output if the test passes.
         let message = format!("left out, as there is no network namespace with a TUN device: {error}\n");
         let _ = io::stderr().write_all(message.as_bytes());
     }

@@ -61,14 +61,14 @@ impl Server {
         }
     }
 
-    /// Wakes those that wait for what is now the case.
+    /// Answers those that wait for a condition that now holds.
     pub(super) fn tell_waiting(&mut self) {
         if self.waits.is_empty() {
             return;
         }
         let statistics = self.statistics();
         self.waits.retain(|wait| {
-            // Whoever is told, or has given up, waits no longer.
+            // Those that got the answer, or have given up, wait no longer.
             let met = (wait.condition)(&statistics);
             !(met && wait.met.send(statistics).is_ok() || wait.is_over())
         });

@@ -18,7 +18,7 @@ use crate::{
     session::HELLO_LENGTH,
 };
 
-/// Reads from one connection in one turn. One that has more must wait for the others.
+/// The most reads from one connection in one turn. One that has more must wait for the others.
 const READS_A_TURN: usize = 4;
 
 impl Server {
@@ -28,7 +28,7 @@ impl Server {
                 Ok((stream, _)) => self.add(stream),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // Nobody left, or no descriptors left: the next sweep tries again.
+                // Nobody waits, or there are no descriptors left: the next sweep tries again.
                 Err(_) => return,
             }
         }
@@ -57,7 +57,7 @@ impl Server {
             connection.unblock();
             self.mark_dirty(id);
         }
-        // Whom nobody reads would otherwise stay here after its end.
+        // A connection that is not read would otherwise stay here after its end.
         let ended = event.is_read_closed() && reading == Reading::Never;
         if ended || event.is_error() && reading != Reading::On {
             self.remove(id);
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// What came behind the hello in the same read.
+    /// What followed the hello in the same read.
     fn take_rest(&mut self, id: ClientId, bytes: &[u8]) {
         let reads = |connection: &Connection| connection.reading == Reading::On;
         if !bytes.is_empty() && self.connections.get(id).is_some_and(reads) {

@@ -96,7 +96,7 @@ impl Server {
         self.mark_dirty(id);
     }
 
-    /// Ends a connection at once, and whatever was on its way is lost.
+    /// Ends a connection at once; whatever was in flight is lost.
     pub(super) fn reset(&mut self, id: ClientId) {
         // Closing with a linger time of zero is what makes the system send a reset. If it cannot be
         // set, the socket has an error already.
