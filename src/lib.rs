@@ -112,6 +112,27 @@
 //! A relay can read, change and invent the data that peers send each other. They must encrypt and authenticate them end to
 //! end, as Tox does.
 //!
+//! # Limits
+//!
+//! | what | bound |
+//! | --- | --- |
+//! | data packet | 1 to 2031 bytes sent, 0 to 2031 received (Tox sends at most 1400) |
+//! | OOB packet; onion request with its nonce; forward request | 1 to 1024; 178 to 1359; 1 to 1792 bytes |
+//! | routes per connection; connections per client | 240, as in the protocol; the file descriptors of the process |
+//! | read per turn of a connection | 64 KiB, then the next connection has its turn; a poll goes on while there is nothing to report and time left |
+//! | events per poll | the capacity of `Events`, shared between the connections that have any |
+//! | queued per connection | 128 KiB ([`Config::send_queue`]) and 273 important packets (240 routes, 32 pongs, a ping) |
+//! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two do |
+//! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (4 MB/s on a line of 100 ms) |
+//! | waiting at the relay | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
+//! | ends not reported yet | one of 400 bytes for each connection that was begun and ended since the last poll |
+//! | queued pongs | 32; one more ping of the relay ends the connection |
+//! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |
+//! | ping; its pong | every 30 s; within 10 s ([`Config::ping_interval`], [`Config::pong_timeout`]) |
+//! | answer of an HTTP proxy | 16 KiB |
+//! | user name and password for a proxy; host name of a relay | 255 bytes each |
+//! | shared keys kept for the next connection | with 1024 relays, wiped with the client |
+//!
 //! # Logging
 //!
 //! The library logs through the [`log`](https://docs.rs/log) crate: the start and the end of connections at `debug`, the
