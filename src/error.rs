@@ -30,6 +30,15 @@ pub enum ConnectError {
     /// would show the resolver which relay is used.
     #[error("{0:?} is a host name: without a proxy that resolves it, a relay needs an IP address")]
     NameWithoutProxy(String),
+    /// The relay has more than 16 addresses.
+    #[error("a relay has at most 16 addresses")]
+    TooManyAddresses,
+    /// The connect timeout of the relay is zero.
+    #[error("a connect timeout can't be zero")]
+    ZeroTimeout,
+    /// The client has 16,777,216 connections.
+    #[error("the client has as many connections as it can have")]
+    TooManyConnections,
     /// The relay's public key is a point of low order: anyone can decrypt what is encrypted for it.
     #[error("the relay's public key is of low order: no honest relay has such a key")]
     LowOrderKey,
@@ -50,7 +59,8 @@ pub enum ConnectError {
     /// connection.
     #[error("connection {0} has the same identity and the same relay")]
     AlreadyConnected(RelayId),
-    /// The operating system did not create a socket, or could not start to connect.
+    /// The operating system did not create a socket, or could not start to connect. With several addresses: the error of
+    /// the last attempt, after all have failed at once.
     #[error("the connection could not be started: {0}")]
     Io(#[source] io::Error),
 }

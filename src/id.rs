@@ -24,6 +24,10 @@ pub struct RouteId {
     pub(crate) generation: u32,
 }
 
+/// One attempt to open a connection: its number, in the order in which they begin. Each has a transport of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptId(pub u8);
+
 impl RouteId {
     pub(crate) fn new(relay: RelayId, slot: u8, generation: u32) -> Self {
         Self { relay, slot, generation }

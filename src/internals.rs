@@ -10,6 +10,8 @@ use crate::config::Proxy;
 use crate::error::ConnectError;
 use crate::event::{Event, Events};
 use crate::id::{RelayId, RouteId};
+
+pub use crate::id::AttemptId;
 use crate::phrase::Phrase;
 
 pub use crate::config::{Credentials, Protocol, Settings};

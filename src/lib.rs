@@ -191,7 +191,7 @@ mod timer;
 mod wire;
 
 pub use address::{Address, AddressError};
-pub use client::{Client, Waker};
+pub use client::{Client, Stream, Waker};
 pub use config::{Config, Proxy, ProxyConfigError, Relay};
 pub use error::{
     ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
@@ -201,7 +201,7 @@ pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
 pub use stage::{Party, Stage};
-pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
+pub use status::{ConnectTimes, FailedAttempt, RelayStatus, RouteState, RouteStatus, Traffic};
 pub use wire::Destination;
 
 /// The types of the crate `socks` that an [`Address`] can be created from.

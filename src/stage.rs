@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How far a connection has come, in order: a later stage is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
     /// Connecting by TCP to the relay or to its proxy.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::error::DisconnectReason;
 use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
@@ -14,8 +15,10 @@ use crate::stage::Stage;
 pub struct RelayStatus {
     /// How far the connection has come.
     pub stage: Stage,
-    /// The relay's address.
+    /// The relay's address. While several are tried: the one that has come furthest.
     pub address: Address,
+    /// The attempts that have failed, in this order; empty once one has reached the relay.
+    pub failed_attempts: Vec<FailedAttempt>,
     /// The address of the proxy; `None` without one.
     pub proxy: Option<SocketAddr>,
     /// The relay's public key.
@@ -34,6 +37,16 @@ pub struct RelayStatus {
     /// The number of routes that are open or requested, and of closed ones for which the relay has not been notified
     /// yet.
     pub routes: usize,
+}
+
+/// The end of an attempt to reach a relay at one of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// The address that was tried.
+    pub address: Address,
+    /// Why the attempt failed.
+    pub reason: DisconnectReason,
 }
 
 /// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect). `None`

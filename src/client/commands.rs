@@ -6,14 +6,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
-use crate::address::Kind;
 use crate::client::event_loop::{self, Loop};
 use crate::client::interface::Client;
 use crate::client::keys;
-use crate::client::slot::{ConnectionKeys, Slot};
-use crate::config::{Config, ProxyChoice, Relay};
+use crate::client::slot::{ConnectionKeys, Slot, Source};
+use crate::client::stream::Stream;
+use crate::config::{Config, MAX_ADDRESSES, ProxyChoice, Relay};
 use crate::connection::{Connection, Parameters};
 use crate::crypto::{SharedKey, SharedKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
@@ -79,18 +77,64 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
+        let source = Source::New(relay.local_address.map(Box::new));
+        self.begin(relay, source)
+    }
+
+    /// Like [`connect`](Self::connect), on a socket that the caller has made: to the relay, or to the proxy if there is
+    /// one. The socket may still be connecting. The library closes it when the connection ends.
+    ///
+    /// Only the first address of the relay is used, for the request to a proxy and in the status.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect). The socket is closed then.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
+    /// let socket = std::net::TcpStream::connect(address)?;
+    /// let relay = client.connect_with(Relay::new(address, relay_key), socket)?;
+    /// assert_eq!(client.relay(relay).map(|status| status.stage), Some(Stage::Connecting));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect_with(
+        &mut self,
+        mut relay: Relay,
+        socket: impl Into<Stream>,
+    ) -> Result<RelayId, ConnectError> {
+        let Stream(transport) = socket.into();
+        transport.set_nonblocking().map_err(ConnectError::Io)?;
+        if let Ok(addresses) = &mut relay.addresses {
+            addresses.truncate(1);
+        }
+        self.begin(relay, Source::Caller(Some(Box::new(transport))))
+    }
+
+    fn begin(&mut self, relay: Relay, source: Source) -> Result<RelayId, ConnectError> {
         let now = Instant::now();
-        let address = relay.address.map_err(ConnectError::Address)?;
+        let addresses = relay.interleaved().map_err(ConnectError::Address)?;
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(ConnectError::TooManyAddresses);
+        }
         let proxy = match relay.proxy {
             ProxyChoice::Default => self.proxy.clone(),
             ProxyChoice::Direct => None,
             ProxyChoice::Through(proxy) => Some(proxy),
         };
-        let socket_address = match (&proxy, &address.0) {
-            (Some(proxy), _) => proxy.check(&address).map(|()| proxy.address())?,
-            (None, Kind::Ip(address)) => *address,
-            (None, Kind::Name(name, _)) => return Err(ConnectError::NameWithoutProxy(name.to_string())),
-        };
+        for address in &addresses {
+            match (&proxy, address.host_name(), &source) {
+                (Some(proxy), ..) => proxy.check(address)?,
+                (None, Some(name), Source::New(_)) => {
+                    return Err(ConnectError::NameWithoutProxy(name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        if relay.connect_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConnectError::ZeroTimeout);
+        }
         let own_identity = relay.identity.map(KeyPair::from);
         let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
         keys::check(&public_key, &relay.public_key)?;
@@ -105,24 +149,20 @@ impl Client {
             let refuse = if is_same { ConnectError::AlreadyConnected } else { ConnectError::SameSharedKey };
             return Err(refuse(slot.connection.id()));
         }
-        let entropy = keys::entropy().map_err(ConnectError::Io)?;
-
-        let stream = TcpStream::connect(socket_address).map_err(ConnectError::Io)?;
-        let id = self.event_loop.table.next_id();
-        let via = if proxy.is_some() { ", a proxy" } else { "" };
+        let id = self.event_loop.table.next_id().ok_or(ConnectError::TooManyConnections)?;
         let parameters = Parameters {
             id,
             shared_key,
-            tunnel: proxy.clone().map(|proxy| (proxy, address.clone())),
+            addresses,
+            proxy,
             settings: Arc::clone(&self.settings),
-            entropy,
+            connect_timeout: relay.connect_timeout,
             ping: event_loop::ping_id(),
         };
         let connection = Connection::new(parameters, now);
         let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared_key_hash };
-        let slot = Slot::new(connection, stream, address, proxy, keys);
-        self.event_loop.add(slot).map_err(ConnectError::Io)?;
-        log::debug!("relay {id}: connecting to {socket_address}{via}, key {}", relay.public_key);
+        self.event_loop.add(Slot::new(connection, source, keys)).map_err(ConnectError::Io)?;
+        log::debug!("relay {id}: its key is {}", relay.public_key);
         Ok(id)
     }
 

@@ -16,11 +16,12 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use mio::{Interest, Poll, Token};
+use mio::{Poll, Token};
 
 use crate::client::keys;
 use crate::client::notices::Notices;
-use crate::client::slot::{Read, Slot};
+use crate::client::slot::Slot;
+use crate::client::socket::{Read, split_token};
 use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
@@ -118,11 +119,10 @@ impl Loop {
         })
     }
 
-    /// Adds a connection whose id came from [`Table::next_id`].
+    /// Adds a connection whose id came from [`Table::next_id`], and begins its first attempt.
     pub(super) fn add(&mut self, mut slot: Slot) -> io::Result<()> {
         let id = slot.connection.id();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poller.registry().register(&mut slot.stream, Token(id.index as usize), interest)?;
+        slot.update_attempts(self.poller.registry()).map_err(|(_, error)| error)?;
         self.table.insert(slot);
         self.update(id);
         Ok(())
@@ -192,15 +192,19 @@ impl Loop {
             let mut count = 0;
             for event in &self.readiness {
                 count += 1;
-                result.is_interrupted |= event.token() == WAKER;
-                let Some(slot) = self.table.at_mut(event.token().0) else {
+                if event.token() == WAKER {
+                    result.is_interrupted = true;
+                    continue;
+                }
+                let (index, attempt) = split_token(event.token());
+                let Some(slot) = self.table.at_mut(index) else {
                     continue;
                 };
                 let id = slot.connection.id();
-                if slot.handle_readiness(event) && slot.mark_ready() {
+                if slot.handle_readiness(attempt, event) && slot.mark_ready() {
                     self.ready.push_back(Waiting { id, since });
                 }
-                if slot.connection.has_output() && slot.mark_unflushed() {
+                if slot.has_output() && slot.mark_unflushed() {
                     self.unflushed.push(id);
                 }
             }
@@ -275,8 +279,8 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return Ok(());
         };
-        if slot.connection.stage() == Stage::Connecting && !slot.finish_connecting(now)? {
-            return Ok(());
+        if slot.connection.stage() < Stage::Confirming {
+            slot.finish_connecting(now)?;
         }
         self.receive_leftover(id, now, events)?;
         let Some(slot) = self.table.get_mut(id) else {
@@ -293,7 +297,7 @@ impl Loop {
                     break;
                 };
                 budget -= len;
-                let taken = slot.connection.receive(now, &mut scratch[..len], key_stream, events)?;
+                let taken = slot.receive(now, &mut scratch[..len], key_stream, events)?;
                 debug_assert_eq!(taken, len);
             }
             return Ok(());
@@ -306,7 +310,7 @@ impl Loop {
                 break;
             };
             budget -= len;
-            let taken = slot.connection.receive(now, &mut input[..len], key_stream, events)?;
+            let taken = slot.receive(now, &mut input[..len], key_stream, events)?;
             if taken < len {
                 *leftover = Some(Leftover { id, range: taken..len });
                 break;
@@ -329,7 +333,7 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return Ok(());
         };
-        let taken = slot.connection.receive(now, &mut input[range.clone()], key_stream, events)?;
+        let taken = slot.receive(now, &mut input[range.clone()], key_stream, events)?;
         if taken < range.len() {
             *leftover = Some(Leftover { id, range: range.start + taken..range.end });
         }
@@ -338,6 +342,11 @@ impl Loop {
 
     /// Ends the connection after an error; otherwise applies what its turn has changed.
     fn finish_turn(&mut self, id: RelayId, result: Result<(), DisconnectReason>) {
+        let registry = self.poller.registry();
+        let result = result.and_then(|()| match self.table.get_mut(id) {
+            Some(slot) => slot.update_attempts(registry).map_err(|(reason, _)| reason),
+            None => Ok(()),
+        });
         match result {
             Ok(()) => self.update(id),
             Err(reason) => self.end(id, reason),
@@ -379,7 +388,7 @@ impl Loop {
         if slot.mark_writable() {
             self.notices.push_writable(id);
         }
-        if slot.connection.has_output() {
+        if slot.has_output() {
             self.mark_unflushed(id);
         }
     }
@@ -430,9 +439,7 @@ impl Loop {
             return;
         };
         self.timers.cancel(id.index);
-        if let Err(error) = self.poller.registry().deregister(&mut slot.stream) {
-            log::warn!("relay {id}: the poller did not let go of its socket: {error}");
-        }
+        slot.deregister(self.poller.registry());
         self.buffers.leftover.take_if(|leftover| leftover.id == id);
         log::debug!("relay {id}: {reason}");
         self.notices.push_end(id, reason, status);

@@ -2,9 +2,9 @@
 //! and [`commands`] (those that do something).
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
-//! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its socket,
-//! [`timers`] holds their deadlines, [`socket`] sets socket options that differ between operating systems, [`waker`]
-//! ends a wait from another thread.
+//! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its sockets,
+//! [`socket`] is one of these, [`stream`] what operating systems make differently, [`timers`] holds the deadlines,
+//! [`keys`] checks keys and creates random values, [`waker`] ends a wait from another thread.
 
 mod commands;
 mod event_loop;
@@ -13,9 +13,11 @@ mod keys;
 mod notices;
 mod slot;
 mod socket;
+mod stream;
 mod table;
 mod timers;
 mod waker;
 
 pub use interface::Client;
+pub use stream::Stream;
 pub use waker::Waker;

@@ -1,35 +1,36 @@
-//! One connection with its socket: the socket's known state, and how it is read and written.
+//! One connection with its sockets: one, or one for each attempt while it is opened.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Instant;
 
-use mio::net::TcpStream;
+use mio::Registry;
 
-use crate::address::Address;
-use crate::client::socket;
+use crate::client::keys;
+use crate::client::socket::{Read, Socket};
+use crate::client::stream::Transport;
 use crate::client::timers::{NEVER, Tick};
-use crate::config::Proxy;
 use crate::connection::{Connection, End};
 use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
+use crate::event::Events;
+use crate::id::AttemptId;
 use crate::key::PublicKey;
-use crate::stage::Stage;
+use crate::stage::{Party, Stage};
 use crate::status::RelayStatus;
 
 /// See the module.
 pub(super) struct Slot {
     pub(super) connection: Connection,
-    pub(super) stream: TcpStream,
-    pub(super) address: Address,
-    /// The proxy, if the connection uses one.
-    proxy: Option<Arc<Proxy>>,
+    /// One for each attempt that is not over.
+    sockets: Vec<Socket>,
+    /// The attempt whose socket was read last.
+    last_read: AttemptId,
+    source: Source,
     pub(super) keys: ConnectionKeys,
     /// The tick at which its deadline is scheduled on the wheel.
     pub(super) scheduled: Tick,
-    reading: Reading,
-    writing: Writing,
     /// Whether it is in `Loop::ready`.
     pub(super) is_ready: bool,
     /// Whether it is in `Loop::unflushed`.
@@ -48,84 +49,102 @@ pub(super) struct ConnectionKeys {
     pub(super) shared_key_hash: u64,
 }
 
-/// Whether the socket is readable, as far as is known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    Drained,
-    Readable,
-    /// The poller has reported an error or the end of the stream. Only reading finds out after which bytes.
-    Ending,
-}
-
-/// Whether the socket is writable, as far as is known.
-enum Writing {
-    /// Not writable until the poller reports that it is.
-    Full,
-    Writable,
-    /// Writing has failed, and the socket is never writable again. What the relay sent before is still read; then the
-    /// connection ends with this failure.
-    Broken(End),
-}
-
-/// The result of a read.
-pub(super) enum Read {
-    /// This number of bytes was read.
-    Bytes(usize),
-    /// There is nothing to read now.
-    Nothing,
+/// Where the sockets of attempts come from.
+pub(super) enum Source {
+    /// They are created, and bound to this local address if there is one.
+    New(Option<Box<SocketAddr>>),
+    /// The caller has made the only one; `None` once it is in use.
+    Caller(Option<Box<Transport>>),
 }
 
 impl Slot {
-    pub(super) fn new(
-        connection: Connection,
-        stream: TcpStream,
-        address: Address,
-        proxy: Option<Arc<Proxy>>,
-        keys: ConnectionKeys,
-    ) -> Self {
+    pub(super) fn new(connection: Connection, source: Source, keys: ConnectionKeys) -> Self {
         Self {
             connection,
-            stream,
-            address,
-            proxy,
+            sockets: Vec::with_capacity(1),
+            last_read: AttemptId(0),
+            source,
             keys,
             scheduled: NEVER,
-            reading: Reading::Drained,
-            writing: Writing::Full,
             is_ready: false,
             is_unflushed: false,
             is_notice_queued: false,
         }
     }
 
-    /// Stores what the poller reports about the socket. Returns `true` if the connection needs a turn.
-    pub(super) fn handle_readiness(&mut self, event: &mio::event::Event) -> bool {
-        let is_connecting = self.connection.stage() == Stage::Connecting;
-        if event.is_writable() && !is_connecting && matches!(self.writing, Writing::Full) {
-            self.writing = Writing::Writable;
+    /// Closes the sockets of attempts that are over, and begins the attempts that are due. An error if the last one has
+    /// failed: the reason, and what the operating system said.
+    pub(super) fn update_attempts(
+        &mut self,
+        registry: &Registry,
+    ) -> Result<(), (DisconnectReason, io::Error)> {
+        let Self { connection, sockets, .. } = self;
+        for mut socket in sockets.extract_if(.., |socket| !connection.is_open(socket.attempt)) {
+            socket.deregister(registry);
         }
-        if event.is_read_closed() || event.is_error() {
-            self.reading = Reading::Ending;
-        } else if event.is_readable() && self.reading == Reading::Drained {
-            self.reading = Reading::Readable;
+        while self.connection.stage() < Stage::Confirming && self.connection.is_attempt_due(Instant::now()) {
+            self.begin_attempt(registry)?;
         }
-        is_connecting || self.may_read()
+        Ok(())
+    }
+
+    fn begin_attempt(&mut self, registry: &Registry) -> Result<(), (DisconnectReason, io::Error)> {
+        let entropy = match keys::entropy() {
+            Ok(entropy) => entropy,
+            Err(error) => {
+                let (stage, kind, code) = (self.connection.stage(), error.kind(), error.raw_os_error());
+                let party = Party::Relay;
+                return Err((DisconnectReason::Transport { stage, party, hint: None, kind, code }, error));
+            }
+        };
+        let id = self.connection.id();
+        let proxy = self.connection.proxy().map(|proxy| proxy.address());
+        let Some((attempt, address)) = self.connection.begin_attempt(Instant::now(), entropy) else {
+            return Ok(());
+        };
+        log::debug!(
+            "relay {id}: connecting to {address}{}",
+            if proxy.is_some() { " by a proxy" } else { "" }
+        );
+        let target = proxy.or(address.socket_addr());
+        let socket = self.source.open(target).and_then(|stream| {
+            let mut socket = Socket::new(attempt, stream);
+            socket.register(registry, id.index).map(|()| socket)
+        });
+        match socket {
+            Ok(socket) => self.sockets.push(socket),
+            Err(error) => {
+                let end = End::from(&error);
+                self.connection.handle_end(attempt, end).map_err(|reason| (reason, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The poller stops to report its sockets.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        self.sockets.iter_mut().for_each(|socket| socket.deregister(registry));
+    }
+
+    /// Stores what the poller reports about a socket. Returns `true` if the connection needs a turn.
+    pub(super) fn handle_readiness(&mut self, attempt: AttemptId, event: &mio::event::Event) -> bool {
+        let socket = self.sockets.iter_mut().find(|socket| socket.attempt == attempt);
+        socket.is_some_and(|socket| socket.handle_readiness(event))
     }
 
     /// Whether a turn may find something to read.
     pub(super) fn may_read(&self) -> bool {
-        // After a failed write, the connection is read until reading fails, too.
-        self.reading != Reading::Drained || self.is_broken()
+        self.sockets.iter().any(Socket::may_read)
     }
 
-    /// Whether there is input that the poller has not reported. A read also stops before urgent data, and no poller
-    /// reports what comes after these.
+    /// Whether there is input that the poller has not reported.
     pub(super) fn has_unreported_input(&mut self) -> bool {
-        let has_input = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
-        if has_input && self.reading == Reading::Drained {
-            self.reading = Reading::Readable;
-        }
-        has_input
+        self.sockets.iter_mut().fold(false, |any, socket| socket.has_unreported_input() || any)
+    }
+
+    /// Whether anything is to be written.
+    pub(super) fn has_output(&self) -> bool {
+        self.sockets.iter().any(|socket| self.connection.has_output(socket.attempt))
     }
 
     /// Returns `true` if the caller must add it to `Loop::ready`: it is not there yet.
@@ -133,10 +152,10 @@ impl Slot {
         !std::mem::replace(&mut self.is_ready, true)
     }
 
-    /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and its socket is not full.
-    /// (The poller reports when a full socket has room again.)
+    /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and not all of its sockets are
+    /// full. (The poller reports when a full socket has room again.)
     pub(super) fn mark_unflushed(&mut self) -> bool {
-        self.may_flush() && !std::mem::replace(&mut self.is_unflushed, true)
+        self.sockets.iter().any(Socket::may_write) && !std::mem::replace(&mut self.is_unflushed, true)
     }
 
     /// Returns `true` if the caller must queue a notice that the send queue has room again: no such notice is queued
@@ -145,75 +164,54 @@ impl Slot {
         self.connection.take_writable() && !std::mem::replace(&mut self.is_notice_queued, true)
     }
 
-    fn may_flush(&self) -> bool {
-        matches!(self.writing, Writing::Writable)
-    }
-
-    fn is_broken(&self) -> bool {
-        matches!(self.writing, Writing::Broken(_))
-    }
-
-    /// The failure of a write, if there was one.
-    fn broken(&self) -> Option<End> {
-        match &self.writing {
-            Writing::Broken(end) => Some(*end),
-            _ => None,
-        }
-    }
-
-    /// Checks whether the socket is connected. Returns `true` if it is connected now, and an error if connecting has
-    /// failed.
-    pub(super) fn finish_connecting(&mut self, now: Instant) -> Result<bool, DisconnectReason> {
-        let result = match self.stream.peer_addr() {
-            // Either it is still connecting, or connecting has failed: then the socket has an error.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => match self.stream.take_error() {
-                Ok(Some(error)) | Err(error) => Err(error),
-                Ok(None) => Err(error),
-            },
-            result => result,
-        };
-        match result {
-            Ok(_) => {
-                // If an option cannot be set, the socket has already failed, and the next read returns the reason.
-                if let Err(error) = socket::prepare(&self.stream) {
-                    log::debug!("relay {}: no socket options: {error}", self.connection.id());
+    /// Checks which sockets have been connected, or have failed to.
+    pub(super) fn finish_connecting(&mut self, now: Instant) -> Result<(), DisconnectReason> {
+        for socket in &mut self.sockets {
+            match socket.finish_connecting() {
+                Ok(true) => {
+                    self.connection.handle_connected(now, socket.attempt);
+                    log::trace!("relay {}: TCP is connected", self.connection.id());
                 }
-                self.connection.handle_connected(now);
-                self.writing = Writing::Writable;
-                log::trace!("relay {}: TCP is connected", self.connection.id());
-                Ok(true)
+                Ok(false) => {}
+                Err(error) => self.connection.handle_end(socket.attempt, End::from(&error))?,
             }
-            // A spurious wake-up: it is still connecting.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(self.connection.handle_end(End::from(&error))),
         }
+        Ok(())
     }
 
-    /// Reads once. The end of the stream is an error, like all other ends of a connection.
+    /// Reads once, from one of its sockets. They take turns.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, DisconnectReason> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => {
-                    // If a write has failed because of a reset, the read looks like a clean end.
-                    let end = self.broken().filter(is_reset).unwrap_or(End::Closed);
-                    return Err(self.connection.handle_end(end));
-                }
-                Ok(len) => {
-                    let is_drained = len < buffer.len() && socket::SHORT_READ_DRAINS;
-                    if is_drained && self.reading == Reading::Readable {
-                        self.reading = Reading::Drained;
-                    }
+        if let [_, _, ..] = self.sockets[..]
+            && let Some(at) = self.sockets.iter().position(|socket| socket.attempt == self.last_read)
+        {
+            self.sockets.rotate_left(at + 1);
+        }
+        for socket in &mut self.sockets {
+            // The socket of an attempt that has just failed is not closed yet.
+            if !socket.may_read() || !self.connection.is_open(socket.attempt) {
+                continue;
+            }
+            match socket.read(buffer) {
+                Ok(Read::Nothing) => {}
+                Ok(Read::Bytes(len)) => {
+                    self.last_read = socket.attempt;
                     return Ok(Read::Bytes(len));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.reading = Reading::Drained;
-                    let broken = self.broken().map(|end| self.connection.handle_end(end));
-                    return broken.map_or(Ok(Read::Nothing), Err);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.connection.handle_end(End::from(&error))),
+                Err(end) => self.connection.handle_end(socket.attempt, end)?,
             }
         }
+        Ok(Read::Nothing)
+    }
+
+    /// Passes to the connection what was read last: see [`Connection::receive`].
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        input: &mut [u8],
+        key_stream: &mut KeyStream,
+        events: &mut Events,
+    ) -> Result<usize, DisconnectReason> {
+        self.connection.receive(now, self.last_read, input, key_stream, events)
     }
 
     /// Checks timeouts. If one has passed and a write has failed before, the connection ends with that failure.
@@ -223,36 +221,33 @@ impl Slot {
         unread: bool,
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
+        let is_open = |attempt| self.connection.is_open(attempt);
+        let broken = match &self.sockets[..] {
+            [socket] if is_open(socket.attempt) => socket.broken().map(|end| (socket.attempt, end)),
+            _ => None,
+        };
         let result = self.connection.handle_timeout(now, unread, ping);
-        result.map_err(|reason| self.broken().map_or(reason, |end| self.connection.handle_end(end)))
+        match (result, broken) {
+            (Err(_), Some((attempt, end))) if self.connection.is_open(attempt) => {
+                self.connection.handle_end(attempt, end)
+            }
+            (result, _) => result,
+        }
     }
 
-    /// Writes the connection's output, as far as the socket accepts it. Returns `false` if writing has failed: the
+    /// Writes the connection's output, as far as its sockets accept it. Returns `false` if writing has failed: the
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
     pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
-        if !self.may_flush() {
-            return true;
-        }
-        // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
-        let (now, stream) = (Instant::now(), &mut self.stream);
-        match self.connection.flush(now, key_stream, scratch, |bytes| stream.write(bytes)) {
-            Ok(true) => true,
-            Ok(false) => {
-                self.writing = Writing::Full;
-                true
-            }
-            Err(error) => {
-                self.writing = Writing::Broken(End::from(&error));
-                false
-            }
-        }
+        let Self { connection, sockets, .. } = self;
+        sockets.iter_mut().fold(true, |all, socket| socket.flush(connection, key_stream, scratch) && all)
     }
 
     pub(super) fn status(&self) -> RelayStatus {
         RelayStatus {
             stage: self.connection.stage(),
-            address: self.address.clone(),
-            proxy: self.proxy.as_ref().map(|proxy| proxy.address()),
+            address: self.connection.address().clone(),
+            failed_attempts: self.connection.failed_attempts(),
+            proxy: self.connection.proxy().map(|proxy| proxy.address()),
             public_key: self.keys.relay,
             identity: self.keys.identity,
             round_trip: self.connection.round_trip(),
@@ -264,8 +259,20 @@ impl Slot {
     }
 }
 
-fn is_reset(end: &End) -> bool {
-    matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
+impl Source {
+    /// The socket of a new attempt. The target is `None` for a host name without a proxy: `connect` has refused that,
+    /// unless the caller has made the socket.
+    fn open(&mut self, target: Option<SocketAddr>) -> io::Result<Transport> {
+        match self {
+            Self::New(local) => {
+                let target = target.ok_or(io::ErrorKind::InvalidInput)?;
+                Transport::connect(target, local.as_deref().copied())
+            }
+            Self::Caller(transport) => {
+                transport.take().map(|transport| *transport).ok_or(io::ErrorKind::NotConnected.into())
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,47 +1,196 @@
-//! The properties and options of a TCP socket that differ between operating systems.
+//! The socket of one attempt: what is known about it, and how it is read and written.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::time::Instant;
 
-use mio::net::TcpStream;
-use socket2::SockRef;
+use mio::event::Source as _;
+use mio::{Interest, Registry, Token};
 
-/// Whether a read that returns fewer bytes than its buffer has room for has emptied the socket, so that the poller
-/// reports what arrives later. This holds for epoll (see its manual page) and kqueue. On other systems mio watches the
-/// socket again only after a read that would block.
-#[allow(unexpected_cfgs, reason = "mio's own: it can be made to use poll(2)")]
-pub(super) const SHORT_READ_DRAINS: bool = cfg!(all(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "macos",
-        target_os = "ios",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly",
-    ),
-    not(mio_unsupported_force_poll_poll),
-));
+use crate::client::stream::{SHORT_READ_DRAINS, Transport};
+use crate::client::table::MAX_CONNECTIONS;
+use crate::connection::{Connection, End};
+use crate::crypto::KeyStream;
+use crate::id::AttemptId;
 
-/// The most unsent bytes in the kernel: one write of this library. Important packets wait for these bytes: with a relay
-/// that reads 50 KB/s, a ping waits about a second, and then for what the relay's own socket holds. On a link with 100
-/// ms and 27 MB/s this limit made no measurable difference.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const MAX_UNSENT: u32 = 64 * 1024;
+/// See the module.
+pub(super) struct Socket {
+    pub(super) attempt: AttemptId,
+    stream: Transport,
+    reading: Reading,
+    writing: Writing,
+}
 
-/// The most unacknowledged bytes in the kernel, on systems without a limit for unsent bytes. On a link with 100 ms it
-/// limits the throughput to 4 MB/s.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const MAX_UNACKNOWLEDGED: usize = 256 * 1024;
+/// Whether the socket is readable, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Drained,
+    Readable,
+    /// The poller has reported an error or the end of the stream. Only reading finds out after which bytes.
+    Ending,
+}
 
-/// Sets the options of a socket that has just been connected. The kernel does not delay small writes, since this
-/// library combines packets itself. And it holds few unsent bytes, so that important packets can still overtake others
-/// in the send queue.
-pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    return socket.set_tcp_notsent_lowat(MAX_UNSENT);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    return socket.set_send_buffer_size(MAX_UNACKNOWLEDGED);
+/// Whether the socket is writable, as far as is known.
+enum Writing {
+    /// Not connected yet.
+    Connecting,
+    /// Not writable until the poller reports that it is.
+    Full,
+    Writable,
+    /// Writing has failed, and the socket is never writable again. What the relay sent before is still read; then the
+    /// connection ends with this failure.
+    Broken(End),
+}
+
+/// The result of a read.
+pub(super) enum Read {
+    /// This number of bytes was read.
+    Bytes(usize),
+    /// There is nothing to read now.
+    Nothing,
+}
+
+impl Socket {
+    pub(super) fn new(attempt: AttemptId, stream: Transport) -> Self {
+        Self { attempt, stream, reading: Reading::Drained, writing: Writing::Connecting }
+    }
+
+    /// Has the poller report readiness under the token of this connection and attempt.
+    pub(super) fn register(&mut self, registry: &Registry, index: u32) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.stream.register(registry, token(index, self.attempt), interest)
+    }
+
+    /// Must be called before the socket is closed: the caller may hold a duplicate of it.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        if let Err(error) = self.stream.deregister(registry) {
+            log::warn!("the poller did not let go of a socket: {error}");
+        }
+    }
+
+    /// Stores what the poller reports. Returns `true` if the socket needs a turn.
+    pub(super) fn handle_readiness(&mut self, event: &mio::event::Event) -> bool {
+        if event.is_writable() && matches!(self.writing, Writing::Full) {
+            self.writing = Writing::Writable;
+        }
+        if event.is_read_closed() || event.is_error() {
+            self.reading = Reading::Ending;
+        } else if event.is_readable() && self.reading == Reading::Drained {
+            self.reading = Reading::Readable;
+        }
+        self.is_connecting() || self.may_read()
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.writing, Writing::Connecting)
+    }
+
+    /// Whether a turn may find something to read.
+    pub(super) fn may_read(&self) -> bool {
+        // After a failed write, the socket is read until reading fails, too.
+        self.reading != Reading::Drained && !self.is_connecting() || self.broken().is_some()
+    }
+
+    pub(super) fn may_write(&self) -> bool {
+        matches!(self.writing, Writing::Writable)
+    }
+
+    /// The failure of a write, if there was one.
+    pub(super) fn broken(&self) -> Option<End> {
+        match &self.writing {
+            Writing::Broken(end) => Some(*end),
+            _ => None,
+        }
+    }
+
+    /// Whether there is input that the poller has not reported. A read also stops before urgent data, and no poller
+    /// reports what comes after these.
+    pub(super) fn has_unreported_input(&mut self) -> bool {
+        let has_input = self.stream.has_input();
+        if has_input && self.reading == Reading::Drained {
+            self.reading = Reading::Readable;
+        }
+        has_input
+    }
+
+    /// Checks whether the socket is connected. Returns `true` if it has just been connected, and an error if connecting
+    /// has failed.
+    pub(super) fn finish_connecting(&mut self) -> io::Result<bool> {
+        if !self.is_connecting() || !self.stream.is_connected()? {
+            return Ok(false); // perhaps a spurious wake-up
+        }
+        // If an option cannot be set, the socket has already failed, and the next read returns the reason.
+        if let Err(error) = self.stream.prepare() {
+            log::debug!("no socket options: {error}");
+        }
+        self.writing = Writing::Writable;
+        Ok(true)
+    }
+
+    /// Reads once. The end of the stream is an error, like all other ends.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, End> {
+        loop {
+            match self.stream.read(buffer) {
+                // If a write has failed because of a reset, the read looks like a clean end.
+                Ok(0) => return Err(self.broken().filter(is_reset).unwrap_or(End::Closed)),
+                Ok(len) => {
+                    let is_drained = len < buffer.len() && SHORT_READ_DRAINS;
+                    if is_drained && self.reading == Reading::Readable {
+                        self.reading = Reading::Drained;
+                    }
+                    return Ok(Read::Bytes(len));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.reading = Reading::Drained;
+                    return self.broken().map_or(Ok(Read::Nothing), Err);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(End::from(&error)),
+            }
+        }
+    }
+
+    /// Writes the output of its attempt, as far as the socket accepts it. Returns `false` if writing has failed: the
+    /// relay may have sent something before that shows the reason, so the socket is read again and ends there.
+    pub(super) fn flush(
+        &mut self,
+        connection: &mut Connection,
+        key_stream: &mut KeyStream,
+        scratch: &mut [u8],
+    ) -> bool {
+        if !self.may_write() {
+            return true;
+        }
+        // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
+        let (now, stream) = (Instant::now(), &mut self.stream);
+        match connection.flush(now, self.attempt, key_stream, scratch, |bytes| stream.write(bytes)) {
+            Ok(true) => true,
+            Ok(false) => {
+                self.writing = Writing::Full;
+                true
+            }
+            Err(error) => {
+                self.writing = Writing::Broken(End::from(&error));
+                false
+            }
+        }
+    }
+}
+
+fn is_reset(end: &End) -> bool {
+    matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
+}
+
+/// The number of bits of a token that are the index of the connection; the others are its attempt. Together they fit
+/// into 32 bits, the size of a token on small systems.
+const INDEX_BITS: u32 = 24;
+
+const _: () = assert!(MAX_CONNECTIONS == 1 << INDEX_BITS);
+
+fn token(index: u32, attempt: AttemptId) -> Token {
+    Token(usize::from(attempt.0) << INDEX_BITS | index as usize)
+}
+
+/// The index of the connection and the attempt that this token stands for.
+pub(super) fn split_token(token: Token) -> (usize, AttemptId) {
+    (token.0 & (MAX_CONNECTIONS - 1), AttemptId((token.0 >> INDEX_BITS) as u8))
 }

@@ -9,6 +9,10 @@ use crate::client::slot::Slot;
 use crate::crypto::SharedKey;
 use crate::id::RelayId;
 
+/// The most connections of one client: their indices have 24 bits. (Linux gives a process at most 1,048,576 descriptors
+/// unless it is told otherwise.)
+pub(super) const MAX_CONNECTIONS: usize = 1 << 24;
+
 /// See the module.
 pub(super) struct Table {
     slots: Slab<Slot>,
@@ -67,10 +71,11 @@ impl Table {
         self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }
 
-    /// The id of the next connection.
-    pub(super) fn next_id(&self) -> RelayId {
-        let index = self.slots.vacant_key() as u32;
-        RelayId { index, generation: self.generation.wrapping_add(1) }
+    /// The id of the next connection; `None` if there are already as many as possible.
+    pub(super) fn next_id(&self) -> Option<RelayId> {
+        let index = self.slots.vacant_key();
+        let generation = self.generation.wrapping_add(1);
+        (index < MAX_CONNECTIONS).then_some(RelayId { index: index as u32, generation })
     }
 
     /// Adds the connection whose id came from [`next_id`](Self::next_id).

@@ -5,7 +5,9 @@ mod proxy;
 pub use proxy::{Credentials, Protocol};
 pub use proxy::{Proxy, ProxyConfigError};
 
+use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,8 +135,8 @@ impl Config {
     }
 }
 
-/// One relay to connect to: its address and public key, and optionally an identity or a proxy for this connection
-/// alone.
+/// One relay to connect to: its public key and its addresses, and optionally an identity, a proxy, a timeout or a local
+/// address for this connection alone.
 ///
 /// ```
 /// use tox_relay_client::{PublicKey, Relay, SecretKey};
@@ -147,11 +149,17 @@ impl Config {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Relay {
-    pub(crate) address: Result<Address, AddressError>,
+    /// In the order of the attempts; never empty, and without repetition.
+    pub(crate) addresses: Result<Vec<Address>, AddressError>,
     pub(crate) public_key: PublicKey,
     pub(crate) identity: Option<SecretKey>,
     pub(crate) proxy: ProxyChoice,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) local_address: Option<SocketAddr>,
 }
+
+/// The most addresses of one relay. Each may occupy a socket while the connection is opened.
+pub const MAX_ADDRESSES: usize = 16;
 
 /// How a relay is reached: directly or through a proxy.
 #[derive(Debug, Clone)]
@@ -184,8 +192,92 @@ impl Relay {
         A: TryInto<Address>,
         AddressError: From<A::Error>,
     {
-        let address = address.try_into().map_err(AddressError::from);
-        Self { address, public_key, identity: None, proxy: ProxyChoice::Default }
+        let addresses = address.try_into().map(|address| vec![address]).map_err(AddressError::from);
+        Self {
+            addresses,
+            public_key,
+            identity: None,
+            proxy: ProxyChoice::Default,
+            connect_timeout: None,
+            local_address: None,
+        }
+    }
+
+    /// Another address of the same relay: another port, or IPv6 beside IPv4. At most 16.
+    ///
+    /// They are tried in this order, but IPv4 and IPv6 in turns; each attempt begins 250 ms after the one before, or as
+    /// soon as all before have failed (RFC 8305, sections 4 and 5). The first that completes the handshake is used, the
+    /// others are closed.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("198.51.100.7:33445", key)
+    ///     .address("198.51.100.7:443")
+    ///     .address("[2001:db8::7]:33445");
+    /// ```
+    #[must_use]
+    pub fn address<A>(mut self, address: A) -> Self
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        self.addresses = self.addresses.and_then(|mut addresses| {
+            let address = address.try_into()?;
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+            Ok(addresses)
+        });
+        self
+    }
+
+    /// How long connecting, the exchange with a proxy and the handshake may take together, for each address. Default: the
+    /// client's [`connect_timeout`](Config::connect_timeout). An onion service may need a minute.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("relayexample.onion:33445", key).connect_timeout(Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout.min(FOREVER));
+        self
+    }
+
+    /// Connects from this local address, for example that of one network interface. Port 0 is any port. Default: the
+    /// operating system chooses.
+    ///
+    /// Attempts to addresses of the other family fail.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("198.51.100.7:33445", key).local_address("192.0.2.10:0".parse()?);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    #[must_use]
+    pub fn local_address(mut self, address: SocketAddr) -> Self {
+        self.local_address = Some(address);
+        self
+    }
+
+    /// The addresses in the order of the attempts: IPv4 and IPv6 take turns, beginning with the family of the first (RFC
+    /// 8305, section 4).
+    pub(crate) fn interleaved(&self) -> Result<Vec<Address>, AddressError> {
+        let addresses = self.addresses.clone()?;
+        let is_ipv6 = |address: &Address| address.socket_addr().is_some_and(|address| address.is_ipv6());
+        let first = addresses.first().is_some_and(is_ipv6);
+        let (mut ours, mut others): (VecDeque<_>, VecDeque<_>) =
+            addresses.into_iter().partition(|address| is_ipv6(address) == first);
+        let mut interleaved = Vec::with_capacity(ours.len() + others.len());
+        while let Some(next) = ours.pop_front().or_else(|| others.pop_front()) {
+            interleaved.push(next);
+            interleaved.extend(others.pop_front());
+        }
+        Ok(interleaved)
     }
 
     /// Connects with this key pair instead of the client's own.

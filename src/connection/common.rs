@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::Settings;
+use crate::address::Address;
+use crate::config::{Proxy, Settings};
 use crate::connection::outbox::Outbox;
 use crate::connection::routes::Routes;
 use crate::connection::times::Times;
@@ -12,6 +13,9 @@ use crate::status::Traffic;
 /// See the module.
 pub(super) struct Common {
     pub(super) id: RelayId,
+    /// The relay's address: the one that won, or the first one before that.
+    pub(super) address: Address,
+    pub(super) proxy: Option<Arc<Proxy>>,
     pub(super) settings: Arc<Settings>,
     pub(super) outbox: Outbox,
     pub(super) routes: Routes,

@@ -33,9 +33,10 @@ pub use opening::Parameters;
 
 use std::io;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
+use crate::config::Proxy;
 use crate::connection::common::Common;
 use crate::connection::opening::Opening;
 use crate::connection::outbox::Outbox;
@@ -43,13 +44,13 @@ use crate::connection::queue::LONGEST;
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::times::Times;
-use crate::crypto::KeyStream;
+use crate::crypto::{Entropy, KeyStream};
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::Events;
-use crate::id::{RelayId, RouteId};
+use crate::id::{AttemptId, RelayId, RouteId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
-use crate::status::{ConnectTimes, RouteStatus, Traffic};
+use crate::status::{ConnectTimes, FailedAttempt, RouteStatus, Traffic};
 use crate::wire::frame::MIN_FRAME;
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
@@ -69,17 +70,21 @@ enum State {
 }
 
 impl Connection {
-    /// A connection whose transport began to connect at `now`.
+    /// A connection whose first attempt is to begin at `now`.
     pub fn new(parameters: Parameters, now: Instant) -> Self {
+        let Parameters { id, shared_key, addresses, proxy, settings, connect_timeout, ping } = parameters;
+        let opening = Opening::new(shared_key, addresses, connect_timeout, ping, now);
         let common = Common {
-            id: parameters.id,
-            settings: Arc::clone(&parameters.settings),
+            id,
+            address: opening.first_address().clone(),
+            proxy,
+            settings,
             outbox: Outbox::default(),
             routes: Routes::default(),
             traffic: Traffic::default(),
             times: Times::new(now),
         };
-        Self { state: State::Opening(Box::new(Opening::new(parameters, now))), common }
+        Self { state: State::Opening(Box::new(opening)), common }
     }
 
     pub fn id(&self) -> RelayId {
@@ -105,7 +110,7 @@ impl Connection {
     /// and that it was not read earlier is not the relay's fault: deadlines exclude this time.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
-            State::Opening(opening) => opening.handle_turn(now, since, &self.common),
+            State::Opening(opening) => opening.handle_turn(now, since),
             State::Established(session) => session.handle_turn(now, since, &self.common),
         }
     }
@@ -119,24 +124,50 @@ impl Connection {
         }
     }
 
-    /// The transport is connected: sends the request to the proxy, or the hello to the relay.
-    pub fn handle_connected(&mut self, now: Instant) {
-        if let State::Opening(opening) = &mut self.state {
-            opening.handle_connected(now, &mut self.common);
+    /// Whether an attempt is to begin: see [`begin_attempt`](Self::begin_attempt).
+    pub fn is_attempt_due(&self, now: Instant) -> bool {
+        match &self.state {
+            State::Opening(opening) => opening.is_attempt_due(now),
+            State::Established(_) => false,
         }
     }
 
-    /// Handles bytes read from the transport. Returns how many were used: fewer than all only if `events` is full. The
-    /// caller passes the rest again, before the bytes that are read next. The input is overwritten.
+    /// Begins the next attempt, if one is due. Returns its id and the address of the relay: the caller connects a
+    /// transport to it, or to the proxy.
+    pub fn begin_attempt(&mut self, now: Instant, entropy: Entropy) -> Option<(AttemptId, &Address)> {
+        match &mut self.state {
+            State::Opening(opening) => opening.begin_attempt(now, entropy, &self.common),
+            State::Established(_) => None,
+        }
+    }
+
+    /// Whether the transport of this attempt is in use. If it is not, the caller closes it.
+    pub fn is_open(&self, attempt: AttemptId) -> bool {
+        match &self.state {
+            State::Opening(opening) => opening.is_open(attempt),
+            State::Established(session) => session.attempt() == attempt,
+        }
+    }
+
+    /// The transport of an attempt is connected: writes the request to the proxy, or the hello to the relay.
+    pub fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
+        if let State::Opening(opening) = &mut self.state {
+            opening.handle_connected(now, attempt);
+        }
+    }
+
+    /// Handles bytes read from the transport of an attempt. Returns how many were used: fewer than all only if `events`
+    /// is full. The caller passes the rest again, before the bytes that are read next. The input is overwritten.
     pub fn receive(
         &mut self,
         now: Instant,
+        attempt: AttemptId,
         mut input: &mut [u8],
         key_stream: &mut KeyStream,
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
         let given = input.len();
-        let result = self.receive_messages(now, &mut input, key_stream, events);
+        let result = self.receive_messages(now, attempt, &mut input, key_stream, events);
         key_stream.wipe();
         let taken = given - input.len();
         self.common.traffic.bytes_in += taken as u64;
@@ -146,23 +177,28 @@ impl Connection {
     fn receive_messages(
         &mut self,
         now: Instant,
+        attempt: AttemptId,
         input: &mut &mut [u8],
         key_stream: &mut KeyStream,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
         if let State::Opening(opening) = &mut self.state
             && events.has_room()
-            && let Some(session) = opening.receive(now, input, &mut self.common)?
+            && let Some(won) = opening.receive(now, attempt, input)?
         {
-            self.state = State::Established(Box::new(session));
+            self.state = State::Established(Box::new(won.into_session(now, &mut self.common)));
         }
         match &mut self.state {
             State::Opening(_) => Ok(()),
+            State::Established(session) if session.attempt() != attempt => {
+                *input = &mut [];
+                Ok(())
+            }
             State::Established(session) => session.receive(now, input, key_stream, &mut self.common, events),
         }
     }
 
-    /// Checks the deadline; a call too early or twice does no harm. `unread`: the transport may have unread input.
+    /// Checks the deadline; a call too early or twice does no harm. `unread`: a transport may have unread input.
     /// `ping` is the id of the next ping, used only if one is due.
     pub fn handle_timeout(
         &mut self,
@@ -171,35 +207,46 @@ impl Connection {
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
         match &mut self.state {
-            State::Opening(opening) => opening.handle_timeout(now, unread, &self.common),
+            State::Opening(opening) => opening.handle_timeout(now, unread),
             State::Established(session) => session.handle_timeout(now, unread, ping, &mut self.common),
         }
     }
 
-    /// The transport has ended: returns why the connection ended.
-    pub fn handle_end(&self, end: End) -> DisconnectReason {
-        match &self.state {
-            State::Opening(opening) => opening.handle_end(end, &self.common),
-            State::Established(session) => session.handle_end(end, &self.common),
+    /// The transport of an attempt has ended. The error is the reason of the connection's end, unless other attempts
+    /// follow.
+    pub fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
+        match &mut self.state {
+            State::Opening(opening) => opening.handle_end(attempt, end),
+            State::Established(session) if session.attempt() != attempt => Ok(()),
+            State::Established(session) => Err(session.handle_end(end, &self.common)),
         }
     }
 
-    /// Whether anything is queued for sending.
-    pub fn has_output(&self) -> bool {
-        !self.common.outbox.is_empty()
+    /// Whether there is something to write to the transport of this attempt.
+    pub fn has_output(&self, attempt: AttemptId) -> bool {
+        match &self.state {
+            State::Opening(opening) => opening.has_output(attempt),
+            State::Established(_) => !self.common.outbox.is_empty(),
+        }
     }
 
-    /// Passes what is queued for sending to `write`, until all is written (`true`) or the transport is full (`false`).
-    /// Packets are sealed in `scratch`.
+    /// Passes what is to be written to the transport of an attempt to `write`, until all is written (`true`) or the
+    /// transport is full (`false`). Packets are sealed in `scratch`.
     pub fn flush(
         &mut self,
         now: Instant,
+        attempt: AttemptId,
         key_stream: &mut KeyStream,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let flushed = match &mut self.state {
-            State::Opening(_) => self.common.outbox.flush(None, key_stream, scratch, write, |_| {}),
+            State::Opening(opening) => {
+                let (all, bytes) = opening.flush(attempt, write)?;
+                self.common.traffic.bytes_out += bytes as u64;
+                return Ok(all);
+            }
+            State::Established(session) if session.attempt() != attempt => return Ok(true),
             State::Established(session) => session.flush(now, key_stream, scratch, write, &mut self.common),
         };
         key_stream.wipe();
@@ -330,13 +377,49 @@ impl Connection {
     }
 
     pub fn times(&self) -> ConnectTimes {
-        self.common.times.get()
+        match self.progress() {
+            Some((_, times)) => times.get(),
+            None => self.common.times.get(),
+        }
+    }
+
+    /// The relay's address: the one that is in use, or the attempt has come furthest with.
+    pub fn address(&self) -> &Address {
+        self.progress().map_or(&self.common.address, |(address, _)| address)
+    }
+
+    /// The attempts that have failed, while none has won.
+    pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
+        match &self.state {
+            State::Opening(opening) => opening.failures().collect(),
+            State::Established(_) => Vec::new(),
+        }
+    }
+
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.common.proxy.as_deref()
+    }
+
+    fn progress(&self) -> Option<(&Address, &Times)> {
+        match &self.state {
+            State::Opening(opening) => opening.progress(),
+            State::Established(_) => None,
+        }
     }
 
     /// The bytes allocated for all buffers, queues and tables, used or not.
     #[cfg(test)]
     fn memory(&self) -> usize {
         self.input_memory() + self.common.outbox.memory() + self.common.routes.memory()
+    }
+
+    /// The reason if the transport ended like this; nothing ends.
+    #[cfg(test)]
+    fn reason(&self, end: End) -> DisconnectReason {
+        match &self.state {
+            State::Opening(opening) => opening.reason(end),
+            State::Established(session) => session.handle_end(end, &self.common),
+        }
     }
 
     /// The bytes allocated for an incomplete message, used or not.

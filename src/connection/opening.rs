@@ -1,45 +1,48 @@
-//! Everything before packets are exchanged: the transport, the proxy, the handshake, and one deadline for all three.
+//! Everything before packets are exchanged: one attempt for each address of the relay, of which the first that completes
+//! the handshake wins.
 //!
-//! ```text
-//!              transport                tunnel                  response
-//! Connecting ─────────────► Tunnelling ────────► Handshaking ────────────► Session
-//!      │                                              ▲
-//!      └──────────────────────────────────────────────┘
-//!               transport, if there is no proxy
-//! ```
-//!
-//! In each state it fails if the deadline passes, the transport ends, or the answer is wrong. Input goes in through the
-//! `handle_*` functions and [`receive`](Opening::receive), which returns the session. Output goes to the outbox, and
-//! the duration of each step to the times.
+//! The attempts begin in the order of the addresses: the next one when the last began [`STAGGER`] ago, or when all that
+//! have begun have failed (RFC 8305, section 5). When one wins, the others are over, and nothing but their hello was
+//! sent. When the last one fails, the connection ends, with the reason of the attempt that came furthest.
 
-use std::convert::Infallible;
+mod attempt;
+
+use std::collections::VecDeque;
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Instant;
-
-use zeroize::Zeroizing;
+use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::config::{Proxy, Settings};
 use crate::connection::common::Common;
-use crate::connection::deadline::Deadline;
 use crate::connection::ending::End;
+use crate::connection::opening::attempt::{Attempt, AttemptParameters};
 use crate::connection::session::Session;
-use crate::crypto::{Entropy, Handshake, RESPONSE_LEN, SharedKey};
-use crate::deframer::Deframer;
-use crate::error::{DisconnectReason, Hint, Impostor, Server};
-use crate::id::RelayId;
-use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
-use crate::stage::{Party, Stage};
+use crate::connection::times::Times;
+use crate::crypto::{Channel, Entropy, SharedKey};
+use crate::error::DisconnectReason;
+use crate::id::{AttemptId, RelayId};
+use crate::key::PublicKey;
+use crate::stage::Stage;
+use crate::status::FailedAttempt;
+
+/// The time from the beginning of one attempt to that of the next: the default Connection Attempt Delay of RFC 8305,
+/// section 5.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// What a new connection is created from.
 pub struct Parameters {
     pub id: RelayId,
     pub shared_key: Arc<SharedKey>,
-    /// The proxy to go through, and the relay's address that it is asked for.
-    pub tunnel: Option<(Arc<Proxy>, Address)>,
+    /// The relay's addresses, in the order of the attempts: at least one, and at most
+    /// [`MAX_ADDRESSES`](crate::config::MAX_ADDRESSES).
+    pub addresses: Vec<Address>,
+    /// The proxy that is asked for a tunnel to each address.
+    pub proxy: Option<Arc<Proxy>>,
     pub settings: Arc<Settings>,
-    pub entropy: Entropy,
+    /// How long each attempt may take, if not as long as the settings say.
+    pub connect_timeout: Option<Duration>,
     /// The id of the first ping.
     pub ping: NonZeroU64,
 }
@@ -47,195 +50,253 @@ pub struct Parameters {
 /// See the module.
 pub(super) struct Opening {
     shared_key: Arc<SharedKey>,
-    entropy: Entropy,
+    connect_timeout: Option<Duration>,
     /// The id of the first ping.
     ping: NonZeroU64,
-    /// Shared by all steps.
-    deadline: Deadline,
-    state: State,
+    /// The addresses without an attempt.
+    addresses: VecDeque<Address>,
+    /// When the next attempt begins, unless all others fail before.
+    next_at: Instant,
+    /// The number of attempts so far.
+    begun: u8,
+    /// The attempts that are not over, in the order in which they began.
+    attempts: Vec<Attempt>,
+    failures: Vec<Failure>,
 }
 
-enum State {
-    /// The transport is not connected yet. It connects to the relay, or to a proxy that is then asked for a tunnel.
-    Connecting { tunnel: Option<(Arc<Proxy>, Address)> },
-    /// The proxy was asked for a tunnel to the relay.
-    Tunnelling(Tunnel),
-    /// The hello is queued or sent; the response has not arrived in full.
-    Handshaking { handshake: Handshake, response: Deframer },
+/// The end of an attempt.
+struct Failure {
+    address: Address,
+    stage: Stage,
+    times: Times,
+    /// The temporary key in its hello, if that was created.
+    temporary: Option<PublicKey>,
+    reason: DisconnectReason,
+}
+
+/// What the attempt that wins has established.
+pub(super) struct Won {
+    attempt: Attempt,
+    channel: Box<Channel>,
+    ping: NonZeroU64,
 }
 
 impl Opening {
-    /// An opening whose transport began to connect at `now`.
-    pub(super) fn new(parameters: Parameters, now: Instant) -> Self {
-        let Parameters { shared_key, tunnel, settings, entropy, ping, .. } = parameters;
-        let deadline = Deadline::new(now + settings.connect_timeout);
-        Self { shared_key, entropy, ping, deadline, state: State::Connecting { tunnel } }
+    /// An opening whose first attempt is to begin at `now`.
+    pub(super) fn new(
+        shared_key: Arc<SharedKey>,
+        addresses: Vec<Address>,
+        connect_timeout: Option<Duration>,
+        ping: NonZeroU64,
+        now: Instant,
+    ) -> Self {
+        Self {
+            shared_key,
+            connect_timeout,
+            ping,
+            addresses: addresses.into(),
+            next_at: now,
+            begun: 0,
+            attempts: Vec::with_capacity(1),
+            failures: Vec::new(),
+        }
     }
 
+    /// The address of the first attempt, before it begins.
+    pub(super) fn first_address(&self) -> &Address {
+        self.addresses.front().expect("a relay has an address")
+    }
+
+    /// How far the attempt has come that has come furthest.
     pub(super) fn stage(&self) -> Stage {
-        match self.state {
-            State::Connecting { .. } => Stage::Connecting,
-            State::Tunnelling(_) => Stage::Tunnelling,
-            State::Handshaking { .. } => Stage::Handshaking,
-        }
+        let running = self.furthest().map(Attempt::stage);
+        running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
     }
 
+    /// The attempt that has come furthest, of those that are not over.
+    fn furthest(&self) -> Option<&Attempt> {
+        self.attempts.iter().rev().max_by_key(|attempt| attempt.stage())
+    }
+
+    /// The address and the times of the attempt that has come furthest; `None` before the first one.
+    pub(super) fn progress(&self) -> Option<(&Address, &Times)> {
+        let running = self.furthest().map(|attempt| (&attempt.address, &attempt.times));
+        running.or(self.explaining().map(|failure| (&failure.address, &failure.times)))
+    }
+
+    /// The attempts that have failed.
+    pub(super) fn failures(&self) -> impl Iterator<Item = FailedAttempt> {
+        let failed =
+            |failure: &Failure| FailedAttempt { address: failure.address.clone(), reason: failure.reason };
+        self.failures.iter().map(failed)
+    }
+
+    /// When there is something to do: a timeout, or the next attempt.
     pub(super) fn deadline(&self) -> Instant {
-        self.deadline.at()
+        let next = (!self.addresses.is_empty()).then_some(self.next_at);
+        let deadlines = self.attempts.iter().map(Attempt::deadline).chain(next);
+        deadlines.min().unwrap_or(self.next_at)
     }
 
-    /// Excludes the time from `since` to `now`, in which input was ready and the connection had no turn to read it.
-    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
-        let waited = now.saturating_duration_since(since.max(common.times.started()));
-        self.deadline.exclude(waited, common.settings.connect_timeout);
+    /// Whether an attempt is to begin.
+    pub(super) fn is_attempt_due(&self, now: Instant) -> bool {
+        !self.addresses.is_empty() && (self.attempts.is_empty() || now >= self.next_at)
     }
 
-    /// The transport is connected: sends the request to the proxy, or the hello to the relay. A second call does
-    /// nothing.
-    pub(super) fn handle_connected(&mut self, now: Instant, common: &mut Common) {
-        let State::Connecting { tunnel } = &self.state else {
-            return;
-        };
-        common.times.transport = common.times.until(now);
-        match tunnel {
-            Some((proxy, target)) => {
-                let mut request = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
-                self.state = State::Tunnelling(Tunnel::new(proxy, target, &mut request));
-                common.outbox.push_raw(&request);
-            }
-            None => self.begin_handshake(common),
+    /// Begins the next attempt, if one is due.
+    pub(super) fn begin_attempt(
+        &mut self,
+        now: Instant,
+        entropy: Entropy,
+        common: &Common,
+    ) -> Option<(AttemptId, &Address)> {
+        if !self.is_attempt_due(now) {
+            return None;
         }
-        self.begin_step(now, common);
+        let address = self.addresses.pop_front()?;
+        let id = AttemptId(self.begun);
+        self.begun += 1;
+        self.next_at = now + STAGGER;
+        let parameters = AttemptParameters {
+            id,
+            address,
+            proxy: common.proxy.clone(),
+            shared_key: Arc::clone(&self.shared_key),
+            entropy,
+            timeout: self.connect_timeout.unwrap_or(common.settings.connect_timeout),
+            started: common.times.started(),
+        };
+        self.attempts.push(Attempt::new(parameters, now));
+        self.attempts.last().map(|attempt| (id, &attempt.address))
     }
 
-    /// Takes the bytes of the opening off the input. Returns the session once the response is complete.
+    /// Whether this attempt is not over.
+    pub(super) fn is_open(&self, attempt: AttemptId) -> bool {
+        self.position(attempt).is_some()
+    }
+
+    /// See [`Connection::handle_turn`](crate::connection::Connection::handle_turn).
+    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant) {
+        self.attempts.iter_mut().for_each(|attempt| attempt.handle_turn(now, since));
+    }
+
+    /// The transport of this attempt is connected.
+    pub(super) fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
+        if let Some(at) = self.position(attempt) {
+            self.attempts[at].handle_connected(now);
+        }
+    }
+
+    /// Takes the bytes of this attempt off the input. Returns what it has established if it wins.
     pub(super) fn receive(
         &mut self,
         now: Instant,
+        attempt: AttemptId,
         input: &mut &mut [u8],
-        common: &mut Common,
-    ) -> Result<Option<Session>, DisconnectReason> {
-        loop {
-            match &mut self.state {
-                State::Connecting { .. } => return Ok(None),
-                State::Tunnelling(tunnel) => {
-                    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
-                    let progress = tunnel.receive(input, &mut answer).map_err(DisconnectReason::Proxy)?;
-                    common.outbox.push_raw(&answer);
-                    if progress == Progress::Waiting {
-                        return Ok(None);
-                    }
-                    common.times.tunnel = common.times.until(now);
-                    self.begin_handshake(common);
-                    self.begin_step(now, common);
-                }
-                State::Handshaking { handshake, response } => {
-                    let response_len = |_: &[u8]| Ok::<_, Infallible>(Some(RESPONSE_LEN));
-                    let Ok(response) = response.next(input, response_len);
-                    let Some(response) = response else {
-                        return Ok(None);
-                    };
-                    let response =
-                        (&*response).try_into().expect("a message of the length that was asked for");
-                    let channel = handshake.finish(response).map_err(|impostor| {
-                        DisconnectReason::Impostor(other_server(response).unwrap_or(impostor))
-                    })?;
-                    common.times.handshake = common.times.until(now);
-                    return Ok(Some(Session::new(now, channel, self.ping, common)));
-                }
+    ) -> Result<Option<Won>, DisconnectReason> {
+        let Some(at) = self.position(attempt) else {
+            *input = &mut [];
+            return Ok(None);
+        };
+        let ours: Vec<PublicKey> = match self.begun {
+            1 => Vec::new(),
+            _ => self.temporaries().collect(),
+        };
+        match self.attempts[at].receive(now, input, &ours) {
+            Ok(None) => Ok(None),
+            Ok(Some(channel)) => {
+                Ok(Some(Won { attempt: self.attempts.swap_remove(at), channel, ping: self.ping }))
+            }
+            Err(reason) => {
+                *input = &mut [];
+                self.fail(at, reason).map(|()| None)
             }
         }
     }
 
-    /// Checks the deadline. `unread`: the transport may have unread input.
-    pub(super) fn handle_timeout(
-        &mut self,
-        now: Instant,
-        unread: bool,
-        common: &Common,
-    ) -> Result<(), DisconnectReason> {
-        if self.deadline.has_passed(now, unread, common.settings.connect_timeout) {
-            return Err(self.handle_end(End::Late, common));
+    /// Checks the timeouts. `unread`: the transports may have unread input.
+    pub(super) fn handle_timeout(&mut self, now: Instant, unread: bool) -> Result<(), DisconnectReason> {
+        for at in (0..self.attempts.len()).rev() {
+            if let Err(reason) = self.attempts[at].handle_timeout(now, unread) {
+                self.fail(at, reason)?;
+            }
         }
         Ok(())
     }
 
-    /// The transport has ended. If an answer has begun, it explains more than the end does.
-    pub(super) fn handle_end(&self, end: End, common: &Common) -> DisconnectReason {
-        self.begun_answer()
-            .unwrap_or_else(|| end.reason(self.stage(), self.party(common), self.hint(end, common)))
-    }
-
-    /// Begins the next step. All steps share one timeout. But if time was excluded before this step, the step gets at
-    /// least that much time, up to a full timeout.
-    fn begin_step(&mut self, now: Instant, common: &Common) {
-        let excluded = self.deadline.excluded().min(common.settings.connect_timeout);
-        self.deadline.extend(now + excluded);
-    }
-
-    fn begin_handshake(&mut self, common: &mut Common) {
-        let (handshake, hello) = Handshake::new(Arc::clone(&self.shared_key), &self.entropy);
-        common.outbox.push_raw(&hello);
-        self.state = State::Handshaking { handshake, response: Deframer::default() };
-    }
-
-    /// What the beginning of an answer shows: a refusal by the proxy, or a server that is not a relay.
-    fn begun_answer(&self) -> Option<DisconnectReason> {
-        match &self.state {
-            State::Connecting { .. } => None,
-            State::Tunnelling(tunnel) => tunnel.refusal().map(DisconnectReason::Proxy),
-            State::Handshaking { response, .. } => {
-                other_server(response.partial()).map(DisconnectReason::Impostor)
-            }
+    /// The transport of this attempt has ended.
+    pub(super) fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
+        match self.position(attempt) {
+            Some(at) => self.fail(at, self.attempts[at].handle_end(end)),
+            None => Ok(()),
         }
     }
 
-    /// Who is at the other end of the transport.
-    fn party(&self, common: &Common) -> Party {
-        match &self.state {
-            State::Connecting { tunnel: None } => Party::Relay,
-            State::Connecting { tunnel: Some(_) } | State::Tunnelling(_) => Party::Proxy,
-            State::Handshaking { .. } => common.times.party(),
+    /// Whether this attempt has anything to write.
+    pub(super) fn has_output(&self, attempt: AttemptId) -> bool {
+        self.position(attempt).is_some_and(|at| self.attempts[at].has_output())
+    }
+
+    /// Passes the output of this attempt to `write`. Returns whether all is written, and how many bytes are.
+    pub(super) fn flush(
+        &mut self,
+        attempt: AttemptId,
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<(bool, usize)> {
+        match self.position(attempt) {
+            Some(at) => self.attempts[at].flush(write),
+            None => Ok((true, 0)),
         }
     }
 
-    fn hint(&self, end: End, common: &Common) -> Option<Hint> {
-        if !end.is_close() && !matches!(end, End::Late) {
-            return None;
-        }
-        let all_has_left = common.outbox.is_empty();
-        match &self.state {
-            State::Connecting { .. } => None,
-            State::Tunnelling(tunnel) => (tunnel.is_asked_for() && all_has_left).then_some(Hint::NotReached),
-            State::Handshaking { response, .. } => match (response.partial().len(), common.times.party()) {
-                // Shorter than a response: a complete one is handled at once.
-                (len @ 1.., _) => Some(Hint::Incomplete(len as u8)),
-                (0, Party::Relay) => (end.is_close() && all_has_left).then_some(Hint::OtherKey),
-                (0, _) if end.is_close() && all_has_left => Some(Hint::NotReachedOrOtherKey),
-                (0, _) => Some(Hint::NotReached),
-            },
+    /// Ends an attempt. The error is the reason of the connection's end, if this was the last attempt.
+    fn fail(&mut self, at: usize, reason: DisconnectReason) -> Result<(), DisconnectReason> {
+        let attempt = self.attempts.remove(at);
+        let (stage, temporary) = (attempt.stage(), attempt.temporary());
+        let Attempt { address, times, .. } = attempt;
+        self.failures.push(Failure { address, stage, times, temporary, reason });
+        match self.explaining() {
+            Some(failure) if self.attempts.is_empty() && self.addresses.is_empty() => Err(failure.reason),
+            _ => Ok(()),
         }
     }
 
-    /// The bytes allocated for an incomplete message, used or not.
+    /// The failure that explains most: the first of those that came furthest.
+    fn explaining(&self) -> Option<&Failure> {
+        self.failures.iter().rev().max_by_key(|failure| failure.stage)
+    }
+
+    /// The temporary keys of all attempts.
+    fn temporaries(&self) -> impl Iterator<Item = PublicKey> {
+        let running = self.attempts.iter().filter_map(Attempt::temporary);
+        running.chain(self.failures.iter().filter_map(|failure| failure.temporary))
+    }
+
+    fn position(&self, attempt: AttemptId) -> Option<usize> {
+        self.attempts.iter().position(|other| other.id == attempt)
+    }
+
+    /// The reason if the transport of the first attempt ended like this.
+    #[cfg(test)]
+    pub(super) fn reason(&self, end: End) -> DisconnectReason {
+        self.attempts[0].handle_end(end)
+    }
+
+    /// The bytes allocated for incomplete messages, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        match &self.state {
-            State::Connecting { .. } | State::Tunnelling(_) => 0,
-            State::Handshaking { response, .. } => response.memory(),
-        }
+        self.attempts.iter().map(Attempt::memory).sum()
     }
 }
 
-/// The impostor that these bytes reveal, if they are the greeting of another protocol. A real handshake response begins
-/// with a random nonce.
-fn other_server(bytes: &[u8]) -> Option<Impostor> {
-    let server = match bytes {
-        // A TLS record: an alert, or a handshake that nobody asked for.
-        [0x15 | 0x16, 3, 0..=4, ..] => Server::Tls,
-        _ if bytes.starts_with(b"SSH-") => Server::Ssh,
-        _ if bytes.starts_with(b"HTTP/") => Server::Http,
-        _ => return None,
-    };
-    Some(Impostor::OtherServer(server))
+impl Won {
+    /// Begins the session on the transport of the attempt that has won.
+    pub(super) fn into_session(self, now: Instant, common: &mut Common) -> Session {
+        let Self { attempt, channel, ping } = self;
+        // A response that came before all of the hello was written is not an honest one, but the stream stays a stream.
+        common.outbox.push_raw(attempt.output());
+        let Attempt { id, address, times, .. } = attempt;
+        (common.address, common.times) = (address, times);
+        Session::new(now, id, channel, ping, common)
+    }
 }

@@ -75,15 +75,11 @@ impl Outbox {
         self.buffers.as_ref().map_or(0, |buffers| buffers.queue.len())
     }
 
-    /// Queues bytes that are not a packet: the hello, or a message to a proxy. They are sent before all packets.
+    /// Queues bytes that are not a packet: they are sent before all packets.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
-        let buffers = self.buffers();
-        debug_assert!(buffers.important.is_empty() && buffers.queue.is_empty());
-        // A vector that grows would leave a copy of its bytes in freed memory.
-        let mut begun = Zeroizing::new(Vec::with_capacity(buffers.begun.len() + bytes.len()));
-        begun.extend_from_slice(&buffers.begun);
-        begun.extend_from_slice(bytes);
-        buffers.begun = begun;
+        if !bytes.is_empty() {
+            self.buffers().begun.extend_from_slice(bytes);
+        }
     }
 
     /// Queues a packet that must not be refused.

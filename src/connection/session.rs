@@ -16,6 +16,7 @@ use crate::crypto::{Channel, KeyStream};
 use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Violation};
 use crate::event::{Event, Events};
+use crate::id::AttemptId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
 use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
@@ -23,6 +24,8 @@ use crate::wire::{ConnectionId, Packet};
 
 /// See the module.
 pub(super) struct Session {
+    /// The attempt whose transport is used.
+    attempt: AttemptId,
     channel: Box<Channel>,
     frames: Deframer,
     keepalive: KeepAlive,
@@ -30,10 +33,20 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins with a ping: the relay has not proved yet that it holds its key, and the pong will.
-    pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        attempt: AttemptId,
+        channel: Box<Channel>,
+        ping: NonZeroU64,
+        common: &mut Common,
+    ) -> Self {
         common.outbox.push_important(Packet::Ping(ping));
         let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
-        Self { channel, frames: Deframer::default(), keepalive }
+        Self { attempt, channel, frames: Deframer::default(), keepalive }
+    }
+
+    pub(super) fn attempt(&self) -> AttemptId {
+        self.attempt
     }
 
     /// `Connected` since the first packet of the relay that opened.

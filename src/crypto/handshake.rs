@@ -66,11 +66,20 @@ impl Handshake {
         (handshake, hello)
     }
 
-    /// Reads the relay's response.
+    /// The temporary public key that the hello contains.
+    pub(crate) fn temporary(&self) -> PublicKey {
+        self.temporary_public
+    }
+
+    /// Reads the relay's response. `ours`: the temporary keys of other handshakes with the same shared key.
     ///
     /// Success does not prove who sent it: somebody without any key may have replayed an old response. The relay is
     /// authenticated when its first packet opens.
-    pub fn finish(&self, response: &[u8; RESPONSE_LEN]) -> Result<Box<Channel>, Impostor> {
+    pub fn finish(
+        &self,
+        response: &[u8; RESPONSE_LEN],
+        ours: &[PublicKey],
+    ) -> Result<Box<Channel>, Impostor> {
         let (nonce, sealed) = response.split_first_chunk::<NONCE_LEN>().expect("a nonce and a box");
         let (mac, payload) = sealed.split_first_chunk::<MAC_LEN>().expect("a MAC and a payload");
         let mut payload: [u8; PAYLOAD_LEN] = payload.try_into().expect("what is left of the response");
@@ -84,9 +93,10 @@ impl Handshake {
         if !key.is_canonical() {
             return Err(Impostor::NonCanonicalKey);
         }
-        // Both boxes are sealed with the same key, so our own hello opens here like a response. Comparing bytes is
-        // enough: only somebody with the relay's secret key can seal another encoding of our key.
-        if key == self.temporary_public {
+        // Both boxes are sealed with the same key, so our own hello opens here like a response, and so does the hello of
+        // another attempt. Comparing bytes is enough: only somebody with the relay's secret key can seal another encoding
+        // of our key.
+        if key == self.temporary_public || ours.contains(&key) {
             return Err(Impostor::Reflection);
         }
         // Take it by reference, so that it is not copied and is wiped in place.

@@ -120,7 +120,7 @@ fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
     let (handshake, _) = Handshake::new(shared_key(identity, relay), &entropy);
     let payload = [array::<KEY_LEN>(nacl::BOB_PUBLIC).as_slice(), &nonce].concat();
     let response = response_of(identity, relay, &payload);
-    let mut channel = handshake.finish(&response).expect("a good response");
+    let mut channel = handshake.finish(&response, &[]).expect("a good response");
     assert_eq!(send(&mut channel, &hex(nacl::MESSAGE)), hex(nacl::BOX));
     assert_eq!(open(&mut channel, &hex(nacl::BOX)), Some(hex(nacl::MESSAGE)));
 }
@@ -193,7 +193,7 @@ fn the_hello_has_the_bytes_that_pynacl_makes() {
 #[test]
 fn a_response_that_pynacl_made_opens_the_same_channel_on_both_sides() {
     let (handshake, _) = vector_handshake();
-    let mut channel = handshake.finish(&array(vector::RESPONSE)).expect("a good response");
+    let mut channel = handshake.finish(&array(vector::RESPONSE), &[]).expect("a good response");
     let (ping, pong) = ([4, 1, 2, 3, 4, 5, 6, 7, 8], [5, 1, 2, 3, 4, 5, 6, 7, 8]);
     for sealed in vector::PINGS {
         assert_eq!(send(&mut channel, &ping), hex(sealed));
@@ -209,7 +209,7 @@ fn any_bit_of_a_response_flipped_shows_that_it_is_not_the_relays() {
     for bit in 0..8 * RESPONSE_LEN {
         let mut response = array::<RESPONSE_LEN>(vector::RESPONSE);
         response[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(handshake.finish(&response).err(), Some(Impostor::WrongKey), "bit {bit}");
+        assert_eq!(handshake.finish(&response, &[]).err(), Some(Impostor::WrongKey), "bit {bit}");
     }
 }
 
@@ -218,23 +218,23 @@ fn a_response_of_another_relay_is_of_the_wrong_key() {
     let (handshake, _) = vector_handshake();
     let payload = [public_key(counting(0xc1)).as_bytes().as_slice(), &[7; NONCE_LEN]].concat();
     let other = response_of(counting(vector::IDENTITY), counting(0x42), &payload);
-    assert_eq!(handshake.finish(&other).err(), Some(Impostor::WrongKey));
+    assert_eq!(handshake.finish(&other, &[]).err(), Some(Impostor::WrongKey));
     let for_other = response_of(counting(0x02), counting(vector::RELAY), &payload);
-    assert_eq!(handshake.finish(&for_other).err(), Some(Impostor::WrongKey));
+    assert_eq!(handshake.finish(&for_other, &[]).err(), Some(Impostor::WrongKey));
 }
 
 #[test]
 fn our_own_hello_sent_back_is_a_reflection() {
     let (handshake, hello) = vector_handshake();
     let reflected: [u8; RESPONSE_LEN] = hello[KEY_LEN..].try_into().expect("nonce and box of the hello");
-    assert_eq!(handshake.finish(&reflected).err(), Some(Impostor::Reflection));
+    assert_eq!(handshake.finish(&reflected, &[]).err(), Some(Impostor::Reflection));
 }
 
 #[test]
 fn our_own_temporary_key_sealed_by_the_relay_is_a_reflection() {
     let (handshake, _) = vector_handshake();
     let own = public_key(counting(vector::CLIENT_TEMPORARY));
-    assert_eq!(handshake.finish(&vector_response(own.as_bytes())).err(), Some(Impostor::Reflection));
+    assert_eq!(handshake.finish(&vector_response(own.as_bytes()), &[]).err(), Some(Impostor::Reflection));
 }
 
 /// The points of low order (1, 2, 4 and 8) of Curve25519 and its twist, little endian: 0, 1, two of order 8, p-1; and p
@@ -292,7 +292,7 @@ fn a_part_of_low_order_in_a_public_key_changes_nothing() {
 fn a_temporary_key_of_low_order_is_refused() {
     let (handshake, _) = vector_handshake();
     for key in low_order_keys() {
-        let refused = handshake.finish(&vector_response(&key)).err();
+        let refused = handshake.finish(&vector_response(&key), &[]).err();
         let expected = match PublicKey::from(key).is_canonical() {
             true => Impostor::LowOrderKey,
             false => Impostor::NonCanonicalKey,

@@ -45,7 +45,7 @@ impl Pair {
         let mut pong = Vec::new();
         relay.seal(&[&[PONG][..], &FIRST_PING.to_be_bytes()].concat(), &mut pong);
         Self {
-            connection: Connection::new(parameters(), now),
+            connection: begun(now),
             events: Events::with_capacity(256),
             now,
             key_stream: KeyStream::new(),
@@ -58,7 +58,7 @@ impl Pair {
 
     /// Runs the whole handshake, up to the relay's proof.
     pub fn connect(&mut self) {
-        self.connection.handle_connected(self.now);
+        self.connection.handle_connected(self.now, FIRST);
         self.flush();
         let mut response = std::mem::take(&mut self.response);
         self.receive(&mut response);
@@ -94,14 +94,14 @@ impl Pair {
     /// Passes the bytes of one read to the connection. Its events replace those of the last read.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
-        let taken = self.connection.receive(self.now, stream, &mut self.key_stream, &mut self.events);
+        let taken = self.connection.receive(self.now, FIRST, stream, &mut self.key_stream, &mut self.events);
         assert_eq!(taken, Ok(stream.len()));
     }
 
     /// Sends all output to a transport that accepts everything.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
-        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, write);
+        let all = self.connection.flush(self.now, FIRST, &mut self.key_stream, &mut self.scratch, write);
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -117,23 +117,32 @@ fn parameters() -> Parameters {
     Parameters {
         id: relay_id(3, 9),
         shared_key: Arc::new(shared_key),
-        tunnel: None,
+        addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
+        proxy: None,
         settings: Arc::new(Settings::default()),
-        entropy: Entropy {
-            temporary: SecretKey::from([3; 32]),
-            hello_nonce: [4; 24].into(),
-            base_nonce: [8; 24].into(),
-        },
+        connect_timeout: None,
         ping: NonZeroU64::new(FIRST_PING).expect("not zero"),
     }
 }
 
+/// A connection that waits for its transport.
+fn begun(now: Instant) -> Connection {
+    let mut connection = Connection::new(parameters(), now);
+    let entropy = Entropy {
+        temporary: SecretKey::from([3; 32]),
+        hello_nonce: [4; 24].into(),
+        base_nonce: [8; 24].into(),
+    };
+    connection.begin_attempt(now, entropy).expect("the first attempt");
+    connection
+}
+
 /// The first message from a connection with these [`parameters`].
 fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
-    let mut connection = Connection::new(parameters(), now);
-    connection.handle_connected(now);
+    let mut connection = begun(now);
+    connection.handle_connected(now, FIRST);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, FIRST, &mut KeyStream::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

@@ -47,7 +47,7 @@ fn response_and_packets_arrive_in_any_pieces() {
         let mut events = Events::with_capacity(8);
         for piece in stream.chunks_mut(split) {
             let len = piece.len();
-            assert_eq!(connection.receive(now, piece, &mut KeyStream::new(), &mut events), Ok(len));
+            assert_eq!(connection.receive(now, FIRST, piece, &mut KeyStream::new(), &mut events), Ok(len));
         }
         let told: Vec<_> = events.iter().collect();
         let id = connection.id();
@@ -61,7 +61,8 @@ fn a_response_made_with_another_key_is_an_impostors() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
-    let result = connection.receive(now, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8));
+    let result =
+        connection.receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8));
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)));
 }
 
@@ -69,10 +70,11 @@ fn a_response_made_with_another_key_is_an_impostors() {
 fn our_own_hello_sent_back_is_an_impostors() {
     let now = Instant::now();
     let mut connection = connecting(now);
-    connection.handle_connected(now);
+    connection.handle_connected(now, FIRST);
     let hello = flush(&mut connection, now, &mut [0; 4096]);
     let result = connection.receive(
         now,
+        FIRST,
         &mut hello[32..].to_vec(),
         &mut KeyStream::new(),
         &mut Events::with_capacity(8),
@@ -88,13 +90,12 @@ fn an_old_response_never_connects() {
     let mut recorded = response.to_vec();
     relay.seal(&pong(FIRST_PING), &mut recorded);
     // The same client and the same relay again, but the client has a new temporary key.
-    let mut parameters = parameters(Settings::default());
-    parameters.entropy.temporary = SecretKey::from([33; 32]);
-    let mut second = Connection::new(parameters, now);
+    let entropy = Entropy { temporary: SecretKey::from([33; 32]), ..entropy() };
+    let mut second = begun(parameters(Settings::default()), entropy, now);
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(
-        second.receive(now, &mut recorded, &mut KeyStream::new(), &mut events),
+        second.receive(now, FIRST, &mut recorded, &mut KeyStream::new(), &mut events),
         Err(DisconnectReason::Impostor(Impostor::Replay))
     );
     assert!(events.is_empty());
@@ -121,7 +122,7 @@ fn connecting_and_handshake_share_ten_seconds() {
     );
 
     let mut connection = connecting(start);
-    connection.handle_connected(start + seconds(7));
+    connection.handle_connected(start + seconds(7), FIRST);
     assert_eq!(connection.deadline(), start + seconds(10));
     assert_eq!(connection.handle_timeout(early, false, ping), Ok(()));
     assert_eq!(
@@ -140,7 +141,13 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
     connection
-        .receive(back + seconds(9), &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8))
+        .receive(
+            back + seconds(9),
+            FIRST,
+            &mut response,
+            &mut KeyStream::new(),
+            &mut Events::with_capacity(8),
+        )
         .unwrap();
     assert_eq!(connection.stage(), Stage::Confirming);
 }
@@ -174,10 +181,10 @@ fn the_times_of_connecting_are_kept() {
     assert_eq!(connection.times(), ConnectTimes::default());
     let (mut response, mut relay) = hello(&mut connection, at(10)).accept(&fresh());
     let mut events = Events::with_capacity(8);
-    connection.receive(at(25), &mut response, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(25), FIRST, &mut response, &mut KeyStream::new(), &mut events).unwrap();
     let mut packet = Vec::new();
     relay.seal(&pong(FIRST_PING), &mut packet);
-    connection.receive(at(45), &mut packet, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(45), FIRST, &mut packet, &mut KeyStream::new(), &mut events).unwrap();
     let millis = |millis| Some(Duration::from_millis(millis));
     let times =
         ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };
@@ -188,7 +195,7 @@ fn the_times_of_connecting_are_kept() {
 fn a_response_that_may_lie_unread_gets_one_more_timeout() {
     let start = Instant::now();
     let mut connection = connecting(start);
-    connection.handle_connected(start);
+    connection.handle_connected(start, FIRST);
     let back = start + seconds(60);
     assert_eq!(connection.handle_timeout(back, true, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));

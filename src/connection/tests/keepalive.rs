@@ -62,7 +62,7 @@ fn looking_at_the_time_too_early_or_twice_does_no_harm() {
         pair.timeout(false).unwrap();
         pair.now += Duration::from_millis(299);
     }
-    assert!(!pair.connection.has_output());
+    assert!(!pair.connection.has_output(FIRST));
     pair.next_deadline().unwrap();
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent().len(), 1);

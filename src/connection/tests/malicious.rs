@@ -133,7 +133,7 @@ fn violations(kind: u8, lengths: impl Iterator<Item = usize>) -> Vec<(usize, Res
     let mut pair = Pair::connected();
     let results = lengths.map(|len| (len, pair.relay_sends(&[plaintext(kind, len)]))).collect();
     assert_eq!(pair.take_events(), [""; 0], "kind {kind:#04x}");
-    assert!(!pair.connection.has_output());
+    assert!(!pair.connection.has_output(FIRST));
     assert!(pair.connection.memory() <= AT_MOST);
     results
 }

@@ -12,6 +12,8 @@ mod turns;
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
+use std::sync::Arc;
+
 use super::*;
 use crate::config::Settings;
 use crate::crypto::{Entropy, SharedKey};
@@ -23,6 +25,7 @@ use crate::stage::Party;
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
 const FIRST_PING: u64 = 77;
+const FIRST: AttemptId = AttemptId(0);
 
 /// Nonces shortly before a carry through all 24 bytes, so that every test includes this carry.
 const CLIENT_BASE: [u8; 24] = [0xff; 24];
@@ -68,15 +71,28 @@ fn parameters(settings: Settings) -> Parameters {
     Parameters {
         id: RelayId { index: 3, generation: 9 },
         shared_key: shared_key(CLIENT_SECRET),
-        tunnel: None,
+        addresses: vec!["1.2.3.4:258".parse().unwrap()],
+        proxy: None,
         settings: Arc::new(settings),
-        entropy: Entropy {
-            temporary: SecretKey::from([3; 32]),
-            hello_nonce: [4; 24].into(),
-            base_nonce: CLIENT_BASE.into(),
-        },
+        connect_timeout: None,
         ping: NonZeroU64::new(FIRST_PING).unwrap(),
     }
+}
+
+fn entropy() -> Entropy {
+    Entropy {
+        temporary: SecretKey::from([3; 32]),
+        hello_nonce: [4; 24].into(),
+        base_nonce: CLIENT_BASE.into(),
+    }
+}
+
+/// A connection whose first attempt has begun.
+fn begun(parameters: Parameters, entropy: Entropy, now: Instant) -> Connection {
+    let mut connection = Connection::new(parameters, now);
+    let (attempt, _) = connection.begin_attempt(now, entropy).expect("the first attempt");
+    assert_eq!(attempt, FIRST);
+    connection
 }
 
 fn fresh() -> Fresh {
@@ -85,12 +101,12 @@ fn fresh() -> Fresh {
 
 /// A connection whose transport is connecting.
 fn connecting(now: Instant) -> Connection {
-    Connection::new(parameters(Settings::default()), now)
+    begun(parameters(Settings::default()), entropy(), now)
 }
 
 /// Connects the transport, and returns the hello.
 fn hello(connection: &mut Connection, now: Instant) -> Hello {
-    connection.handle_connected(now);
+    connection.handle_connected(now, FIRST);
     let bytes = flush(connection, now, &mut vec![0; 4096]);
     let bytes: [u8; HELLO_LENGTH] = bytes.try_into().expect("a hello and nothing else");
     Hello::open(&bytes, &RELAY_SECRET).expect("a hello for this relay")
@@ -99,7 +115,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, FIRST, &mut KeyStream::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -115,11 +131,11 @@ impl Pair {
 
     fn confirming_with(settings: Settings) -> Self {
         let now = Instant::now();
-        let mut connection = Connection::new(parameters(settings), now);
+        let mut connection = begun(parameters(settings), entropy(), now);
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
         assert_eq!(
-            connection.receive(now, &mut response, &mut KeyStream::new(), &mut events),
+            connection.receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut events),
             Ok(response.len())
         );
         assert!(events.is_empty());
@@ -169,7 +185,7 @@ impl Pair {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
-        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
+        self.connection.receive(self.now, FIRST, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
     }
 
     /// The connection receives packets of the relay in one read.
@@ -189,7 +205,7 @@ impl Pair {
     /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, |part| {
+        let all = self.connection.flush(self.now, FIRST, &mut self.key_stream, &mut self.scratch, |part| {
             let taken = part.len().min(room);
             if taken == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
@@ -198,7 +214,7 @@ impl Pair {
             room -= taken;
             Ok(taken)
         });
-        assert_eq!(all.unwrap(), !self.connection.has_output());
+        assert_eq!(all.unwrap(), !self.connection.has_output(FIRST));
         bytes
     }
 

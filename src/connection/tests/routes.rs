@@ -72,7 +72,7 @@ fn closing_before_the_response_closes_what_it_opens() {
     let (mut pair, route) = requested();
     pair.connection.close_route(route).unwrap();
     assert_eq!(pair.connection.close_route(route), Err(RouteError::UnknownRoute));
-    assert!(!pair.connection.has_output());
+    assert!(!pair.connection.has_output(FIRST));
     pair.relay_sends(&[routing_response(16, key(PEER)), vec![2, 16], data(16, b"late")]).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
     assert_eq!(pair.sent(), [disconnect(16)]);
@@ -85,7 +85,7 @@ fn closing_before_a_refusal_leaves_nothing() {
     pair.connection.close_route(route).unwrap();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
-    assert!(!pair.connection.has_output());
+    assert!(!pair.connection.has_output(FIRST));
     assert_eq!(pair.connection.route_count(), 0);
 }
 

@@ -17,7 +17,7 @@ fn every_legal_length_leaves_and_every_other_is_an_error() {
         } else {
             let Err(SendError::Length { length, min, max, .. }) = result else { panic!("{len}: {result:?}") };
             assert_eq!((length, min, max), (len, *legal.start(), *legal.end()));
-            assert!(!pair.connection.has_output());
+            assert!(!pair.connection.has_output(FIRST));
         }
     };
     let v4 = Destination::Tcp("1.2.3.4:258".parse().unwrap());
@@ -109,7 +109,7 @@ fn a_socket_that_takes_one_byte_a_call_gets_everything_in_order() {
     pair.relay_sends(&[ping(1), ping(2)]).unwrap();
     expected.splice(0..0, [pong(1), pong(2)]);
     let mut stream = Vec::new();
-    while pair.connection.has_output() {
+    while pair.connection.has_output(FIRST) {
         let byte = pair.flush_some(1);
         assert_eq!(byte.len(), 1);
         stream.extend(byte);
@@ -140,13 +140,14 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
     let (mut stream, mut offered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let mut room = 1500;
-        let flushed = pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |part| {
-            offered.push(part.len());
-            let taken = part.len().min(room);
-            room -= taken;
-            stream.extend_from_slice(&part[..taken]);
-            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
-        });
+        let flushed =
+            pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |part| {
+                offered.push(part.len());
+                let taken = part.len().min(room);
+                room -= taken;
+                stream.extend_from_slice(&part[..taken]);
+                if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+            });
         assert!(!flushed.unwrap());
     }
     assert!(offered[0] > 60_000, "{offered:?}");
@@ -155,7 +156,7 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
 
     // Now the socket takes everything, and the batches grow again.
     let mut grown = Vec::new();
-    let all = pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |part| {
+    let all = pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |part| {
         grown.push(part.len());
         stream.extend_from_slice(part);
         Ok(part.len())
@@ -233,10 +234,11 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.connection.send_data(route, b"x").unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
-    let result =
-        pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |_| results.pop().unwrap());
+    let result = pair
+        .connection
+        .flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |_| results.pop().unwrap());
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    let result = pair.connection.flush(pair.now, &mut pair.key_stream, &mut pair.scratch, |_| Ok(0));
+    let result = pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
     // The failed writes have lost no packet and used no nonce.
     assert_eq!(pair.sent(), [data(16, b"x")]);

@@ -17,11 +17,8 @@ fn through_proxy(now: Instant) -> Connection {
 
 fn through(proxy: &str, now: Instant) -> Connection {
     let proxy: Proxy = proxy.parse().unwrap();
-    let target = "1.2.3.4:258".parse().unwrap();
-    Connection::new(
-        Parameters { tunnel: Some((Arc::new(proxy), target)), ..parameters(Settings::default()) },
-        now,
-    )
+    let parameters = Parameters { proxy: Some(Arc::new(proxy)), ..parameters(Settings::default()) };
+    begun(parameters, entropy(), now)
 }
 
 fn sent(connection: &mut Connection, now: Instant) -> Vec<u8> {
@@ -29,8 +26,13 @@ fn sent(connection: &mut Connection, now: Instant) -> Vec<u8> {
 }
 
 fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<(), DisconnectReason> {
-    let taken =
-        connection.receive(now, &mut bytes.to_vec(), &mut KeyStream::new(), &mut Events::with_capacity(8))?;
+    let taken = connection.receive(
+        now,
+        FIRST,
+        &mut bytes.to_vec(),
+        &mut KeyStream::new(),
+        &mut Events::with_capacity(8),
+    )?;
     assert_eq!(taken, bytes.len());
     Ok(())
 }
@@ -38,7 +40,7 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<()
 /// A connection that has sent its request to the proxy.
 fn asked(now: Instant) -> Connection {
     let mut connection = through_proxy(now);
-    connection.handle_connected(now);
+    connection.handle_connected(now, FIRST);
     assert_eq!(sent(&mut connection, now), GREETING);
     receive(&mut connection, now, &METHOD).unwrap();
     assert_eq!(sent(&mut connection, now), REQUEST);
@@ -52,7 +54,7 @@ fn the_relay_hears_nothing_before_the_tunnel_stands() {
     assert_eq!(connection.stage(), Stage::Tunnelling);
     for byte in &GRANTED[..9] {
         receive(&mut connection, now, &[*byte]).unwrap();
-        assert!(!connection.has_output());
+        assert!(!connection.has_output(FIRST));
     }
     receive(&mut connection, now, &GRANTED[9..]).unwrap();
     assert_eq!(connection.stage(), Stage::Handshaking);
@@ -71,7 +73,8 @@ fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
         let mut connection = asked(now);
         let mut events = Events::with_capacity(8);
         for part in [&stream[..split], &stream[split..]] {
-            let taken = connection.receive(now, &mut part.to_vec(), &mut KeyStream::new(), &mut events);
+            let taken =
+                connection.receive(now, FIRST, &mut part.to_vec(), &mut KeyStream::new(), &mut events);
             assert_eq!(taken, Ok(part.len()));
         }
         assert_eq!(connection.stage(), Stage::Connected, "split at {split}");
@@ -82,7 +85,7 @@ fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
 fn connecting_the_proxy_and_the_handshake_share_ten_seconds() {
     let start = Instant::now();
     let mut connection = through_proxy(start);
-    connection.handle_connected(start + seconds(4));
+    connection.handle_connected(start + seconds(4), FIRST);
     receive(&mut connection, start + seconds(7), &METHOD).unwrap();
     assert_eq!(connection.deadline(), start + seconds(10));
     let late =
@@ -103,7 +106,7 @@ fn a_refusal_ends_the_connection_and_nothing_leaves_behind_it() {
     let mut connection = asked(now);
     let refused = DisconnectReason::Proxy(ProxyError::Socks5 { code: 5 });
     assert_eq!(receive(&mut connection, now, &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), Err(refused));
-    assert!(!connection.has_output());
+    assert!(!connection.has_output(FIRST));
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn the_time_of_the_tunnel_is_kept() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut connection = through_proxy(start);
-    connection.handle_connected(at(10));
+    connection.handle_connected(at(10), FIRST);
     assert_eq!(connection.times().tunnel, None);
     receive(&mut connection, at(20), &METHOD).unwrap();
     receive(&mut connection, at(30), &GRANTED).unwrap();
@@ -123,7 +126,7 @@ fn the_time_of_the_tunnel_is_kept() {
 /// The reasons after three ends of the transport: a close, a reset, and the connect timeout.
 fn ends(connection: &Connection) -> [DisconnectReason; 3] {
     let reset = End::Failed(io::ErrorKind::ConnectionReset, Some(104));
-    [End::Closed, reset, End::Late].map(|end| connection.handle_end(end))
+    [End::Closed, reset, End::Late].map(|end| connection.reason(end))
 }
 
 /// The stage and the party of these reasons, which must be the same in all, and their hints.
@@ -151,13 +154,13 @@ fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
     let now = Instant::now();
     let refused = End::Failed(io::ErrorKind::ConnectionRefused, None);
     let direct = connecting(now);
-    assert_eq!(direct.handle_end(refused), DisconnectReason::Refused(Party::Relay));
+    assert_eq!(direct.reason(refused), DisconnectReason::Refused(Party::Relay));
     assert_eq!(told(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
 
     let mut connection = through_proxy(now);
-    assert_eq!(connection.handle_end(refused), DisconnectReason::Refused(Party::Proxy));
+    assert_eq!(connection.reason(refused), DisconnectReason::Refused(Party::Proxy));
     assert_eq!(told(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
-    connection.handle_connected(now);
+    connection.handle_connected(now, FIRST);
     sent(&mut connection, now);
     assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
     let not_reached = Some(Hint::NotReached);
@@ -184,10 +187,10 @@ fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
 fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
     let now = Instant::now();
     let mut connection = connecting(now);
-    connection.handle_connected(now);
+    connection.handle_connected(now, FIRST);
     assert_eq!(told(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
     let mut room = 127;
-    let all = connection.flush(now, &mut KeyStream::new(), &mut [0; 4096], |bytes| {
+    let all = connection.flush(now, FIRST, &mut KeyStream::new(), &mut [0; 4096], |bytes| {
         let taken = bytes.len().min(std::mem::take(&mut room));
         if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     });
@@ -197,7 +200,7 @@ fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
     let other_key = Some(Hint::OtherKey);
     assert_eq!(told(&connection).2, [other_key, other_key, None]);
     let other = End::Failed(io::ErrorKind::HostUnreachable, None);
-    assert!(matches!(connection.handle_end(other), DisconnectReason::Transport { hint: None, .. }));
+    assert!(matches!(connection.reason(other), DisconnectReason::Transport { hint: None, .. }));
     // If the bytes are of no known server, the hint is their number.
     receive(&mut connection, now, &[7; 95]).unwrap();
     assert_eq!(told(&connection).2, [Some(Hint::Incomplete(95)); 3]);
@@ -233,7 +236,7 @@ fn a_proxys_refusal_is_told_when_its_connection_ends_in_the_middle_of_it() {
     let now = Instant::now();
     let asked = |answer: &[u8]| {
         let mut connection = through("http://127.0.0.1:3128", now);
-        connection.handle_connected(now);
+        connection.handle_connected(now, FIRST);
         sent(&mut connection, now);
         receive(&mut connection, now, answer).map(|()| connection)
     };
@@ -255,9 +258,9 @@ fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
     for (pair, stage) in [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)] {
         assert_eq!(told(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
         let lost = End::Failed(io::ErrorKind::TimedOut, None);
-        assert!(matches!(pair.connection.handle_end(lost), DisconnectReason::Transport { hint: None, .. }));
+        assert!(matches!(pair.connection.reason(lost), DisconnectReason::Transport { hint: None, .. }));
     }
-    let told = Pair::connected().connection.handle_end(End::Closed).to_string();
+    let told = Pair::connected().connection.reason(End::Closed).to_string();
     let hint = "the relay may have stopped, or a newer connection with the same key has replaced this one";
     assert_eq!(told, format!("closed by the relay after connecting ({hint})"));
 }

@@ -11,17 +11,15 @@ const ANSWER: Duration = Duration::from_millis(100);
 /// A connection through a proxy that has granted the tunnel, and the proxy's answer, which is still unread.
 fn granted(now: Instant) -> (Connection, Vec<u8>) {
     let proxy: Proxy = "socks4://127.0.0.1:1080".parse().unwrap();
-    let target = "1.2.3.4:258".parse().unwrap();
-    let parameters =
-        Parameters { tunnel: Some((Arc::new(proxy), target)), ..parameters(Settings::default()) };
-    let mut connection = Connection::new(parameters, now);
-    connection.handle_connected(now);
+    let parameters = Parameters { proxy: Some(Arc::new(proxy)), ..parameters(Settings::default()) };
+    let mut connection = begun(parameters, entropy(), now);
+    connection.handle_connected(now, FIRST);
     flush(&mut connection, now, &mut vec![0; 4096]);
     (connection, vec![0, 90, 0, 0, 0, 0, 0, 0])
 }
 
 fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
-    let taken = connection.receive(now, bytes, &mut KeyStream::new(), &mut Events::with_capacity(8));
+    let taken = connection.receive(now, FIRST, bytes, &mut KeyStream::new(), &mut Events::with_capacity(8));
     assert_eq!(taken, Ok(bytes.len()));
 }
 
@@ -202,7 +200,7 @@ proptest! {
                 let most = pair.connection.input_of_packets(pair.events.room_for_packets());
                 let most = if cuts.next().is_some_and(|cut| cut % 2 == 0) { most } else { most.min(cuts.next().unwrap()) };
                 let (piece, rest) = stream.split_at_mut(most.min(stream.len()));
-                let taken = pair.connection.receive(pair.now, piece, &mut pair.key_stream, &mut pair.events);
+                let taken = pair.connection.receive(pair.now, FIRST, piece, &mut pair.key_stream, &mut pair.events);
                 prop_assert_eq!(taken, Ok(piece.len()));
                 stream = rest;
             }

@@ -124,16 +124,16 @@ impl Pair {
         let parameters = Parameters {
             id: RELAY,
             shared_key: Arc::clone(&Greeting::get().shared_key),
-            tunnel: proxy.map(|between| {
-                let url: Proxy = between.url.parse().expect("a proxy's URL");
-                (Arc::new(url), SocketAddr::from(([192, 0, 2, 2], 33445)).try_into().expect("an address"))
-            }),
+            addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
+            proxy: proxy.map(|between| Arc::new(between.url.parse().expect("a proxy's URL"))),
             settings: Arc::new(settings.clone()),
-            entropy: entropy(),
+            connect_timeout: None,
             ping: NonZeroU64::MIN,
         };
+        let mut connection = Connection::new(parameters, now);
+        connection.begin_attempt(now, entropy()).expect("the first attempt");
         Self {
-            connection: Connection::new(parameters, now),
+            connection,
             key_stream: KeyStream::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),
@@ -154,7 +154,7 @@ impl Pair {
             None => (&hello[..], Stage::Handshaking),
             Some(between) => (between.request, Stage::Tunnelling),
         };
-        self.connection.handle_connected(self.now);
+        self.connection.handle_connected(self.now, FIRST);
         self.model.connect(says, stage, self.now);
         if let Some(between) = self.proxy {
             for (answer, next) in between.answers {
@@ -215,7 +215,7 @@ impl Pair {
         let since = std::mem::replace(&mut self.turned, self.now);
         self.connection.handle_turn(self.now, since);
         self.model.turn(self.now, since);
-        let result = self.connection.receive(self.now, &mut input, &mut self.key_stream, &mut events);
+        let result = self.connection.receive(self.now, FIRST, &mut input, &mut self.key_stream, &mut events);
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
@@ -262,8 +262,13 @@ impl Pair {
             written.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         };
-        let all =
-            self.connection.flush(self.now, &mut self.key_stream, &mut vec![0; scratch.max(2050)], write);
+        let all = self.connection.flush(
+            self.now,
+            FIRST,
+            &mut self.key_stream,
+            &mut vec![0; scratch.max(2050)],
+            write,
+        );
 
         self.left += written.len();
         let sealed = self.model.leave(&written, self.now);
@@ -316,7 +321,7 @@ impl Pair {
         let (connection, model) = (&self.connection, &self.model);
         assert_eq!(connection.stage(), model.stage);
         assert_eq!(connection.deadline(), model.deadline);
-        assert_eq!(connection.has_output(), model.has_output());
+        assert_eq!(connection.has_output(FIRST), model.has_output());
         assert_eq!(connection.queued(), model.queued());
         assert_eq!(connection.route_count(), model.route_count());
         assert_eq!(connection.round_trip(), model.round_trip);

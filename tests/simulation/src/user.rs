@@ -141,19 +141,23 @@ impl User {
         let parameters = Parameters {
             id: relay_id(relay as u32, self.generation),
             shared_key: Arc::new(SharedKey::new(&self.identity, &relay_key.into()).expect("a good key")),
-            tunnel: None,
+            addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
+            proxy: None,
             settings: Arc::new(settings),
-            entropy: Entropy {
-                temporary: SecretKey::from(chance.bytes::<32>()),
-                hello_nonce: chance.bytes::<24>().into(),
-                base_nonce: chance.bytes::<24>().into(),
-            },
+            connect_timeout: None,
             ping: ping(chance),
         };
+        let entropy = Entropy {
+            temporary: SecretKey::from(chance.bytes::<32>()),
+            hello_nonce: chance.bytes::<24>().into(),
+            base_nonce: chance.bytes::<24>().into(),
+        };
+        let mut connection = Connection::new(parameters, now);
+        connection.begin_attempt(now, entropy).expect("the first attempt");
         let link = Rc::new(RefCell::new(Link::new(now, chance)));
         self.seats[relay] = Some(Seat {
             relay,
-            connection: Connection::new(parameters, now),
+            connection,
             link: Rc::clone(&link),
             connected: false,
             leftover: Vec::new(),
@@ -393,13 +397,13 @@ impl Seat {
         chance: &mut Chance,
     ) -> Result<(), DisconnectReason> {
         if self.link.borrow().cut {
-            return Err(self.connection.handle_end(End::Closed));
+            return Err(self.connection.handle_end(FIRST, End::Closed));
         }
         let mut end = Ok(());
         if let Some(since) = self.ready_since.take() {
             self.connection.handle_turn(now, since);
             if self.connection.stage() == Stage::Connecting {
-                self.connection.handle_connected(now);
+                self.connection.handle_connected(now, FIRST);
             }
             end = self.receive(now, events, chance);
         }
@@ -442,11 +446,11 @@ impl Seat {
                 match self.link.borrow_mut().down.read(now, most) {
                     Read::Bytes(read) => bytes = read,
                     Read::Nothing => return Ok(()),
-                    Read::End => return Err(self.connection.handle_end(End::Closed)),
+                    Read::End => return Err(self.connection.handle_end(FIRST, End::Closed)),
                 }
                 budget -= bytes.len();
             }
-            let taken = self.connection.receive(now, &mut bytes, &mut KeyStream::new(), events)?;
+            let taken = self.connection.receive(now, FIRST, &mut bytes, &mut KeyStream::new(), events)?;
             assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
             self.leftover = bytes.split_off(taken);
             if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
@@ -461,14 +465,14 @@ impl Seat {
         }
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, &mut KeyStream::new(), &mut scratch, |bytes| {
+        let all = self.connection.flush(now, FIRST, &mut KeyStream::new(), &mut scratch, |bytes| {
             let some = chance.magnitude(1, bytes.len());
             match link.up.write(&bytes[..some], now, chance) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 taken => Ok(taken),
             }
         });
-        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output());
+        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(FIRST));
         drop(link);
         if self.connection.take_writable() {
             assert!(self.blocked, "room, and nobody was refused");
@@ -530,7 +534,7 @@ impl Seat {
     pub fn is_quiet(&self) -> bool {
         let requested = |known: &Known| known.state == RouteState::Requested;
         self.connected
-            && !self.connection.has_output()
+            && !self.connection.has_output(FIRST)
             && !self.untold
             && self.leftover.is_empty()
             && !self.routes.values().any(requested)
