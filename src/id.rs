@@ -28,6 +28,10 @@ pub struct RouteId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId(pub u8);
 
+impl AttemptId {
+    pub const FIRST: Self = Self(0);
+}
+
 impl RouteId {
     pub(crate) fn new(relay: RelayId, slot: u8, generation: u32) -> Self {
         Self { relay, slot, generation }

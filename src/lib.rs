@@ -154,7 +154,7 @@
 //! | the others | events, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
 //! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`).
-//!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Slot::read`).
+//!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Buffers::read`).
 //!   `Connection::receive` passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
 //!   frames, `Channel::open` decrypts one, `Packet::parse` reads it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all` goes

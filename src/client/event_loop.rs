@@ -13,28 +13,22 @@
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Token};
 
+use crate::client::buffers::Buffers;
 use crate::client::keys;
 use crate::client::notices::Notices;
 use crate::client::slot::Slot;
-use crate::client::socket::{Read, split_token};
+use crate::client::socket::split_token;
 use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
-use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
 use crate::event::Events;
 use crate::id::RelayId;
-use crate::stage::Stage;
 use crate::status::RelayStatus;
-
-/// The most bytes that one connection reads in a turn, and that are sealed for one write. With this many, a system call
-/// costs little compared with handling the packets that it moves.
-const BUFFER_LEN: usize = 64 * 1024;
 
 /// The most sockets that one system call reports as ready; the next call reports others.
 const READINESS: usize = 1024;
@@ -79,22 +73,6 @@ struct Polled {
     is_interrupted: bool,
 }
 
-/// Buffers shared by all connections; each uses them during its turn.
-struct Buffers {
-    input: Box<[u8]>,
-    /// Input of one connection that was not handled, because its share of events was full.
-    leftover: Option<Leftover>,
-    /// For packets while they are sealed, and for reading while `input` holds a leftover.
-    scratch: Box<[u8]>,
-    key_stream: Box<KeyStream>,
-}
-
-/// A range of `Buffers::input` that has not been handled yet.
-struct Leftover {
-    id: RelayId,
-    range: Range<usize>,
-}
-
 impl Loop {
     pub(super) fn new() -> io::Result<Self> {
         let poller = Poll::new()?;
@@ -109,12 +87,7 @@ impl Loop {
             unflushed: Vec::new(),
             notices: Notices::default(),
             notices_first: false,
-            buffers: Buffers {
-                input: vec![0; BUFFER_LEN].into_boxed_slice(),
-                leftover: None,
-                scratch: vec![0; BUFFER_LEN].into_boxed_slice(),
-                key_stream: Box::new(KeyStream::new()),
-            },
+            buffers: Buffers::new(),
             last_polled: now,
         })
     }
@@ -236,9 +209,10 @@ impl Loop {
             self.give_turn(waiting, events);
             events.unlimit();
         }
-        if let Some(id) = self.buffers.leftover.as_ref().map(|leftover| leftover.id) {
+        if let Some(slot) = self.buffers.leftover_of().and_then(|id| self.table.get_mut(id)) {
             // The leftover may use the room that the other connections left free.
-            let result = self.receive_leftover(id, Instant::now(), events);
+            let id = slot.connection.id();
+            let result = self.buffers.receive_leftover(slot, Instant::now(), events);
             self.finish_turn(id, result);
         }
         self.handle_deadlines();
@@ -254,12 +228,8 @@ impl Loop {
         slot.is_ready = false;
         let now = Instant::now();
         slot.connection.handle_turn(now, since);
-        let result = self.read(id, now, events);
-        let Some(slot) = self.table.get_mut(id) else {
-            return;
-        };
-        let has_leftover = self.buffers.leftover.as_ref().is_some_and(|leftover| leftover.id == id);
-        let is_unread = has_leftover || slot.may_read();
+        let result = self.buffers.read(slot, now, events);
+        let is_unread = self.buffers.leftover_of() == Some(id) || slot.may_read();
         let result = result.and_then(|()| {
             if slot.connection.deadline() > now {
                 return Ok(());
@@ -272,72 +242,6 @@ impl Loop {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         self.finish_turn(id, result);
-    }
-
-    /// Reads a connection once, and a second time if there may be more.
-    fn read(&mut self, id: RelayId, now: Instant, events: &mut Events) -> Result<(), DisconnectReason> {
-        let Some(slot) = self.table.get_mut(id) else {
-            return Ok(());
-        };
-        if slot.connection.stage() < Stage::Confirming {
-            slot.finish_connecting(now)?;
-        }
-        self.receive_leftover(id, now, events)?;
-        let Some(slot) = self.table.get_mut(id) else {
-            return Ok(());
-        };
-        let Buffers { input, leftover, scratch, key_stream } = &mut self.buffers;
-        let mut budget = BUFFER_LEN;
-        if let Some(leftover) = leftover {
-            // If the leftover is its own, `events` has no room for more. If it is another connection's, `input` is in
-            // use: read only as much as certainly leaves nothing over.
-            while leftover.id != id && slot.may_read() && budget > 0 && events.has_room() {
-                let most = slot.connection.input_of_packets(events.room_for_packets()).min(budget);
-                let Read::Bytes(len) = slot.read(&mut scratch[..most])? else {
-                    break;
-                };
-                budget -= len;
-                let taken = slot.receive(now, &mut scratch[..len], key_stream, events)?;
-                debug_assert_eq!(taken, len);
-            }
-            return Ok(());
-        }
-        for _ in 0..2 {
-            if !slot.may_read() || budget == 0 || !events.has_room() {
-                break;
-            }
-            let Read::Bytes(len) = slot.read(&mut input[..budget])? else {
-                break;
-            };
-            budget -= len;
-            let taken = slot.receive(now, &mut input[..len], key_stream, events)?;
-            if taken < len {
-                *leftover = Some(Leftover { id, range: taken..len });
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Passes to a connection the input that is left over from its last turn.
-    fn receive_leftover(
-        &mut self,
-        id: RelayId,
-        now: Instant,
-        events: &mut Events,
-    ) -> Result<(), DisconnectReason> {
-        let Buffers { input, leftover, key_stream, .. } = &mut self.buffers;
-        let Some(Leftover { range, .. }) = leftover.take_if(|leftover| leftover.id == id) else {
-            return Ok(());
-        };
-        let Some(slot) = self.table.get_mut(id) else {
-            return Ok(());
-        };
-        let taken = slot.receive(now, &mut input[range.clone()], key_stream, events)?;
-        if taken < range.len() {
-            *leftover = Some(Leftover { id, range: range.start + taken..range.end });
-        }
-        Ok(())
     }
 
     /// Ends the connection after an error; otherwise applies what its turn has changed.
@@ -416,8 +320,7 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
-        let Buffers { scratch, key_stream, .. } = &mut self.buffers;
-        if !slot.flush(key_stream, scratch) && slot.mark_ready() {
+        if !self.buffers.flush(slot) && slot.mark_ready() {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         if slot.mark_writable() {
@@ -440,7 +343,7 @@ impl Loop {
         };
         self.timers.cancel(id.index);
         slot.deregister(self.poller.registry());
-        self.buffers.leftover.take_if(|leftover| leftover.id == id);
+        self.buffers.forget(id);
         log::debug!("relay {id}: {reason}");
         self.notices.push_end(id, reason, status);
     }

@@ -2,10 +2,12 @@
 //! and [`commands`] (those that do something).
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
-//! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its sockets,
-//! [`socket`] is one of these, [`stream`] what operating systems make differently, [`timers`] holds the deadlines,
-//! [`keys`] checks keys and creates random values, [`waker`] ends a wait from another thread.
+//! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is
+//! one connection with its sockets, [`socket`] is one of these, [`stream`] hides what differs between operating systems,
+//! [`timers`] holds the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait from another
+//! thread.
 
+mod buffers;
 mod commands;
 mod event_loop;
 mod interface;

@@ -62,7 +62,7 @@ impl Slot {
         Self {
             connection,
             sockets: Vec::with_capacity(1),
-            last_read: AttemptId(0),
+            last_read: AttemptId::FIRST,
             source,
             keys,
             scheduled: NEVER,
@@ -139,7 +139,11 @@ impl Slot {
 
     /// Whether there is input that the poller has not reported.
     pub(super) fn has_unreported_input(&mut self) -> bool {
-        self.sockets.iter_mut().fold(false, |any, socket| socket.has_unreported_input() || any)
+        let mut any = false;
+        for socket in &mut self.sockets {
+            any |= socket.has_unreported_input();
+        }
+        any
     }
 
     /// Whether anything is to be written.
@@ -238,8 +242,11 @@ impl Slot {
     /// Writes the connection's output, as far as its sockets accept it. Returns `false` if writing has failed: the
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
     pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
-        let Self { connection, sockets, .. } = self;
-        sockets.iter_mut().fold(true, |all, socket| socket.flush(connection, key_stream, scratch) && all)
+        let mut all = true;
+        for socket in &mut self.sockets {
+            all &= socket.flush(&mut self.connection, key_stream, scratch);
+        }
+        all
     }
 
     pub(super) fn status(&self) -> RelayStatus {

@@ -226,7 +226,7 @@ impl Connection {
     pub fn has_output(&self, attempt: AttemptId) -> bool {
         match &self.state {
             State::Opening(opening) => opening.has_output(attempt),
-            State::Established(_) => !self.common.outbox.is_empty(),
+            State::Established(session) => session.attempt() == attempt && !self.common.outbox.is_empty(),
         }
     }
 

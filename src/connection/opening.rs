@@ -1,8 +1,8 @@
 //! Everything before packets are exchanged: one attempt for each address of the relay, of which the first that completes
 //! the handshake wins.
 //!
-//! The attempts begin in the order of the addresses: the next one when the last began [`STAGGER`] ago, or when all that
-//! have begun have failed (RFC 8305, section 5). When one wins, the others are over, and nothing but their hello was
+//! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago, or has failed
+//! (RFC 8305, section 5). When one wins, the others are over, and nothing but their hello was
 //! sent. When the last one fails, the connection ends, with the reason of the attempt that came furthest.
 
 mod attempt;
@@ -35,8 +35,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub struct Parameters {
     pub id: RelayId,
     pub shared_key: Arc<SharedKey>,
-    /// The relay's addresses, in the order of the attempts: at least one, and at most
-    /// [`MAX_ADDRESSES`](crate::config::MAX_ADDRESSES).
+    /// The relay's addresses, in the order of the attempts: 1 to 16.
     pub addresses: Vec<Address>,
     /// The proxy that is asked for a tunnel to each address.
     pub proxy: Option<Arc<Proxy>>,
@@ -55,7 +54,7 @@ pub(super) struct Opening {
     ping: NonZeroU64,
     /// The addresses without an attempt.
     addresses: VecDeque<Address>,
-    /// When the next attempt begins, unless all others fail before.
+    /// When the next attempt is due.
     next_at: Instant,
     /// The number of attempts so far.
     begun: u8,
@@ -140,7 +139,7 @@ impl Opening {
 
     /// Whether an attempt is to begin.
     pub(super) fn is_attempt_due(&self, now: Instant) -> bool {
-        !self.addresses.is_empty() && (self.attempts.is_empty() || now >= self.next_at)
+        !self.addresses.is_empty() && now >= self.next_at
     }
 
     /// Begins the next attempt, if one is due.
@@ -253,7 +252,11 @@ impl Opening {
     fn fail(&mut self, at: usize, reason: DisconnectReason) -> Result<(), DisconnectReason> {
         let attempt = self.attempts.remove(at);
         let (stage, temporary) = (attempt.stage(), attempt.temporary());
-        let Attempt { address, times, .. } = attempt;
+        let Attempt { id, address, times, .. } = attempt;
+        let is_last = id.0 + 1 == self.begun;
+        if is_last {
+            self.next_at -= STAGGER; // the time when it began: the next one is due
+        }
         self.failures.push(Failure { address, stage, times, temporary, reason });
         match self.explaining() {
             Some(failure) if self.attempts.is_empty() && self.addresses.is_empty() => Err(failure.reason),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, relay_id,
+    AttemptId, Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, relay_id,
 };
 use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
@@ -58,7 +58,7 @@ impl Pair {
 
     /// Runs the whole handshake, up to the relay's proof.
     pub fn connect(&mut self) {
-        self.connection.handle_connected(self.now, FIRST);
+        self.connection.handle_connected(self.now, AttemptId::FIRST);
         self.flush();
         let mut response = std::mem::take(&mut self.response);
         self.receive(&mut response);
@@ -94,14 +94,21 @@ impl Pair {
     /// Passes the bytes of one read to the connection. Its events replace those of the last read.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
-        let taken = self.connection.receive(self.now, FIRST, stream, &mut self.key_stream, &mut self.events);
+        let taken = self.connection.receive(
+            self.now,
+            AttemptId::FIRST,
+            stream,
+            &mut self.key_stream,
+            &mut self.events,
+        );
         assert_eq!(taken, Ok(stream.len()));
     }
 
     /// Sends all output to a transport that accepts everything.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
-        let all = self.connection.flush(self.now, FIRST, &mut self.key_stream, &mut self.scratch, write);
+        let all =
+            self.connection.flush(self.now, AttemptId::FIRST, &mut self.key_stream, &mut self.scratch, write);
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -140,9 +147,9 @@ fn begun(now: Instant) -> Connection {
 /// The first message from a connection with these [`parameters`].
 fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = begun(now);
-    connection.handle_connected(now, FIRST);
+    connection.handle_connected(now, AttemptId::FIRST);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, FIRST, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, AttemptId::FIRST, &mut KeyStream::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

@@ -1,5 +1,6 @@
 //! The core in virtual time, against a relay that the tests control packet by packet.
 
+mod attempts;
 mod handshake;
 mod keepalive;
 mod malicious;
@@ -25,7 +26,7 @@ use crate::stage::Party;
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
 const FIRST_PING: u64 = 77;
-const FIRST: AttemptId = AttemptId(0);
+const FIRST: AttemptId = AttemptId::FIRST;
 
 /// Nonces shortly before a carry through all 24 bytes, so that every test includes this carry.
 const CLIENT_BASE: [u8; 24] = [0xff; 24];

@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{
-    Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings, SharedKey,
-    relay_id, slot,
+    AttemptId, Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings,
+    SharedKey, relay_id, slot,
 };
 use tox_relay_client::{
-    Destination, DisconnectReason, Events, Impostor, Proxy, PublicKey, RelayId, RouteError, RouteId,
-    SecretKey, SendError, Stage,
+    Destination, DisconnectReason, Events, Impostor, PublicKey, RelayId, RouteError, RouteId, SecretKey,
+    SendError, Stage,
 };
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
@@ -154,7 +154,7 @@ impl Pair {
             None => (&hello[..], Stage::Handshaking),
             Some(between) => (between.request, Stage::Tunnelling),
         };
-        self.connection.handle_connected(self.now, FIRST);
+        self.connection.handle_connected(self.now, AttemptId::FIRST);
         self.model.connect(says, stage, self.now);
         if let Some(between) = self.proxy {
             for (answer, next) in between.answers {
@@ -215,7 +215,13 @@ impl Pair {
         let since = std::mem::replace(&mut self.turned, self.now);
         self.connection.handle_turn(self.now, since);
         self.model.turn(self.now, since);
-        let result = self.connection.receive(self.now, FIRST, &mut input, &mut self.key_stream, &mut events);
+        let result = self.connection.receive(
+            self.now,
+            AttemptId::FIRST,
+            &mut input,
+            &mut self.key_stream,
+            &mut events,
+        );
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
@@ -264,7 +270,7 @@ impl Pair {
         };
         let all = self.connection.flush(
             self.now,
-            FIRST,
+            AttemptId::FIRST,
             &mut self.key_stream,
             &mut vec![0; scratch.max(2050)],
             write,
@@ -321,7 +327,7 @@ impl Pair {
         let (connection, model) = (&self.connection, &self.model);
         assert_eq!(connection.stage(), model.stage);
         assert_eq!(connection.deadline(), model.deadline);
-        assert_eq!(connection.has_output(FIRST), model.has_output());
+        assert_eq!(connection.has_output(AttemptId::FIRST), model.has_output());
         assert_eq!(connection.queued(), model.queued());
         assert_eq!(connection.route_count(), model.route_count());
         assert_eq!(connection.round_trip(), model.round_trip);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    Connection, End, Entropy, EventsInternals, KeyPair, KeyStream, Parameters, Settings, SharedKey, relay_id,
+    AttemptId, Connection, End, Entropy, EventsInternals, KeyPair, KeyStream, Parameters, Settings,
+    SharedKey, relay_id,
 };
 use tox_relay_client::{
     Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
@@ -397,13 +398,13 @@ impl Seat {
         chance: &mut Chance,
     ) -> Result<(), DisconnectReason> {
         if self.link.borrow().cut {
-            return Err(self.connection.handle_end(FIRST, End::Closed));
+            return Err(self.connection.handle_end(AttemptId::FIRST, End::Closed));
         }
         let mut end = Ok(());
         if let Some(since) = self.ready_since.take() {
             self.connection.handle_turn(now, since);
             if self.connection.stage() == Stage::Connecting {
-                self.connection.handle_connected(now, FIRST);
+                self.connection.handle_connected(now, AttemptId::FIRST);
             }
             end = self.receive(now, events, chance);
         }
@@ -446,11 +447,12 @@ impl Seat {
                 match self.link.borrow_mut().down.read(now, most) {
                     Read::Bytes(read) => bytes = read,
                     Read::Nothing => return Ok(()),
-                    Read::End => return Err(self.connection.handle_end(FIRST, End::Closed)),
+                    Read::End => return Err(self.connection.handle_end(AttemptId::FIRST, End::Closed)),
                 }
                 budget -= bytes.len();
             }
-            let taken = self.connection.receive(now, FIRST, &mut bytes, &mut KeyStream::new(), events)?;
+            let taken =
+                self.connection.receive(now, AttemptId::FIRST, &mut bytes, &mut KeyStream::new(), events)?;
             assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
             self.leftover = bytes.split_off(taken);
             if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
@@ -465,14 +467,15 @@ impl Seat {
         }
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, FIRST, &mut KeyStream::new(), &mut scratch, |bytes| {
-            let some = chance.magnitude(1, bytes.len());
-            match link.up.write(&bytes[..some], now, chance) {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                taken => Ok(taken),
-            }
-        });
-        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(FIRST));
+        let all =
+            self.connection.flush(now, AttemptId::FIRST, &mut KeyStream::new(), &mut scratch, |bytes| {
+                let some = chance.magnitude(1, bytes.len());
+                match link.up.write(&bytes[..some], now, chance) {
+                    0 => Err(io::ErrorKind::WouldBlock.into()),
+                    taken => Ok(taken),
+                }
+            });
+        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(AttemptId::FIRST));
         drop(link);
         if self.connection.take_writable() {
             assert!(self.blocked, "room, and nobody was refused");
@@ -534,7 +537,7 @@ impl Seat {
     pub fn is_quiet(&self) -> bool {
         let requested = |known: &Known| known.state == RouteState::Requested;
         self.connected
-            && !self.connection.has_output(FIRST)
+            && !self.connection.has_output(AttemptId::FIRST)
             && !self.untold
             && self.leftover.is_empty()
             && !self.routes.values().any(requested)

@@ -1,0 +1,219 @@
+//! Several addresses of one relay: when attempts begin, which one wins, and what is reported if none does.
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A connection to a relay with this many addresses, of which no attempt has begun.
+fn addressed(count: u8, now: Instant) -> Connection {
+    let address = |number: u8| format!("192.0.2.{number}:33445").parse().unwrap();
+    let parameters =
+        Parameters { addresses: (1..=count).map(address).collect(), ..parameters(Settings::default()) };
+    Connection::new(parameters, now)
+}
+
+/// The values of an attempt, which differ from those of all others.
+fn values(attempt: u8) -> Entropy {
+    Entropy {
+        temporary: SecretKey::from([100 + attempt; 32]),
+        hello_nonce: [attempt; 24].into(),
+        base_nonce: [attempt; 24].into(),
+    }
+}
+
+/// Begins the attempts that are due; returns their numbers.
+fn begin(connection: &mut Connection, now: Instant) -> Vec<u8> {
+    let mut begun = Vec::new();
+    while connection.is_attempt_due(now) {
+        let (AttemptId(number), address) = connection.begin_attempt(now, values(begun.len() as u8)).unwrap();
+        assert_eq!(address.to_string(), format!("192.0.2.{}:33445", number + 1));
+        begun.push(number);
+    }
+    begun
+}
+
+/// Begins all of this many attempts, each with values of its own, and connects their transports.
+fn all_connected(count: u8, start: Instant) -> (Connection, Vec<Hello>) {
+    let mut connection = addressed(count, start);
+    let hellos = (0..count).map(|number| {
+        let now = start + 250 * MS * u32::from(number);
+        connection.begin_attempt(now, values(number)).expect("the next attempt");
+        connection.handle_connected(now, AttemptId(number));
+        let bytes = written(&mut connection, AttemptId(number));
+        Hello::open(&bytes.try_into().expect("a hello"), &RELAY_SECRET).unwrap()
+    });
+    let hellos = hellos.collect();
+    (connection, hellos)
+}
+
+/// What an attempt writes.
+fn written(connection: &mut Connection, attempt: AttemptId) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let all = connection.flush(Instant::now(), attempt, &mut KeyStream::new(), &mut [0; 4096], |part| {
+        bytes.extend_from_slice(part);
+        Ok(part.len())
+    });
+    assert!(all.unwrap() && !connection.has_output(attempt));
+    bytes
+}
+
+fn receive(
+    connection: &mut Connection,
+    now: Instant,
+    attempt: AttemptId,
+    bytes: &[u8],
+) -> Result<Events, DisconnectReason> {
+    let mut events = Events::with_capacity(8);
+    let taken = connection.receive(now, attempt, &mut bytes.to_vec(), &mut KeyStream::new(), &mut events)?;
+    assert_eq!(taken, bytes.len());
+    Ok(events)
+}
+
+const REFUSED: End = End::Failed(io::ErrorKind::ConnectionRefused, None);
+
+#[test]
+fn attempts_begin_250_ms_apart() {
+    let start = Instant::now();
+    let mut connection = addressed(3, start);
+    assert_eq!(begin(&mut connection, start), [0]);
+    assert_eq!(connection.deadline(), start + 250 * MS);
+    assert_eq!(begin(&mut connection, start + 249 * MS), []);
+    assert_eq!(begin(&mut connection, start + 250 * MS), [1]);
+    // A late call begins one attempt, and the next is due 250 ms after that.
+    assert_eq!(connection.deadline(), start + 500 * MS);
+    assert_eq!(begin(&mut connection, start + 900 * MS), [2]);
+    assert_eq!(connection.deadline(), start + seconds(10), "the timeout of the first");
+    assert_eq!(begin(&mut connection, start + seconds(5)), []);
+}
+
+#[test]
+fn the_next_attempt_begins_at_once_if_the_last_has_failed() {
+    let start = Instant::now();
+    let mut connection = addressed(4, start);
+    assert_eq!(begin(&mut connection, start), [0]);
+    connection.handle_end(AttemptId(0), REFUSED).expect("three are left");
+    assert!(!connection.is_open(AttemptId(0)));
+    assert!(connection.deadline() <= start + MS);
+    assert_eq!(begin(&mut connection, start + MS), [1]);
+    assert_eq!(begin(&mut connection, start + 251 * MS), [2]);
+    connection.handle_end(AttemptId(1), REFUSED).expect("two are left");
+    assert_eq!(begin(&mut connection, start + 252 * MS), [], "the last one has not failed");
+    connection.handle_end(AttemptId(2), REFUSED).expect("one is left");
+    assert_eq!(connection.stage(), Stage::Connecting);
+    assert_eq!(begin(&mut connection, start + 252 * MS), [3]);
+    assert_eq!(connection.handle_end(AttemptId(3), REFUSED), Err(DisconnectReason::Refused(Party::Relay)));
+    let failed: Vec<String> =
+        connection.failed_attempts().iter().map(|failed| failed.address.to_string()).collect();
+    assert_eq!(failed, [1, 2, 3, 4].map(|number| format!("192.0.2.{number}:33445")));
+}
+
+#[test]
+fn the_first_response_wins_and_the_others_send_nothing_but_their_hello() {
+    for winner in 0..3 {
+        let start = Instant::now();
+        let now = start + seconds(1);
+        let (mut connection, hellos) = all_connected(3, start);
+        let (response, mut relay) = hellos[usize::from(winner)].accept(&fresh());
+        assert!(receive(&mut connection, now, AttemptId(winner), &response).unwrap().is_empty());
+        assert_eq!(connection.stage(), Stage::Confirming);
+        for other in (0..3).filter(|other| *other != winner) {
+            assert!(!connection.is_open(AttemptId(other)));
+            assert!(written(&mut connection, AttemptId(other)).is_empty());
+            // What they still receive is of no interest, not even a valid response.
+            let (late, _) = hellos[usize::from(other)].accept(&fresh());
+            assert!(receive(&mut connection, now, AttemptId(other), &late).unwrap().is_empty());
+            assert_eq!(connection.handle_end(AttemptId(other), End::Closed), Ok(()));
+        }
+        assert!(connection.is_open(AttemptId(winner)));
+        assert_eq!(connection.address().to_string(), format!("192.0.2.{}:33445", winner + 1));
+        assert_eq!(relay.open(&written(&mut connection, AttemptId(winner))).unwrap(), [ping(FIRST_PING)]);
+        let mut proof = Vec::new();
+        relay.seal(&pong(FIRST_PING), &mut proof);
+        let events = receive(&mut connection, now, AttemptId(winner), &proof).unwrap();
+        assert!(matches!(events.iter().next(), Some(Event::Connected { .. })));
+        assert_eq!(events.len(), 1);
+        assert!(connection.failed_attempts().is_empty());
+    }
+}
+
+/// All hellos of a connection are sealed with the same key, so each opens as a response to each other one.
+#[test]
+fn the_attempts_of_a_connection_can_not_be_led_to_each_other() {
+    let start = Instant::now();
+    let mut connection = addressed(2, start);
+    let hellos = [0, 1].map(|number| {
+        let now = start + 250 * MS * u32::from(number);
+        connection.begin_attempt(now, values(number)).expect("the next attempt");
+        connection.handle_connected(now, AttemptId(number));
+        written(&mut connection, AttemptId(number))
+    });
+    let now = start + seconds(1);
+    receive(&mut connection, now, AttemptId(0), &hellos[1][32..]).expect("the other attempt is left");
+    assert!(!connection.is_open(AttemptId(0)));
+    // Nor does the hello of an attempt that is over.
+    let reflection = DisconnectReason::Impostor(Impostor::Reflection);
+    assert_eq!(receive(&mut connection, now, AttemptId(1), &hellos[0][32..]).err(), Some(reflection));
+    assert!(connection.failed_attempts().iter().all(|failed| failed.reason == reflection));
+}
+
+#[test]
+fn an_impostor_at_one_address_does_not_keep_us_from_the_relay_at_another() {
+    let start = Instant::now();
+    let (mut connection, hellos) = all_connected(2, start);
+    let now = start + seconds(1);
+    receive(&mut connection, now, AttemptId(0), &[0xa5; 96]).expect("the other is left");
+    assert!(!connection.is_open(AttemptId(0)));
+    let (response, _) = hellos[1].accept(&fresh());
+    receive(&mut connection, now, AttemptId(1), &response).unwrap();
+    assert_eq!(connection.stage(), Stage::Confirming);
+}
+
+#[test]
+fn each_attempt_has_a_full_timeout() {
+    let start = Instant::now();
+    let mut connection = addressed(2, start);
+    assert_eq!(begin(&mut connection, start), [0]);
+    assert_eq!(begin(&mut connection, start + 250 * MS), [1]);
+    let ping = NonZeroU64::MIN;
+    assert_eq!(connection.handle_timeout(start + seconds(10), false, ping), Ok(()));
+    assert_eq!((connection.is_open(AttemptId(0)), connection.is_open(AttemptId(1))), (false, true));
+    assert_eq!(connection.deadline(), start + seconds(10) + 250 * MS);
+    let late = Err(timed_out(Stage::Connecting));
+    assert_eq!(connection.handle_timeout(start + seconds(10) + 250 * MS, false, ping), late);
+}
+
+#[test]
+fn the_reason_is_that_of_the_attempt_that_came_furthest() {
+    let start = Instant::now();
+    let mut connection = addressed(3, start);
+    for number in 0..3_u8 {
+        connection.begin_attempt(start + 250 * MS * u32::from(number), values(number)).unwrap();
+    }
+    connection.handle_connected(start + seconds(1), AttemptId(1));
+    written(&mut connection, AttemptId(1));
+    assert_eq!(connection.stage(), Stage::Handshaking);
+    assert_eq!(connection.address().to_string(), "192.0.2.2:33445");
+    assert_eq!(connection.handle_end(AttemptId(1), End::Closed), Ok(()));
+    assert_eq!(connection.stage(), Stage::Connecting);
+    assert_eq!(connection.handle_end(AttemptId(2), REFUSED), Ok(()));
+    let hint = Some(Hint::OtherKey);
+    let closed = DisconnectReason::Closed { stage: Stage::Handshaking, party: Party::Relay, hint };
+    assert_eq!(connection.handle_end(AttemptId(0), REFUSED), Err(closed));
+    assert_eq!((connection.stage(), connection.times().transport), (Stage::Handshaking, Some(seconds(1))));
+    assert_eq!(connection.address().to_string(), "192.0.2.2:33445");
+    let reasons = connection.failed_attempts().into_iter().map(|failed| failed.reason);
+    let refused = DisconnectReason::Refused(Party::Relay);
+    assert_eq!(reasons.collect::<Vec<_>>(), [closed, refused, refused]);
+}
+
+#[test]
+fn a_relay_has_a_connect_timeout_of_its_own() {
+    let start = Instant::now();
+    let parameters = Parameters { connect_timeout: Some(seconds(60)), ..parameters(Settings::default()) };
+    let mut connection = begun(parameters, entropy(), start);
+    assert_eq!(connection.deadline(), start + seconds(60));
+    connection.handle_connected(start + seconds(59), FIRST);
+    assert_eq!(connection.deadline(), start + seconds(60));
+    let late = connection.handle_timeout(start + seconds(60), false, NonZeroU64::MIN);
+    assert_eq!(late, Err(timed_out(Stage::Handshaking)));
+}
