@@ -398,7 +398,7 @@ impl Seat {
         chance: &mut Chance,
     ) -> Result<(), DisconnectReason> {
         if self.link.borrow().cut {
-            return Err(self.connection.handle_end(AttemptId::FIRST, End::Closed));
+            return self.connection.handle_end(AttemptId::FIRST, End::Closed);
         }
         let mut end = Ok(());
         if let Some(since) = self.ready_since.take() {
@@ -447,7 +447,7 @@ impl Seat {
                 match self.link.borrow_mut().down.read(now, most) {
                     Read::Bytes(read) => bytes = read,
                     Read::Nothing => return Ok(()),
-                    Read::End => return Err(self.connection.handle_end(AttemptId::FIRST, End::Closed)),
+                    Read::End => return self.connection.handle_end(AttemptId::FIRST, End::Closed),
                 }
                 budget -= bytes.len();
             }
