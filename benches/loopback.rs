@@ -41,7 +41,7 @@ impl Pair {
                 client.poll(&mut events, Some(Duration::from_millis(1))).expect("a poller that waits");
                 for event in &events {
                     match event {
-                        Event::Connected { relay } => {
+                        Event::Connected { connection: relay, .. } => {
                             client.open_route(relay, keys[1 - index]).expect("a new route");
                         }
                         Event::RouteOnline { route, .. } => online[index] = Some(route),

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use std::{env, fmt, fs, io, thread};
 
 use tox_relay_client::{
-    Address, Client, Config, ConnectError, Event, Events, Proxy, PublicKey, Relay, RelayId, RouteError,
+    Address, Client, Config, ConnectError, ConnectionId, Event, Events, Proxy, PublicKey, Relay, RouteError,
     SecretKey, SendError,
 };
 
@@ -63,7 +63,7 @@ struct Chat {
     relay_key: PublicKey,
     peer: Option<PublicKey>,
     /// The connection, from its beginning to its end.
-    relay: Option<RelayId>,
+    relay: Option<ConnectionId>,
     /// When to connect, while there is no connection; and the next pause.
     connect_at: Instant,
     pause: Duration,
@@ -188,7 +188,7 @@ impl Chat {
             match self.client.open_route(relay, peer) {
                 Ok(_) => println!("* Waiting for {peer:.8}"),
                 // The route is opened at the next `Connected`.
-                Err(RouteError::NotConnected | RouteError::UnknownRelay) => {}
+                Err(RouteError::NotConnected | RouteError::UnknownConnection) => {}
                 Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
         }
@@ -239,7 +239,8 @@ impl Chat {
         let Some(relay) = self.relay else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);
         let mut events = Events::with_capacity(64);
-        while self.client.relay(relay).is_some_and(|status| status.queued > 0) && Instant::now() < until {
+        while self.client.connection(relay).is_some_and(|status| status.queued > 0) && Instant::now() < until
+        {
             self.client.poll(&mut events, Some(TICK))?;
         }
         self.close_route()?;

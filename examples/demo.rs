@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use std::{fs, iter};
 
 use tox_relay_client::{
-    Client, Config, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteId, SecretKey, SendError,
+    Client, Config, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, RouteId, SecretKey,
+    SendError,
 };
 use tox_test_relay::{Options, Relay as OwnRelay};
 
@@ -56,7 +57,7 @@ fn demo() -> Result<()> {
     let mut bob = Person::new("Bob")?;
     for person in [&mut alice, &mut bob] {
         let relay = person.connect(place)?;
-        let status = person.client.relay(relay).ok_or("a connected relay has no status")?;
+        let status = person.client.connection(relay).ok_or("a connected relay has no status")?;
         let ping = status.round_trip.ok_or("the first ping has no round-trip time")?;
         let [tcp, handshake, proof] =
             [status.times.transport, status.times.handshake, status.times.connected]
@@ -72,7 +73,7 @@ fn demo() -> Result<()> {
     let text = "Shall we talk?";
     alice.client.send_oob(alice.relay()?, bobs, text.as_bytes())?;
     alice.client.flush();
-    bob.expect(Event::Oob { relay: bob.relay()?, sender: alices, data: text.as_bytes() })?;
+    bob.expect(Event::Oob { relay: bob.connection()?, sender: alices, data: text.as_bytes() })?;
     println!("  Bob reads {text:?}, from {}.", short(alices));
 
     println!("\nBoth ask the relay for a route to the other.");
@@ -99,7 +100,7 @@ fn demo() -> Result<()> {
     println!("  Alice: Bob is offline, {:.0?} after he left.", start.elapsed());
     let refused = alice.client.send_data(to_bob, b"Bob?") == Err(SendError::RouteOffline);
     check(refused, "Alice could send to a route that is offline")?;
-    let stale = bob.client.send_data(to_alice, b"Alice?") == Err(SendError::UnknownRelay);
+    let stale = bob.client.send_data(to_alice, b"Alice?") == Err(SendError::UnknownConnection);
     check(stale, "Bob could send on a connection that is over")?;
     let start = Instant::now();
     bob.connect(place)?;
@@ -135,7 +136,10 @@ fn demo() -> Result<()> {
     for key in keys {
         crowd.client.connect(Relay::new(place.0, place.1).identity(key))?;
     }
-    crowd.expect_of_each(crowd.client.relays().collect(), |relay| Event::Connected { relay })?;
+    crowd.expect_of_each(crowd.client.connections().collect(), |relay| Event::Connected {
+        connection: relay,
+        ..
+    })?;
     let connecting = start.elapsed();
     let tick_of_one = alice.idle_tick()?;
     let tick_of_many = crowd.idle_tick()?;
@@ -184,8 +188,8 @@ impl Person {
         self.client.public_key()
     }
 
-    fn relay(&self) -> Result<RelayId> {
-        Ok(self.client.relays().next().ok_or("not connected")?)
+    fn relay(&self) -> Result<ConnectionId> {
+        Ok(self.client.connections().next().ok_or("not connected")?)
     }
 
     fn poll(&mut self, timeout: Duration) -> Result<()> {
@@ -220,13 +224,14 @@ impl Person {
     /// Waits for one event for each of these connections, in any order.
     fn expect_of_each(
         &mut self,
-        mut relays: HashSet<RelayId>,
-        expected: impl Fn(RelayId) -> Event<'static>,
+        mut relays: HashSet<ConnectionId>,
+        expected: impl Fn(ConnectionId) -> Event<'static>,
     ) -> Result<()> {
         while !relays.is_empty() {
             let event = self.next()?;
             let right = match event {
-                Event::Connected { relay } | Event::Disconnected { relay, .. } => {
+                Event::Connected { connection: relay, .. }
+                | Event::Disconnected { connection: relay, .. } => {
                     event == expected(relay) && relays.remove(&relay)
                 }
                 _ => false,
@@ -236,15 +241,15 @@ impl Person {
         Ok(())
     }
 
-    fn connect(&mut self, (address, key): (SocketAddr, PublicKey)) -> Result<RelayId> {
+    fn connect(&mut self, (address, key): (SocketAddr, PublicKey)) -> Result<ConnectionId> {
         let relay = self.client.connect(Relay::new(address, key))?;
-        self.expect(Event::Connected { relay })?;
+        self.expect(Event::Connected { connection: relay, .. })?;
         Ok(relay)
     }
 
     fn open_route(&mut self, peer: PublicKey) -> Result<RouteId> {
         let route = self.client.open_route(self.relay()?, peer)?;
-        self.expect(Event::RouteOpened { route, peer })?;
+        self.expect(Event::RouteOpened { route, peer, .. })?;
         Ok(route)
     }
 
@@ -255,12 +260,12 @@ impl Person {
     }
 
     fn disconnect_all(&mut self) -> Result<()> {
-        let relays: HashSet<RelayId> = self.client.relays().collect();
+        let relays: HashSet<ConnectionId> = self.client.connections().collect();
         for relay in &relays {
             check(self.client.disconnect(*relay), "a connection was over before its end")?;
         }
         let reason = DisconnectReason::ClosedByCaller;
-        self.expect_of_each(relays, |relay| Event::Disconnected { relay, reason })
+        self.expect_of_each(relays, |relay| Event::Disconnected { connection: relay, reason, .. })
     }
 
     /// The duration of a poll with nothing to do: the median of batches, since a single poll is too short to measure.

@@ -48,7 +48,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
         for event in &events {
             match event {
-                Event::Connected { relay } => {
+                Event::Connected { connection: relay, .. } => {
                     connected_at = Some(Instant::now());
                     println!("connected, waiting for {friend:.8}");
                     let _ = client.open_route(relay, friend); // if it fails, `Disconnected` follows

@@ -172,7 +172,7 @@ impl Person {
         self.client.poll(events, Some(Duration::ZERO))?;
         for event in &*events {
             match event {
-                Event::Connected { relay } => {
+                Event::Connected { connection: relay, .. } => {
                     // It fails only if `Disconnected` follows in the same poll.
                     let _ = self.client.open_route(relay, self.friend);
                 }

@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::address::AddressError;
-use crate::id::{RelayId, RouteId};
+use crate::id::{ConnectionId, RouteId};
 use crate::phrase::Phrase;
 use crate::stage::{Party, Stage};
 
@@ -54,11 +54,11 @@ pub enum ConnectError {
     /// between the two connections could connect them to each other: both would be
     /// [`Connected`](crate::Event::Connected), without any relay.
     #[error("connection {0} shares the same key with its relay: the two could be connected to each other")]
-    SameSharedKey(RelayId),
+    SameSharedKey(ConnectionId),
     /// The same identity is already connected, or connecting, to the same relay. The relay would close the older
     /// connection.
     #[error("connection {0} has the same identity and the same relay")]
-    AlreadyConnected(RelayId),
+    AlreadyConnected(ConnectionId),
     /// The operating system did not create a socket, or could not start to connect. With several addresses: the error of
     /// the last attempt, after all have failed at once.
     #[error("the connection could not be started: {0}")]
@@ -71,10 +71,7 @@ pub enum ConnectError {
 pub enum RouteError {
     /// The connection has ended.
     #[error("the relay connection has ended")]
-    UnknownRelay,
-    /// The connection is not [`Connected`](crate::Event::Connected) yet.
-    #[error("the relay is not connected yet")]
-    NotConnected,
+    UnknownConnection,
     /// The route was closed or refused.
     #[error("the route was closed or refused")]
     UnknownRoute,
@@ -108,10 +105,7 @@ pub enum SendError {
     },
     /// The connection has ended.
     #[error("the relay connection has ended")]
-    UnknownRelay,
-    /// The connection is not [`Connected`](crate::Event::Connected) yet.
-    #[error("the relay is not connected yet")]
-    NotConnected,
+    UnknownConnection,
     /// The route was closed or refused.
     #[error("the route was closed or refused")]
     UnknownRoute,
@@ -376,7 +370,7 @@ pub enum Violation {
     },
     /// A connection id below 16.
     #[error("a packet of kind {kind:#04x} with the connection id {id}")]
-    ConnectionId {
+    RouteNumber {
         /// The kind of the packet.
         kind: u8,
         /// The connection id.
@@ -390,7 +384,7 @@ pub enum Violation {
     UnsolicitedResponse,
     /// A routing response with a connection id that another route has.
     #[error("a routing response with the connection id {0}, which another route has")]
-    ConnectionIdInUse(u8),
+    RouteNumberInUse(u8),
 }
 
 impl From<Violation> for DisconnectReason {

@@ -8,8 +8,9 @@
 use crate::address::Address;
 use crate::config::Proxy;
 use crate::error::ConnectError;
-use crate::event::{Event, Events};
-use crate::id::{RelayId, RouteId};
+use crate::event::Event;
+use crate::events::Events;
+use crate::id::{ConnectionId, RouteId};
 
 pub use crate::id::AttemptId;
 use crate::phrase::Phrase;
@@ -22,7 +23,7 @@ pub use crate::proxy::{Http, MAX_REQUEST, Progress, Socks4, Socks5, Tunnel};
 pub use crate::timer::Wheel;
 pub use crate::wire::frame::{MAC_LEN, MAX_PLAINTEXT, OVERHEAD, emit_prefix, frame_len};
 pub use crate::wire::packet::{FORWARD_DATA, Malformed, ONION_REQUEST, OOB_DATA};
-pub use crate::wire::{ConnectionId, Packet};
+pub use crate::wire::{Packet, RouteNumber};
 
 /// Private methods of [`Events`] that the loop and the core use.
 pub trait EventsInternals {
@@ -79,18 +80,18 @@ impl ProxyInternals for Proxy {
 }
 
 /// Creates the id of a connection, as the table of connections does.
-pub const fn relay_id(index: u32, generation: u32) -> RelayId {
-    RelayId { index, generation }
+pub const fn connection_id(index: u32, generation: u32) -> ConnectionId {
+    ConnectionId { index, generation }
 }
 
 /// Creates the id of a route, as a connection does.
-pub fn route_id(relay: RelayId, slot: u8, generation: u32) -> RouteId {
-    RouteId::new(relay, slot, generation)
+pub fn route_id(connection: ConnectionId, slot: u8, generation: u32) -> RouteId {
+    RouteId::new(connection, slot, generation)
 }
 
 /// The index of a route in its connection's table.
 pub fn slot(route: RouteId) -> u8 {
-    route.slot
+    route.slot()
 }
 
 /// Makes a text from outside safe to show.

@@ -22,7 +22,7 @@
 //! #         client.poll(&mut events, None).unwrap();
 //! #         for event in &events {
 //! #             match event {
-//! #                 Event::Connected { relay } => drop(client.open_route(relay, myself).unwrap()),
+//! #                 Event::Connected { connection: relay, .. } => drop(client.open_route(relay, myself).unwrap()),
 //! #                 Event::Data { route, data, .. } => client.send_data(route, data).unwrap(),
 //! #                 _ => {}
 //! #             }
@@ -36,7 +36,7 @@
 //!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that waits
 //!     for event in &events {
 //!         match event {
-//!             Event::Connected { relay } => {
+//!             Event::Connected { connection: relay, .. } => {
 //!                 if let Err(error) = client.open_route(relay, friend) {
 //!                     println!("no route: {error}"); // `Disconnected` follows
 //!                 }
@@ -59,7 +59,7 @@
 //!         }
 //!     }
 //! }
-//! # assert!(client.relay(relay).is_some());
+//! # assert!(client.connection(relay).is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -68,9 +68,9 @@
 //! | for | types |
 //! | --- | --- |
 //! | client | [`Client`], made from a [`Config`]; [`Waker`] for other threads |
-//! | relays, peers | [`Relay`] with its [`Address`]; [`SecretKey`], [`PublicKey`]; [`RelayId`], [`RouteId`]; [`Destination`] |
+//! | relays, peers | [`Relay`] with its [`Address`]; [`SecretKey`], [`PublicKey`]; [`ConnectionId`], [`RouteId`]; [`Destination`] |
 //! | events | [`Events`], the buffer of a poll, and [`Event`] |
-//! | status | [`RelayStatus`] with [`Stage`], [`ConnectTimes`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`] |
+//! | status | [`ConnectionStatus`] with [`Stage`], [`ConnectTimes`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`] |
 //! | proxy | [`Proxy`] |
 //! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`]; [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
 //! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`] |
@@ -102,7 +102,7 @@
 //!   handshake, or our own bytes sent back, are not a proof.
 //! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end is
 //!   reported before it.
-//! - A stale id ([`RelayId`], [`RouteId`]) is an error and never refers to another connection.
+//! - A stale id ([`ConnectionId`], [`RouteId`]) is an error and never refers to another connection.
 //! - Routing requests, disconnect notifications, pings and pongs are never dropped, and are sent before data. Data, OOB,
 //!   onion and forward packets wait in a bounded queue in which routes take turns: a route that has used its share gets
 //!   [`SendError::WouldBlock`], and [`Event::Writable`] reports when there is room again.
@@ -178,6 +178,7 @@ mod crypto;
 mod deframer;
 mod error;
 mod event;
+mod events;
 mod id;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -196,12 +197,13 @@ pub use config::{Config, Proxy, ProxyConfigError, Relay};
 pub use error::{
     ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
 };
-pub use event::{Event, Events, Iter};
-pub use id::{RelayId, RouteId};
+pub use event::{Event, EventWith, OwnedEvent};
+pub use events::{Events, Iter};
+pub use id::{ConnectionId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
 pub use stage::{Party, Stage};
-pub use status::{ConnectTimes, FailedAttempt, RelayStatus, RouteState, RouteStatus, Traffic};
+pub use status::{ConnectTimes, ConnectionStatus, FailedAttempt, RouteState, RouteStatus, Traffic};
 pub use wire::Destination;
 
 /// The types of the crate `socks` that an [`Address`] can be created from.

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::DisconnectReason;
-use crate::id::RouteId;
+use crate::id::{ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
 
 /// The status of a connection. These numbers are always kept, so reading them costs almost nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RelayStatus {
+pub struct ConnectionStatus {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The token of its [`Relay`](crate::Relay), or 0.
+    pub token: u64,
     /// How far the connection has come.
     pub stage: Stage,
     /// The relay's address. While several are tried: the one that has come furthest.
@@ -96,6 +100,10 @@ pub enum RouteState {
 pub struct RouteStatus {
     /// The route.
     pub route: RouteId,
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// The token that it was opened with, or 0.
+    pub token: u64,
     /// The peer that it leads to.
     pub peer: PublicKey,
     /// Its state.

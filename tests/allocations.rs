@@ -59,10 +59,10 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
     receive(peer, count - 1);
     relay.respond();
     receive(peer, 1);
-    let bytes_in = peer.client.relay(route.relay()).unwrap().traffic.bytes_in;
+    let bytes_in = peer.client.connection(route.relay()).unwrap().traffic.bytes_in;
     relay.send_all_but_one_byte(&packet(2031));
     peer.until("the beginning", |peer| {
-        peer.client.relay(route.relay()).unwrap().traffic.bytes_in == bytes_in + 2049
+        peer.client.connection(route.relay()).unwrap().traffic.bytes_in == bytes_in + 2049
     });
     relay.respond();
     receive(peer, 1);
@@ -113,7 +113,7 @@ fn an_idle_connection_holds_less_than_700_bytes() {
         while waiting.len() == 50 {
             peer.client.poll(&mut peer.events, Some(GUARD)).unwrap();
             for event in &peer.events {
-                let Event::Connected { relay } = event else { panic!("{event:?}") };
+                let Event::Connected { connection: relay, .. } = event else { panic!("{event:?}") };
                 assert!(waiting.remove(&relay));
             }
         }

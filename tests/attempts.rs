@@ -64,10 +64,10 @@ fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
     peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
     // The second attempt begins after 250 ms; it and the third fail at once, and the fourth begins.
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
-    let status = peer.client.relay(id).unwrap();
+    let status = peer.client.connection(id).unwrap();
     assert_eq!(status.address, relay.addr().try_into().unwrap());
     assert!(status.failed_attempts.is_empty());
-    assert_eq!(peer.client.relays().count(), 1);
+    assert_eq!(peer.client.connections().count(), 1);
     // The relay sees one connection, and it stays.
     relay.wait_until(GUARD, |relay| relay.confirmed == 1).unwrap();
     peer.poll(SHORT);
@@ -116,7 +116,7 @@ fn a_relay_has_at_most_16_addresses_and_one_twice_is_one() {
         })
     };
     assert!(matches!(peer.client.connect(with(17)), Err(ConnectError::TooManyAddresses)));
-    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.connections().count(), 0);
     let id = peer.client.connect(with(16)).unwrap();
     assert!(peer.client.disconnect(id));
     let zero = Relay::new((Ipv4Addr::LOCALHOST, 1), any_key()).connect_timeout(Duration::ZERO);
@@ -149,7 +149,7 @@ fn a_connection_leaves_from_the_local_address_that_it_was_given() {
             Relay::new(listener.local_addr().unwrap(), any_key()).local_address(wrong.parse().unwrap());
         assert!(matches!(peer.client.connect(relay), Err(ConnectError::Io(_))), "{wrong}");
     }
-    assert_eq!(peer.client.relays().count(), 1);
+    assert_eq!(peer.client.connections().count(), 1);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_unix_socket_leads_to_a_local_proxy() {
         Relay::new(target, relay.public_key().into()).proxy("socks4://127.0.0.1:1".parse().unwrap());
     let id = peer.client.connect_with(by_proxy, ours).unwrap();
     peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
-    assert!(peer.client.relay(id).unwrap().times.tunnel.is_some());
+    assert!(peer.client.connection(id).unwrap().times.tunnel.is_some());
     drop(peer);
     drop(relay);
     proxy.join().unwrap();

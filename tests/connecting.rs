@@ -23,14 +23,14 @@ fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.begin(&relay);
-    let status = peer.client.relay(id).unwrap();
+    let status = peer.client.connection(id).unwrap();
     assert_eq!(status.stage, Stage::Connecting);
     assert_eq!(status.times.connected, None);
     assert_eq!(peer.client.open_route(id, any_key()), Err(RouteError::NotConnected));
     assert_eq!(peer.client.send_oob(id, any_key(), b"data"), Err(SendError::NotConnected));
 
     peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
-    let status = peer.client.relay(id).unwrap();
+    let status = peer.client.connection(id).unwrap();
     assert_eq!(status.stage, Stage::Connected);
     assert_eq!((status.identity, status.public_key), (peer.key, relay.public_key().into()));
     let times = status.times;
@@ -65,7 +65,7 @@ fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
         assert_eq!(peer.end(id), Refused(Party::Relay));
     }
     assert_eq!(peer.told.len(), ids.len());
-    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.connections().count(), 0);
     assert_eq!(peer.client.next_timeout(), None);
 }
 
@@ -121,7 +121,7 @@ fn a_name_is_never_resolved_here() {
             "{result:?}"
         );
     }
-    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.connections().count(), 0);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
         let result = peer.client.connect(Relay::new("127.0.0.1:1", low_order.into()));
         assert!(matches!(result, Err(ConnectError::LowOrderKey)), "{result:?}");
     }
-    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.connections().count(), 0);
     assert_eq!(peer.client.next_timeout(), None);
 }
 
@@ -187,7 +187,7 @@ fn a_relay_is_reached_by_its_ipv4_address_mapped_to_ipv6() {
     let mut peer = Peer::new();
     let id = peer.client.connect(Relay::new(mapped, relay.public_key().into())).unwrap();
     peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
-    assert_eq!(peer.client.relay(id).unwrap().address.socket_addr(), Some(relay.addr()));
+    assert_eq!(peer.client.connection(id).unwrap().address.socket_addr(), Some(relay.addr()));
 }
 
 /// The end of a connection to a server that sends these bytes, reads 128 bytes, and closes.
@@ -240,7 +240,7 @@ fn one_identity_connects_to_one_relay_once_at_a_time() {
     peer.until("the other", |peer| peer.told.contains(&Told::Connected(other)));
     assert_ne!(first, again);
     assert_eq!(peer.ends(first), [ClosedByCaller]);
-    assert_eq!(peer.client.relays().count(), 2);
+    assert_eq!(peer.client.connections().count(), 2);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_second_client_with_the_same_key_takes_the_place_of_the_first() {
     let new = second.client.connect(address(&relay).identity(secret)).unwrap();
     second.until("connected", |peer| peer.told.contains(&Told::Connected(new)));
     assert_eq!(first.end(old), closed(Stage::Connected));
-    assert!(second.client.relay(new).is_some());
+    assert!(second.client.connection(new).is_some());
 }
 
 #[test]
@@ -265,8 +265,10 @@ fn the_client_can_be_used_while_its_events_are_read() {
     peer.until("the second connection", |Peer { client, events, told, .. }| {
         for event in &*events {
             match event {
-                Event::Connected { relay } if relay == first => assert!(client.disconnect(first)),
-                Event::Disconnected { relay: id, reason } if id == first => {
+                Event::Connected { connection: relay, .. } if relay == first => {
+                    assert!(client.disconnect(first))
+                }
+                Event::Disconnected { connection: id, reason, .. } if id == first => {
                     assert_eq!(reason, ClosedByCaller);
                     assert!(second.is_none(), "told once");
                     second = Some(client.connect(address(&relay)).unwrap());

@@ -100,7 +100,7 @@ fn a_relay_that_answers_no_ping_is_told() {
     let key = *peer.raw_key();
     let ping = [&[kind::PING][..], &[1; 8]].concat();
     peer.until("the handshake", |peer| {
-        peer.client.relay(id).unwrap().stage == Stage::Confirming && relay.send(&key, &ping)
+        peer.client.connection(id).unwrap().stage == Stage::Confirming && relay.send(&key, &ping)
     });
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
     assert_eq!(peer.told[0], Told::Connected(id));
@@ -146,7 +146,7 @@ fn an_old_response_played_again_is_never_connected() {
     let talking = peer.begin(&relay);
     let key = *peer.raw_key();
     peer.until("the response", |peer| {
-        peer.client.relay(talking).is_some_and(|status| status.stage == Stage::Confirming)
+        peer.client.connection(talking).is_some_and(|status| status.stage == Stage::Confirming)
     });
     assert!(relay.send_raw(&key, &[&[0, 25][..], &[9; 25]].concat()));
     assert_eq!(peer.end(talking), DisconnectReason::Impostor(Impostor::Replay));
@@ -174,9 +174,9 @@ fn what_breaks_the_protocol_ends_the_connection() {
         (vec![], Violation::PacketLength(16)),
         (vec![99; 2033], Violation::PacketLength(2049)),
         (packet(&[kind::ROUTING_RESPONSE, 16], 34), Violation::UnsolicitedResponse),
-        (packet(&[kind::ROUTING_RESPONSE, 15], 34), Violation::ConnectionId { kind: 1, id: 15 }),
+        (packet(&[kind::ROUTING_RESPONSE, 15], 34), Violation::RouteNumber { kind: 1, id: 15 }),
         (packet(&[kind::ROUTING_RESPONSE], 33), Violation::Length { kind: 1, length: 33 }),
-        (vec![kind::CONNECTION_NOTIFICATION, 0], Violation::ConnectionId { kind: 2, id: 0 }),
+        (vec![kind::CONNECTION_NOTIFICATION, 0], Violation::RouteNumber { kind: 2, id: 0 }),
         (vec![kind::DISCONNECT_NOTIFICATION], Violation::Length { kind: 3, length: 1 }),
         (packet(&[kind::PING, 0, 0, 0, 0, 0, 0, 0, 0], 9), Violation::PingId),
         (packet(&[kind::OOB_RECEIVE], 33), Violation::Length { kind: 7, length: 33 }),
@@ -200,7 +200,7 @@ fn late_packets_of_routes_that_are_gone_do_no_harm() {
     ]));
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
-    peer.until("all of them", |peer| peer.client.relay(id).unwrap().traffic.packets_in == 5);
+    peer.until("all of them", |peer| peer.client.connection(id).unwrap().traffic.packets_in == 5);
     assert_eq!(peer.told, [Told::Connected(id)]);
 }
 
@@ -215,7 +215,7 @@ fn an_end_that_the_caller_wants_is_told_once_in_any_stage() {
             relay.set_conduct(Conduct::Honest);
         }
         let id = peer.begin(&relay);
-        peer.until("the stage", |peer| peer.client.relay(id).unwrap().stage == stage);
+        peer.until("the stage", |peer| peer.client.connection(id).unwrap().stage == stage);
         assert!(peer.client.disconnect(id));
         assert!(!peer.client.disconnect(id));
         assert_eq!(peer.end(id), ClosedByCaller);

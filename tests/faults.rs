@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child_process::{child_process, is_child_process};
 use support::{GUARD, Peer, Told, numbered, pair, until};
 use tox_relay_client::{
-    Client, Config, ConnectError, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, SecretKey,
+    Client, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, SecretKey,
 };
 
 /// Environment variable with the relay's address, for the child. The relay runs in the parent, which has no faults.
@@ -57,7 +57,7 @@ fn relay() -> Relay {
     Relay::new(address, key.parse().unwrap())
 }
 
-fn connect(peer: &mut Peer, relay: Relay) -> RelayId {
+fn connect(peer: &mut Peer, relay: Relay) -> ConnectionId {
     let id = peer.client.connect(relay).unwrap();
     peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
     id
@@ -65,7 +65,7 @@ fn connect(peer: &mut Peer, relay: Relay) -> RelayId {
 
 /// Two clients connect and exchange data, and one leaves: shows that everything still works.
 #[track_caller]
-fn meet_and_part(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) {
+fn meet_and_part(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) {
     let (to_b, to_a) = pair(a, at_a, b, at_b);
     let packets: Vec<_> = (0..100).map(|n| numbered(n, 20 * n as usize + 1)).collect();
     for packet in &packets {
@@ -96,7 +96,7 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
             assert!(matches!(a.client.connect(other()), Err(ConnectError::Io(_))));
         }
         assert!(Client::new(Config::new(SecretKey::generate())).is_err());
-        assert_eq!(a.client.relays().collect::<Vec<_>>(), [at_a]);
+        assert_eq!(a.client.connections().collect::<Vec<_>>(), [at_a]);
         meet_and_part(&mut a, at_a, &mut b, at_b);
         assert!(a.client.connect(relay()).is_err());
         setrlimit(Resource::Nofile, limit).unwrap();
@@ -184,7 +184,7 @@ fn what_cannot_begin_is_refused_at_once() {
         let id = client.connect(relay()).or_else(|error| {
             let ConnectError::Io(error) = error else { panic!("{error}") };
             note(error);
-            assert_eq!((client.relays().count(), client.next_timeout()), (0, None));
+            assert_eq!((client.connections().count(), client.next_timeout()), (0, None));
             client.connect(relay())
         });
         assert_eq!(refused, 1);
@@ -194,7 +194,7 @@ fn what_cannot_begin_is_refused_at_once() {
         while events.is_empty() {
             client.poll(&mut events, Some(GUARD)).unwrap();
         }
-        assert_eq!(events.iter().collect::<Vec<_>>(), [Event::Connected { relay: id }]);
+        assert_eq!(events.iter().collect::<Vec<_>>(), [Event::Connected { connection: id, .. }]);
     });
 }
 
@@ -223,7 +223,7 @@ fn a_socket_that_fails_ends_its_connection_and_no_other() {
         let mut b = Peer::new();
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
         meet_and_part(&mut a, at_a, &mut b, at_b);
-        let alive: Vec<_> = a.client.relays().collect();
+        let alive: Vec<_> = a.client.connections().collect();
         assert!(alive.len() == 5 && alive.iter().all(|id| others.contains(id)));
     });
 }

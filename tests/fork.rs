@@ -88,7 +88,7 @@ fn greet(relay: SocketAddr, identity: SecretKey) {
     let mut client = Client::new(Config::new(identity)).unwrap();
     let id = client.connect(Relay::new(relay, public_key(&RELAY_SECRET).into())).unwrap();
     let mut events = Events::with_capacity(8);
-    while client.relay(id).unwrap().traffic.bytes_out < HELLO_LENGTH as u64 {
+    while client.connection(id).unwrap().traffic.bytes_out < HELLO_LENGTH as u64 {
         client.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
         assert!(events.is_empty(), "{:?}", events.iter().collect::<Vec<_>>());
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::{EdwardsPoint, MontgomeryPoint};
 use support::{GUARD, Peer, any_key, honest};
-use tox_relay_client::{ConnectError, PublicKey, Relay, RelayId, SecretKey};
+use tox_relay_client::{ConnectError, ConnectionId, PublicKey, Relay, SecretKey};
 
 /// The same key for X25519, which ignores this bit.
 fn with_the_highest_bit(key: PublicKey) -> PublicKey {
@@ -41,7 +41,7 @@ fn strangers() -> [(TcpListener, SocketAddr); 2] {
 fn assert_never_at_once(
     first: impl Fn(SocketAddr) -> Relay,
     second: impl Fn(SocketAddr) -> Relay,
-    is_refused: impl Fn(ConnectError, RelayId) -> bool,
+    is_refused: impl Fn(ConnectError, ConnectionId) -> bool,
 ) {
     let mut peer = Peer::new();
     let [(one, at_one), (other, at_other)] = strangers();
@@ -49,11 +49,11 @@ fn assert_never_at_once(
         let id = peer.client.connect(first(at_one)).unwrap();
         let (mut stream, _) = one.accept().unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
-        peer.until("the hello has left", |peer| peer.client.relay(id).unwrap().traffic.bytes_out == 128);
+        peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
         stream.read_exact(&mut [0; 128]).unwrap();
         let refused = peer.client.connect(second(at_other)).unwrap_err();
         assert!(is_refused(refused, id));
-        assert_eq!(peer.client.relays().collect::<Vec<_>>(), [id]);
+        assert_eq!(peer.client.connections().collect::<Vec<_>>(), [id]);
         other.set_nonblocking(true).unwrap();
         assert!(other.accept().is_err(), "no hello for the other port");
         assert!(peer.client.disconnect(id));
@@ -65,7 +65,7 @@ fn assert_never_at_once(
     }
 }
 
-fn is_of_the_same_shared_key(refused: ConnectError, first: RelayId) -> bool {
+fn is_of_the_same_shared_key(refused: ConnectError, first: ConnectionId) -> bool {
     matches!(refused, ConnectError::SameSharedKey(id) if id == first)
 }
 
@@ -124,5 +124,5 @@ fn a_relay_that_has_our_own_key_is_refused() {
         let result = peer.client.connect(relay);
         assert!(matches!(result, Err(ConnectError::OwnKey)), "{result:?}");
     }
-    assert_eq!(peer.client.relays().count(), 0);
+    assert_eq!(peer.client.connections().count(), 0);
 }

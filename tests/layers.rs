@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
 /// already listed.
-const LEVELS: [&str; 18] = [
+const LEVELS: [&str; 19] = [
     "internals",
     "pool",
     "client",
@@ -16,6 +16,7 @@ const LEVELS: [&str; 18] = [
     "crypto",
     "wire",
     "deframer",
+    "events",
     "event",
     "status",
     "config",

@@ -94,7 +94,7 @@ fn ten_thousand_connections_live_through_cuts_without_growing() {
         assert!(pairs.client.disconnect(member.relay));
     }
     pairs.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
-    assert_eq!((pairs.client.relays().count(), pairs.client.next_timeout()), (0, None));
+    assert_eq!((pairs.client.connections().count(), pairs.client.next_timeout()), (0, None));
     relay.end();
 }
 
@@ -127,7 +127,7 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
         assert!(cut_of(n).causes(reason), "{reason:?}");
     }
     pairs.reconnect(&cut);
-    assert_eq!(pairs.client.relays().count(), count);
+    assert_eq!(pairs.client.connections().count(), count);
 }
 
 /// The second half of the rounds takes no more memory than the first. Memory leaked by each cut would add up: within a

@@ -12,7 +12,7 @@ use support::{
     AT_ONCE, Conduct, Couple, Peer, SHORT, Told, address, any_key, assert_over, closed, honest, numbered,
     relay, settled,
 };
-use tox_relay_client::{DisconnectReason, Impostor, Relay, RelayId, SecretKey, Stage, Violation};
+use tox_relay_client::{ConnectionId, DisconnectReason, Impostor, Relay, SecretKey, Stage, Violation};
 use tox_test_relay::kind;
 
 /// The connection id that scripted relays give to the route.
@@ -22,7 +22,7 @@ const NUMBER: u8 = 42;
 const READ_A_POLL: u64 = 64 * 1024;
 
 /// Begins a connection to a socket that is nobody's relay.
-fn begin(peer: &mut Peer) -> (TcpStream, RelayId) {
+fn begin(peer: &mut Peer) -> (TcpStream, ConnectionId) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
     let (stream, _) = listener.accept().unwrap();
@@ -33,7 +33,7 @@ fn oob(number: u32, len: usize) -> Vec<u8> {
     [&[kind::OOB_RECEIVE][..], &[9; 32], &numbered(number, len)].concat()
 }
 
-fn told_of_oob(id: RelayId, number: u32, len: usize) -> Told {
+fn told_of_oob(id: ConnectionId, number: u32, len: usize) -> Told {
     Told::Oob(id, [9; 32].into(), numbered(number, len))
 }
 
@@ -62,7 +62,7 @@ fn noise_that_waits_before_the_first_poll_is_an_impostors() {
 fn an_echo_is_an_impostor() {
     let mut peer = Peer::new();
     let (mut stream, id) = begin(&mut peer);
-    peer.until("the hello has left", |peer| peer.client.relay(id).unwrap().traffic.bytes_out == 128);
+    peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
     let mut hello = [0; 128];
     stream.read_exact(&mut hello).unwrap();
     stream.write_all(&hello).unwrap();
@@ -82,11 +82,11 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
     }
     assert!(relay.close(peer.raw_key()));
     settled(&relay);
-    let mut before = peer.client.relay(id).unwrap().traffic.bytes_in;
+    let mut before = peer.client.connection(id).unwrap().traffic.bytes_in;
     while peer.ends(id).is_empty() {
         peer.poll(AT_ONCE);
         assert!((1..=16).contains(&peer.events.len()));
-        if let Some(status) = peer.client.relay(id) {
+        if let Some(status) = peer.client.connection(id) {
             assert!(status.traffic.bytes_in - before <= READ_A_POLL);
             before = status.traffic.bytes_in;
         }
@@ -213,7 +213,7 @@ fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
         let before = peer.told.len();
         peer.told.retain(|told| !matches!(told, Told::Oob(..)));
         oobs += before - peer.told.len();
-        assert_eq!(peer.client.relay(id).map_or(0, |status| status.queued), 0);
+        assert_eq!(peer.client.connection(id).map_or(0, |status| status.queued), 0);
     }
     assert_eq!(peer.told, [Told::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
     assert!(start.elapsed() < AT_ONCE, "it was always heard, and still cut off");
@@ -263,7 +263,7 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
     let expected: Vec<_> = (0..250).map(|number| numbered(number, 1000)).collect();
     assert_eq!(couple.a.data(), expected);
     assert_eq!(couple.b.data(), expected);
-    assert!(couple.a.client.relays().eq([couple.at_a]));
+    assert!(couple.a.client.connections().eq([couple.at_a]));
 }
 
 #[test]

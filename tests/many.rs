@@ -16,7 +16,7 @@ fn thousands_of_connections_live_in_one_client() {
     let (address, key) = (relay.addr(), PublicKey::from(relay.public_key()));
     let mut pairs = PairedIdentities::connect(count, move || Relay::new(address, key));
     pairs.until("connected", |_, member, _| member.connected);
-    assert_eq!(pairs.client.relays().count(), count);
+    assert_eq!(pairs.client.connections().count(), count);
     assert_eq!(relay.statistics().confirmed, count);
     for n in 0..count {
         pairs.open(n);
@@ -35,7 +35,7 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.until("cut", |n, member, _| !is_cut(n) || member.ended.is_some());
     pairs.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
-    assert_eq!(pairs.client.relays().count(), count - cut.len());
+    assert_eq!(pairs.client.connections().count(), count - cut.len());
     let mut stale = Vec::new();
     for &n in &cut {
         let member = &pairs.members[n];
@@ -50,12 +50,12 @@ fn thousands_of_connections_live_in_one_client() {
 
     // The old ids are invalid, although others use their table entries.
     for (relay, route) in stale {
-        assert!(pairs.client.relay(relay).is_none() && pairs.client.route(route).is_none());
+        assert!(pairs.client.connection(relay).is_none() && pairs.client.route(route).is_none());
         assert!(!pairs.client.disconnect(relay));
-        assert_eq!(pairs.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
-        assert_eq!(pairs.client.close_route(route), Err(RouteError::UnknownRelay));
+        assert_eq!(pairs.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
+        assert_eq!(pairs.client.close_route(route), Err(RouteError::UnknownConnection));
     }
-    assert_eq!(pairs.client.relays().count(), count);
+    assert_eq!(pairs.client.connections().count(), count);
     let statistics = relay.statistics();
     assert_eq!((statistics.confirmed, statistics.routes), (count, count));
     assert_eq!((statistics.dropped, statistics.thrown_away), (0, 0));
@@ -64,7 +64,7 @@ fn thousands_of_connections_live_in_one_client() {
         assert!(pairs.client.disconnect(member.relay));
     }
     pairs.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
-    assert_eq!((pairs.client.relays().count(), pairs.client.next_timeout()), (0, None));
+    assert_eq!((pairs.client.connections().count(), pairs.client.next_timeout()), (0, None));
     assert!(relay.wait_until(LONG, |statistics| statistics.connected == 0).is_some());
 }
 

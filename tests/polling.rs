@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
 use support::{Couple, GUARD, Peer, TestRelay, Told, any_key, honest, settled};
-use tox_relay_client::{DisconnectReason, Event, RelayId, Stage};
+use tox_relay_client::{ConnectionId, DisconnectReason, Event, Stage};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-fn packets(peer: &Peer, relay: RelayId) -> (u64, u64) {
-    let traffic = peer.client.relay(relay).unwrap().traffic;
+fn packets(peer: &Peer, relay: ConnectionId) -> (u64, u64) {
+    let traffic = peer.client.connection(relay).unwrap().traffic;
     (traffic.packets_out, traffic.packets_in)
 }
 
@@ -26,7 +26,7 @@ fn away(time: Duration) {
 }
 
 /// A client with a short ping interval, and a relay.
-fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, RelayId) {
+fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, ConnectionId) {
     let relay = honest();
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
     let id = peer.connect(&relay);
@@ -289,7 +289,7 @@ fn a_program_that_was_away_finds_the_pong_before_it_judges() {
         peer.poll(Duration::ZERO);
         assert_eq!(peer.told, []);
     }
-    assert!(peer.client.relay(id).is_some());
+    assert!(peer.client.connection(id).is_some());
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
         assert!(relay.wait_until(GUARD, has_come).is_some());
         away(2 * timeout);
         peer.poll(Duration::ZERO);
-        let status = peer.client.relay(id);
+        let status = peer.client.connection(id);
         assert_eq!(status.map(|status| status.stage), Some(stage), "{:?}", peer.told);
     }
     assert_eq!(peer.told, [Told::Connected(id)]);
@@ -321,7 +321,7 @@ fn events_are_forgotten_by_the_next_poll() {
     let id = a.begin(&relay);
     a.until("connected", |a| !a.told.is_empty());
     assert_eq!((a.events.len(), a.events.is_empty()), (1, false));
-    assert_eq!(a.events.iter().next(), Some(Event::Connected { relay: id }));
+    assert_eq!(a.events.iter().next(), Some(Event::Connected { connection: id, .. }));
     a.poll(Duration::ZERO);
     assert!(a.events.is_empty());
 }

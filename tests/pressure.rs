@@ -38,9 +38,11 @@ fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
 /// Reads until the client has nothing more to send.
 #[track_caller]
 fn read_all(relay: &mut ScriptedRelay, peer: &mut Peer) {
-    let id = peer.client.relays().next().unwrap();
+    let id = peer.client.connections().next().unwrap();
     peer.until("an empty queue", |peer| {
-        relay.read() == 0 && peer.client.relay(id).is_some_and(|s| s.queued == 0) && peer.events.is_empty()
+        relay.read() == 0
+            && peer.client.connection(id).is_some_and(|s| s.queued == 0)
+            && peer.events.is_empty()
     });
 }
 
@@ -51,16 +53,16 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let count = fill(&mut peer, route, 1000);
     // Half of the queue. No part of a refused packet was queued.
-    let status = peer.client.relay(id).unwrap();
+    let status = peer.client.connection(id).unwrap();
     assert!(status.queued.abs_diff(64 * 1024) < 1003, "{}", status.queued);
     assert_eq!(peer.client.send_data(route, &[0; 1000]), Err(SendError::WouldBlock));
-    assert_eq!(peer.client.relay(id).unwrap().queued, status.queued);
+    assert_eq!(peer.client.connection(id).unwrap().queued, status.queued);
 
     peer.until("room", |peer| {
         relay.read();
         !peer.told.is_empty()
     });
-    assert!(peer.client.relay(id).unwrap().queued <= 32 * 1024, "half of what a route may hold is free");
+    assert!(peer.client.connection(id).unwrap().queued <= 32 * 1024, "half of what a route may hold is free");
     read_all(&mut relay, &mut peer);
     assert_eq!(peer.told, [Told::Writable(id)], "told once");
     let expected: Vec<_> = (0..count).map(|n| [&[NUMBER], &numbered(n, 1000)[..]].concat()).collect();
@@ -82,7 +84,7 @@ fn a_small_queue_is_as_good_for_packets_of_any_size() {
                 peer.told == [Told::Writable(id)]
             });
         }
-        assert!(peer.client.relay(id).unwrap().queued <= 4_068);
+        assert!(peer.client.connection(id).unwrap().queued <= 4_068);
     }
     read_all(&mut relay, &mut peer);
     assert_eq!(relay.received.len(), 100);
@@ -99,8 +101,8 @@ fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
     peer.client.close_route(other).unwrap();
     peer.client.open_route(id, wanted).unwrap();
     relay.send(&[&[kind::PING][..], &[7; 8]].concat());
-    let packets_in = peer.client.relay(id).unwrap().traffic.packets_in;
-    peer.until("the ping", |peer| peer.client.relay(id).unwrap().traffic.packets_in > packets_in);
+    let packets_in = peer.client.connection(id).unwrap().traffic.packets_in;
+    peer.until("the ping", |peer| peer.client.connection(id).unwrap().traffic.packets_in > packets_in);
     assert!(peer.told.is_empty());
 
     read_all(&mut relay, &mut peer);
@@ -125,7 +127,7 @@ fn data_of_a_closed_route_never_leave() {
     let (open, _) = relay.open_route(&mut peer, id, NUMBER + 1);
     fill(&mut peer, closed, 1000);
     peer.client.close_route(closed).unwrap();
-    assert_eq!(peer.client.relay(id).unwrap().queued, 0, "they are forgotten at once");
+    assert_eq!(peer.client.connection(id).unwrap().queued, 0, "they are forgotten at once");
     peer.client.send_data(open, b"room for others").unwrap();
     peer.until("the packet behind", |_| {
         relay.read();
@@ -163,7 +165,7 @@ fn a_relay_that_pings_and_reads_is_answered_each_time() {
     for n in 1..=50u64 {
         assert!(relay.send(peer.raw_key(), &[&[kind::PING][..], &n.to_be_bytes()].concat()));
         peer.until("the answer", |peer| {
-            peer.client.relay(id).is_some_and(|status| status.traffic.packets_out == n + 1)
+            peer.client.connection(id).is_some_and(|status| status.traffic.packets_out == n + 1)
         });
     }
     assert!(relay.wait_until(GUARD, move |statistics| statistics.packets_in == before + 50).is_some());
@@ -202,9 +204,9 @@ fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
     let sent = relay.flood(&[&[NUMBER], &numbered(9, 1400)[..]].concat());
     let mut polls = 0;
     while peer.told.len() < sent - 1 {
-        let before = peer.client.relay(id).unwrap().traffic.bytes_in;
+        let before = peer.client.connection(id).unwrap().traffic.bytes_in;
         peer.poll(GUARD);
-        let read = peer.client.relay(id).unwrap().traffic.bytes_in - before;
+        let read = peer.client.connection(id).unwrap().traffic.bytes_in - before;
         assert!(read <= READ_A_POLL, "{read} bytes in poll {polls}");
         polls += 1;
     }
@@ -317,7 +319,7 @@ fn nobody_is_late_whom_full_events_kept_from_being_heard() {
         assert_eq!((peer.ends(id), peer.ends(begun)), (vec![], vec![]));
     }
     peer.until("both have been heard", |peer| {
-        let stage = |id| peer.client.relay(id).map(|status| status.stage);
+        let stage = |id| peer.client.connection(id).map(|status| status.stage);
         stage(id) == Some(Stage::Confirming) && stage(begun) == Some(Stage::Handshaking)
     });
     peer.until("all data", |peer| peer.data().len() == 1000);

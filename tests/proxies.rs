@@ -90,7 +90,7 @@ fn each_kind_of_proxy_leads_to_the_relay() {
         let mut a = Peer::with(|config| config.proxy(proxy(scripted.address)));
         let at_a = a.client.connect(relay_at(&target, &relay)).unwrap();
         a.until(kind, |a| a.told.contains(&Told::Connected(at_a)));
-        let status = a.client.relay(at_a).unwrap();
+        let status = a.client.connection(at_a).unwrap();
         assert_eq!((status.address, status.proxy), (target, Some(scripted.address)));
         let times = status.times;
         assert!(times.transport <= times.tunnel && times.tunnel <= times.handshake, "{times:?}");
@@ -326,7 +326,8 @@ fn one_relay_may_go_another_way_than_all_others() {
     ] {
         assert!(peer.told.contains(&told), "{told:?}");
     }
-    let (direct, tunnelled) = (peer.client.relay(direct).unwrap(), peer.client.relay(tunnelled).unwrap());
+    let (direct, tunnelled) =
+        (peer.client.connection(direct).unwrap(), peer.client.connection(tunnelled).unwrap());
     assert_eq!((direct.times.tunnel, direct.proxy), (None, None));
     assert!(tunnelled.times.tunnel.is_some() && tunnelled.proxy.is_some());
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
 use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
-use tox_relay_client::{DisconnectReason, Party, Proxy, Relay, RelayId, RouteId, SendError, Stage};
+use tox_relay_client::{ConnectionId, DisconnectReason, Party, Proxy, Relay, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
 /// The connection id that scripted relays give to the route.
@@ -27,8 +27,8 @@ fn away(time: Duration) {
     }
 }
 
-fn bytes_in(peer: &Peer, id: RelayId) -> u64 {
-    peer.client.relay(id).map_or(0, |status| status.traffic.bytes_in)
+fn bytes_in(peer: &Peer, id: ConnectionId) -> u64 {
+    peer.client.connection(id).map_or(0, |status| status.traffic.bytes_in)
 }
 
 /// Ends a flood when dropped, also if the test fails.
@@ -67,7 +67,7 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
         let healthy = honest();
         let id = peer.connect(&healthy);
         flooding(&mut peer, |peer| {
-            let pings = |peer: &Peer| peer.client.relay(id).map(|status| status.traffic.packets_out);
+            let pings = |peer: &Peer| peer.client.connection(id).map(|status| status.traffic.packets_out);
             let guard = Instant::now() + GUARD;
             while pings(peer).expect("it answers each ping at once") < 6 {
                 assert!(Instant::now() < guard, "{:?} pings", pings(peer));
@@ -78,7 +78,7 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
             // A new relay that accepts and answers at once.
             let other = honest();
             let new = peer.begin(&other);
-            let stage = |peer: &Peer| peer.client.relay(new).map(|status| status.stage);
+            let stage = |peer: &Peer| peer.client.connection(new).map(|status| status.stage);
             while stage(peer).expect("it accepts and answers at once") != Stage::Connected {
                 assert!(Instant::now() < guard, "{:?}", stage(peer));
                 away(absence);
@@ -205,13 +205,13 @@ fn a_stall_before_a_proxys_answer_is_read_does_not_end_the_handshake() {
     stream.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).unwrap();
     away(second * 3 / 2);
     peer.poll(Duration::ZERO);
-    let status = peer.client.relay(id).expect("the proxy had answered in time");
+    let status = peer.client.connection(id).expect("the proxy had answered in time");
     assert_eq!((status.stage, status.traffic.bytes_out), (Stage::Handshaking, 9 + 128));
     assert!(peer.client.next_timeout().unwrap() > second / 2, "the handshake has time of its own");
 }
 
-fn bytes_out(peer: &Peer, id: RelayId) -> u64 {
-    peer.client.relay(id).map_or(0, |status| status.traffic.bytes_out)
+fn bytes_out(peer: &Peer, id: ConnectionId) -> u64 {
+    peer.client.connection(id).map_or(0, |status| status.traffic.bytes_out)
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn the_status_at_the_end_says_what_was_accepted_and_never_left() {
     let mut couple = Couple::on(&relay);
     assert!(relay.stop_reading(couple.a.raw_key()));
     fill(&mut couple.a, couple.to_b);
-    let queued = couple.a.client.relay(couple.at_a).unwrap().queued;
+    let queued = couple.a.client.connection(couple.at_a).unwrap().queued;
     assert!(queued > 0);
     assert!(couple.a.client.disconnect(couple.at_a));
     couple.a.poll(Duration::ZERO);

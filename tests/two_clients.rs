@@ -196,7 +196,7 @@ fn a_peer_that_comes_back_is_online_on_the_same_route() {
         couple.a.told.clear();
         couple.a.client.send_data(couple.to_b, b"welcome back").unwrap();
         couple.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
-        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownRelay));
+        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownConnection));
         (couple.at_b, couple.to_a) = (new, to_a);
     }
 }
@@ -209,7 +209,7 @@ fn a_connection_that_was_lost_comes_back_without_routes() {
     assert!(matches!(couple.a.end(couple.at_a), DisconnectReason::Transport { stage: Stage::Connected, .. }));
     assert_eq!(couple.a.client.route(couple.to_b), None);
     let at_a = couple.a.connect(&relay);
-    let status = couple.a.client.relay(at_a).unwrap();
+    let status = couple.a.client.connection(at_a).unwrap();
     assert_eq!((status.routes, status.queued), (0, 0));
     let to_b = couple.a.client.open_route(at_a, couple.b.key).unwrap();
     couple.until("offline and online", |c| c.b.told.len() == 2);
@@ -245,7 +245,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
         couple.a.client.close_route(route).unwrap();
         assert_stale(&mut couple, route);
     }
-    couple.until("an idle connection", |c| c.a.client.relay(c.at_a).unwrap().routes == 0);
+    couple.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
     assert!(routes(1));
     // Offline.
     couple.b.client.close_route(couple.to_a).unwrap();
@@ -253,7 +253,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     couple.until("the answer", |c| c.a.told.contains(&Told::Opened(route, c.b.key)));
     couple.a.client.close_route(route).unwrap();
     assert_stale(&mut couple, route);
-    couple.until("an idle connection", |c| c.a.client.relay(c.at_a).unwrap().routes == 0);
+    couple.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
     assert!(routes(0));
 
     // Closed and opened at once, it is a new route with the same connection id.
@@ -298,7 +298,7 @@ fn a_connection_has_240_routes_and_none_to_itself() {
         for &route in &routes {
             a.client.close_route(route).unwrap();
         }
-        a.until("all closed", |a| a.client.relay(at_a).unwrap().routes == 0);
+        a.until("all closed", |a| a.client.connection(at_a).unwrap().routes == 0);
         assert!(relay.wait_until(GUARD, |statistics| statistics.routes == 0).is_some());
     }
 }

@@ -85,8 +85,8 @@ impl Pool {
     /// Opens a route between each two connections, and waits until all are online. Neighbours form a pair: data sent on
     /// route 0 arrive on route 1.
     pub fn pair_up(&mut self) -> Vec<RouteId> {
-        let relays: Vec<_> = self.client.relays().collect();
-        let keys = relays.iter().map(|relay| self.client.relay(*relay).expect("a connection").identity);
+        let relays: Vec<_> = self.client.connections().collect();
+        let keys = relays.iter().map(|relay| self.client.connection(*relay).expect("a connection").identity);
         let keys: Vec<_> = keys.collect();
         let open = |(n, relay)| self.client.open_route(relay, keys[n ^ 1]).expect("a new route");
         let routes = relays.into_iter().enumerate().map(open).collect::<Vec<_>>();

@@ -7,8 +7,8 @@ use crate::client::slot::Slot;
 use crate::client::socket::Read;
 use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
-use crate::event::Events;
-use crate::id::RelayId;
+use crate::events::Events;
+use crate::id::ConnectionId;
 use crate::stage::Stage;
 
 /// The most bytes that one connection reads in a turn, and that are sealed for one write. With this many, a system call
@@ -27,7 +27,7 @@ pub(super) struct Buffers {
 
 /// A range of `Buffers::input` that has not been handled yet.
 struct Leftover {
-    id: RelayId,
+    id: ConnectionId,
     range: Range<usize>,
 }
 
@@ -42,12 +42,12 @@ impl Buffers {
     }
 
     /// The connection that has a leftover: input that was not handled.
-    pub(super) fn leftover_of(&self) -> Option<RelayId> {
+    pub(super) fn leftover_of(&self) -> Option<ConnectionId> {
         self.leftover.as_ref().map(|leftover| leftover.id)
     }
 
     /// Drops the leftover of a connection that has ended.
-    pub(super) fn forget(&mut self, id: RelayId) {
+    pub(super) fn forget(&mut self, id: ConnectionId) {
         self.leftover.take_if(|leftover| leftover.id == id);
     }
 

@@ -15,10 +15,10 @@ use crate::config::{Config, MAX_ADDRESSES, ProxyChoice, Relay};
 use crate::connection::{Connection, Parameters};
 use crate::crypto::{SharedKey, SharedKeys};
 use crate::error::{ConnectError, DisconnectReason, RouteError, SendError};
-use crate::event::Events;
-use crate::id::{RelayId, RouteId};
+use crate::events::Events;
+use crate::id::{ConnectionId, RouteId};
 use crate::key::{KeyPair, PublicKey};
-use crate::status::RelayStatus;
+use crate::status::ConnectionStatus;
 use crate::wire::Destination;
 
 impl Client {
@@ -31,17 +31,19 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// let client = Client::new(Config::new(SecretKey::generate()))?;
-    /// assert_eq!(client.relays().count(), 0);
+    /// assert_eq!(client.connections().count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(config: Config) -> io::Result<Self> {
         config.check()?;
+        let identity = KeyPair::from(config.secret_key);
+        let event_loop = Loop::new(identity.public)?;
         Ok(Self {
-            identity: config.secret_key.into(),
+            identity,
             shared_keys: SharedKeys::default(),
             proxy: config.proxy,
             settings: Arc::new(config.settings),
-            event_loop: Loop::new()?,
+            event_loop,
         })
     }
 
@@ -72,11 +74,11 @@ impl Client {
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
-    /// let relay = client.connect(Relay::new(address, relay_key))?;
-    /// assert_eq!(client.relay(relay).map(|status| status.stage), Some(Stage::Connecting));
+    /// let connection = client.connect(Relay::new(address, relay_key))?;
+    /// assert_eq!(client.connection(connection).map(|status| status.stage), Some(Stage::Connecting));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn connect(&mut self, relay: Relay) -> Result<RelayId, ConnectError> {
+    pub fn connect(&mut self, relay: Relay) -> Result<ConnectionId, ConnectError> {
         let source = Source::New(relay.local_address.map(Box::new));
         self.begin(relay, source)
     }
@@ -95,15 +97,15 @@ impl Client {
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
     /// let socket = std::net::TcpStream::connect(address)?;
-    /// let relay = client.connect_with(Relay::new(address, relay_key), socket)?;
-    /// assert_eq!(client.relay(relay).map(|status| status.stage), Some(Stage::Connecting));
+    /// let connection = client.connect_with(Relay::new(address, relay_key), socket)?;
+    /// assert_eq!(client.connection(connection).map(|status| status.stage), Some(Stage::Connecting));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect_with(
         &mut self,
         mut relay: Relay,
         socket: impl Into<Stream>,
-    ) -> Result<RelayId, ConnectError> {
+    ) -> Result<ConnectionId, ConnectError> {
         let Stream(transport) = socket.into();
         transport.set_nonblocking().map_err(ConnectError::Io)?;
         if let Ok(addresses) = &mut relay.addresses {
@@ -112,7 +114,7 @@ impl Client {
         self.begin(relay, Source::Caller(Some(Box::new(transport))))
     }
 
-    fn begin(&mut self, relay: Relay, source: Source) -> Result<RelayId, ConnectError> {
+    fn begin(&mut self, relay: Relay, source: Source) -> Result<ConnectionId, ConnectError> {
         let now = Instant::now();
         let addresses = relay.interleaved().map_err(ConnectError::Address)?;
         if addresses.len() > MAX_ADDRESSES {
@@ -135,17 +137,18 @@ impl Client {
         if relay.connect_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(ConnectError::ZeroTimeout);
         }
-        let own_identity = relay.identity.map(KeyPair::from);
-        let public_key = own_identity.as_ref().unwrap_or(&self.identity).public;
+        let identity = relay.identity.map(KeyPair::from).filter(|own| own.public != self.identity.public);
+        let public_key = identity.as_ref().unwrap_or(&self.identity).public;
         keys::check(&public_key, &relay.public_key)?;
-        let shared_key = match &own_identity {
+        let shared_key = match &identity {
             None => self.shared_keys.get(&self.identity, &relay.public_key),
             Some(identity) => SharedKey::new(identity, &relay.public_key).map(Arc::new),
         };
         let shared_key = shared_key.ok_or(ConnectError::LowOrderKey)?;
         let shared_key_hash = self.event_loop.table.hash(&shared_key);
         if let Some(slot) = self.event_loop.table.with_shared_key(shared_key_hash) {
-            let is_same = (slot.keys.identity, slot.keys.relay) == (public_key, relay.public_key);
+            let status = slot.status(self.identity.public);
+            let is_same = (status.identity, status.public_key) == (public_key, relay.public_key);
             let refuse = if is_same { ConnectError::AlreadyConnected } else { ConnectError::SameSharedKey };
             return Err(refuse(slot.connection.id()));
         }
@@ -157,10 +160,15 @@ impl Client {
             proxy,
             settings: Arc::clone(&self.settings),
             connect_timeout: relay.connect_timeout,
+            token: relay.token,
             ping: event_loop::ping_id(),
         };
         let connection = Connection::new(parameters, now);
-        let keys = ConnectionKeys { identity: public_key, relay: relay.public_key, shared_key_hash };
+        let keys = ConnectionKeys {
+            identity: identity.map(|identity| Box::new(identity.public)),
+            relay: relay.public_key,
+            shared_key_hash,
+        };
         self.event_loop.add(Slot::new(connection, source, keys)).map_err(ConnectError::Io)?;
         log::debug!("relay {id}: its key is {}", relay.public_key);
         Ok(id)
@@ -177,23 +185,23 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
-    /// assert!(client.disconnect(relay));
-    /// assert!(!client.disconnect(relay)); // it has already ended
+    /// # let (mut client, connection, _) = shared::connected();
+    /// assert!(client.disconnect(connection));
+    /// assert!(!client.disconnect(connection)); // it has already ended
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn disconnect(&mut self, relay: RelayId) -> bool {
-        self.event_loop.flush(relay);
-        let Some(slot) = self.event_loop.table.get_mut(relay) else {
+    pub fn disconnect(&mut self, connection: ConnectionId) -> bool {
+        self.event_loop.flush(connection);
+        let Some(slot) = self.event_loop.table.get_mut(connection) else {
             return false;
         };
         // The final status includes the routes that are closed here and the data that are removed with them.
-        let RelayStatus { queued, routes, .. } = slot.status();
+        let ConnectionStatus { queued, routes, .. } = slot.status(self.identity.public);
         slot.connection.close_all_routes();
-        self.event_loop.flush(relay);
-        if let Some(slot) = self.event_loop.table.get(relay) {
-            let status = RelayStatus { queued, routes, ..slot.status() };
-            self.event_loop.end_with(relay, DisconnectReason::ClosedByCaller, status);
+        self.event_loop.flush(connection);
+        if let Some(slot) = self.event_loop.table.get(connection) {
+            let status = ConnectionStatus { queued, routes, ..slot.status(self.identity.public) };
+            self.event_loop.end_with(connection, DisconnectReason::ClosedByCaller, status);
         }
         true
     }
@@ -238,7 +246,7 @@ impl Client {
     /// # let (mut client, route, _) = shared::online();
     /// client.send_data(route, b"without delay")?;
     /// client.flush();
-    /// assert_eq!(client.relay(route.relay()).map(|status| status.queued), Some(0));
+    /// assert_eq!(client.connection(route.relay()).map(|status| status.queued), Some(0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&mut self) {
@@ -249,23 +257,52 @@ impl Client {
     /// [`RouteRefused`](crate::Event::RouteRefused) follows. Data can be sent after
     /// [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this client too.
     ///
+    /// It can be called as soon as [`connect`](Self::connect) has returned: the request then leaves with the first ping,
+    /// which saves a round trip. That is before the relay has proved that it holds its key. Whoever replays an old
+    /// handshake response receives the requests and what else is queued, and cannot decrypt them; no event follows.
+    ///
     /// # Errors
     ///
-    /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
-    /// [`UnknownRelay`](RouteError::UnknownRelay). Then nothing was requested.
+    /// [`RouteError::Exists`], [`TooMany`](RouteError::TooMany) or
+    /// [`UnknownConnection`](RouteError::UnknownConnection). Then nothing was requested.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// let route = client.open_route(relay, peer)?;
-    /// assert_eq!(client.open_route(relay, peer), Err(RouteError::Exists(route)));
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// let route = client.open_route(connection, peer)?;
+    /// assert_eq!(client.open_route(connection, peer), Err(RouteError::Exists(route)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open_route(&mut self, relay: RelayId, peer: PublicKey) -> Result<RouteId, RouteError> {
-        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
-        let route = slot.connection.open_route(peer)?;
-        self.event_loop.update(relay);
+    pub fn open_route(&mut self, connection: ConnectionId, peer: PublicKey) -> Result<RouteId, RouteError> {
+        self.open_route_with_token(connection, peer, 0)
+    }
+
+    /// Like [`open_route`](Self::open_route), with a token of the caller's: its events and its status contain it, so that
+    /// the caller needs no map from routes to its own objects.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_route`](Self::open_route).
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// let route = client.open_route_with_token(connection, peer, 42)?;
+    /// assert_eq!(client.route(route).map(|status| status.token), Some(42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_route_with_token(
+        &mut self,
+        connection: ConnectionId,
+        peer: PublicKey,
+        token: u64,
+    ) -> Result<RouteId, RouteError> {
+        let generation = self.event_loop.table.next_route_generation();
+        let slot = self.event_loop.table.get_mut(connection).ok_or(RouteError::UnknownConnection)?;
+        let route = slot.connection.open_route(peer, generation, token)?;
+        self.event_loop.update(connection);
         Ok(route)
     }
 
@@ -277,7 +314,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RouteError::UnknownRelay`] or [`UnknownRoute`](RouteError::UnknownRoute): the route is already gone.
+    /// [`RouteError::UnknownRoute`]: the route, or its connection, is already gone.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -289,14 +326,14 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
-        let relay = route.relay();
-        let slot = self.event_loop.table.get(relay).ok_or(RouteError::UnknownRelay)?;
+        let slot = self.event_loop.table.of_route(route).ok_or(RouteError::UnknownRoute)?;
+        let id = slot.connection.id();
         if slot.connection.queued() > 0 {
-            self.event_loop.flush(relay);
+            self.event_loop.flush(id);
         }
-        let slot = self.event_loop.table.get_mut(relay).ok_or(RouteError::UnknownRelay)?;
+        let slot = self.event_loop.table.get_mut(id).ok_or(RouteError::UnknownRoute)?;
         let unsent = slot.connection.close_route(route)?;
-        self.event_loop.update(relay);
+        self.event_loop.update(id);
         Ok(unsent)
     }
 
@@ -322,7 +359,8 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
-        self.send(route.relay(), |connection| connection.send_data(route, data))
+        let slot = self.event_loop.table.of_route(route).ok_or(SendError::UnknownRoute)?;
+        self.send(slot.connection.id(), |core| core.send_data(route, data))
     }
 
     /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay
@@ -331,17 +369,22 @@ impl Client {
     /// # Errors
     ///
     /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
-    /// [`UnknownRelay`](SendError::UnknownRelay). Then nothing of the packet was queued.
+    /// [`UnknownConnection`](SendError::UnknownConnection). Then nothing of the packet was queued.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// client.send_oob(relay, peer, b"are you there?")?;
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// client.send_oob(connection, peer, b"are you there?")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_oob(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_oob(peer, data))
+    pub fn send_oob(
+        &mut self,
+        connection: ConnectionId,
+        peer: PublicKey,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        self.send(connection, |core| core.send_oob(peer, data))
     }
 
     /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a
@@ -354,12 +397,17 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// client.send_to(relay, peer, b"hello")?; // out of band: there is no route yet
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// client.send_to(connection, peer, b"hello")?; // out of band: there is no route yet
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_to(&mut self, relay: RelayId, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_to(peer, data))
+    pub fn send_to(
+        &mut self,
+        connection: ConnectionId,
+        peer: PublicKey,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        self.send(connection, |core| core.send_to(peer, data))
     }
 
     /// Sends an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes. The content is not
@@ -372,13 +420,13 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
+    /// # let (mut client, connection, _) = shared::connected();
     /// let request = [0; 24 + 154]; // comes from the program's onion code
-    /// client.send_onion_request(relay, &request)?;
+    /// client.send_onion_request(connection, &request)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_onion_request(&mut self, relay: RelayId, request: &[u8]) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_onion_request(request))
+    pub fn send_onion_request(&mut self, connection: ConnectionId, request: &[u8]) -> Result<(), SendError> {
+        self.send(connection, |core| core.send_onion_request(request))
     }
 
     /// Asks the relay to forward 1 to 1792 bytes to another node. A relay older than toxcore 0.2.18, or one that
@@ -391,34 +439,34 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
+    /// # let (mut client, connection, _) = shared::connected();
     /// let node = Destination::Udp("192.0.2.7:33445".parse()?);
-    /// client.send_forward_request(relay, node, b"a packet of the DHT")?;
+    /// client.send_forward_request(connection, node, b"a packet of the DHT")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_forward_request(
         &mut self,
-        relay: RelayId,
+        connection: ConnectionId,
         destination: Destination,
         data: &[u8],
     ) -> Result<(), SendError> {
-        self.send(relay, |connection| connection.send_forward_request(destination, data))
+        self.send(connection, |core| core.send_forward_request(destination, data))
     }
 
     fn send(
         &mut self,
-        relay: RelayId,
+        connection: ConnectionId,
         send: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let slot = self.event_loop.table.get(relay).ok_or(SendError::UnknownRelay)?;
+        let slot = self.event_loop.table.get(connection).ok_or(SendError::UnknownConnection)?;
         if slot.connection.is_nearly_full() {
             // Flush and try again, so that the queue is full only if the socket is, and not because the program has not
             // polled.
-            self.event_loop.flush(relay);
+            self.event_loop.flush(connection);
         }
-        let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;
+        let slot = self.event_loop.table.get_mut(connection).ok_or(SendError::UnknownConnection)?;
         send(&mut slot.connection)?;
-        self.event_loop.mark_unflushed(relay);
+        self.event_loop.mark_unflushed(connection);
         Ok(())
     }
 }

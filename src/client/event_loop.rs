@@ -26,9 +26,10 @@ use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
 use crate::error::DisconnectReason;
-use crate::event::Events;
-use crate::id::RelayId;
-use crate::status::RelayStatus;
+use crate::events::Events;
+use crate::id::ConnectionId;
+use crate::key::PublicKey;
+use crate::status::ConnectionStatus;
 
 /// The most sockets that one system call reports as ready; the next call reports others.
 const READINESS: usize = 1024;
@@ -42,6 +43,8 @@ const SHORT_ABSENCE: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(super) struct Loop {
+    /// The client's own public key, for statuses.
+    identity: PublicKey,
     pub(super) poller: Poll,
     readiness: mio::Events,
     pub(super) waker: Waker,
@@ -50,7 +53,7 @@ pub(super) struct Loop {
     /// Connections that wait for their turn to read. Each is in the queue at most once: `Slot::is_ready`.
     ready: VecDeque<Waiting>,
     /// Connections that may have something to write. Each is in the list at most once: `Slot::is_unflushed`.
-    unflushed: Vec<RelayId>,
+    unflushed: Vec<ConnectionId>,
     pub(super) notices: Notices,
     /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
@@ -61,7 +64,7 @@ pub(super) struct Loop {
 
 /// A connection that waits for its turn.
 struct Waiting {
-    id: RelayId,
+    id: ConnectionId,
     /// The earliest time from which it may have been readable.
     since: Instant,
 }
@@ -74,10 +77,11 @@ struct Polled {
 }
 
 impl Loop {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(identity: PublicKey) -> io::Result<Self> {
         let poller = Poll::new()?;
         let now = Instant::now();
         Ok(Self {
+            identity,
             waker: Waker::new(poller.registry(), WAKER)?,
             poller,
             readiness: mio::Events::with_capacity(READINESS),
@@ -104,7 +108,6 @@ impl Loop {
     /// See [`Client::poll`](crate::Client::poll).
     pub(super) fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        self.notices.forget();
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.flush_all();
         let mut now = Instant::now();
@@ -245,7 +248,7 @@ impl Loop {
     }
 
     /// Ends the connection after an error; otherwise applies what its turn has changed.
-    fn finish_turn(&mut self, id: RelayId, result: Result<(), DisconnectReason>) {
+    fn finish_turn(&mut self, id: ConnectionId, result: Result<(), DisconnectReason>) {
         let registry = self.poller.registry();
         let result = result.and_then(|()| match self.table.get_mut(id) {
             Some(slot) => slot.update_attempts(registry).map_err(|(reason, _)| reason),
@@ -280,7 +283,7 @@ impl Loop {
 
     /// Call this after any change of a connection: its deadline may be another one, it may have something to
     /// write, and its queue may have room again.
-    pub(super) fn update(&mut self, id: RelayId) {
+    pub(super) fn update(&mut self, id: ConnectionId) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
@@ -299,7 +302,7 @@ impl Loop {
 
     /// Puts a connection into the list of those to flush, unless its socket is full: the poller reports when the socket
     /// has room again.
-    pub(super) fn mark_unflushed(&mut self, id: RelayId) {
+    pub(super) fn mark_unflushed(&mut self, id: ConnectionId) {
         if self.table.get_mut(id).is_some_and(Slot::mark_unflushed) {
             self.unflushed.push(id);
         }
@@ -316,7 +319,7 @@ impl Loop {
     }
 
     /// Writes the output of one connection, as far as its socket accepts it.
-    pub(super) fn flush(&mut self, id: RelayId) {
+    pub(super) fn flush(&mut self, id: ConnectionId) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
@@ -329,15 +332,15 @@ impl Loop {
     }
 
     /// Removes a connection and closes its socket. Its end is reported after the events that are already there.
-    pub(super) fn end(&mut self, id: RelayId, reason: DisconnectReason) {
+    pub(super) fn end(&mut self, id: ConnectionId, reason: DisconnectReason) {
         if let Some(slot) = self.table.get_mut(id) {
-            let status = slot.status();
+            let status = slot.status(self.identity);
             self.end_with(id, reason, status);
         }
     }
 
     /// Like [`end`](Self::end), with this final status.
-    pub(super) fn end_with(&mut self, id: RelayId, reason: DisconnectReason, status: RelayStatus) {
+    pub(super) fn end_with(&mut self, id: ConnectionId, reason: DisconnectReason, status: ConnectionStatus) {
         let Some(mut slot) = self.table.remove(id) else {
             return;
         };
@@ -345,7 +348,7 @@ impl Loop {
         slot.deregister(self.poller.registry());
         self.buffers.forget(id);
         log::debug!("relay {id}: {reason}");
-        self.notices.push_end(id, reason, status);
+        self.notices.push_end(reason, status);
     }
 }
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::event_loop::Loop;
-use crate::client::slot::Slot;
 use crate::client::waker::Waker;
 use crate::config::{Proxy, Settings};
 use crate::crypto::SharedKeys;
-use crate::id::{RelayId, RouteId};
+use crate::id::{ConnectionId, RouteId};
 use crate::key::{KeyPair, PublicKey};
-use crate::status::{RelayStatus, RouteStatus};
+use crate::status::{ConnectionStatus, RouteStatus};
 
 /// A client of many relays, on one thread.
 ///
@@ -50,32 +49,14 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (client, relay, _) = shared::connected();
-    /// let status = client.relay(relay).ok_or("it has ended")?;
+    /// # let (client, connection, _) = shared::connected();
+    /// let status = client.connection(connection).ok_or("it has ended")?;
     /// println!("{} {}, ping {:?}", status.address, status.stage, status.round_trip);
     /// # assert_eq!(status.stage, Stage::Connected);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
-        self.event_loop.table.get(relay).map(Slot::status)
-    }
-
-    /// The final status of a connection, from the poll that reports its end until the next poll. It shows how far the
-    /// connection came and how long that took, and its traffic.
-    ///
-    /// ```
-    /// # use tox_relay_client::*;
-    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, _) = shared::connected();
-    /// # let mut events = Events::with_capacity(256);
-    /// client.disconnect(relay);
-    /// client.poll(&mut events, None)?;
-    /// let status = client.ended(relay).ok_or("this poll has not reported its end")?;
-    /// println!("connected after {:?}, {:?}", status.times.connected, status.traffic);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn ended(&self, relay: RelayId) -> Option<&RelayStatus> {
-        self.event_loop.notices.ended(relay)
+    pub fn connection(&self, connection: ConnectionId) -> Option<ConnectionStatus> {
+        self.event_loop.table.get(connection).map(|slot| slot.status(self.identity.public))
     }
 
     /// All connections that have not ended, in no particular order.
@@ -84,13 +65,13 @@ impl Client {
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (client, connected, _) = shared::connected();
-    /// for relay in client.relays() {
-    ///     println!("{relay}: {:?}", client.relay(relay));
+    /// for relay in client.connections() {
+    ///     println!("{relay}: {:?}", client.connection(connection));
     /// }
-    /// # assert!(client.relays().eq([connected]));
+    /// # assert!(client.connections().eq([connected]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn relays(&self) -> impl Iterator<Item = RelayId> {
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
         self.event_loop.table.ids()
     }
 
@@ -99,13 +80,13 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// let route = client.open_route(relay, peer)?;
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// let route = client.open_route(connection, peer)?;
     /// assert_eq!(client.route(route).map(|status| status.state), Some(RouteState::Requested));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn route(&self, route: RouteId) -> Option<RouteStatus> {
-        self.event_loop.table.get(route.relay())?.connection.route_status(route)
+        self.event_loop.table.of_route(route)?.connection.route_status(route)
     }
 
     /// The route to a peer on this relay; `None` if there is not one.
@@ -113,14 +94,14 @@ impl Client {
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// assert_eq!(client.find_route(relay, &peer), None);
-    /// let route = client.open_route(relay, peer)?;
-    /// assert_eq!(client.find_route(relay, &peer), Some(route));
+    /// # let (mut client, connection, peer) = shared::connected();
+    /// assert_eq!(client.find_route(connection, &peer), None);
+    /// let route = client.open_route(connection, peer)?;
+    /// assert_eq!(client.find_route(connection, &peer), Some(route));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn find_route(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
-        self.event_loop.table.get(relay)?.connection.find_route(peer)
+    pub fn find_route(&self, connection: ConnectionId, peer: &PublicKey) -> Option<RouteId> {
+        self.event_loop.table.get(connection)?.connection.find_route(peer)
     }
 
     /// All routes on this relay, in no particular order; empty after the connection has ended.
@@ -130,12 +111,12 @@ impl Client {
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (client, route, _) = shared::online();
     /// # let relay = route.relay();
-    /// let online = client.routes(relay).filter(|route| route.state == RouteState::Online);
+    /// let online = client.routes(connection).filter(|route| route.state == RouteState::Online);
     /// assert_eq!(online.count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn routes(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
-        self.event_loop.table.get(relay).into_iter().flat_map(|slot| slot.connection.routes())
+    pub fn routes(&self, connection: ConnectionId) -> impl Iterator<Item = RouteStatus> {
+        self.event_loop.table.get(connection).into_iter().flat_map(|slot| slot.connection.routes())
     }
 
     /// How long a main loop may sleep before it calls [`poll`](Self::poll) again, unless the poller's descriptor
@@ -177,7 +158,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        for relay in self.relays().collect::<Vec<_>>() {
+        for relay in self.connections().collect::<Vec<_>>() {
             self.disconnect(relay);
         }
     }

@@ -1,24 +1,23 @@
 //! Events that could not be reported at once: they happened outside of a turn, or there was no room for them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::client::table::Table;
 use crate::error::DisconnectReason;
-use crate::event::{Event, Events};
-use crate::id::RelayId;
-use crate::status::RelayStatus;
+use crate::event::Event;
+use crate::events::Events;
+use crate::id::ConnectionId;
+use crate::status::ConnectionStatus;
 
 /// Ended connections, and queues that have room again: at most one of each per connection.
 #[derive(Default)]
 pub(super) struct Notices {
     waiting: VecDeque<Notice>,
-    /// The final status of the connections whose end the last poll has reported.
-    ended: HashMap<RelayId, Box<RelayStatus>>,
 }
 
 enum Notice {
-    Ended(RelayId, DisconnectReason, Box<RelayStatus>),
-    Writable(RelayId),
+    Ended(DisconnectReason, Box<ConnectionStatus>),
+    Writable(ConnectionId),
 }
 
 impl Notices {
@@ -26,22 +25,12 @@ impl Notices {
         self.waiting.is_empty()
     }
 
-    pub(super) fn push_end(&mut self, id: RelayId, reason: DisconnectReason, status: RelayStatus) {
-        self.waiting.push_back(Notice::Ended(id, reason, Box::new(status)));
+    pub(super) fn push_end(&mut self, reason: DisconnectReason, status: ConnectionStatus) {
+        self.waiting.push_back(Notice::Ended(reason, Box::new(status)));
     }
 
-    pub(super) fn push_writable(&mut self, id: RelayId) {
+    pub(super) fn push_writable(&mut self, id: ConnectionId) {
         self.waiting.push_back(Notice::Writable(id));
-    }
-
-    /// The final status of a connection whose end was reported since the last call of [`forget`](Self::forget).
-    pub(super) fn ended(&self, id: RelayId) -> Option<&RelayStatus> {
-        self.ended.get(&id).map(|status| &**status)
-    }
-
-    /// Removes the final statuses of ends that were reported.
-    pub(super) fn forget(&mut self) {
-        self.ended.clear();
     }
 
     /// Reports as many notices as `events` has room for.
@@ -50,15 +39,16 @@ impl Notices {
             && let Some(notice) = self.waiting.pop_front()
         {
             match notice {
-                Notice::Ended(relay, reason, status) => {
-                    self.ended.insert(relay, status);
-                    events.push(Event::Disconnected { relay, reason });
+                Notice::Ended(reason, status) => {
+                    let ConnectionStatus { connection, token, .. } = *status;
+                    events.push(Event::Disconnected { connection, token, reason, status: &status });
                 }
-                Notice::Writable(relay) => {
+                Notice::Writable(connection) => {
                     // A connection that has ended in the meantime is not writable.
-                    if let Some(slot) = table.get_mut(relay) {
+                    if let Some(slot) = table.get_mut(connection) {
                         slot.is_notice_queued = false;
-                        events.push(Event::Writable { relay });
+                        let token = slot.connection.token();
+                        events.push(Event::Writable { connection, token });
                     }
                 }
             }

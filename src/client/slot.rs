@@ -14,11 +14,11 @@ use crate::client::timers::{NEVER, Tick};
 use crate::connection::{Connection, End};
 use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
-use crate::event::Events;
+use crate::events::Events;
 use crate::id::AttemptId;
 use crate::key::PublicKey;
 use crate::stage::{Party, Stage};
-use crate::status::RelayStatus;
+use crate::status::ConnectionStatus;
 
 /// See the module.
 pub(super) struct Slot {
@@ -41,8 +41,8 @@ pub(super) struct Slot {
 
 /// The keys that identify a connection: no two connections have the same ones.
 pub(super) struct ConnectionKeys {
-    /// The public key this connection uses.
-    pub(super) identity: PublicKey,
+    /// The public key this connection uses, if it is not the client's.
+    pub(super) identity: Option<Box<PublicKey>>,
     /// The relay's public key.
     pub(super) relay: PublicKey,
     /// The hash of the key that the two share: see [`Table::hash`](crate::client::table::Table::hash).
@@ -249,14 +249,17 @@ impl Slot {
         all
     }
 
-    pub(super) fn status(&self) -> RelayStatus {
-        RelayStatus {
+    /// `client` is the client's own public key.
+    pub(super) fn status(&self, client: PublicKey) -> ConnectionStatus {
+        ConnectionStatus {
+            connection: self.connection.id(),
+            token: self.connection.token(),
             stage: self.connection.stage(),
             address: self.connection.address().clone(),
             failed_attempts: self.connection.failed_attempts(),
             proxy: self.connection.proxy().map(|proxy| proxy.address()),
             public_key: self.keys.relay,
-            identity: self.keys.identity,
+            identity: self.keys.identity.as_deref().copied().unwrap_or(client),
             round_trip: self.connection.round_trip(),
             times: self.connection.times(),
             traffic: self.connection.traffic(),

@@ -10,7 +10,7 @@ use crate::client::stream::{SHORT_READ_DRAINS, Transport};
 use crate::client::table::MAX_CONNECTIONS;
 use crate::connection::{Connection, End};
 use crate::crypto::KeyStream;
-use crate::id::AttemptId;
+use crate::id::{AttemptId, INDEX_BITS};
 
 /// See the module.
 pub(super) struct Socket {
@@ -180,12 +180,7 @@ fn is_reset(end: &End) -> bool {
     matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
 }
 
-/// The number of bits of a token that are the index of the connection; the others are its attempt. Together they fit
-/// into 32 bits, the size of a token on small systems.
-const INDEX_BITS: u32 = 24;
-
-const _: () = assert!(MAX_CONNECTIONS == 1 << INDEX_BITS);
-
+/// The index of the connection, and above it the attempt: together 32 bits, the size of a token on small systems.
 fn token(index: u32, attempt: AttemptId) -> Token {
     Token(usize::from(attempt.0) << INDEX_BITS | index as usize)
 }

@@ -7,17 +7,18 @@ use slab::Slab;
 
 use crate::client::slot::Slot;
 use crate::crypto::SharedKey;
-use crate::id::RelayId;
+use crate::id::{ConnectionId, INDEX_BITS, RouteId};
 
-/// The most connections of one client: their indices have 24 bits. (Linux gives a process at most 1,048,576 descriptors
-/// unless it is told otherwise.)
-pub(super) const MAX_CONNECTIONS: usize = 1 << 24;
+/// The most connections of one client.
+pub(super) const MAX_CONNECTIONS: usize = 1 << INDEX_BITS;
 
 /// See the module.
 pub(super) struct Table {
     slots: Slab<Slot>,
     /// The generation of the newest connection.
     generation: u32,
+    /// The generation of the newest route, of any connection: a route's id contains no other.
+    route_generation: u32,
     /// Indices by [`hash`](Self::hash): no two connections may have the same shared key.
     by_shared_key: HashMap<u64, u32>,
     hasher: RandomState,
@@ -28,6 +29,7 @@ impl Table {
         Self {
             slots: Slab::new(),
             generation: first_generation,
+            route_generation: first_generation,
             by_shared_key: HashMap::new(),
             hasher: RandomState::new(),
         }
@@ -37,18 +39,29 @@ impl Table {
         self.slots.len()
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
         self.slots.iter().map(|(_, slot)| slot.connection.id())
     }
 
     /// `None` for a stale id.
-    pub(super) fn get(&self, id: RelayId) -> Option<&Slot> {
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Slot> {
         self.slots.get(id.index as usize).filter(|slot| slot.connection.id() == id)
     }
 
     /// `None` for a stale id.
-    pub(super) fn get_mut(&mut self, id: RelayId) -> Option<&mut Slot> {
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Slot> {
         self.slots.get_mut(id.index as usize).filter(|slot| slot.connection.id() == id)
+    }
+
+    /// The generation of the next route.
+    pub(super) fn next_route_generation(&mut self) -> u32 {
+        self.route_generation = self.route_generation.wrapping_add(1);
+        self.route_generation
+    }
+
+    /// The connection that a route may belong to: the one that has its index now.
+    pub(super) fn of_route(&self, route: RouteId) -> Option<&Slot> {
+        self.slots.get(route.index() as usize)
     }
 
     /// The connection that has this index now.
@@ -72,10 +85,10 @@ impl Table {
     }
 
     /// The id of the next connection; `None` if there are already as many as possible.
-    pub(super) fn next_id(&self) -> Option<RelayId> {
+    pub(super) fn next_id(&self) -> Option<ConnectionId> {
         let index = self.slots.vacant_key();
         let generation = self.generation.wrapping_add(1);
-        (index < MAX_CONNECTIONS).then_some(RelayId { index: index as u32, generation })
+        (index < MAX_CONNECTIONS).then_some(ConnectionId { index: index as u32, generation })
     }
 
     /// Adds the connection whose id came from [`next_id`](Self::next_id).
@@ -83,13 +96,16 @@ impl Table {
         let id = slot.connection.id();
         let shared_key = slot.keys.shared_key_hash;
         let index = self.slots.insert(slot);
-        debug_assert_eq!(id, RelayId { index: index as u32, generation: self.generation.wrapping_add(1) });
+        debug_assert_eq!(
+            id,
+            ConnectionId { index: index as u32, generation: self.generation.wrapping_add(1) }
+        );
         self.generation = id.generation;
         self.by_shared_key.insert(shared_key, id.index);
     }
 
     /// Removes a connection.
-    pub(super) fn remove(&mut self, id: RelayId) -> Option<Slot> {
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Slot> {
         self.get(id)?;
         let slot = self.slots.remove(id.index as usize);
         self.by_shared_key.remove(&slot.keys.shared_key_hash);

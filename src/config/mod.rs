@@ -156,6 +156,7 @@ pub struct Relay {
     pub(crate) proxy: ProxyChoice,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) token: u64,
 }
 
 /// The most addresses of one relay. Each may occupy a socket while the connection is opened.
@@ -200,6 +201,7 @@ impl Relay {
             proxy: ProxyChoice::Default,
             connect_timeout: None,
             local_address: None,
+            token: 0,
         }
     }
 
@@ -261,6 +263,23 @@ impl Relay {
     #[must_use]
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
+        self
+    }
+
+    /// A token of the caller's: the events and the status of the connection contain it, so that the caller needs no map
+    /// from connections to its own objects. Default: 0.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, (address, relay_key)) = (shared::client(), shared::relay());
+    /// let connection = client.connect(Relay::new(address, relay_key).token(7))?;
+    /// assert_eq!(client.connection(connection).map(|status| status.token), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn token(mut self, token: u64) -> Self {
+        self.token = token;
         self
     }
 

@@ -7,12 +7,14 @@ use crate::config::{Proxy, Settings};
 use crate::connection::outbox::Outbox;
 use crate::connection::routes::Routes;
 use crate::connection::times::Times;
-use crate::id::RelayId;
+use crate::id::ConnectionId;
 use crate::status::Traffic;
 
 /// See the module.
 pub(super) struct Common {
-    pub(super) id: RelayId,
+    pub(super) id: ConnectionId,
+    /// The caller's.
+    pub(super) token: u64,
     /// The relay's address: the one that won, or the first one before that.
     pub(super) address: Address,
     pub(super) proxy: Option<Arc<Proxy>>,

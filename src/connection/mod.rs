@@ -46,8 +46,8 @@ use crate::connection::session::Session;
 use crate::connection::times::Times;
 use crate::crypto::{Entropy, KeyStream};
 use crate::error::{DisconnectReason, RouteError, SendError};
-use crate::event::Events;
-use crate::id::{AttemptId, RelayId, RouteId};
+use crate::events::Events;
+use crate::id::{AttemptId, ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
 use crate::status::{ConnectTimes, FailedAttempt, RouteStatus, Traffic};
@@ -59,6 +59,9 @@ use crate::wire::{Destination, Packet};
 pub struct Connection {
     state: State,
     common: Common,
+    /// The generation of the last route that a test opened.
+    #[cfg(test)]
+    generation: u32,
 }
 
 /// Boxed, since an opening takes memory only for a short time, and since keys that are not moved leave no copies.
@@ -72,10 +75,12 @@ enum State {
 impl Connection {
     /// A connection whose first attempt is to begin at `now`.
     pub fn new(parameters: Parameters, now: Instant) -> Self {
-        let Parameters { id, shared_key, addresses, proxy, settings, connect_timeout, ping } = parameters;
+        let Parameters { id, shared_key, addresses, proxy, settings, connect_timeout, ping, token } =
+            parameters;
         let opening = Opening::new(shared_key, addresses, connect_timeout, ping, now);
         let common = Common {
             id,
+            token,
             address: opening.first_address().clone(),
             proxy,
             settings,
@@ -84,11 +89,21 @@ impl Connection {
             traffic: Traffic::default(),
             times: Times::new(now),
         };
-        Self { state: State::Opening(Box::new(opening)), common }
+        Self {
+            state: State::Opening(Box::new(opening)),
+            common,
+            #[cfg(test)]
+            generation: 0,
+        }
     }
 
-    pub fn id(&self) -> RelayId {
+    pub fn id(&self) -> ConnectionId {
         self.common.id
+    }
+
+    /// The caller's token.
+    pub fn token(&self) -> u64 {
+        self.common.token
     }
 
     pub fn stage(&self) -> Stage {
@@ -261,12 +276,15 @@ impl Connection {
         self.common.outbox.take_writable(self.common.settings.send_queue)
     }
 
-    /// Asks the relay for a route to `peer`.
-    pub fn open_route(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
-        if self.stage() != Stage::Connected {
-            return Err(RouteError::NotConnected);
-        }
-        let (route, request) = self.common.routes.open(self.common.id, peer)?;
+    /// Asks the relay for a route to `peer`. The request is queued until the session begins. `generation` is that of no
+    /// other route.
+    pub fn open_route(
+        &mut self,
+        peer: PublicKey,
+        generation: u32,
+        token: u64,
+    ) -> Result<RouteId, RouteError> {
+        let (route, request) = self.common.routes.open(self.common.id, peer, generation, token)?;
         if request {
             self.common.outbox.push_important(Packet::RoutingRequest { peer });
         }
@@ -293,11 +311,11 @@ impl Connection {
 
     pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
         check_len("a data packet", data, ROUTE_DATA)?;
-        let Some(connection_id) = self.common.routes.connection_id(route) else {
-            let known = self.common.routes.status(route).is_some();
+        let Some(number) = self.common.routes.number(route) else {
+            let known = self.route_status(route).is_some();
             return Err(if known { SendError::RouteOffline } else { SendError::UnknownRoute });
         };
-        self.send(&Packet::Data { connection_id, data })
+        self.send(&Packet::Data { number, data })
     }
 
     pub fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
@@ -308,9 +326,9 @@ impl Connection {
     /// Sends as data if the peer is online on a route, since that packet is smaller, and out of band otherwise.
     pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         match self.common.routes.online_to(&peer) {
-            Some(connection_id) => {
+            Some(number) => {
                 check_len("a data packet", data, ROUTE_DATA)?;
-                self.send(&Packet::Data { connection_id, data })
+                self.send(&Packet::Data { number, data })
             }
             None => self.send_oob(peer, data),
         }
@@ -327,9 +345,6 @@ impl Connection {
     }
 
     fn send(&mut self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.stage() != Stage::Connected {
-            return Err(SendError::NotConnected);
-        }
         if self.common.outbox.push(packet, self.common.settings.send_queue) {
             Ok(())
         } else {
@@ -342,7 +357,7 @@ impl Connection {
     }
 
     pub fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
-        self.common.routes.status(route)
+        self.common.routes.status(self.common.id, route)
     }
 
     pub fn routes(&self) -> impl Iterator<Item = RouteStatus> {

@@ -22,7 +22,7 @@ use crate::connection::session::Session;
 use crate::connection::times::Times;
 use crate::crypto::{Channel, Entropy, SharedKey};
 use crate::error::DisconnectReason;
-use crate::id::{AttemptId, RelayId};
+use crate::id::{AttemptId, ConnectionId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
 use crate::status::FailedAttempt;
@@ -33,7 +33,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// What a new connection is created from.
 pub struct Parameters {
-    pub id: RelayId,
+    pub id: ConnectionId,
     pub shared_key: Arc<SharedKey>,
     /// The relay's addresses, in the order of the attempts: 1 to 16.
     pub addresses: Vec<Address>,
@@ -44,6 +44,8 @@ pub struct Parameters {
     pub connect_timeout: Option<Duration>,
     /// The id of the first ping.
     pub ping: NonZeroU64,
+    /// The caller's, for events and the status.
+    pub token: u64,
 }
 
 /// See the module.

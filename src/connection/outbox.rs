@@ -15,7 +15,7 @@ use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
 use crate::crypto::{Channel, KeyStream};
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{Packet, RouteNumber};
 
 /// The most pongs queued. An honest relay pings every 30 s, so one pong is queued, or a few after a long stall.
 const MAX_PONGS: usize = 32;
@@ -89,6 +89,11 @@ impl Outbox {
         debug_assert!(important.len() <= MAX_IMPORTANT);
     }
 
+    /// Queues the first ping, in front of the routing requests that wait for the session.
+    pub(super) fn push_first(&mut self, ping: Packet<'static>) {
+        self.buffers().important.push_front(ping);
+    }
+
     /// Queues a pong. Their number is limited, since the relay decides how many pings it sends.
     pub(super) fn push_pong(&mut self, pong: Packet<'static>) -> Result<(), TooManyPongs> {
         let pongs = &mut self.buffers().pongs;
@@ -108,7 +113,7 @@ impl Outbox {
     }
 
     /// Removes what is queued for a route. Returns how many bytes of data were removed.
-    pub(super) fn remove(&mut self, route: ConnectionId) -> usize {
+    pub(super) fn remove(&mut self, route: RouteNumber) -> usize {
         self.buffers.as_mut().map_or(0, |buffers| buffers.queue.remove(route))
     }
 

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use crate::connection::queue::flow::{Flow, LENGTH, Turn};
 use crate::connection::queue::pages::Pages;
 use crate::wire::frame::MAX_PLAINTEXT;
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{Packet, RouteNumber};
 
 /// The bytes that the longest packet takes in the queue.
 pub(super) const LONGEST: usize = LENGTH + MAX_PLAINTEXT;
@@ -61,7 +61,7 @@ impl Queue {
     /// free now, or the queue more than `bound`.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         debug_assert_eq!(self.taken, 0);
-        let route = ConnectionId::new(packet.kind());
+        let route = RouteNumber::new(packet.kind());
         let len = packet.emitted_len();
         let flow = match self.flows.flows.front_mut() {
             // Usually there is only one flow.
@@ -111,7 +111,7 @@ impl Queue {
     }
 
     /// Removes the data of a route. Returns how many bytes of data were removed.
-    pub(super) fn remove(&mut self, route: ConnectionId) -> usize {
+    pub(super) fn remove(&mut self, route: RouteNumber) -> usize {
         self.retain(|flow| flow.route != Some(route))
     }
 
@@ -188,19 +188,19 @@ impl Flows {
 }
 
 impl Refused {
-    fn insert(&mut self, route: Option<ConnectionId>) {
+    fn insert(&mut self, route: Option<RouteNumber>) {
         let (word, bit) = place(route);
         self.0[word] |= bit;
     }
 
-    fn contains(&self, route: Option<ConnectionId>) -> bool {
+    fn contains(&self, route: Option<RouteNumber>) -> bool {
         let (word, bit) = place(route);
         self.0[word] & bit != 0
     }
 }
 
-fn place(route: Option<ConnectionId>) -> (usize, u64) {
-    let number = route.map_or(0, ConnectionId::get);
+fn place(route: Option<RouteNumber>) -> (usize, u64) {
+    let number = route.map_or(0, RouteNumber::get);
     (usize::from(number / 64), 1 << (number % 64))
 }
 

@@ -16,15 +16,15 @@
 //! request is sent after the old one's disconnect notification.
 
 use crate::error::{RouteError, Violation};
-use crate::id::{RelayId, RouteId};
+use crate::id::{ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::status::{RouteState, RouteStatus};
-use crate::wire::ConnectionId;
+use crate::wire::RouteNumber;
 
 /// Connection ids are 16..=255, so a relay has this many routes for a client.
 pub(super) const MAX_ROUTES: usize = 240;
 
-/// The value in `by_connection_id` for an id without a route. No slot has this number.
+/// The value in `by_number` for an id without a route. No slot has this number.
 const NO_SLOT: u8 = u8::MAX;
 
 /// The route table. While it is empty, it has no memory allocated.
@@ -33,16 +33,15 @@ pub(super) struct Routes {
     /// At most [`MAX_ROUTES`].
     slots: Vec<Option<Route>>,
     /// The slots of offline and online routes, by connection id minus 16. Allocated at the first response.
-    by_connection_id: Option<Box<[u8; MAX_ROUTES]>>,
+    by_number: Option<Box<[u8; MAX_ROUTES]>>,
     /// How many slots are in use.
     used: u8,
-    /// The generation of the last route that was opened.
-    generation: u32,
 }
 
 struct Route {
     peer: PublicKey,
     generation: u32,
+    token: u64,
     state: State,
 }
 
@@ -58,21 +57,29 @@ enum State {
     Closing {
         sent: bool,
     },
-    Offline(ConnectionId),
-    Online(ConnectionId),
+    Offline(RouteNumber),
+    Online(RouteNumber),
     /// The disconnect notification is queued for sending.
-    Leaving(ConnectionId),
+    Leaving(RouteNumber),
+}
+
+/// A route, as events show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RouteInfo {
+    pub(super) route: RouteId,
+    pub(super) peer: PublicKey,
+    pub(super) token: u64,
 }
 
 /// What an accepted routing response means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    Opened(RouteId),
-    Refused(RouteId),
+    Opened(RouteInfo),
+    Refused(RouteInfo),
     /// The route was closed before the response. If `registered`, the caller sends a disconnect notification for that
     /// id, and then, if `again`, a new request for that peer.
     Closed {
-        registered: Option<ConnectionId>,
+        registered: Option<RouteNumber>,
         again: Option<PublicKey>,
     },
 }
@@ -82,9 +89,16 @@ impl Routes {
         usize::from(self.used)
     }
 
-    /// Adds a route to `peer`. Returns its id, and whether its request is to be queued now.
-    pub(super) fn open(&mut self, relay: RelayId, peer: PublicKey) -> Result<(RouteId, bool), RouteError> {
-        if let Some(route) = self.find(relay, &peer) {
+    /// Adds a route to `peer`, with a generation that no other route has. Returns its id, and whether its request is to be
+    /// queued now.
+    pub(super) fn open(
+        &mut self,
+        connection: ConnectionId,
+        peer: PublicKey,
+        generation: u32,
+        token: u64,
+    ) -> Result<(RouteId, bool), RouteError> {
+        if let Some(route) = self.find(connection, &peer) {
             return Err(RouteError::Exists(route));
         }
         if self.len() == MAX_ROUTES {
@@ -92,8 +106,7 @@ impl Routes {
         }
         let closing = self.position(&peer, |state| matches!(state, State::Closing { .. })).is_some();
         let state = if closing { State::Held } else { State::Requested { sent: false } };
-        self.generation = self.generation.wrapping_add(1);
-        let route = Route { peer, generation: self.generation, state };
+        let route = Route { peer, generation, token, state };
         let slot = match self.slots.iter().position(Option::is_none) {
             Some(free) => {
                 self.slots[free] = Some(route);
@@ -105,18 +118,18 @@ impl Routes {
             }
         };
         self.used += 1;
-        Ok((RouteId::new(relay, slot as u8, self.generation), !closing))
+        Ok((RouteId::new(connection, slot as u8, generation), !closing))
     }
 
     /// Closes a route. Returns the id for which a disconnect notification is to be queued, if the relay has given one.
-    pub(super) fn close(&mut self, id: RouteId) -> Result<Option<ConnectionId>, RouteError> {
+    pub(super) fn close(&mut self, id: RouteId) -> Result<Option<RouteNumber>, RouteError> {
         let route = self.live(id).ok_or(RouteError::UnknownRoute)?;
         match route.state {
-            State::Held => self.free(usize::from(id.slot)),
-            State::Offline(connection_id) | State::Online(connection_id) => {
-                route.state = State::Leaving(connection_id);
-                self.remove_id(connection_id);
-                return Ok(Some(connection_id));
+            State::Held => self.free(usize::from(id.slot())),
+            State::Offline(number) | State::Online(number) => {
+                route.state = State::Leaving(number);
+                self.remove_id(number);
+                return Ok(Some(number));
             }
             State::Requested { sent } => route.state = State::Closing { sent },
             State::Closing { .. } | State::Leaving(_) => return Err(RouteError::UnknownRoute),
@@ -139,67 +152,62 @@ impl Routes {
     /// Handles a routing response. It is accepted only if it answers a request, and if its id is not in use.
     pub(super) fn handle_response(
         &mut self,
-        relay: RelayId,
+        connection: ConnectionId,
         peer: &PublicKey,
-        connection_id: Option<ConnectionId>,
+        number: Option<RouteNumber>,
     ) -> Result<Answer, Violation> {
         let asked = |state| matches!(state, State::Requested { sent: true } | State::Closing { sent: true });
         let slot = self.position(peer, asked).ok_or(Violation::UnsolicitedResponse)?;
-        if let Some(id) = connection_id
+        if let Some(id) = number
             && self.is_in_use(id)
         {
-            return Err(Violation::ConnectionIdInUse(id.get()));
+            return Err(Violation::RouteNumberInUse(id.get()));
         }
         let Some(route) = &mut self.slots[slot] else {
             return Err(Violation::UnsolicitedResponse);
         };
-        let id = RouteId::new(relay, slot as u8, route.generation);
+        let info = route.info(connection, slot as u8);
         let closed = route.state == State::Closing { sent: true };
-        match (connection_id, closed) {
-            (Some(connection_id), false) => {
-                route.state = State::Offline(connection_id);
-                self.insert_id(connection_id, slot as u8);
-                return Ok(Answer::Opened(id));
+        match (number, closed) {
+            (Some(number), false) => {
+                route.state = State::Offline(number);
+                self.insert_id(number, slot as u8);
+                return Ok(Answer::Opened(info));
             }
-            (Some(connection_id), true) => route.state = State::Leaving(connection_id),
+            (Some(number), true) => route.state = State::Leaving(number),
             (None, _) => self.free(slot),
         }
         if !closed {
-            return Ok(Answer::Refused(id));
+            return Ok(Answer::Refused(info));
         }
         let held = self.position(peer, |state| state == State::Held);
         let again = held.and_then(|slot| self.slots[slot].as_mut()).map(|held| {
             held.state = State::Requested { sent: false };
             held.peer
         });
-        Ok(Answer::Closed { registered: connection_id, again })
+        Ok(Answer::Closed { registered: number, again })
     }
 
     /// The peer is online. `None` if it was online already, or if there is no such route: the client may have closed
     /// it, and the relay did not know yet.
-    pub(super) fn handle_online(&mut self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
-        self.change_state(relay, State::Offline(id), State::Online(id), id)
+    pub(super) fn handle_online(&mut self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
+        self.change_state(connection, State::Offline(id), State::Online(id), id)
     }
 
     /// The peer is offline. `None` as in [`handle_online`](Self::handle_online), if it was offline already.
-    pub(super) fn handle_offline(
-        &mut self,
-        relay: RelayId,
-        id: ConnectionId,
-    ) -> Option<(RouteId, PublicKey)> {
-        self.change_state(relay, State::Online(id), State::Offline(id), id)
+    pub(super) fn handle_offline(&mut self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
+        self.change_state(connection, State::Online(id), State::Offline(id), id)
     }
 
     /// The online route with this connection id.
-    pub(super) fn online(&self, relay: RelayId, id: ConnectionId) -> Option<(RouteId, PublicKey)> {
-        let slot = self.by_connection_id.as_ref()?[index(id)];
+    pub(super) fn online(&self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
+        let slot = self.by_number.as_ref()?[index(id)];
         let route = self.slots.get(usize::from(slot))?.as_ref()?;
-        (route.state == State::Online(id))
-            .then_some((RouteId::new(relay, slot, route.generation), route.peer))
+        (route.state == State::Online(id)).then(|| route.info(connection, slot))
     }
 
     /// The connection id of the route to this peer, if it is online.
-    pub(super) fn online_to(&self, peer: &PublicKey) -> Option<ConnectionId> {
+    pub(super) fn online_to(&self, peer: &PublicKey) -> Option<RouteNumber> {
         self.slots.iter().flatten().find_map(|route| match route.state {
             State::Online(id) if route.peer == *peer => Some(id),
             _ => None,
@@ -207,7 +215,7 @@ impl Routes {
     }
 
     /// The disconnect notification for this connection id was sent: its route is removed.
-    pub(super) fn handle_disconnect_sent(&mut self, id: ConnectionId) {
+    pub(super) fn handle_disconnect_sent(&mut self, id: RouteNumber) {
         let leaving =
             |route: &Option<Route>| matches!(route, Some(route) if route.state == State::Leaving(id));
         if let Some(slot) = self.slots.iter().position(leaving) {
@@ -216,44 +224,36 @@ impl Routes {
     }
 
     /// The routes that the caller sees: all but those it has closed.
-    pub(super) fn iter(&self, relay: RelayId) -> impl Iterator<Item = RouteStatus> {
-        self.slots.iter().enumerate().filter_map(move |(slot, route)| {
-            let route = route.as_ref()?;
-            let state = route.state.visible()?;
-            Some(RouteStatus {
-                route: RouteId::new(relay, slot as u8, route.generation),
-                peer: route.peer,
-                state,
-            })
-        })
+    pub(super) fn iter(&self, connection: ConnectionId) -> impl Iterator<Item = RouteStatus> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(move |(slot, route)| route.as_ref()?.status(connection, slot as u8))
     }
 
     /// The route to this peer, unless it was closed.
-    pub(super) fn find(&self, relay: RelayId, peer: &PublicKey) -> Option<RouteId> {
-        self.iter(relay).find(|status| status.peer == *peer).map(|status| status.route)
+    pub(super) fn find(&self, connection: ConnectionId, peer: &PublicKey) -> Option<RouteId> {
+        self.iter(connection).find(|status| status.peer == *peer).map(|status| status.route)
     }
 
     /// One route; `None` if the id is stale.
-    pub(super) fn status(&self, id: RouteId) -> Option<RouteStatus> {
-        let route = self.slots.get(usize::from(id.slot))?.as_ref()?;
-        let state = route.state.visible()?;
-        (route.generation == id.generation).then_some(RouteStatus { route: id, peer: route.peer, state })
+    pub(super) fn status(&self, connection: ConnectionId, id: RouteId) -> Option<RouteStatus> {
+        let route = self.slots.get(usize::from(id.slot()))?.as_ref()?;
+        route.status(connection, id.slot()).filter(|status| status.route == id)
     }
 
     /// The connection id of a route while its peer is online.
-    pub(super) fn connection_id(&self, id: RouteId) -> Option<ConnectionId> {
-        match self.slots.get(usize::from(id.slot))? {
-            Some(Route { generation, state: State::Online(connection_id), .. })
-                if *generation == id.generation =>
-            {
-                Some(*connection_id)
+    pub(super) fn number(&self, id: RouteId) -> Option<RouteNumber> {
+        match self.slots.get(usize::from(id.slot()))? {
+            Some(Route { generation, state: State::Online(number), .. }) if *generation == id.generation => {
+                Some(*number)
             }
             _ => None,
         }
     }
 
     fn live(&mut self, id: RouteId) -> Option<&mut Route> {
-        let route = self.slots.get_mut(usize::from(id.slot))?.as_mut()?;
+        let route = self.slots.get_mut(usize::from(id.slot()))?.as_mut()?;
         (route.generation == id.generation && route.state.visible().is_some()).then_some(route)
     }
 
@@ -263,7 +263,7 @@ impl Routes {
         self.slots.iter().position(|route| route.as_ref().is_some_and(wanted))
     }
 
-    fn is_in_use(&self, id: ConnectionId) -> bool {
+    fn is_in_use(&self, id: RouteNumber) -> bool {
         self.slots.iter().flatten().any(|route| {
             matches!(route.state, State::Offline(other) | State::Online(other) | State::Leaving(other) if other == id)
         })
@@ -272,26 +272,26 @@ impl Routes {
     /// Moves the route with this connection id from one state to another; `None` if it is not in the first one.
     fn change_state(
         &mut self,
-        relay: RelayId,
+        connection: ConnectionId,
         from: State,
         to: State,
-        id: ConnectionId,
-    ) -> Option<(RouteId, PublicKey)> {
-        let slot = self.by_connection_id.as_ref()?[index(id)];
+        id: RouteNumber,
+    ) -> Option<RouteInfo> {
+        let slot = self.by_number.as_ref()?[index(id)];
         let route = self.slots.get_mut(usize::from(slot))?.as_mut()?;
         if route.state != from {
             return None;
         }
         route.state = to;
-        Some((RouteId::new(relay, slot, route.generation), route.peer))
+        Some(route.info(connection, slot))
     }
 
-    fn insert_id(&mut self, id: ConnectionId, slot: u8) {
-        self.by_connection_id.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
+    fn insert_id(&mut self, id: RouteNumber, slot: u8) {
+        self.by_number.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
     }
 
-    fn remove_id(&mut self, id: ConnectionId) {
-        if let Some(slots) = &mut self.by_connection_id {
+    fn remove_id(&mut self, id: RouteNumber) {
+        if let Some(slots) = &mut self.by_number {
             slots[index(id)] = NO_SLOT;
         }
     }
@@ -300,15 +300,28 @@ impl Routes {
         self.slots[slot] = None;
         self.used -= 1;
         if self.used == 0 {
-            *self = Self { generation: self.generation, ..Self::default() };
+            *self = Self::default();
         }
     }
 
     /// The bytes allocated for the table, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        let by_connection_id = self.by_connection_id.as_ref().map_or(0, |slots| slots.len());
-        self.slots.capacity() * size_of::<Option<Route>>() + by_connection_id
+        let by_number = self.by_number.as_ref().map_or(0, |slots| slots.len());
+        self.slots.capacity() * size_of::<Option<Route>>() + by_number
+    }
+}
+
+impl Route {
+    fn info(&self, connection: ConnectionId, slot: u8) -> RouteInfo {
+        let route = RouteId::new(connection, slot, self.generation);
+        RouteInfo { route, peer: self.peer, token: self.token }
+    }
+
+    /// `None` for a route that the caller has closed.
+    fn status(&self, connection: ConnectionId, slot: u8) -> Option<RouteStatus> {
+        let RouteInfo { route, peer, token } = self.info(connection, slot);
+        self.state.visible().map(|state| RouteStatus { route, connection, token, peer, state })
     }
 }
 
@@ -324,8 +337,8 @@ impl State {
     }
 }
 
-fn index(id: ConnectionId) -> usize {
-    usize::from(id.get() - ConnectionId::MIN)
+fn index(id: RouteNumber) -> usize {
+    usize::from(id.get() - RouteNumber::MIN)
 }
 
 #[cfg(test)]

@@ -11,16 +11,17 @@ use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::{Flushed, TooManyPongs};
-use crate::connection::routes::Answer;
+use crate::connection::routes::{Answer, RouteInfo};
 use crate::crypto::{Channel, KeyStream};
 use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Violation};
-use crate::event::{Event, Events};
+use crate::event::Event;
+use crate::events::Events;
 use crate::id::AttemptId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
 use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{Packet, RouteNumber};
 
 /// See the module.
 pub(super) struct Session {
@@ -40,7 +41,7 @@ impl Session {
         ping: NonZeroU64,
         common: &mut Common,
     ) -> Self {
-        common.outbox.push_important(Packet::Ping(ping));
+        common.outbox.push_first(Packet::Ping(ping));
         let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
         Self { attempt, channel, frames: Deframer::default(), keepalive }
     }
@@ -98,7 +99,7 @@ impl Session {
             common.traffic.packets_in += 1;
             if !confirmed {
                 common.times.connected = common.times.until(now);
-                events.push(Event::Connected { relay: common.id });
+                events.push(Event::Connected { connection: common.id, token: common.token });
             }
             let packet = Packet::parse(plaintext).map_err(Violation::from)?;
             handle_packet(now, packet, &mut self.keepalive, common, events)?;
@@ -168,16 +169,16 @@ fn handle_packet(
     common: &mut Common,
     events: &mut Events,
 ) -> Result<(), DisconnectReason> {
-    let relay = common.id;
+    let (connection, token) = (common.id, common.token);
     match packet {
-        Packet::Data { connection_id, data } => {
-            if let Some((route, peer)) = common.routes.online(relay, connection_id) {
-                events.push(Event::Data { route, peer, data });
+        Packet::Data { number, data } => {
+            if let Some(RouteInfo { route, peer, token }) = common.routes.online(connection, number) {
+                events.push(Event::Data { connection, route, token, peer, data });
             }
         }
-        Packet::OobReceive { sender, data } => events.push(Event::Oob { relay, sender, data }),
-        Packet::OnionResponse(data) => events.push(Event::OnionResponse { relay, data }),
-        Packet::Forwarding(data) => events.push(Event::Forwarding { relay, data }),
+        Packet::OobReceive { sender, data } => events.push(Event::Oob { connection, token, sender, data }),
+        Packet::OnionResponse(data) => events.push(Event::OnionResponse { connection, token, data }),
+        Packet::Forwarding(data) => events.push(Event::Forwarding { connection, token, data }),
         Packet::Ping(id) => {
             common.outbox.push_pong(Packet::Pong(id)).map_err(|TooManyPongs| DisconnectReason::PingFlood)?
         }
@@ -188,19 +189,19 @@ fn handle_packet(
             }
         }
         Packet::ConnectNotification(id) => {
-            if let Some((route, peer)) = common.routes.handle_online(relay, id) {
-                events.push(Event::RouteOnline { route, peer });
+            if let Some(RouteInfo { route, peer, token }) = common.routes.handle_online(connection, id) {
+                events.push(Event::RouteOnline { connection, route, token, peer });
             }
         }
         Packet::DisconnectNotification(id) => {
-            if let Some((route, peer)) = common.routes.handle_offline(relay, id) {
+            if let Some(RouteInfo { route, peer, token }) = common.routes.handle_offline(connection, id) {
                 // The relay would drop these data, or deliver them to the peer's next session.
                 let unsent = common.outbox.remove(id);
-                events.push(Event::RouteOffline { route, peer, unsent });
+                events.push(Event::RouteOffline { connection, route, token, peer, unsent });
             }
         }
-        Packet::RoutingResponse { connection_id, peer } => {
-            handle_routing_response(peer, connection_id, common, events)?;
+        Packet::RoutingResponse { number, peer } => {
+            handle_routing_response(peer, number, common, events)?;
         }
         clients @ (Packet::RoutingRequest { .. }
         | Packet::OobSend { .. }
@@ -214,13 +215,18 @@ fn handle_packet(
 
 fn handle_routing_response(
     peer: PublicKey,
-    connection_id: Option<ConnectionId>,
+    number: Option<RouteNumber>,
     common: &mut Common,
     events: &mut Events,
 ) -> Result<(), Violation> {
-    match common.routes.handle_response(common.id, &peer, connection_id)? {
-        Answer::Opened(route) => events.push(Event::RouteOpened { route, peer }),
-        Answer::Refused(route) => events.push(Event::RouteRefused { route, peer }),
+    let connection = common.id;
+    match common.routes.handle_response(connection, &peer, number)? {
+        Answer::Opened(RouteInfo { route, peer, token }) => {
+            events.push(Event::RouteOpened { connection, route, token, peer });
+        }
+        Answer::Refused(RouteInfo { route, peer, token }) => {
+            events.push(Event::RouteRefused { connection, route, token, peer });
+        }
         Answer::Closed { registered, again } => {
             if let Some(id) = registered {
                 common.outbox.push_important(Packet::DisconnectNotification(id));

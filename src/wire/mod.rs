@@ -9,4 +9,4 @@ pub(crate) mod frame;
 pub(crate) mod packet;
 
 pub use destination::Destination;
-pub use packet::{ConnectionId, Packet};
+pub use packet::{Packet, RouteNumber};

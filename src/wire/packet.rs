@@ -51,9 +51,9 @@ const FORWARDING: u8 = 0x0b;
 
 /// A relay's number for a route: 16..=255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionId(NonZeroU8);
+pub struct RouteNumber(NonZeroU8);
 
-impl ConnectionId {
+impl RouteNumber {
     pub const MIN: u8 = 16;
 
     pub fn new(id: u8) -> Option<Self> {
@@ -71,13 +71,13 @@ pub enum Packet<'a> {
     RoutingRequest {
         peer: PublicKey,
     },
-    /// `connection_id` is `None` if the relay refused.
+    /// `number` is `None` if the relay refused.
     RoutingResponse {
-        connection_id: Option<ConnectionId>,
+        number: Option<RouteNumber>,
         peer: PublicKey,
     },
-    ConnectNotification(ConnectionId),
-    DisconnectNotification(ConnectionId),
+    ConnectNotification(RouteNumber),
+    DisconnectNotification(RouteNumber),
     Ping(NonZeroU64),
     Pong(NonZeroU64),
     OobSend {
@@ -96,7 +96,7 @@ pub enum Packet<'a> {
     },
     Forwarding(&'a [u8]),
     Data {
-        connection_id: ConnectionId,
+        number: RouteNumber,
         data: &'a [u8],
     },
 }
@@ -110,7 +110,7 @@ pub enum Malformed {
     /// A length that is not valid for its kind.
     Length { kind: u8, length: usize },
     /// A connection id that is not valid: 0..=15, or 1..=15 in a routing response.
-    ConnectionId { kind: u8, id: u8 },
+    RouteNumber { kind: u8, id: u8 },
     /// A ping or pong with the id 0.
     PingId,
     /// A forward request to an unknown address family.
@@ -122,7 +122,7 @@ impl From<Malformed> for Violation {
         match malformed {
             Malformed::Kind(kind) => Self::Kind(kind),
             Malformed::Length { kind, length } => Self::Length { kind, length },
-            Malformed::ConnectionId { kind, id } => Self::ConnectionId { kind, id },
+            Malformed::RouteNumber { kind, id } => Self::RouteNumber { kind, id },
             Malformed::PingId => Self::PingId,
             // Relays never send a forward request, so its kind is the violation.
             Malformed::AddressFamily(_) => Self::Kind(FORWARD_REQUEST),
@@ -140,9 +140,9 @@ impl<'a> Packet<'a> {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(bad_length);
         }
-        let connection_id = |id: u8| ConnectionId::new(id).ok_or(Malformed::ConnectionId { kind, id });
+        let number = |id: u8| RouteNumber::new(id).ok_or(Malformed::RouteNumber { kind, id });
         let only_id = || match rest {
-            &[id] => connection_id(id),
+            &[id] => number(id),
             _ => Err(bad_length),
         };
         let ping_id = || {
@@ -163,8 +163,8 @@ impl<'a> Packet<'a> {
             ROUTING_RESPONSE => match rest.split_first() {
                 Some((&id, peer)) if peer.len() == KEY_LEN => {
                     let peer: [u8; KEY_LEN] = peer.try_into().map_err(|_| bad_length)?;
-                    let connection_id = if id == 0 { None } else { Some(connection_id(id)?) };
-                    Packet::RoutingResponse { connection_id, peer: peer.into() }
+                    let number = if id == 0 { None } else { Some(number(id)?) };
+                    Packet::RoutingResponse { number, peer: peer.into() }
                 }
                 _ => return Err(bad_length),
             },
@@ -185,7 +185,7 @@ impl<'a> Packet<'a> {
             FORWARD_REQUEST => parse_forward_request(rest, bad_length)?,
             FORWARDING => Packet::Forwarding(rest),
             ONION_REQUEST_KIND => return Err(bad_length),
-            ConnectionId::MIN.. => Packet::Data { connection_id: connection_id(kind)?, data: rest },
+            RouteNumber::MIN.. => Packet::Data { number: number(kind)?, data: rest },
             _ => return Err(Malformed::Kind(kind)),
         })
     }
@@ -205,7 +205,7 @@ impl<'a> Packet<'a> {
             Packet::OnionResponse(_) => ONION_RESPONSE,
             Packet::ForwardRequest { .. } => FORWARD_REQUEST,
             Packet::Forwarding(_) => FORWARDING,
-            Packet::Data { connection_id, .. } => connection_id.get(),
+            Packet::Data { number, .. } => number.get(),
         }
     }
 
@@ -239,8 +239,8 @@ impl<'a> Packet<'a> {
         put(&[self.kind()]);
         match self {
             Packet::RoutingRequest { peer } => put(peer.as_bytes()),
-            Packet::RoutingResponse { connection_id, peer } => {
-                put(&[connection_id.map_or(0, ConnectionId::get)]);
+            Packet::RoutingResponse { number, peer } => {
+                put(&[number.map_or(0, RouteNumber::get)]);
                 put(peer.as_bytes());
             }
             Packet::ConnectNotification(id) | Packet::DisconnectNotification(id) => put(&[id.get()]),

@@ -21,7 +21,7 @@ pub fn client() -> Client {
 }
 
 /// A client that is connected to a relay, and a friend who is connected there too and opens a route to it.
-pub fn connected() -> (Client, RelayId, PublicKey) {
+pub fn connected() -> (Client, ConnectionId, PublicKey) {
     let (address, relay_key) = relay();
     let (mut client, mut friend) = (client(), self::client());
     let (myself, friend_key) = (client.public_key(), friend.public_key());
@@ -31,7 +31,7 @@ pub fn connected() -> (Client, RelayId, PublicKey) {
         loop {
             friend.poll(&mut events, None).unwrap();
             for event in &events {
-                if let Event::Connected { relay } = event {
+                if let Event::Connected { connection: relay, .. } = event {
                     friend.open_route(relay, myself).unwrap();
                 }
             }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tox_relay_client::{
-    Client, Config, Destination, DisconnectReason, Event, Events, Hint, Party, PublicKey, Relay, RelayId,
-    RouteError, RouteId, SecretKey, SendError, Stage,
+    Client, Config, ConnectionId, Destination, DisconnectReason, Event, Events, Hint, Party, PublicKey,
+    Relay, RouteError, RouteId, SecretKey, SendError, Stage,
 };
 pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 
@@ -32,33 +32,33 @@ const TURN: Duration = Duration::from_millis(1);
 /// An event that owns its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    Connected(RelayId),
-    Disconnected(RelayId, DisconnectReason),
+    Connected(ConnectionId),
+    Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId, PublicKey),
     Refused(RouteId, PublicKey),
     Online(RouteId, PublicKey),
     Offline(RouteId, PublicKey),
     Data(RouteId, PublicKey, Vec<u8>),
-    Oob(RelayId, PublicKey, Vec<u8>),
-    Onion(RelayId, Vec<u8>),
-    Forwarding(RelayId, Vec<u8>),
-    Writable(RelayId),
+    Oob(ConnectionId, PublicKey, Vec<u8>),
+    Onion(ConnectionId, Vec<u8>),
+    Forwarding(ConnectionId, Vec<u8>),
+    Writable(ConnectionId),
 }
 
 impl From<Event<'_>> for Told {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { relay } => Self::Connected(relay),
-            Event::Disconnected { relay, reason } => Self::Disconnected(relay, reason),
-            Event::RouteOpened { route, peer } => Self::Opened(route, peer),
-            Event::RouteRefused { route, peer } => Self::Refused(route, peer),
-            Event::RouteOnline { route, peer } => Self::Online(route, peer),
+            Event::Connected { connection, .. } => Self::Connected(connection),
+            Event::Disconnected { connection, reason, .. } => Self::Disconnected(connection, reason),
+            Event::RouteOpened { route, peer, .. } => Self::Opened(route, peer),
+            Event::RouteRefused { route, peer, .. } => Self::Refused(route, peer),
+            Event::RouteOnline { route, peer, .. } => Self::Online(route, peer),
             Event::RouteOffline { route, peer, .. } => Self::Offline(route, peer),
-            Event::Data { route, peer, data } => Self::Data(route, peer, data.to_vec()),
-            Event::Oob { relay, sender, data } => Self::Oob(relay, sender, data.to_vec()),
-            Event::OnionResponse { relay, data } => Self::Onion(relay, data.to_vec()),
-            Event::Forwarding { relay, data } => Self::Forwarding(relay, data.to_vec()),
-            Event::Writable { relay } => Self::Writable(relay),
+            Event::Data { route, peer, data, .. } => Self::Data(route, peer, data.to_vec()),
+            Event::Oob { connection, sender, data, .. } => Self::Oob(connection, sender, data.to_vec()),
+            Event::OnionResponse { connection, data, .. } => Self::Onion(connection, data.to_vec()),
+            Event::Forwarding { connection, data, .. } => Self::Forwarding(connection, data.to_vec()),
+            Event::Writable { connection, .. } => Self::Writable(connection),
             event => panic!("an event that the tests don't know: {event:?}"),
         }
     }
@@ -92,13 +92,13 @@ impl Peer {
     }
 
     /// Begins to connect.
-    pub fn begin(&mut self, relay: &TestRelay) -> RelayId {
+    pub fn begin(&mut self, relay: &TestRelay) -> ConnectionId {
         self.client.connect(address(relay)).unwrap()
     }
 
     /// Connects, and returns when it is connected.
     #[track_caller]
-    pub fn connect(&mut self, relay: &TestRelay) -> RelayId {
+    pub fn connect(&mut self, relay: &TestRelay) -> ConnectionId {
         let id = self.begin(relay);
         self.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
         id
@@ -122,7 +122,7 @@ impl Peer {
 
     /// Polls until a connection has ended, and returns the reason.
     #[track_caller]
-    pub fn end(&mut self, relay: RelayId) -> DisconnectReason {
+    pub fn end(&mut self, relay: ConnectionId) -> DisconnectReason {
         let mut reason = None;
         self.until("the end", |peer| {
             reason = peer.ends(relay).first().copied();
@@ -132,7 +132,7 @@ impl Peer {
     }
 
     /// All reported ends of a connection.
-    pub fn ends(&self, relay: RelayId) -> Vec<DisconnectReason> {
+    pub fn ends(&self, relay: ConnectionId) -> Vec<DisconnectReason> {
         let end = |told: &Told| match *told {
             Told::Disconnected(id, reason) if id == relay => Some(reason),
             _ => None,
@@ -187,7 +187,7 @@ pub fn until<const N: usize>(
 
 /// Opens a route in both directions, and returns when both are online.
 #[track_caller]
-pub fn pair(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) -> (RouteId, RouteId) {
+pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) -> (RouteId, RouteId) {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     let to_a = b.client.open_route(at_b, a.key).unwrap();
     until([&mut *a, &mut *b], "both routes are online", |[a, b]| {
@@ -200,8 +200,8 @@ pub fn pair(a: &mut Peer, at_a: RelayId, b: &mut Peer, at_b: RelayId) -> (RouteI
 pub struct Couple {
     pub a: Peer,
     pub b: Peer,
-    pub at_a: RelayId,
-    pub at_b: RelayId,
+    pub at_a: ConnectionId,
+    pub at_b: ConnectionId,
     pub to_b: RouteId,
     pub to_a: RouteId,
 }
@@ -286,18 +286,21 @@ pub fn numbered(number: u32, len: usize) -> Vec<u8> {
 
 /// Every call with the id of a connection that has ended returns the error for that, and its end is not reported again.
 #[track_caller]
-pub fn assert_over(peer: &mut Peer, relay: RelayId) {
+pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
     let anyone = any_key();
-    assert!(peer.client.relay(relay).is_none());
-    assert!(peer.client.relays().all(|id| id != relay));
+    assert!(peer.client.connection(relay).is_none());
+    assert!(peer.client.connections().all(|id| id != relay));
     assert_eq!(peer.client.routes(relay).count(), 0);
     assert_eq!(peer.client.find_route(relay, &anyone), None);
-    assert_eq!(peer.client.open_route(relay, anyone), Err(RouteError::UnknownRelay));
-    assert_eq!(peer.client.send_oob(relay, anyone, b"data"), Err(SendError::UnknownRelay));
-    assert_eq!(peer.client.send_to(relay, anyone, b"data"), Err(SendError::UnknownRelay));
-    assert_eq!(peer.client.send_onion_request(relay, &[0; 200]), Err(SendError::UnknownRelay));
+    assert_eq!(peer.client.open_route(relay, anyone), Err(RouteError::UnknownConnection));
+    assert_eq!(peer.client.send_oob(relay, anyone, b"data"), Err(SendError::UnknownConnection));
+    assert_eq!(peer.client.send_to(relay, anyone, b"data"), Err(SendError::UnknownConnection));
+    assert_eq!(peer.client.send_onion_request(relay, &[0; 200]), Err(SendError::UnknownConnection));
     let destination = Destination::Udp(([127, 0, 0, 1], 1).into());
-    assert_eq!(peer.client.send_forward_request(relay, destination, b"data"), Err(SendError::UnknownRelay));
+    assert_eq!(
+        peer.client.send_forward_request(relay, destination, b"data"),
+        Err(SendError::UnknownConnection)
+    );
     assert!(!peer.client.disconnect(relay));
     peer.poll(Duration::from_millis(5));
     assert_eq!(peer.ends(relay).len(), 1, "the end is told once");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{
-    Client, Config, DisconnectReason, Event, Events, PublicKey, Relay, RelayId, RouteId, SecretKey,
+    Client, Config, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, RouteId, SecretKey,
 };
 
 use super::numbered;
@@ -16,7 +16,7 @@ pub const LONG: Duration = Duration::from_secs(120);
 pub struct Member {
     secret: SecretKey,
     pub key: PublicKey,
-    pub relay: RelayId,
+    pub relay: ConnectionId,
     pub route: Option<RouteId>,
     pub connected: bool,
     pub online: bool,
@@ -33,7 +33,7 @@ pub struct PairedIdentities {
     pub client: Client,
     pub members: Vec<Member>,
     events: Events,
-    by_relay: HashMap<RelayId, usize>,
+    by_relay: HashMap<ConnectionId, usize>,
     address: Box<dyn Fn() -> Relay>,
 }
 
@@ -83,18 +83,20 @@ impl PairedIdentities {
         let Self { events, members, by_relay, .. } = self;
         for event in &*events {
             match event {
-                Event::Connected { relay } => members[by_relay[&relay]].connected = true,
-                Event::Disconnected { relay, reason } => {
+                Event::Connected { connection: relay, .. } => members[by_relay[&relay]].connected = true,
+                Event::Disconnected { connection: relay, reason, .. } => {
                     let member = &mut members[by_relay[&relay]];
                     assert_eq!(member.relay, relay);
                     assert_eq!(member.ended.replace(reason), None, "told once");
                 }
-                Event::RouteOpened { route, peer } => _ = route_of(members, by_relay, route, peer),
-                Event::RouteOnline { route, peer } => route_of(members, by_relay, route, peer).online = true,
+                Event::RouteOpened { route, peer, .. } => _ = route_of(members, by_relay, route, peer),
+                Event::RouteOnline { route, peer, .. } => {
+                    route_of(members, by_relay, route, peer).online = true
+                }
                 Event::RouteOffline { route, peer, .. } => {
                     route_of(members, by_relay, route, peer).online = false
                 }
-                Event::Data { route, peer, data } => route_of(members, by_relay, route, peer).hear(data),
+                Event::Data { route, peer, data, .. } => route_of(members, by_relay, route, peer).hear(data),
                 other => panic!("{other:?}"),
             }
         }
@@ -170,7 +172,7 @@ impl Member {
 /// The member that a route belongs to. The route's peer must be its partner.
 fn route_of<'a>(
     members: &'a mut [Member],
-    by_relay: &HashMap<RelayId, usize>,
+    by_relay: &HashMap<ConnectionId, usize>,
     route: RouteId,
     peer: PublicKey,
 ) -> &'a mut Member {

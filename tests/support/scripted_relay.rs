@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tox_relay_client::{PublicKey, Relay, RelayId, RouteId};
+use tox_relay_client::{ConnectionId, PublicKey, Relay, RouteId};
 use tox_test_relay::kind;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
@@ -31,7 +31,7 @@ pub struct ScriptedRelay {
 impl ScriptedRelay {
     /// Connects a client up to its hello. The response is sent with the first packet, or by
     /// [`respond`](Self::respond).
-    pub fn greet(peer: &mut Peer) -> (Self, RelayId) {
+    pub fn greet(peer: &mut Peer) -> (Self, ConnectionId) {
         let secret_key: [u8; 32] = rand::random();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         SockRef::from(&listener).set_recv_buffer_size(SMALL).unwrap();
@@ -42,7 +42,7 @@ impl ScriptedRelay {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();
-        peer.until("the hello has left", |peer| peer.client.relay(id).unwrap().traffic.bytes_out == 128);
+        peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
         let mut hello = [0; HELLO_LENGTH];
         stream.read_exact(&mut hello).unwrap();
         let fresh = Fresh {
@@ -60,7 +60,7 @@ impl ScriptedRelay {
     }
 
     /// Connects a client.
-    pub fn connect(peer: &mut Peer) -> (Self, RelayId) {
+    pub fn connect(peer: &mut Peer) -> (Self, ConnectionId) {
         let (mut relay, id) = Self::greet(peer);
         relay.respond();
         let ping = relay.receive(peer);
@@ -71,7 +71,7 @@ impl ScriptedRelay {
     }
 
     /// Opens a route of the client to a new peer, with this connection id, and puts it online.
-    pub fn open_route(&mut self, peer: &mut Peer, id: RelayId, number: u8) -> (RouteId, PublicKey) {
+    pub fn open_route(&mut self, peer: &mut Peer, id: ConnectionId, number: u8) -> (RouteId, PublicKey) {
         let friend = super::any_key();
         let route = peer.client.open_route(id, friend).unwrap();
         assert_eq!(self.receive(peer), [&[kind::ROUTING_REQUEST][..], friend.as_bytes()].concat());

@@ -189,7 +189,7 @@ impl Pool for OurPool {
     }
 
     fn clear(&mut self) -> Outcome<()> {
-        let relays: Vec<_> = self.client.relays().collect();
+        let relays: Vec<_> = self.client.connections().collect();
         relays.into_iter().for_each(|relay| assert!(self.client.disconnect(relay)));
         // This poll reports the ends of the connections.
         Ok(self.client.poll(&mut self.events, Some(Duration::ZERO))?)

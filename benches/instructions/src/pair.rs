@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    AttemptId, Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, relay_id,
+    AttemptId, Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, connection_id,
 };
 use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
@@ -122,7 +122,7 @@ fn parameters() -> Parameters {
     let relay = PublicKey::from(public_key(&RELAY_SECRET));
     let shared_key = SharedKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
     Parameters {
-        id: relay_id(3, 9),
+        id: connection_id(3, 9),
         shared_key: Arc::new(shared_key),
         addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
         proxy: None,

@@ -13,7 +13,8 @@ fn an_id_stands_once_in_a_list_however_often_its_queue_flushes_by_itself() {
     let mut client = Client::new(Config::new(SecretKey::generate()).send_queue(4_068)).expect("a client");
     let id = client.connect(Relay::new(relay.addr(), relay.public_key().into())).expect("a connection");
     let mut events = Events::with_capacity(8);
-    while !events.iter().any(|event| event == Event::Connected { relay: id }) {
+    while !events.iter().any(|event| matches!(event, Event::Connected { connection, .. } if connection == id))
+    {
         client.poll(&mut events, Some(Duration::from_secs(10))).expect("a poll");
     }
     let mut sent = 0;

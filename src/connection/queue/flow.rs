@@ -2,7 +2,7 @@
 
 use crate::connection::queue::pages::{Cursor, Pages};
 use crate::wire::frame::{MAX_FRAME, OVERHEAD};
-use crate::wire::{ConnectionId, Packet};
+use crate::wire::{Packet, RouteNumber};
 
 /// The length field of each packet in the queue, in bytes.
 pub(super) const LENGTH: usize = 2;
@@ -14,7 +14,7 @@ pub(super) const QUANTUM: usize = MAX_FRAME;
 /// A flow that has packets, each as `length (2) | plaintext`.
 #[derive(Clone, Copy)]
 pub(super) struct Flow {
-    pub(super) route: Option<ConnectionId>,
+    pub(super) route: Option<RouteNumber>,
     /// Bytes in use, including length fields.
     len: usize,
     packets: usize,
@@ -41,7 +41,7 @@ pub(super) enum Turn {
 impl Flow {
     /// A new flow with its first packet.
     pub(super) fn new(
-        route: Option<ConnectionId>,
+        route: Option<RouteNumber>,
         packet: &Packet<'_>,
         len: usize,
         pages: &mut Pages,

@@ -13,12 +13,12 @@ use crate::key::PublicKey;
 /// The bytes in one page.
 const PAGE: usize = 504;
 
-fn route(id: u8) -> ConnectionId {
-    ConnectionId::new(id).expect("a connection id")
+fn route(id: u8) -> RouteNumber {
+    RouteNumber::new(id).expect("a connection id")
 }
 
 fn data(id: u8, data: &[u8]) -> Packet<'_> {
-    Packet::Data { connection_id: route(id), data }
+    Packet::Data { number: route(id), data }
 }
 
 fn oob(data: &[u8]) -> Packet<'_> {

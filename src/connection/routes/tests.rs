@@ -2,21 +2,34 @@
 
 mod model;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
 
-const RELAY: RelayId = RelayId { index: 3, generation: 5 };
+const ID: ConnectionId = ConnectionId { index: 3, generation: 5 };
 
 fn peer(number: u8) -> PublicKey {
     [number; 32].into()
 }
 
-fn id(number: u8) -> ConnectionId {
-    ConnectionId::new(number).expect("a connection id")
+fn id(number: u8) -> RouteNumber {
+    RouteNumber::new(number).expect("a connection id")
+}
+
+/// Opens a route with a new generation, and with the peer's number as its token.
+fn open(routes: &mut Routes, peer: PublicKey) -> Result<(RouteId, bool), RouteError> {
+    static GENERATION: AtomicU32 = AtomicU32::new(0);
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    routes.open(ID, peer, generation, u64::from(peer.as_bytes()[0]))
+}
+
+fn info(route: RouteId, peer: PublicKey) -> RouteInfo {
+    RouteInfo { route, peer, token: u64::from(peer.as_bytes()[0]) }
 }
 
 /// Opens a route that is requested at once, and marks its request as sent.
 fn request(routes: &mut Routes, peer: PublicKey) -> RouteId {
-    let (route, now) = routes.open(RELAY, peer).expect("a free route");
+    let (route, now) = open(routes, peer).expect("a free route");
     assert!(now);
     routes.handle_request_sent(&peer);
     route
@@ -24,26 +37,26 @@ fn request(routes: &mut Routes, peer: PublicKey) -> RouteId {
 
 /// Opens a route that is held because of the closing one to the same peer.
 fn hold(routes: &mut Routes, peer: PublicKey) -> RouteId {
-    let (route, now) = routes.open(RELAY, peer).expect("a free route");
+    let (route, now) = open(routes, peer).expect("a free route");
     assert!(!now);
     route
 }
 
-fn respond(routes: &mut Routes, peer: PublicKey, id: Option<ConnectionId>) -> Result<Answer, Violation> {
-    routes.handle_response(RELAY, &peer, id)
+fn respond(routes: &mut Routes, peer: PublicKey, id: Option<RouteNumber>) -> Result<Answer, Violation> {
+    routes.handle_response(ID, &peer, id)
 }
 
 /// A table with one route, which has a connection id from the relay.
-fn offline(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+fn offline(peer: PublicKey, id: RouteNumber) -> (Routes, RouteId) {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer);
-    assert_eq!(respond(&mut routes, peer, Some(id)), Ok(Answer::Opened(route)));
+    assert_eq!(respond(&mut routes, peer, Some(id)), Ok(Answer::Opened(info(route, peer))));
     (routes, route)
 }
 
-fn online(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+fn online(peer: PublicKey, id: RouteNumber) -> (Routes, RouteId) {
     let (mut routes, route) = offline(peer, id);
-    assert_eq!(routes.handle_online(RELAY, id), Some((route, peer)));
+    assert_eq!(routes.handle_online(ID, id), Some(info(route, peer)));
     (routes, route)
 }
 
@@ -54,34 +67,34 @@ fn closing(peer: PublicKey) -> Routes {
     routes
 }
 
-fn leaving(peer: PublicKey, id: ConnectionId) -> (Routes, RouteId) {
+fn leaving(peer: PublicKey, id: RouteNumber) -> (Routes, RouteId) {
     let (mut routes, route) = online(peer, id);
     assert_eq!(routes.close(route), Ok(Some(id)));
     (routes, route)
 }
 
 fn state(routes: &Routes, route: RouteId) -> Option<RouteState> {
-    routes.status(route).map(|status| status.state)
+    routes.status(ID, route).map(|status| status.state)
 }
 
 /// Asserts that the caller does not see the route, and that the relay's notifications do not change it.
-fn assert_hidden(routes: &mut Routes, route: RouteId, peer: PublicKey, id: ConnectionId) {
-    assert_eq!(routes.status(route), None);
-    assert_eq!(routes.find(RELAY, &peer), None);
-    assert_eq!(routes.connection_id(route), None);
+fn assert_hidden(routes: &mut Routes, route: RouteId, peer: PublicKey, id: RouteNumber) {
+    assert_eq!(routes.status(ID, route), None);
+    assert_eq!(routes.find(ID, &peer), None);
+    assert_eq!(routes.number(route), None);
     assert_eq!(routes.close(route), Err(RouteError::UnknownRoute));
     assert_no_notification(routes, id);
 }
 
-fn assert_no_notification(routes: &mut Routes, id: ConnectionId) {
-    assert_eq!(routes.handle_online(RELAY, id), None);
-    assert_eq!(routes.online(RELAY, id), None);
-    assert_eq!(routes.handle_offline(RELAY, id), None);
+fn assert_no_notification(routes: &mut Routes, id: RouteNumber) {
+    assert_eq!(routes.handle_online(ID, id), None);
+    assert_eq!(routes.online(ID, id), None);
+    assert_eq!(routes.handle_offline(ID, id), None);
 }
 
 fn assert_empty(routes: &Routes) {
     assert_eq!(routes.len(), 0);
-    assert_eq!(routes.iter(RELAY).count(), 0);
+    assert_eq!(routes.iter(ID).count(), 0);
     assert_eq!(routes.memory(), 0);
 }
 
@@ -89,11 +102,11 @@ fn assert_empty(routes: &Routes) {
 fn an_open_route_is_requested() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
-    let status = RouteStatus { route, peer: peer(1), state: RouteState::Requested };
-    assert_eq!(routes.status(route), Some(status));
-    assert_eq!(routes.find(RELAY, &peer(1)), Some(route));
-    assert_eq!(routes.iter(RELAY).collect::<Vec<_>>(), [status]);
-    assert_eq!(routes.connection_id(route), None);
+    let status = RouteStatus { route, connection: ID, token: 1, peer: peer(1), state: RouteState::Requested };
+    assert_eq!(routes.status(ID, route), Some(status));
+    assert_eq!(routes.find(ID, &peer(1)), Some(route));
+    assert_eq!(routes.iter(ID).collect::<Vec<_>>(), [status]);
+    assert_eq!(routes.number(route), None);
     assert_no_notification(&mut routes, id(16));
     assert_eq!(state(&routes, route), Some(RouteState::Requested));
 }
@@ -103,11 +116,11 @@ fn a_peer_has_one_route_that_is_not_closed() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
     let exists = Err(RouteError::Exists(route));
-    assert_eq!(routes.open(RELAY, peer(1)), exists);
+    assert_eq!(open(&mut routes, peer(1)), exists);
     respond(&mut routes, peer(1), Some(id(16))).expect("a response");
-    assert_eq!(routes.open(RELAY, peer(1)), exists);
-    routes.handle_online(RELAY, id(16));
-    assert_eq!(routes.open(RELAY, peer(1)), exists);
+    assert_eq!(open(&mut routes, peer(1)), exists);
+    routes.handle_online(ID, id(16));
+    assert_eq!(open(&mut routes, peer(1)), exists);
     assert_eq!(routes.len(), 1);
     request(&mut routes, peer(2));
     assert_eq!(routes.len(), 2);
@@ -117,9 +130,9 @@ fn a_peer_has_one_route_that_is_not_closed() {
 fn a_response_registers_a_route_offline() {
     let (mut routes, route) = offline(peer(1), id(16));
     assert_eq!(state(&routes, route), Some(RouteState::Offline));
-    assert_eq!(routes.connection_id(route), None);
-    assert_eq!(routes.online(RELAY, id(16)), None);
-    assert_eq!(routes.handle_offline(RELAY, id(16)), None, "it is offline already");
+    assert_eq!(routes.number(route), None);
+    assert_eq!(routes.online(ID, id(16)), None);
+    assert_eq!(routes.handle_offline(ID, id(16)), None, "it is offline already");
     assert_no_notification(&mut routes, id(17));
     assert_eq!(state(&routes, route), Some(RouteState::Offline));
 }
@@ -129,12 +142,12 @@ fn notifications_turn_a_route_online_and_offline() {
     let (mut routes, route) = online(peer(1), id(255));
     for _ in 0..2 {
         assert_eq!(state(&routes, route), Some(RouteState::Online));
-        assert_eq!(routes.connection_id(route), Some(id(255)));
-        assert_eq!(routes.online(RELAY, id(255)), Some((route, peer(1))));
-        assert_eq!(routes.handle_online(RELAY, id(255)), None, "it is online already");
-        assert_eq!(routes.handle_offline(RELAY, id(255)), Some((route, peer(1))));
+        assert_eq!(routes.number(route), Some(id(255)));
+        assert_eq!(routes.online(ID, id(255)), Some(info(route, peer(1))));
+        assert_eq!(routes.handle_online(ID, id(255)), None, "it is online already");
+        assert_eq!(routes.handle_offline(ID, id(255)), Some(info(route, peer(1))));
         assert_eq!(state(&routes, route), Some(RouteState::Offline));
-        assert_eq!(routes.handle_online(RELAY, id(255)), Some((route, peer(1))));
+        assert_eq!(routes.handle_online(ID, id(255)), Some(info(route, peer(1))));
     }
     assert_no_notification(&mut routes, id(16));
 }
@@ -143,7 +156,7 @@ fn notifications_turn_a_route_online_and_offline() {
 fn a_refused_route_is_gone() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
-    assert_eq!(respond(&mut routes, peer(1), None), Ok(Answer::Refused(route)));
+    assert_eq!(respond(&mut routes, peer(1), None), Ok(Answer::Refused(info(route, peer(1)))));
     assert_hidden(&mut routes, route, peer(1), id(16));
     assert_empty(&routes);
 }
@@ -169,7 +182,7 @@ fn a_response_that_answers_nothing_is_a_violation() {
 fn a_response_before_its_request_has_left_is_a_violation() {
     for close in [false, true] {
         let mut routes = Routes::default();
-        let (route, _) = routes.open(RELAY, peer(1)).expect("a free route");
+        let (route, _) = open(&mut routes, peer(1)).expect("a free route");
         if close {
             routes.close(route).expect("an open route");
         }
@@ -186,7 +199,7 @@ fn a_response_before_its_request_has_left_is_a_violation() {
 
 #[test]
 fn a_connection_id_in_use_is_not_given_out_again() {
-    let in_use = Err(Violation::ConnectionIdInUse(16));
+    let in_use = Err(Violation::RouteNumberInUse(16));
     let tables = [offline(peer(1), id(16)).0, online(peer(1), id(16)).0, leaving(peer(1), id(16)).0];
     for mut routes in tables {
         let route = request(&mut routes, peer(2));
@@ -252,7 +265,7 @@ fn a_route_behind_a_closing_one_is_requested_after_its_response() {
         let mut routes = closing(peer(1));
         let held = hold(&mut routes, peer(1));
         assert_eq!(state(&routes, held), Some(RouteState::Requested));
-        assert_eq!(routes.open(RELAY, peer(1)), Err(RouteError::Exists(held)));
+        assert_eq!(open(&mut routes, peer(1)), Err(RouteError::Exists(held)));
         assert_no_notification(&mut routes, id(16));
 
         let closed = Answer::Closed { registered: answer, again: Some(peer(1)) };
@@ -261,7 +274,7 @@ fn a_route_behind_a_closing_one_is_requested_after_its_response() {
         // The old route's notification is sent before the new request, so the relay may give the same id again.
         answer.into_iter().for_each(|id| routes.handle_disconnect_sent(id));
         routes.handle_request_sent(&peer(1));
-        assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(held)));
+        assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(info(held, peer(1)))));
         assert_eq!(routes.len(), 1);
     }
 }
@@ -289,8 +302,8 @@ fn a_route_behind_a_leaving_one_is_requested_at_once() {
     let route = request(&mut routes, peer(1));
     assert_eq!(routes.len(), 2);
     routes.handle_disconnect_sent(id(16));
-    assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(route)));
-    assert_eq!(routes.handle_online(RELAY, id(16)), Some((route, peer(1))));
+    assert_eq!(respond(&mut routes, peer(1), Some(id(16))), Ok(Answer::Opened(info(route, peer(1)))));
+    assert_eq!(routes.handle_online(ID, id(16)), Some(info(route, peer(1))));
 }
 
 #[test]
@@ -299,14 +312,14 @@ fn a_slot_used_again_makes_no_old_id_valid() {
     let mut old = Vec::new();
     for _ in 0..10 {
         let route = request(&mut routes, peer(1));
-        assert_eq!(route.slot, 0);
+        assert_eq!(route.slot(), 0);
         for stale in &old {
-            assert_eq!(routes.status(*stale), None);
+            assert_eq!(routes.status(ID, *stale), None);
             assert_eq!(routes.close(*stale), Err(RouteError::UnknownRoute));
         }
         respond(&mut routes, peer(1), Some(id(16))).expect("a response");
-        routes.handle_online(RELAY, id(16));
-        assert!(old.iter().all(|stale| routes.connection_id(*stale).is_none()));
+        routes.handle_online(ID, id(16));
+        assert!(old.iter().all(|stale| routes.number(*stale).is_none()));
         old.push(route);
         routes.close(route).expect("an open route");
         routes.handle_disconnect_sent(id(16));
@@ -318,27 +331,27 @@ fn a_slot_used_again_makes_no_old_id_valid() {
 fn there_are_240_routes_and_each_has_its_connection_id() {
     let mut routes = Routes::default();
     let opened: Vec<_> = (0..240).map(|number| request(&mut routes, peer(number))).collect();
-    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
-    assert_eq!(routes.open(RELAY, peer(7)), Err(RouteError::Exists(opened[7])));
+    assert_eq!(open(&mut routes, peer(240)), Err(RouteError::TooMany));
+    assert_eq!(open(&mut routes, peer(7)), Err(RouteError::Exists(opened[7])));
     // The relay gives the ids in any order; here, the highest first.
-    let number_of = |connection_id: u8| 255 - connection_id;
-    for connection_id in (16..=255).rev() {
-        let number = number_of(connection_id);
-        let opened = Answer::Opened(opened[usize::from(number)]);
-        assert_eq!(respond(&mut routes, peer(number), Some(id(connection_id))), Ok(opened));
+    let number_of = |number: u8| 255 - number;
+    for number in (16..=255).rev() {
+        let of = number_of(number);
+        let opened = Answer::Opened(info(opened[usize::from(of)], peer(of)));
+        assert_eq!(respond(&mut routes, peer(of), Some(id(number))), Ok(opened));
     }
-    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
-    for connection_id in 16..=255 {
-        let number = number_of(connection_id);
-        let expected = Some((opened[usize::from(number)], peer(number)));
-        assert_eq!(routes.handle_online(RELAY, id(connection_id)), expected);
-        assert_eq!(routes.online(RELAY, id(connection_id)), expected);
+    assert_eq!(open(&mut routes, peer(240)), Err(RouteError::TooMany));
+    for number in 16..=255 {
+        let of = number_of(number);
+        let expected = Some(info(opened[usize::from(of)], peer(of)));
+        assert_eq!(routes.handle_online(ID, id(number)), expected);
+        assert_eq!(routes.online(ID, id(number)), expected);
     }
     // A closed route counts until its disconnect notification is sent.
     let first = routes.close(opened[0]).expect("an open route").expect("a registered one");
-    assert_eq!(routes.open(RELAY, peer(240)), Err(RouteError::TooMany));
+    assert_eq!(open(&mut routes, peer(240)), Err(RouteError::TooMany));
     routes.handle_disconnect_sent(first);
     request(&mut routes, peer(240));
-    assert_eq!(routes.open(RELAY, peer(241)), Err(RouteError::TooMany));
+    assert_eq!(open(&mut routes, peer(241)), Err(RouteError::TooMany));
     assert_eq!(routes.len(), 240);
 }

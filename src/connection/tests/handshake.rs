@@ -11,7 +11,7 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
     pair.now += Duration::from_millis(40);
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
     assert_eq!(pair.connection.stage(), Stage::Connected);
-    assert_eq!(pair.take_events(), ["Connected { relay: RelayId(3.9) }"]);
+    assert_eq!(pair.take_events(), ["Connected { connection: ConnectionId(3.9), token: 55 }"]);
     assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
 }
 
@@ -31,7 +31,7 @@ fn keys_stay_where_they_are_when_a_connection_is_moved() {
 fn whatever_packet_opens_first_connects_once() {
     let mut pair = Pair::confirming();
     pair.relay_sends(&[ping(5), ping(6), pong(FIRST_PING)]).unwrap();
-    assert_eq!(pair.take_events(), ["Connected { relay: RelayId(3.9) }"]);
+    assert_eq!(pair.take_events(), ["Connected { connection: ConnectionId(3.9), token: 55 }"]);
 }
 
 #[test]
@@ -50,9 +50,8 @@ fn response_and_packets_arrive_in_any_pieces() {
             assert_eq!(connection.receive(now, FIRST, piece, &mut KeyStream::new(), &mut events), Ok(len));
         }
         let told: Vec<_> = events.iter().collect();
-        let id = connection.id();
-        let oob = Event::Oob { relay: id, sender: peer, data: b"out of band" };
-        assert_eq!(told, [Event::Connected { relay: id }, oob], "pieces of {split} bytes");
+        let oob = Event::Oob { connection: ID, token: TOKEN, sender: peer, data: b"out of band" };
+        assert_eq!(told, [Event::Connected { connection: ID, token: TOKEN }, oob], "pieces of {split} bytes");
     }
 }
 
@@ -161,16 +160,59 @@ fn a_relay_that_never_proves_itself_has_ten_seconds_for_its_pong() {
 }
 
 #[test]
-fn nothing_can_be_asked_for_before_it_is_connected() {
-    let mut pair = Pair::confirming();
-    let not_connected = Err(SendError::NotConnected);
-    assert_eq!(pair.connection.open_route(key(1)), Err(RouteError::NotConnected));
-    assert_eq!(pair.connection.send_oob(key(1), b"x"), not_connected);
-    assert_eq!(pair.connection.send_to(key(1), b"x"), not_connected);
-    assert_eq!(pair.connection.send_onion_request(&[0; 200]), not_connected);
+fn what_was_asked_for_since_the_start_is_sent_after_the_first_ping() {
+    let now = Instant::now();
+    let mut connection = connecting(now);
+    let closed = connection.open(key(3)).unwrap();
+    connection.open(key(1)).unwrap();
+    connection.send_oob(key(1), b"out of band").unwrap();
+    assert_eq!(connection.close_route(closed), Ok(0));
     let destination = Destination::Udp("127.0.0.1:1".parse().unwrap());
-    assert_eq!(pair.connection.send_forward_request(destination, b"x"), not_connected);
-    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+    connection.send_forward_request(destination, b"forward").unwrap();
+    assert!(!connection.has_output(FIRST), "there is nothing to write before the transport is connected");
+    assert_eq!(connection.deadline(), now + seconds(10));
+
+    let (mut response, mut relay) = hello(&mut connection, now).accept(&fresh());
+    connection.send_to(key(2), b"to").unwrap();
+    connection.send_onion_request(&[0; 200]).unwrap();
+    assert!(!connection.has_output(FIRST), "nothing follows the hello before the response");
+    connection
+        .receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8))
+        .unwrap();
+    assert_eq!(connection.stage(), Stage::Confirming);
+    let sent = relay.open(&flush(&mut connection, now, &mut vec![0; 64 * 1024])).unwrap();
+    // The closed route is closed by the answer to its request.
+    assert_eq!(sent[..3], [ping(FIRST_PING), routing_request(key(3)), routing_request(key(1))]);
+    let kinds: Vec<u8> = sent[3..].iter().map(|packet| packet[0]).collect();
+    assert_eq!(kinds, [6, 10, 6, 8], "in the order in which they were queued");
+    let refused = connection.send_data(closed, b"data");
+    assert_eq!(refused, Err(SendError::UnknownRoute));
+}
+
+/// An old response, sent again, makes the client send everything that is queued. Nobody can decrypt it, and no more than
+/// is queued is sent.
+#[test]
+fn an_impostor_receives_no_more_than_was_queued_and_causes_no_event() {
+    let now = Instant::now();
+    let (response, _) = hello(&mut connecting(now), now).accept(&fresh());
+    let other = Entropy { temporary: SecretKey::from([33; 32]), ..entropy() };
+    let mut connection = begun(parameters(Settings::default()), other, now);
+    (0..240).for_each(|number| assert!(connection.open(key(number)).is_ok()));
+    assert_eq!(connection.open(key(240)), Err(RouteError::TooMany));
+    while connection.send_oob(key(1), &[7; 1024]).is_ok() {}
+    let queue = Settings::default().send_queue;
+    let queued = connection.queued();
+    assert!((queue / 2..queue / 2 + 2048).contains(&queued), "{queued}");
+    hello(&mut connection, now);
+    let mut events = Events::with_capacity(8);
+    connection.receive(now, FIRST, &mut response.to_vec(), &mut KeyStream::new(), &mut events).unwrap();
+    let sent = flush(&mut connection, now, &mut vec![0; 64 * 1024]);
+    let important = (2 + 16 + 9) + 240 * (2 + 16 + 33);
+    assert!(sent.len() <= queued + queued / 1059 * 16 + 16 + important, "{}", sent.len());
+    assert!(!connection.has_output(FIRST));
+    assert!(events.is_empty());
+    let end = connection.handle_timeout(now + seconds(10), false, NonZeroU64::MIN);
+    assert_eq!(end, Err(DisconnectReason::NoPong(Stage::Confirming)));
 }
 
 #[test]

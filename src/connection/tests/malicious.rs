@@ -20,22 +20,22 @@ fn text(event: Event<'_>) -> String {
     format!("{event:?}")
 }
 
-fn told_of_oob(pair: &Pair, data: &[u8]) -> String {
-    text(Event::Oob { relay: pair.connection.id(), sender: key(9), data })
+fn told_of_oob(data: &[u8]) -> String {
+    text(Event::Oob { connection: ID, token: TOKEN, sender: key(9), data })
 }
 
 /// Connected by a ping of the relay; the client's first ping has no pong yet.
 fn confirmed_by_a_ping() -> Pair {
     let mut pair = Pair::confirming();
     pair.relay_sends(&[ping(5)]).unwrap();
-    assert_eq!(pair.take_events(), [text(Event::Connected { relay: pair.connection.id() })]);
+    assert_eq!(pair.take_events(), [text(Event::Connected { connection: ID, token: TOKEN })]);
     pair
 }
 
 /// A route that is requested, and has no response yet.
 fn requested() -> Pair {
     let mut pair = Pair::connected();
-    pair.connection.open_route(key(PEER)).unwrap();
+    pair.connection.open(key(PEER)).unwrap();
     pair.sent();
     pair
 }
@@ -82,9 +82,9 @@ fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Resu
             Ok(())
         });
         let mut told = pair.take_events();
-        assert_eq!(told.remove(0), told_of_oob(&pair, b"before"));
+        assert_eq!(told.remove(0), told_of_oob(b"before"));
         if result.is_ok() {
-            assert_eq!(told.pop(), Some(told_of_oob(&pair, b"behind")));
+            assert_eq!(told.pop(), Some(told_of_oob(b"behind")));
         }
         (told, result)
     });
@@ -248,10 +248,10 @@ fn packets_of_our_own_sent_back_do_not_open() {
 fn each_connection_id_below_16_ends_the_connection() {
     for id in 0..16 {
         for kind in [2, 3] {
-            assert_violation(online, &[vec![kind, id]], Violation::ConnectionId { kind, id });
+            assert_violation(online, &[vec![kind, id]], Violation::RouteNumber { kind, id });
         }
         if id > 0 {
-            let violation = Violation::ConnectionId { kind: 1, id };
+            let violation = Violation::RouteNumber { kind: 1, id };
             assert_violation(requested, &[routing_response(id, key(PEER))], violation);
         }
     }
@@ -271,7 +271,7 @@ fn responses_that_nobody_asked_for_end_the_connection() {
     // The request is queued and not sent: the relay cannot know of it.
     let unheard = || {
         let mut pair = Pair::connected();
-        pair.connection.open_route(key(PEER)).unwrap();
+        pair.connection.open(key(PEER)).unwrap();
         pair
     };
     assert_violation(unheard, &[routing_response(16, key(PEER))], Violation::UnsolicitedResponse);
@@ -292,25 +292,27 @@ fn one_id_for_two_keys_ends_the_connection() {
     let both = |prepare: fn() -> Pair| {
         move || {
             let mut pair = prepare();
-            pair.connection.open_route(key(8)).unwrap();
+            pair.connection.open(key(8)).unwrap();
             pair.sent();
             pair
         }
     };
     for prepare in [offline, online] {
         let again = [routing_response(16, key(8))];
-        assert_violation(both(prepare), &again, Violation::ConnectionIdInUse(16));
+        assert_violation(both(prepare), &again, Violation::RouteNumberInUse(16));
     }
     let twice = [routing_response(20, key(PEER)), routing_response(20, key(8))];
     let (told, result) = outcome(both(requested), &twice);
-    assert_eq!((told.len(), result), (1, Err(Violation::ConnectionIdInUse(20).into())));
+    assert_eq!((told.len(), result), (1, Err(Violation::RouteNumberInUse(20).into())));
 }
 
 #[test]
 fn notifications_tell_only_what_they_change() {
     let (route, peer) = (online().connection.find_route(&key(PEER)).unwrap(), key(PEER));
-    let (on, off) =
-        (text(Event::RouteOnline { route, peer }), text(Event::RouteOffline { route, peer, unsent: 0 }));
+    let (on, off) = (
+        text(Event::RouteOnline { connection: ID, route, token: route_token(peer), peer }),
+        text(Event::RouteOffline { connection: ID, route, token: route_token(peer), peer, unsent: 0 }),
+    );
     let twice = [vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]];
     assert_eq!(outcome(offline, &twice), (vec![on, off.clone()], Ok(())));
     assert_eq!(outcome(online, &twice), (vec![off], Ok(())));
@@ -324,7 +326,7 @@ fn notifications_tell_only_what_they_change() {
     }
     // A notification before the response has no effect after it.
     let early = [vec![2, 16], routing_response(16, peer), data(16, b"x")];
-    let opened = text(Event::RouteOpened { route, peer });
+    let opened = text(Event::RouteOpened { connection: ID, route, token: route_token(peer), peer });
     assert_eq!(outcome(requested, &early), (vec![opened], Ok(())));
 }
 

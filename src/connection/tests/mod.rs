@@ -25,6 +25,8 @@ use crate::stage::Party;
 
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
+const ID: ConnectionId = ConnectionId { index: 3, generation: 9 };
+const TOKEN: u64 = 55;
 const FIRST_PING: u64 = 77;
 const FIRST: AttemptId = AttemptId::FIRST;
 
@@ -58,6 +60,19 @@ fn timed_out(stage: Stage) -> DisconnectReason {
     DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
+/// The token of a route to this peer.
+fn route_token(peer: PublicKey) -> u64 {
+    1000 + u64::from(peer.as_bytes()[0])
+}
+
+impl Connection {
+    /// Opens a route with a new generation and the token for this peer.
+    fn open(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
+        self.generation += 1;
+        self.open_route(peer, self.generation, route_token(peer))
+    }
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -70,13 +85,14 @@ fn shared_key(client: [u8; 32]) -> Arc<SharedKey> {
 
 fn parameters(settings: Settings) -> Parameters {
     Parameters {
-        id: RelayId { index: 3, generation: 9 },
+        id: ID,
         shared_key: shared_key(CLIENT_SECRET),
         addresses: vec!["1.2.3.4:258".parse().unwrap()],
         proxy: None,
         settings: Arc::new(settings),
         connect_timeout: None,
         ping: NonZeroU64::new(FIRST_PING).unwrap(),
+        token: TOKEN,
     }
 }
 
@@ -160,19 +176,19 @@ impl Pair {
         let mut pair = Self::confirming_with(settings);
         assert_eq!(pair.sent(), [ping(FIRST_PING)]);
         pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
-        assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { relay: pair.connection.id() })]);
+        assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { connection: ID, token: TOKEN })]);
         pair
     }
 
     /// With one online route, whose connection id is 16.
     fn with_route(settings: Settings, peer: PublicKey) -> (Self, RouteId) {
         let mut pair = Self::connected_with(settings);
-        let route = pair.connection.open_route(peer).unwrap();
+        let route = pair.connection.open(peer).unwrap();
         assert_eq!(pair.sent(), [routing_request(peer)]);
         pair.relay_sends(&[routing_response(16, peer), vec![2, 16]]).unwrap();
         let told = [
-            format!("{:?}", Event::RouteOpened { route, peer }),
-            format!("{:?}", Event::RouteOnline { route, peer }),
+            format!("{:?}", Event::RouteOpened { connection: ID, route, token: route_token(peer), peer }),
+            format!("{:?}", Event::RouteOnline { connection: ID, route, token: route_token(peer), peer }),
         ];
         assert_eq!(pair.take_events(), told);
         (pair, route)
@@ -254,12 +270,12 @@ fn routing_request(peer: PublicKey) -> Vec<u8> {
     [&[0][..], peer.as_bytes()].concat()
 }
 
-fn routing_response(connection_id: u8, peer: PublicKey) -> Vec<u8> {
-    [&[1, connection_id][..], peer.as_bytes()].concat()
+fn routing_response(number: u8, peer: PublicKey) -> Vec<u8> {
+    [&[1, number][..], peer.as_bytes()].concat()
 }
 
-fn data(connection_id: u8, data: &[u8]) -> Vec<u8> {
-    [&[connection_id], data].concat()
+fn data(number: u8, data: &[u8]) -> Vec<u8> {
+    [&[number], data].concat()
 }
 
 fn oob(data: &[u8]) -> Vec<u8> {

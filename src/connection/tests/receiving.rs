@@ -5,7 +5,6 @@ use super::*;
 #[test]
 fn each_kind_of_packet_is_told() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
-    let relay = pair.connection.id();
     let sender = key(8);
     let longest = vec![9; 1024];
     pair.relay_sends(&[
@@ -21,12 +20,18 @@ fn each_kind_of_packet_is_told() {
     assert_eq!(
         told,
         [
-            Event::Data { route, peer: key(7), data: b"data" },
-            Event::Oob { relay, sender, data: &longest },
-            Event::OnionResponse { relay, data: b"onion" },
-            Event::Forwarding { relay, data: b"forwarded" },
-            Event::RouteOffline { route, peer: key(7), unsent: 0 },
-            Event::RouteOnline { route, peer: key(7) },
+            Event::Data { connection: ID, route, token: route_token(key(7)), peer: key(7), data: b"data" },
+            Event::Oob { connection: ID, token: TOKEN, sender, data: &longest },
+            Event::OnionResponse { connection: ID, token: TOKEN, data: b"onion" },
+            Event::Forwarding { connection: ID, token: TOKEN, data: b"forwarded" },
+            Event::RouteOffline {
+                connection: ID,
+                route,
+                token: route_token(key(7)),
+                peer: key(7),
+                unsent: 0
+            },
+            Event::RouteOnline { connection: ID, route, token: route_token(key(7)), peer: key(7) },
         ]
     );
 }
@@ -42,7 +47,8 @@ fn data_of_every_length_arrive_in_pieces_of_every_size() {
                 pair.receive(piece).unwrap();
             }
             let told: Vec<_> = pair.events.iter().collect();
-            let event = |data| Event::Data { route, peer: key(7), data };
+            let event =
+                |data| Event::Data { connection: ID, route, token: route_token(key(7)), peer: key(7), data };
             assert_eq!(
                 told,
                 [event(&payload[..len]), event(&b"next"[..])],
@@ -109,8 +115,8 @@ fn packets_that_no_relay_sends_end_the_connection() {
         (vec![0x0f, 1], Violation::Kind(0x0f)),
         (vec![2], Violation::Length { kind: 2, length: 1 }),
         (vec![2, 16, 0], Violation::Length { kind: 2, length: 3 }),
-        (vec![2, 15], Violation::ConnectionId { kind: 2, id: 15 }),
-        (vec![3, 0], Violation::ConnectionId { kind: 3, id: 0 }),
+        (vec![2, 15], Violation::RouteNumber { kind: 2, id: 15 }),
+        (vec![3, 0], Violation::RouteNumber { kind: 3, id: 0 }),
         (ping(0), Violation::PingId),
         (pong(0), Violation::PingId),
         (vec![4; 8], Violation::Length { kind: 4, length: 8 }),

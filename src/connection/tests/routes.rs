@@ -5,14 +5,14 @@ use crate::status::RouteState;
 
 const PEER: u8 = 7;
 
-fn disconnect(connection_id: u8) -> Vec<u8> {
-    vec![3, connection_id]
+fn disconnect(number: u8) -> Vec<u8> {
+    vec![3, number]
 }
 
 /// A connection with a route that is requested and not answered.
 fn requested() -> (Pair, RouteId) {
     let mut pair = Pair::connected();
-    let route = pair.connection.open_route(key(PEER)).unwrap();
+    let route = pair.connection.open(key(PEER)).unwrap();
     assert_eq!(pair.sent(), [routing_request(key(PEER))]);
     (pair, route)
 }
@@ -21,10 +21,16 @@ fn requested() -> (Pair, RouteId) {
 fn a_refusal_is_told_and_frees_the_route() {
     let (mut pair, route) = requested();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
-    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteRefused { route, peer: key(PEER) })]);
+    assert_eq!(
+        pair.take_events(),
+        [format!(
+            "{:?}",
+            Event::RouteRefused { connection: ID, route, token: route_token(key(PEER)), peer: key(PEER) }
+        )]
+    );
     assert_eq!(pair.connection.close_route(route), Err(RouteError::UnknownRoute));
     assert_eq!(pair.connection.route_count(), 0);
-    pair.connection.open_route(key(PEER)).unwrap();
+    pair.connection.open(key(PEER)).unwrap();
 }
 
 /// Peers' keys are compared byte by byte, as the relay does. No honest peer uses another encoding of its key; a route
@@ -35,7 +41,7 @@ fn a_peers_key_in_another_encoding_is_another_peer() {
     other[31] |= 0x80;
     let other = PublicKey::from(other);
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
-    let to_other = pair.connection.open_route(other).unwrap();
+    let to_other = pair.connection.open(other).unwrap();
     assert_eq!(pair.sent(), [routing_request(other)]);
     pair.relay_sends(&[routing_response(17, other)]).unwrap();
     pair.take_events();
@@ -93,7 +99,7 @@ fn closing_before_a_refusal_leaves_nothing() {
 fn reopening_before_the_response_asks_again_behind_the_disconnect() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
-    let second = pair.connection.open_route(key(PEER)).unwrap();
+    let second = pair.connection.open(key(PEER)).unwrap();
     assert_ne!(first, second);
     // The relay would answer a second request now with the first route, which is closing.
     assert_eq!(pair.sent(), [""; 0].map(Vec::from));
@@ -101,14 +107,25 @@ fn reopening_before_the_response_asks_again_behind_the_disconnect() {
     assert_eq!(pair.take_events(), [""; 0]);
     assert_eq!(pair.sent(), [disconnect(16), routing_request(key(PEER))]);
     pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
-    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteOpened { route: second, peer: key(PEER) })]);
+    assert_eq!(
+        pair.take_events(),
+        [format!(
+            "{:?}",
+            Event::RouteOpened {
+                connection: ID,
+                route: second,
+                token: route_token(key(PEER)),
+                peer: key(PEER)
+            }
+        )]
+    );
 }
 
 #[test]
 fn reopening_and_closing_before_the_response_is_quiet() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
-    let second = pair.connection.open_route(key(PEER)).unwrap();
+    let second = pair.connection.open(key(PEER)).unwrap();
     pair.connection.close_route(second).unwrap();
     pair.relay_sends(&[routing_response(20, key(PEER))]).unwrap();
     assert_eq!(pair.sent(), [disconnect(20)]);
@@ -120,7 +137,7 @@ fn reopening_and_closing_before_the_response_is_quiet() {
 fn reopening_a_refused_peer_asks_again() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
-    pair.connection.open_route(key(PEER)).unwrap();
+    pair.connection.open(key(PEER)).unwrap();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
     assert_eq!(pair.sent(), [routing_request(key(PEER))]);
 }
@@ -129,7 +146,7 @@ fn reopening_a_refused_peer_asks_again() {
 fn the_connection_id_is_given_out_again() {
     let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.close_route(old).unwrap();
-    let new = pair.connection.open_route(key(8)).unwrap();
+    let new = pair.connection.open(key(8)).unwrap();
     assert_eq!(pair.sent(), [disconnect(16), routing_request(key(8))]);
     // The relay sent the first two before it knew that the route is closed.
     let late = [data(16, b"late"), disconnect(16)];
@@ -140,9 +157,18 @@ fn the_connection_id_is_given_out_again() {
     assert_eq!(
         pair.take_events(),
         [
-            format!("{:?}", Event::RouteOpened { route: new, peer }),
-            format!("{:?}", Event::RouteOnline { route: new, peer }),
-            format!("{:?}", Event::Data { route: new, peer, data: b"new" }),
+            format!(
+                "{:?}",
+                Event::RouteOpened { connection: ID, route: new, token: route_token(peer), peer }
+            ),
+            format!(
+                "{:?}",
+                Event::RouteOnline { connection: ID, route: new, token: route_token(peer), peer }
+            ),
+            format!(
+                "{:?}",
+                Event::Data { connection: ID, route: new, token: route_token(peer), peer, data: b"new" }
+            ),
         ]
     );
     assert_eq!(pair.connection.send_data(old, b"x"), Err(SendError::UnknownRoute));
@@ -152,13 +178,13 @@ fn the_connection_id_is_given_out_again() {
 #[test]
 fn a_connection_id_is_not_free_before_the_relay_was_told() {
     let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
-    pair.connection.open_route(key(8)).unwrap();
+    pair.connection.open(key(8)).unwrap();
     pair.sent();
     pair.connection.close_route(old).unwrap();
     assert_eq!(pair.connection.route_count(), 2);
     assert_eq!(
         pair.relay_sends(&[routing_response(16, key(8))]),
-        Err(Violation::ConnectionIdInUse(16).into())
+        Err(Violation::RouteNumberInUse(16).into())
     );
 }
 
@@ -177,16 +203,16 @@ fn responses_that_answer_nothing_end_the_connection() {
 
     // The same id for a second key.
     let (mut pair, _) = Pair::with_route(Settings::default(), key(PEER));
-    pair.connection.open_route(key(8)).unwrap();
+    pair.connection.open(key(8)).unwrap();
     pair.sent();
     assert_eq!(
         pair.relay_sends(&[routing_response(16, key(8))]),
-        Err(Violation::ConnectionIdInUse(16).into())
+        Err(Violation::RouteNumberInUse(16).into())
     );
 
     for id in 1..16 {
         let (mut pair, _) = requested();
-        let violation = Violation::ConnectionId { kind: 1, id };
+        let violation = Violation::RouteNumber { kind: 1, id };
         assert_eq!(pair.relay_sends(&[routing_response(id, key(PEER))]), Err(violation.into()));
     }
 }
@@ -195,7 +221,7 @@ fn responses_that_answer_nothing_end_the_connection() {
 fn answers_to_requests_that_have_not_left_end_the_connection() {
     // If they were accepted, a relay that does not read could make the caller request again and again.
     let mut pair = Pair::connected();
-    pair.connection.open_route(key(PEER)).unwrap();
+    pair.connection.open(key(PEER)).unwrap();
     assert_eq!(pair.flush_some(0), []);
     let refusal = pair.relay_sends(&[routing_response(0, key(PEER))]);
     assert_eq!(refusal, Err(Violation::UnsolicitedResponse.into()));
@@ -208,7 +234,13 @@ fn notifications_and_data_without_a_route_are_harmless() {
     pair.relay_sends(&early).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
     pair.relay_sends(&[routing_response(16, key(PEER)), data(16, b"offline"), vec![3, 16]]).unwrap();
-    assert_eq!(pair.take_events(), [format!("{:?}", Event::RouteOpened { route, peer: key(PEER) })]);
+    assert_eq!(
+        pair.take_events(),
+        [format!(
+            "{:?}",
+            Event::RouteOpened { connection: ID, route, token: route_token(key(PEER)), peer: key(PEER) }
+        )]
+    );
     pair.relay_sends(&[vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]]).unwrap();
     assert_eq!(pair.take_events().len(), 2);
 }
@@ -216,7 +248,7 @@ fn notifications_and_data_without_a_route_are_harmless() {
 #[test]
 fn one_route_a_peer() {
     let (mut pair, route) = requested();
-    assert_eq!(pair.connection.open_route(key(PEER)), Err(RouteError::Exists(route)));
+    assert_eq!(pair.connection.open(key(PEER)), Err(RouteError::Exists(route)));
     assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));
     assert_eq!(pair.connection.find_route(&key(8)), None);
     let status = pair.connection.route_status(route).unwrap();
@@ -228,8 +260,8 @@ fn one_route_a_peer() {
 fn all_240_routes() {
     let mut pair = Pair::connected();
     let peer = |number: u8| key(number);
-    let routes: Vec<_> = (0..240).map(|number| pair.connection.open_route(peer(number)).unwrap()).collect();
-    assert_eq!(pair.connection.open_route(peer(240)), Err(RouteError::TooMany));
+    let routes: Vec<_> = (0..240).map(|number| pair.connection.open(peer(number)).unwrap()).collect();
+    assert_eq!(pair.connection.open(peer(240)), Err(RouteError::TooMany));
     assert_eq!(pair.sent().len(), 240);
     let responses: Vec<_> = (0..240).map(|number| routing_response(16 + number, peer(number))).collect();
     pair.relay_sends(&responses).unwrap();
@@ -242,15 +274,15 @@ fn all_240_routes() {
     assert_eq!(pair.sent(), expected);
     // Closed routes count until their disconnect notification is sent.
     pair.connection.close_route(routes[0]).unwrap();
-    assert_eq!(pair.connection.open_route(peer(240)), Err(RouteError::TooMany));
+    assert_eq!(pair.connection.open(peer(240)), Err(RouteError::TooMany));
     pair.sent();
-    pair.connection.open_route(peer(240)).unwrap();
+    pair.connection.open(peer(240)).unwrap();
 }
 
 #[test]
 fn a_route_of_another_connection_is_unknown() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
-    let stale = RouteId::new(route.relay(), route.slot, route.generation + 1);
+    let stale = RouteId::new(ID, route.slot(), route.generation + 1);
     assert_eq!(pair.connection.send_data(stale, b"x"), Err(SendError::UnknownRoute));
     assert_eq!(pair.connection.route_status(stale), None);
     assert_eq!(pair.connection.close_route(stale), Err(RouteError::UnknownRoute));

@@ -48,7 +48,7 @@ fn send_to_takes_the_route_where_it_is_online() {
     let oob = [&[6][..], peer.as_bytes(), b"hi"].concat();
     pair.connection.send_to(peer, b"hi").unwrap();
     assert_eq!(pair.sent(), std::slice::from_ref(&oob));
-    let route = pair.connection.open_route(peer).unwrap();
+    let route = pair.connection.open(peer).unwrap();
     pair.sent();
     pair.connection.send_to(peer, b"hi").unwrap();
     pair.relay_sends(&[routing_response(16, peer)]).unwrap();
@@ -71,7 +71,7 @@ fn more_important_packets_than_one_write_holds_leave_in_order_and_before_data() 
     pair.connection.send_data(route, b"behind them all").unwrap();
     let peers: Vec<_> = (8..208).map(key).collect();
     for peer in &peers {
-        pair.connection.open_route(*peer).unwrap();
+        pair.connection.open(*peer).unwrap();
     }
     let mut expected: Vec<_> = peers.into_iter().map(routing_request).collect();
     expected.push(data(16, b"behind them all"));
@@ -89,7 +89,7 @@ fn important_packets_pass_data_at_every_packet_boundary() {
         }
         let mut stream = pair.flush_some(room);
         pair.relay_sends(&[ping(1)]).unwrap();
-        pair.connection.open_route(key(8)).unwrap();
+        pair.connection.open(key(8)).unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
         let mut expected = packets.clone();
         let begun = room.div_ceil(18 + 10).min(5);
@@ -194,7 +194,7 @@ fn a_full_queue_does_not_stop_important_packets() {
     let (mut pair, route) = Pair::with_route(small_queue(), key(7));
     while pair.connection.send_data(route, &[1; 100]).is_ok() {}
     pair.relay_sends(&[ping(1)]).unwrap();
-    pair.connection.open_route(key(8)).unwrap();
+    pair.connection.open(key(8)).unwrap();
     pair.next_deadline().unwrap();
     let sent = pair.sent();
     assert_eq!(sent[..3], [pong(1), routing_request(key(8)), ping(pair.ping)]);
@@ -206,7 +206,7 @@ fn packets_of_a_closed_route_never_leave() {
     // However many bytes the socket has taken when the route is closed.
     for room in 0..120 {
         let (mut pair, first) = Pair::with_route(Settings::default(), key(7));
-        let second = pair.connection.open_route(key(8)).unwrap();
+        let second = pair.connection.open(key(8)).unwrap();
         pair.sent();
         pair.relay_sends(&[routing_response(17, key(8)), vec![2, 17]]).unwrap();
         pair.take_events();
@@ -217,7 +217,7 @@ fn packets_of_a_closed_route_never_leave() {
         let mut stream = pair.flush_some(room);
         pair.connection.close_route(first).unwrap();
         // The id is free once the relay knows of the end: data with it then belong to another route.
-        let third = pair.connection.open_route(key(9)).unwrap();
+        let third = pair.connection.open(key(9)).unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
         let sent = pair.relay.open(&stream).unwrap();
         let end = sent.iter().position(|packet| packet == &[3, 16]).expect("the relay is told");

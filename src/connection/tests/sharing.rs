@@ -13,7 +13,7 @@ use crate::wire::frame::MAX_FRAME;
 /// A connection with `count` online routes; their connection ids begin at 16.
 fn with_routes(settings: Settings, count: u8) -> (Pair, Vec<RouteId>) {
     let mut pair = Pair::connected_with(settings);
-    let routes = (0..count).map(|number| pair.connection.open_route(key(number)).unwrap()).collect();
+    let routes = (0..count).map(|number| pair.connection.open(key(number)).unwrap()).collect();
     pair.sent();
     for number in 0..count {
         pair.relay_sends(&[routing_response(16 + number, key(number)), vec![2, 16 + number]]).unwrap();

@@ -14,8 +14,8 @@ fn peer() -> PublicKey {
     PEER.into()
 }
 
-fn connection_id(id: u8) -> ConnectionId {
-    ConnectionId::new(id).expect("a connection id")
+fn number(id: u8) -> RouteNumber {
+    RouteNumber::new(id).expect("a connection id")
 }
 
 fn ping_id(id: u64) -> NonZeroU64 {
@@ -51,20 +51,20 @@ fn each_packet_has_the_bytes_of_the_protocol_document() {
     let table: [(Packet<'_>, Vec<u8>); 20] = [
         (Packet::RoutingRequest { peer: peer() }, [b"\x00", key].concat()),
         (
-            Packet::RoutingResponse { connection_id: Some(connection_id(0x10)), peer: peer() },
+            Packet::RoutingResponse { number: Some(number(0x10)), peer: peer() },
             [b"\x01", b"\x10".as_slice(), key].concat(),
         ),
         (
-            Packet::RoutingResponse { connection_id: Some(connection_id(0xff)), peer: peer() },
+            Packet::RoutingResponse { number: Some(number(0xff)), peer: peer() },
             [b"\x01", b"\xff".as_slice(), key].concat(),
         ),
         (
-            Packet::RoutingResponse { connection_id: None, peer: peer() },
+            Packet::RoutingResponse { number: None, peer: peer() },
             [b"\x01", b"\x00".as_slice(), key].concat(),
         ),
-        (Packet::ConnectNotification(connection_id(0x10)), b"\x02\x10".to_vec()),
-        (Packet::ConnectNotification(connection_id(0xff)), b"\x02\xff".to_vec()),
-        (Packet::DisconnectNotification(connection_id(0x11)), b"\x03\x11".to_vec()),
+        (Packet::ConnectNotification(number(0x10)), b"\x02\x10".to_vec()),
+        (Packet::ConnectNotification(number(0xff)), b"\x02\xff".to_vec()),
+        (Packet::DisconnectNotification(number(0x11)), b"\x03\x11".to_vec()),
         (Packet::Ping(ping_id(0x0102_0304_0506_0708)), b"\x04\x01\x02\x03\x04\x05\x06\x07\x08".to_vec()),
         (Packet::Pong(ping_id(1)), b"\x05\x00\x00\x00\x00\x00\x00\x00\x01".to_vec()),
         (Packet::OobSend { destination: peer(), data: b"data" }, [b"\x06", key, b"data"].concat()),
@@ -88,8 +88,8 @@ fn each_packet_has_the_bytes_of_the_protocol_document() {
             [b"\x0a\x8a", ipv6, b"\x01\xbb", b"forward"].concat(),
         ),
         (Packet::Forwarding(b"\x0b"), b"\x0b\x0b".to_vec()),
-        (Packet::Data { connection_id: connection_id(0x10), data: b"data" }, b"\x10data".to_vec()),
-        (Packet::Data { connection_id: connection_id(0xff), data: b"" }, b"\xff".to_vec()),
+        (Packet::Data { number: number(0x10), data: b"data" }, b"\x10data".to_vec()),
+        (Packet::Data { number: number(0xff), data: b"" }, b"\xff".to_vec()),
     ];
     for (packet, bytes) in table {
         assert_eq!(emitted(&packet), bytes, "{packet:?}");
@@ -165,10 +165,10 @@ fn other_address_families_are_refused() {
 fn a_connection_id_is_16_to_255() {
     for id in 0..=0xff {
         let known = (16..=255).contains(&id);
-        assert_eq!(ConnectionId::new(id).map(ConnectionId::get), known.then_some(id));
+        assert_eq!(RouteNumber::new(id).map(RouteNumber::get), known.then_some(id));
         for kind in [0x02, 0x03] {
             let parsed = Packet::parse(&[kind, id]).map(|packet| packet.kind());
-            assert_eq!(parsed, if known { Ok(kind) } else { Err(Malformed::ConnectionId { kind, id }) });
+            assert_eq!(parsed, if known { Ok(kind) } else { Err(Malformed::RouteNumber { kind, id }) });
         }
     }
 }
@@ -178,9 +178,9 @@ fn a_routing_response_refuses_with_0_and_never_with_1_to_15() {
     for id in 0..=0xff {
         let bytes = [&[0x01, id], PEER.as_slice()].concat();
         let expected = match id {
-            0 => Ok(Packet::RoutingResponse { connection_id: None, peer: peer() }),
-            1..=15 => Err(Malformed::ConnectionId { kind: 0x01, id }),
-            _ => Ok(Packet::RoutingResponse { connection_id: ConnectionId::new(id), peer: peer() }),
+            0 => Ok(Packet::RoutingResponse { number: None, peer: peer() }),
+            1..=15 => Err(Malformed::RouteNumber { kind: 0x01, id }),
+            _ => Ok(Packet::RoutingResponse { number: RouteNumber::new(id), peer: peer() }),
         };
         assert_eq!(Packet::parse(&bytes), expected);
     }
@@ -203,7 +203,7 @@ fn a_malformed_packet_is_told_as_the_violation_it_is() {
     for (bytes, violation) in [
         (&[0x0c][..], Violation::Kind(0x0c)),
         (&[0x02], Violation::Length { kind: 0x02, length: 1 }),
-        (&[0x03, 15], Violation::ConnectionId { kind: 0x03, id: 15 }),
+        (&[0x03, 15], Violation::RouteNumber { kind: 0x03, id: 15 }),
         (&[0x04, 0, 0, 0, 0, 0, 0, 0, 0], Violation::PingId),
         (&[0x0a, 99], Violation::Kind(0x0a)),
     ] {
@@ -214,7 +214,7 @@ fn a_malformed_packet_is_told_as_the_violation_it_is() {
 #[test]
 fn emitting_leaves_the_bytes_behind_the_packet_alone() {
     let mut out = [0xee; 4];
-    Packet::ConnectNotification(connection_id(0x10)).emit(&mut out);
+    Packet::ConnectNotification(number(0x10)).emit(&mut out);
     assert_eq!(out, [0x02, 0x10, 0xee, 0xee]);
 }
 
@@ -228,7 +228,7 @@ enum Parts {
     OnionResponse(Vec<u8>),
     ForwardRequest(Destination, Vec<u8>),
     Forwarding(Vec<u8>),
-    Data(ConnectionId, Vec<u8>),
+    Data(RouteNumber, Vec<u8>),
 }
 
 impl Parts {
@@ -243,7 +243,7 @@ impl Parts {
                 Packet::ForwardRequest { destination: *destination, data }
             }
             Self::Forwarding(data) => Packet::Forwarding(data),
-            Self::Data(connection_id, data) => Packet::Data { connection_id: *connection_id, data },
+            Self::Data(number, data) => Packet::Data { number: *number, data },
         }
     }
 }
@@ -251,7 +251,7 @@ impl Parts {
 fn any_parts() -> impl Strategy<Value = Parts> {
     use proptest::collection::vec;
     let key = || any::<[u8; KEY_LEN]>().prop_map(PublicKey::from);
-    let id = || (16..=255_u8).prop_map(connection_id);
+    let id = || (16..=255_u8).prop_map(number);
     let ping = || (1..=u64::MAX).prop_map(ping_id);
     let data = |lengths: RangeInclusive<usize>| vec(any::<u8>(), lengths);
     // Flow label and scope are not sent.
@@ -264,9 +264,8 @@ fn any_parts() -> impl Strategy<Value = Parts> {
         .prop_map(|(is_udp, address)| if is_udp { udp(address) } else { tcp(address) });
     prop_oneof![
         key().prop_map(|peer| Parts::WithoutData(Packet::RoutingRequest { peer })),
-        (proptest::option::of(id()), key()).prop_map(|(connection_id, peer)| Parts::WithoutData(
-            Packet::RoutingResponse { connection_id, peer }
-        )),
+        (proptest::option::of(id()), key())
+            .prop_map(|(number, peer)| Parts::WithoutData(Packet::RoutingResponse { number, peer })),
         id().prop_map(|id| Parts::WithoutData(Packet::ConnectNotification(id))),
         id().prop_map(|id| Parts::WithoutData(Packet::DisconnectNotification(id))),
         ping().prop_map(|id| Parts::WithoutData(Packet::Ping(id))),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{EventsInternals, Settings};
 use tox_relay_client::{
-    DisconnectReason, Event, Events, Impostor, Party, PublicKey, RelayId, RouteError, RouteId, RouteState,
-    SendError, Stage, Violation,
+    ConnectionId, DisconnectReason, Event, Events, Impostor, Party, PublicKey, RouteError, RouteId,
+    RouteState, SendError, Stage, Violation,
 };
 
 use crate::downstream::Step;
@@ -20,7 +20,7 @@ const PING: u8 = 4;
 const PONG: u8 = 5;
 
 pub struct Model {
-    relay: RelayId,
+    relay: ConnectionId,
     settings: Settings,
     pub stage: Stage,
     pub deadline: Instant,
@@ -75,7 +75,7 @@ pub fn timed_out(stage: Stage) -> DisconnectReason {
 }
 
 impl Model {
-    pub fn new(relay: RelayId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
+    pub fn new(relay: ConnectionId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
         Self {
             relay,
             stage: Stage::Connecting,
@@ -191,7 +191,7 @@ impl Model {
             0x02 | 0x03 => {
                 let id = rest[0];
                 if id < 16 {
-                    return Err(Violation::ConnectionId { kind, id }.into());
+                    return Err(Violation::RouteNumber { kind, id }.into());
                 }
                 let (from, to) = match kind {
                     0x02 => (State::Offline(id), State::Online(id)),
@@ -201,7 +201,7 @@ impl Model {
                     let (route, peer) = (*name, *peer);
                     *state = to;
                     events.push(match kind {
-                        0x02 => Event::RouteOnline { route, peer },
+                        0x02 => Event::RouteOnline { route, peer, .. },
                         _ => Event::RouteOffline { route, peer, unsent: self.queue.remove(id) },
                     });
                 }
@@ -231,7 +231,7 @@ impl Model {
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
         if (1..16).contains(&id) {
-            return Err(Violation::ConnectionId { kind: 0x01, id }.into());
+            return Err(Violation::RouteNumber { kind: 0x01, id }.into());
         }
         let asked = |route: &Route| {
             route.peer == *peer
@@ -239,7 +239,7 @@ impl Model {
         };
         let at = self.routes.iter().position(asked).ok_or(Violation::UnsolicitedResponse)?;
         if self.ids().any(|used| used == id) {
-            return Err(Violation::ConnectionIdInUse(id).into());
+            return Err(Violation::RouteNumberInUse(id).into());
         }
         let Route { name: route, peer, state } = self.routes[at];
         let closed = state == State::Closing { left: true };
@@ -249,8 +249,8 @@ impl Model {
             _ => self.routes[at].state = State::Offline(id),
         }
         match (id, closed) {
-            (0, false) => events.push(Event::RouteRefused { route, peer }),
-            (_, false) => events.push(Event::RouteOpened { route, peer }),
+            (0, false) => events.push(Event::RouteRefused { route, peer, .. }),
+            (_, false) => events.push(Event::RouteOpened { route, peer, .. }),
             (_, true) => {
                 if id != 0 {
                     self.important.push_back(vec![DISCONNECT, id]);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 
 use tox_relay_client::internals::{
-    ConnectionId, FORWARD_DATA, MAX_PLAINTEXT, ONION_REQUEST, OOB_DATA, OVERHEAD, Packet, emit_prefix,
+    FORWARD_DATA, MAX_PLAINTEXT, ONION_REQUEST, OOB_DATA, OVERHEAD, Packet, RouteNumber, emit_prefix,
     frame_len,
 };
 use tox_relay_client::{Destination, PublicKey};
@@ -32,7 +32,7 @@ fn emit(packet: &Packet<'_>) -> Vec<u8> {
 /// Any packet that there can be.
 fn packet<'a>(input: &mut Input<'a>) -> Packet<'a> {
     let kind = input.byte();
-    let id = ConnectionId::new(input.byte().max(ConnectionId::MIN)).expect("16 to 255");
+    let id = RouteNumber::new(input.byte().max(RouteNumber::MIN)).expect("16 to 255");
     let number = NonZeroU64::new(u64::from_be_bytes(array(input))).unwrap_or(NonZeroU64::MIN);
     let key = PublicKey::from(array::<32>(input));
     let mut data = |legal: std::ops::RangeInclusive<usize>| {
@@ -41,8 +41,8 @@ fn packet<'a>(input: &mut Input<'a>) -> Packet<'a> {
     };
     match kind % 14 {
         0 => Packet::RoutingRequest { peer: key },
-        1 => Packet::RoutingResponse { connection_id: None, peer: key },
-        2 => Packet::RoutingResponse { connection_id: Some(id), peer: key },
+        1 => Packet::RoutingResponse { number: None, peer: key },
+        2 => Packet::RoutingResponse { number: Some(id), peer: key },
         3 => Packet::ConnectNotification(id),
         4 => Packet::DisconnectNotification(id),
         5 => Packet::Ping(number),
@@ -53,12 +53,12 @@ fn packet<'a>(input: &mut Input<'a>) -> Packet<'a> {
         10 => Packet::OnionResponse(data(1..=MAX_PLAINTEXT - 1)),
         11 => Packet::ForwardRequest { destination: destination(id, key), data: data(FORWARD_DATA) },
         12 => Packet::Forwarding(data(0..=MAX_PLAINTEXT - 1)),
-        _ => Packet::Data { connection_id: id, data: data(0..=MAX_PLAINTEXT - 1) },
+        _ => Packet::Data { number: id, data: data(0..=MAX_PLAINTEXT - 1) },
     }
 }
 
 /// An address out of whatever bytes are there.
-fn destination(id: ConnectionId, key: PublicKey) -> Destination {
+fn destination(id: RouteNumber, key: PublicKey) -> Destination {
     let [a, b, c, d, port, ..] = *key.as_bytes();
     let ipv6: [u8; 16] = *key.as_bytes().last_chunk().expect("a key is longer");
     let address: SocketAddr = match id.get() % 2 {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{
     AttemptId, Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings,
-    SharedKey, relay_id, slot,
+    SharedKey, connection_id, slot,
 };
 use tox_relay_client::{
-    Destination, DisconnectReason, Events, Impostor, PublicKey, RelayId, RouteError, RouteId, SecretKey,
+    ConnectionId, Destination, DisconnectReason, Events, Impostor, PublicKey, RouteError, RouteId, SecretKey,
     SendError, Stage,
 };
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
@@ -19,7 +19,7 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_L
 use crate::downstream::{Downstream, Step};
 use crate::model::{Model, timed_out};
 
-const RELAY: RelayId = relay_id(3, 4);
+const RELAY: ConnectionId = connection_id(3, 4);
 const CLIENT_SECRET: Key = [5; 32];
 const CLIENT_TEMPORARY: Key = [7; 32];
 const RELAY_SECRET: Key = [9; 32];

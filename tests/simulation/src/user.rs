@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tox_relay_client::internals::{
     AttemptId, Connection, End, Entropy, EventsInternals, KeyPair, KeyStream, Parameters, Settings,
-    SharedKey, relay_id,
+    SharedKey, connection_id,
 };
 use tox_relay_client::{
     Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
@@ -140,7 +140,7 @@ impl User {
         self.generation += 1;
         let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let parameters = Parameters {
-            id: relay_id(relay as u32, self.generation),
+            id: connection_id(relay as u32, self.generation),
             shared_key: Arc::new(SharedKey::new(&self.identity, &relay_key.into()).expect("a good key")),
             addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
             proxy: None,
@@ -235,28 +235,28 @@ impl User {
     fn hear(&mut self, seat: &mut Seat, event: Event<'_>) {
         assert_eq!(seat.connected, !matches!(event, Event::Connected { .. }), "{event:?}");
         match event {
-            Event::Connected { relay } => {
+            Event::Connected { connection: relay, .. } => {
                 assert_eq!(relay, seat.connection.id());
                 seat.connected = true;
                 self.census.connected += 1;
             }
-            Event::RouteOpened { route, peer } => {
+            Event::RouteOpened { route, peer, .. } => {
                 seat.turn_route(route, peer, RouteState::Requested, RouteState::Offline)
             }
-            Event::RouteOnline { route, peer } => {
+            Event::RouteOnline { route, peer, .. } => {
                 self.census.online += 1;
                 seat.turn_route(route, peer, RouteState::Offline, RouteState::Online);
             }
-            Event::RouteOffline { route, peer, unsent } => {
+            Event::RouteOffline { route, peer, unsent, .. } => {
                 seat.turn_route(route, peer, RouteState::Online, RouteState::Offline);
                 seat.link.borrow_mut().ledger.withdraw(*peer.as_bytes(), unsent);
             }
-            Event::RouteRefused { route, peer } => {
+            Event::RouteRefused { route, peer, .. } => {
                 let known = seat.routes.remove(&route).expect("a route that is not closed");
                 assert_eq!((known.peer, known.state), (peer, RouteState::Requested));
                 assert_eq!(peer, self.key, "a relay refuses nobody but ourselves");
             }
-            Event::Data { route, peer, data } => {
+            Event::Data { route, peer, data, .. } => {
                 let known = &seat.routes[&route];
                 assert_eq!((known.peer, known.state), (peer, RouteState::Online));
                 self.receive(seat.relay, peer, true, data);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{
-    Client as RelayClient, Config, Event, Events, PublicKey, Relay, RelayId, RouteId, SecretKey, SendError,
+    Client as RelayClient, Config, Event, Events, PublicKey, Relay, ConnectionId, RouteId, SecretKey, SendError,
 };
 
 use super::{Client, IDENTITY, LIMIT};
@@ -16,7 +16,7 @@ const EVENTS: usize = 2048;
 pub struct Ours {
     client: RelayClient,
     events: Events,
-    relay: RelayId,
+    relay: ConnectionId,
     route: RouteId,
 }
 
@@ -30,7 +30,7 @@ impl Client for Ours {
             client.poll(&mut events, Some(LIMIT))?;
             for event in &events {
                 match event {
-                    Event::Connected { relay } => {
+                    Event::Connected { connection: relay, .. } => {
                         client.open_route(relay, PublicKey::from([peer; 32]))?;
                     }
                     Event::RouteOnline { route, .. } => return Ok(Self { client, events, relay, route }),
@@ -52,7 +52,7 @@ impl Client for Ours {
             }
         }
         self.client.flush();
-        while self.client.relay(self.relay).ok_or("our client has lost the relay")?.queued > 0 {
+        while self.client.connection(self.relay).ok_or("our client has lost the relay")?.queued > 0 {
             self.poll()?;
         }
         Ok(())

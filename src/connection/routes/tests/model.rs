@@ -46,16 +46,16 @@ fn any_step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Clone, Copy)]
 enum ToRelay {
     Request(u8, RouteId),
-    Disconnect(ConnectionId),
+    Disconnect(RouteNumber),
 }
 
 /// What the relay sends, and the route that it concerns.
 #[derive(Debug, Clone, Copy)]
 enum ToClient {
-    Response(u8, Option<ConnectionId>),
-    Online(ConnectionId),
-    Offline(ConnectionId),
-    Data(ConnectionId),
+    Response(u8, Option<RouteNumber>),
+    Online(RouteNumber),
+    Offline(RouteNumber),
+    Data(RouteNumber),
 }
 
 /// A route as the relay keeps it.
@@ -75,7 +75,7 @@ struct Known {
 }
 
 #[derive(Default)]
-struct World {
+struct ClientAndRelay {
     routes: Routes,
     /// Every route that was ever opened.
     known: BTreeMap<RouteId, Known>,
@@ -86,7 +86,7 @@ struct World {
     peers: HashSet<u8>,
 }
 
-impl World {
+impl ClientAndRelay {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Open(peer) => self.open(*peer),
@@ -148,7 +148,7 @@ impl World {
     }
 
     fn open(&mut self, number: u8) {
-        let opened = self.routes.open(RELAY, peer(number));
+        let opened = open(&mut self.routes, peer(number));
         if let Some(exists) = self.visible(number) {
             assert_eq!(opened, Err(RouteError::Exists(exists)));
             return;
@@ -194,33 +194,33 @@ impl World {
 
     fn client_takes(&mut self, packet: ToClient, route: RouteId) {
         let Known { peer: number, state } = self.known[&route];
-        let event = |told: bool| told.then_some((route, peer(number)));
+        let event = |told: bool| told.then_some(info(route, peer(number)));
         let to = match packet {
-            ToClient::Response(number, connection_id) => {
-                let answer = self.routes.handle_response(RELAY, &peer(number), connection_id);
+            ToClient::Response(number, id) => {
+                let answer = self.routes.handle_response(ID, &peer(number), id);
                 let answer = answer.expect("an honest relay's response");
-                return self.answered(route, number, connection_id, answer);
+                return self.answered(route, number, id, answer);
             }
             ToClient::Online(id) => {
                 let told = state == Some(RouteState::Offline);
-                assert_eq!(self.routes.handle_online(RELAY, id), event(told));
+                assert_eq!(self.routes.handle_online(ID, id), event(told));
                 RouteState::Online
             }
             ToClient::Offline(id) => {
                 let told = state == Some(RouteState::Online);
-                assert_eq!(self.routes.handle_offline(RELAY, id), event(told));
+                assert_eq!(self.routes.handle_offline(ID, id), event(told));
                 RouteState::Offline
             }
             ToClient::Data(id) => {
                 let told = state == Some(RouteState::Online);
-                assert_eq!(self.routes.online(RELAY, id), event(told));
+                assert_eq!(self.routes.online(ID, id), event(told));
                 RouteState::Online
             }
         };
         self.known.insert(route, Known { peer: number, state: state.map(|_| to) });
     }
 
-    fn answered(&mut self, route: RouteId, number: u8, id: Option<ConnectionId>, answer: Answer) {
+    fn answered(&mut self, route: RouteId, number: u8, id: Option<RouteNumber>, answer: Answer) {
         if self.known[&route].state.is_none() {
             let next = self.visible(number);
             assert_eq!(answer, Answer::Closed { registered: id, again: next.map(|_| peer(number)) });
@@ -229,8 +229,8 @@ impl World {
             return;
         }
         let (expected, state) = match id {
-            Some(_) => (Answer::Opened(route), Some(RouteState::Offline)),
-            None => (Answer::Refused(route), None),
+            Some(_) => (Answer::Opened(info(route, peer(number))), Some(RouteState::Offline)),
+            None => (Answer::Refused(info(route, peer(number))), None),
         };
         assert_eq!(answer, expected);
         self.known.insert(route, Known { peer: number, state });
@@ -241,18 +241,20 @@ impl World {
         let mut shown = 0;
         for (route, known) in &self.known {
             let Known { peer: number, state } = *known;
-            let status = state.map(|state| RouteStatus { route: *route, peer: peer(number), state });
-            assert_eq!(self.routes.status(*route), status);
-            let id = self.routes.connection_id(*route);
+            let (route, token) = (*route, u64::from(number));
+            let status =
+                state.map(|state| RouteStatus { route, connection: ID, token, peer: peer(number), state });
+            assert_eq!(self.routes.status(ID, route), status);
+            let id = self.routes.number(route);
             assert_eq!(id.is_some(), state == Some(RouteState::Online));
             if let Some(id) = id {
-                assert_eq!(self.relay[&id.get()].asked_for, *route, "{} is another route's", id.get());
+                assert_eq!(self.relay[&id.get()].asked_for, route, "{} is another route's", id.get());
             }
             shown += usize::from(state.is_some());
         }
-        assert_eq!(self.routes.iter(RELAY).count(), shown);
+        assert_eq!(self.routes.iter(ID).count(), shown);
         for number in 0..PEERS {
-            assert_eq!(self.routes.find(RELAY, &peer(number)), self.visible(number));
+            assert_eq!(self.routes.find(ID, &peer(number)), self.visible(number));
         }
         assert_eq!(self.routes.len(), shown + self.closed_and_not_told());
         let mut ids = HashSet::new();
@@ -302,7 +304,7 @@ proptest! {
 
     #[test]
     fn client_and_relay_agree_whatever_the_order(steps in prop::collection::vec(any_step(), 1..150)) {
-        let mut world = World::default();
+        let mut world = ClientAndRelay::default();
         for step in &steps {
             world.step(step);
         }

@@ -141,7 +141,16 @@ fn more_than_a_megabyte_in_one_read_is_told_bit_by_bit_and_not_kept() {
         let taken = pair.connection.receive(pair.now, FIRST, input, &mut KeyStream::new(), &mut pair.events);
         assert!(pair.connection.memory() <= held && pair.events.len() <= 16);
         for event in &pair.events {
-            assert_eq!(event, Event::Data { route, peer: key(PEER), data: &payload(number) });
+            assert_eq!(
+                event,
+                Event::Data {
+                    connection: ID,
+                    route,
+                    token: route_token(key(PEER)),
+                    peer: key(PEER),
+                    data: &payload(number)
+                }
+            );
             number += 1;
         }
         pair.events.clear();
@@ -171,7 +180,7 @@ fn the_most_that_a_connection_holds() {
     pair.next_deadline().unwrap();
     pair.connection.close_all_routes();
     assert_eq!((pair.connection.queued(), pair.connection.route_count()), (0, 240));
-    assert_eq!(pair.connection.open_route(key(250)), Err(RouteError::TooMany));
+    assert_eq!(pair.connection.open(key(250)), Err(RouteError::TooMany));
     let mut packets = 0;
     while pair.connection.send_oob(key(8), &[1; 1024]).is_ok() {
         packets += 1;
@@ -198,7 +207,7 @@ fn the_most_that_a_connection_holds() {
 
 /// Opens all 240 routes, all of them online.
 fn open_all_routes(pair: &mut Pair) -> Vec<RouteId> {
-    let routes = (0..240).map(|number| pair.connection.open_route(key(number)).unwrap()).collect();
+    let routes = (0..240).map(|number| pair.connection.open(key(number)).unwrap()).collect();
     pair.sent();
     for number in 0..240 {
         pair.relay_sends(&[routing_response(16 + number, key(number)), vec![2, 16 + number]]).unwrap();
@@ -255,7 +264,7 @@ fn a_clock_that_goes_back_an_hour_ends_nothing() {
     assert_eq!(pair.sent(), [ping(FIRST_PING)]);
     pair.now -= hour;
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
-    assert_eq!(pair.take_events(), [text(Event::Connected { relay: pair.connection.id() })]);
+    assert_eq!(pair.take_events(), [text(Event::Connected { connection: ID, token: TOKEN })]);
     assert_eq!(pair.connection.round_trip(), Some(Duration::ZERO), "it left in an hour");
     pair.now += hour;
     pair.timeout(false).unwrap();

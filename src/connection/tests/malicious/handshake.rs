@@ -188,7 +188,7 @@ fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) 
     pass(&mut a, &mut b).unwrap();
     pass(&mut b, &mut a).unwrap();
     assert_eq!((a.stage(), b.stage()), (Stage::Connected, Stage::Connected));
-    a.open_route(key(PEER)).unwrap();
+    a.open(key(PEER)).unwrap();
     assert_eq!(pass(&mut a, &mut b), Err(Violation::Kind(0).into()));
     b.send_oob(key(PEER), b"a secret of nobody's").unwrap();
     assert_eq!(pass(&mut b, &mut a), Err(Violation::Kind(6).into()));

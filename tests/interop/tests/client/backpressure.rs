@@ -76,7 +76,7 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     let start = throttle.passed;
     let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
     let mut sent = send_until_blocked(&mut ours, route, || throttle.pass(open_to(0)));
-    let queued = ours.client.relay(ours.relay).unwrap().queued;
+    let queued = ours.client.connection(ours.relay).unwrap().queued;
     // The most that the only route may hold: half of the queue.
     assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
     let asked = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
@@ -102,7 +102,7 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
     });
     assert_eq!(done, Some(()), "{arrived} of {sent} arrived, {told:?}");
     assert!(told.len() == 2 && told.contains(&Told::Opened(asked)), "{told:?}");
-    assert_eq!(ours.client.relay(ours.relay).unwrap().queued, 0);
+    assert_eq!(ours.client.connection(ours.relay).unwrap().queued, 0);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     };
     assert!(is_closed(reason), "{reason:?}");
     assert_eq!(ours.next_within(Duration::ZERO), None);
-    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
+    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
 }
 
 /// Sends until both the socket and the queue are full. Returns how many packets were accepted.

@@ -52,7 +52,7 @@ fn a_route_that_is_closed_before_the_answer_is_closed_behind_it() {
     let route = open(&mut ours, &theirs);
     close(&mut ours, route);
     ours.fence();
-    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 0);
+    assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 0);
     theirs.open(ours.key());
     theirs.fence(); // so it is not online
 
@@ -63,7 +63,7 @@ fn a_route_that_is_closed_before_the_answer_is_closed_behind_it() {
     theirs.expect_online();
     theirs.expect_offline();
     theirs.fence();
-    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 0);
+    assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 0);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_route_that_is_opened_and_closed_again_and_again_ends_as_it_was_left() {
     let last = open(&mut ours, &theirs);
     assert_eq!(ours.next(), Told::Opened(last));
     assert_eq!(ours.next(), Told::Online(last));
-    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 1);
+    assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 1);
     theirs.expect_online();
     theirs.expect_offline();
     theirs.expect_online();

@@ -16,7 +16,7 @@ use crate::presence::is_closed;
 fn a_connection_says_how_it_came_to_be() {
     let relay = Bootstrapd::start().unwrap();
     let ours = RustEnd::new(&relay);
-    let status = ours.client.relay(ours.relay).unwrap();
+    let status = ours.client.connection(ours.relay).unwrap();
     assert_eq!(status.stage, Stage::Connected);
     assert_eq!(*status.public_key.as_bytes(), relay.public_key());
     assert_eq!(status.identity, ours.key());
@@ -50,7 +50,7 @@ fn a_port_where_nobody_listens_is_told_at_once() {
     let mut ours = begin(relay_of(&relay));
     assert_eq!(ours.next_reason(), DisconnectReason::Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
-    assert_eq!(ours.client.relays().count(), 0);
+    assert_eq!(ours.client.connections().count(), 0);
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_bac
         assert!(is_closed(reason), "{reason:?}");
         assert_eq!(ours.next_within(Duration::ZERO), None, "it is told once");
 
-        assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRelay));
-        assert_eq!(ours.client.open_route(old, ours.key()), Err(RouteError::UnknownRelay));
-        assert!(ours.client.relay(old).is_none());
+        assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
+        assert_eq!(ours.client.open_route(old, ours.key()), Err(RouteError::UnknownConnection));
+        assert!(ours.client.connection(old).is_none());
         assert!(!ours.client.disconnect(old));
 
         relay.restart().unwrap();
@@ -144,7 +144,7 @@ fn a_closed_connection_is_told_with_its_reason() {
     let mut ours = RustEnd::new(&relay);
     assert!(ours.client.disconnect(ours.relay));
     assert_eq!(ours.next(), Told::Disconnected(ours.relay, DisconnectReason::ClosedByCaller));
-    assert_eq!(ours.client.relays().count(), 0);
+    assert_eq!(ours.client.connections().count(), 0);
 }
 
 fn begin(relay: Relay) -> RustEnd {

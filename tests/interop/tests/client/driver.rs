@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use interop::Bootstrapd;
 use tox_relay_client::{Client, Config, DisconnectReason, Event, Events, PublicKey};
-use tox_relay_client::{Relay, RelayId, RouteId, SecretKey};
+use tox_relay_client::{ConnectionId, Relay, RouteId, SecretKey};
 
 /// The limit for what takes some milliseconds on an idle machine. Only a failing test waits this long.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -48,8 +48,8 @@ pub trait End {
 /// An event of our client that owns its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    Connected(RelayId),
-    Disconnected(RelayId, DisconnectReason),
+    Connected(ConnectionId),
+    Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId),
     Refused(RouteId),
     Online(RouteId),
@@ -58,13 +58,13 @@ pub enum Told {
     Oob(PublicKey, Vec<u8>),
     Onion(Vec<u8>),
     Forwarding(Vec<u8>),
-    Writable(RelayId),
+    Writable(ConnectionId),
 }
 
 /// A client of ours with one relay.
 pub struct RustEnd {
     pub client: Client,
-    pub relay: RelayId,
+    pub relay: ConnectionId,
     /// This end's route.
     route: Option<RouteId>,
     events: Events,
@@ -105,7 +105,7 @@ impl RustEnd {
                 return told;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no event within {LIMIT:?}: {:?}", self.client.relay(self.relay));
+            assert!(!left.is_zero(), "no event within {LIMIT:?}: {:?}", self.client.connection(self.relay));
             self.poll(left);
         }
     }
@@ -136,8 +136,8 @@ impl RustEnd {
     fn poll(&mut self, timeout: Duration) {
         self.client.poll(&mut self.events, Some(timeout)).unwrap();
         for event in &self.events {
-            if let Event::RouteOpened { route, peer }
-            | Event::RouteOnline { route, peer }
+            if let Event::RouteOpened { route, peer, .. }
+            | Event::RouteOnline { route, peer, .. }
             | Event::RouteOffline { route, peer, .. }
             | Event::Data { route, peer, .. } = event
                 && let Some(status) = self.client.route(route)
@@ -203,8 +203,8 @@ impl End for RustEnd {
 impl From<Event<'_>> for Told {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { relay } => Self::Connected(relay),
-            Event::Disconnected { relay, reason } => Self::Disconnected(relay, reason),
+            Event::Connected { connection: relay, .. } => Self::Connected(relay),
+            Event::Disconnected { connection: relay, reason, .. } => Self::Disconnected(relay, reason),
             Event::RouteOpened { route, .. } => Self::Opened(route),
             Event::RouteRefused { route, .. } => Self::Refused(route),
             Event::RouteOnline { route, .. } => Self::Online(route),
@@ -213,7 +213,7 @@ impl From<Event<'_>> for Told {
             Event::Oob { sender, data, .. } => Self::Oob(sender, data.to_vec()),
             Event::OnionResponse { data, .. } => Self::Onion(data.to_vec()),
             Event::Forwarding { data, .. } => Self::Forwarding(data.to_vec()),
-            Event::Writable { relay } => Self::Writable(relay),
+            Event::Writable { connection: relay, .. } => Self::Writable(relay),
             other => panic!("an event that these tests don't know: {other:?}"),
         }
     }

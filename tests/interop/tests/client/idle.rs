@@ -29,14 +29,14 @@ fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
     told.sort_by_key(|told| matches!(told, Told::Online(route) if *route == to_peer));
     assert_eq!(told, [Told::Opened(back), Told::Online(back), Told::Online(to_peer)]);
 
-    let before = [ours.relay, peer].map(|relay| ours.client.relay(relay).unwrap());
+    let before = [ours.relay, peer].map(|relay| ours.client.connection(relay).unwrap());
     let start = Instant::now();
     while let Some(left) = IDLE.checked_sub(start.elapsed()) {
         assert_eq!(ours.next_within(left), None);
     }
 
     for before in before {
-        let now = ours.client.relays().filter_map(|relay| ours.client.relay(relay));
+        let now = ours.client.connections().filter_map(|relay| ours.client.connection(relay));
         let now = now.into_iter().find(|now| now.identity == before.identity).unwrap();
         // Two pings and two pongs in each direction, and nothing else.
         assert_eq!(now.traffic.packets_in - before.traffic.packets_in, 4, "{now:?}");

@@ -1,7 +1,7 @@
 //! The routes that a relay refuses, and the maximum number of routes.
 
 use interop::Bootstrapd;
-use tox_relay_client::{PublicKey, RelayId, RouteError, RouteId, SecretKey, SendError};
+use tox_relay_client::{ConnectionId, PublicKey, RouteError, RouteId, SecretKey, SendError};
 
 use crate::driver::{End, RustEnd, Told, WINDOW, numbered, relay_of};
 
@@ -20,7 +20,7 @@ fn a_route_to_ones_own_key_is_refused() {
         assert_eq!(ours.client.close_route(route), Err(RouteError::UnknownRoute));
         assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
     }
-    assert_eq!(ours.client.relay(ours.relay).unwrap().routes, 0);
+    assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 0);
     ours.fence();
 }
 
@@ -73,7 +73,7 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
 }
 
 /// One client of ours with this many connections, each with a key of its own.
-fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey, RelayId)>) {
+fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey, ConnectionId)>) {
     let mut many = RustEnd::new(relay);
     let mut peers = vec![(many.key(), many.relay)];
     while peers.len() < size {

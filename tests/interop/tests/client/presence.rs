@@ -40,7 +40,7 @@ fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
     assert!(is_closed(old.next_reason()));
     friend.expect_offline();
     assert_eq!(new.client.routes(new.relay).count(), 0);
-    assert_eq!(new.client.relay(new.relay).unwrap().routes, 0);
+    assert_eq!(new.client.connection(new.relay).unwrap().routes, 0);
 
     // The relay has none either: its notification would come before the answer to this.
     new.fence();
@@ -51,7 +51,7 @@ fn a_second_connection_with_the_same_key_takes_the_place_of_the_first() {
     friend.expect_data(b"it is me");
     friend.send_data(b"so it is");
     new.expect_data(b"so it is");
-    assert_eq!(old.client.relays().count(), 0);
+    assert_eq!(old.client.connections().count(), 0);
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn a_client_that_disconnects_can_connect_again_at_once() {
         assert_eq!(ours.next(), Told::Connected(ours.relay));
         friend.expect_offline();
 
-        assert_eq!(ours.client.send_data(old_route, b"stale"), Err(SendError::UnknownRelay));
-        assert_eq!(ours.client.close_route(old_route), Err(RouteError::UnknownRelay));
+        assert_eq!(ours.client.send_data(old_route, b"stale"), Err(SendError::UnknownConnection));
+        assert_eq!(ours.client.close_route(old_route), Err(RouteError::UnknownConnection));
         ours.open(friend.key());
         ours.expect_online();
         friend.expect_online();

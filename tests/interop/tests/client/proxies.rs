@@ -63,7 +63,7 @@ fn any_key() -> PublicKey {
 fn end(proxy: Proxy, relay: Relay) -> DisconnectReason {
     let mut ours = RustEnd::begin(through(proxy), relay);
     let reason = ours.next_reason();
-    assert_eq!(ours.client.relays().count(), 0);
+    assert_eq!(ours.client.connections().count(), 0);
     reason
 }
 
@@ -100,7 +100,7 @@ fn two_clients_exchange_data_through_each_kind_of_proxy() {
     for way in WAYS {
         let real = RealProxy::start(way.kind).unwrap();
         let mut a = RustEnd::with_config(&relay, through(proxy(&way, &real)));
-        assert!(a.client.relay(a.relay).unwrap().times.tunnel.is_some());
+        assert!(a.client.connection(a.relay).unwrap().times.tunnel.is_some());
         let mut b = RustEnd::with_config(&relay, through(proxy(&way, &real)));
         meet(&mut a, &mut b);
         for round in 0..ROUNDS {

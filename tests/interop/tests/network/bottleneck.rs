@@ -55,7 +55,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
         assert!(flood.arrived < passed, "{} of {} have arrived, {waiting} waited", flood.arrived, flood.sent);
 
         // So is a pong; otherwise the relay would end the connection.
-        let packets_in = |flood: &Flood| flood.ours.client.relay(relay).unwrap().traffic.packets_in;
+        let packets_in = |flood: &Flood| flood.ours.client.connection(relay).unwrap().traffic.packets_in;
         let (before, limit) = (packets_in(&flood), Instant::now() + LIMIT);
         while packets_in(&flood) == before {
             assert!(Instant::now() < limit, "no ping");
@@ -124,6 +124,6 @@ impl Flood {
     }
 
     fn queued(&self) -> usize {
-        self.ours.client.relay(self.route.there.relay()).unwrap().queued
+        self.ours.client.connection(self.route.there.relay()).unwrap().queued
     }
 }

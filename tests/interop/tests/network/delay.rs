@@ -25,13 +25,13 @@ fn data_keep_their_order_and_the_round_trip_is_that_of_the_line() {
         let relay = route.there.relay();
         // TCP, the handshake, and the ping that proves the relay: three round trips. (A poll looks at the clock before
         // it reads, so a busy machine may take a little off.)
-        let times = ours.client.relay(relay).unwrap().times;
+        let times = ours.client.connection(relay).unwrap().times;
         assert!(times.connected.unwrap() > 5 * DELAY, "{times:?}");
 
         let mut round_trips = Vec::new();
         while round_trips.len() < PINGS {
             ours.exchange(route, 30);
-            let round_trip = ours.client.relay(relay).unwrap().round_trip.unwrap();
+            let round_trip = ours.client.connection(relay).unwrap().round_trip.unwrap();
             if !round_trips.contains(&round_trip) {
                 round_trips.push(round_trip);
             }

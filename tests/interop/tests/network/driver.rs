@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{Client, Config, DisconnectReason, Event, Events};
-use tox_relay_client::{RelayId, RouteId, SecretKey};
+use tox_relay_client::{ConnectionId, RouteId, SecretKey};
 
 use crate::testbed::Testbed;
 
@@ -24,13 +24,13 @@ const WINDOW: usize = 12;
 /// An event, with data of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    Connected(RelayId),
-    Disconnected(RelayId, DisconnectReason),
+    Connected(ConnectionId),
+    Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId),
     Online(RouteId),
     Offline(RouteId),
     Data(RouteId, Vec<u8>),
-    Writable(RelayId),
+    Writable(ConnectionId),
 }
 
 /// A client of ours, and the two identities that it connects with.
@@ -63,13 +63,13 @@ impl Ours {
     }
 
     /// Begins to connect with this identity.
-    pub fn connect(&mut self, testbed: &Testbed, identity: &SecretKey) -> RelayId {
+    pub fn connect(&mut self, testbed: &Testbed, identity: &SecretKey) -> ConnectionId {
         self.client.connect(testbed.relay().identity(identity.clone())).unwrap()
     }
 
     /// Opens a route from each of the two to the other.
-    pub fn join(&mut self, near: RelayId, far: RelayId) -> Route {
-        let [near_key, far_key] = [near, far].map(|relay| self.client.relay(relay).unwrap().identity);
+    pub fn join(&mut self, near: ConnectionId, far: ConnectionId) -> Route {
+        let [near_key, far_key] = [near, far].map(|relay| self.client.connection(relay).unwrap().identity);
         let there = self.client.open_route(near, far_key).unwrap();
         let back = self.client.open_route(far, near_key).unwrap();
         self.expect_all([there, back].into_iter().flat_map(|end| [Told::Opened(end), Told::Online(end)]));
@@ -132,13 +132,13 @@ impl Ours {
 impl From<Event<'_>> for Told {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { relay } => Self::Connected(relay),
-            Event::Disconnected { relay, reason } => Self::Disconnected(relay, reason),
+            Event::Connected { connection: relay, .. } => Self::Connected(relay),
+            Event::Disconnected { connection: relay, reason, .. } => Self::Disconnected(relay, reason),
             Event::RouteOpened { route, .. } => Self::Opened(route),
             Event::RouteOnline { route, .. } => Self::Online(route),
             Event::RouteOffline { route, .. } => Self::Offline(route),
             Event::Data { route, data, .. } => Self::Data(route, data.to_vec()),
-            Event::Writable { relay } => Self::Writable(relay),
+            Event::Writable { connection: relay, .. } => Self::Writable(relay),
             other => panic!("an event that these tests don't know: {other:?}"),
         }
     }
