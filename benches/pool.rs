@@ -47,8 +47,10 @@ impl Paired {
 
     /// Waits until all packets have been received. The sockets have accepted all of them before.
     fn receive_all(&mut self) {
-        let queued =
-            |route: &RouteId| self.pool.client.connection(route.relay()).expect("a connection").queued;
+        let queued = |route: &RouteId| {
+            let connection = self.pool.client.route(*route).expect("a route").connection;
+            self.pool.client.connection(connection).expect("a connection").queued
+        };
         assert!(self.routes.iter().all(|route| queued(route) == 0), "a socket was full");
         self.pool.until(self.routes.len(), is_data);
     }

@@ -63,7 +63,7 @@ struct Chat {
     relay_key: PublicKey,
     peer: Option<PublicKey>,
     /// The connection, from its beginning to its end.
-    relay: Option<ConnectionId>,
+    connection: Option<ConnectionId>,
     /// When to connect, while there is no connection; and the next pause.
     connect_at: Instant,
     pause: Duration,
@@ -106,7 +106,7 @@ impl Chat {
             address: address.parse().map_err(|error| format!("{address}: {error}"))?,
             relay_key: relay_key.parse().map_err(|error| format!("{relay_key}: {error}"))?,
             peer: peer.map(|peer| peer.parse().map_err(|error| format!("{peer}: {error}"))).transpose()?,
-            relay: None,
+            connection: None,
             connect_at: Instant::now(),
             pause: FIRST_PAUSE,
             unsent: None,
@@ -121,7 +121,7 @@ impl Chat {
         let mut events = Events::with_capacity(64);
         let mut timeout = TICK;
         loop {
-            if self.relay.is_none() && self.connect_at <= Instant::now() {
+            if self.connection.is_none() && self.connect_at <= Instant::now() {
                 self.connect()?;
             }
             self.client.poll(&mut events, Some(timeout))?;
@@ -144,7 +144,7 @@ impl Chat {
 
     fn connect(&mut self) -> Result<(), ConnectError> {
         match self.client.connect(Relay::new(self.address.clone(), self.relay_key)) {
-            Ok(relay) => self.relay = Some(relay),
+            Ok(connection) => self.connection = Some(connection),
             Err(ConnectError::Io(error)) => self.pause(&error), // the network may be down
             Err(error) => return Err(error),
         }
@@ -153,7 +153,7 @@ impl Chat {
 
     fn pause(&mut self, reason: &dyn fmt::Display) {
         println!("* No relay: {reason}. Trying again in {:?}", self.pause);
-        self.relay = None;
+        self.connection = None;
         self.connect_at = Instant::now() + self.pause;
         self.pause = LONGEST_PAUSE.min(self.pause * 2);
     }
@@ -184,19 +184,19 @@ impl Chat {
 
     /// Opens a route to the peer, if there are both a peer and a relay.
     fn open_route(&mut self) {
-        if let (Some(relay), Some(peer)) = (self.relay, self.peer) {
-            match self.client.open_route(relay, peer) {
+        if let (Some(connection), Some(peer)) = (self.connection, self.peer) {
+            match self.client.open_route(connection, peer) {
                 Ok(_) => println!("* Waiting for {peer:.8}"),
                 // The route is opened at the next `Connected`.
-                Err(RouteError::NotConnected | RouteError::UnknownConnection) => {}
+                Err(RouteError::UnknownConnection) => {}
                 Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
         }
     }
 
     fn close_route(&mut self) -> Result<(), RouteError> {
-        let peer = self.relay.zip(self.peer);
-        match peer.and_then(|(relay, peer)| self.client.find_route(relay, &peer)) {
+        let peer = self.connection.zip(self.peer);
+        match peer.and_then(|(connection, peer)| self.client.find_route(connection, &peer)) {
             Some(route) => self.client.close_route(route).map(drop),
             None => Ok(()),
         }
@@ -222,12 +222,15 @@ impl Chat {
     /// Sends what was typed: as data if the peer is online, otherwise out of band.
     fn send_unsent(&mut self) {
         let Some(text) = &self.unsent else { return };
-        match self.relay.zip(self.peer).map(|(relay, peer)| self.client.send_to(relay, peer, text.as_bytes()))
+        match self
+            .connection
+            .zip(self.peer)
+            .map(|(connection, peer)| self.client.send_to(connection, peer, text.as_bytes()))
         {
             Some(Err(SendError::WouldBlock)) => return, // `Writable` ends a later poll
             Some(Err(error)) => println!("* Not sent: {error}"),
             Some(Ok(())) => {}
-            None if self.relay.is_none() => println!("* Not sent: there is no relay now"),
+            None if self.connection.is_none() => println!("* Not sent: there is no relay now"),
             None => println!("* Not sent: there is nobody to talk to; /peer KEY says who"),
         }
         self.unsent = None;
@@ -236,15 +239,16 @@ impl Chat {
     /// Waits up to two seconds until everything is sent, and closes the route: the relay reports a closed route to the
     /// peer at once, but may need 40 s to notice that a connection is gone.
     fn leave(mut self) -> Result<(), Box<dyn Error>> {
-        let Some(relay) = self.relay else { return Ok(()) };
+        let Some(connection) = self.connection else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);
         let mut events = Events::with_capacity(64);
-        while self.client.connection(relay).is_some_and(|status| status.queued > 0) && Instant::now() < until
+        while self.client.connection(connection).is_some_and(|status| status.queued > 0)
+            && Instant::now() < until
         {
             self.client.poll(&mut events, Some(TICK))?;
         }
         self.close_route()?;
-        self.client.disconnect(relay);
+        self.client.disconnect(connection);
         Ok(())
     }
 }

@@ -48,10 +48,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
         for event in &events {
             match event {
-                Event::Connected { connection: relay, .. } => {
+                Event::Connected { connection, .. } => {
                     connected_at = Some(Instant::now());
                     println!("connected, waiting for {friend:.8}");
-                    let _ = client.open_route(relay, friend); // if it fails, `Disconnected` follows
+                    let _ = client.open_route(connection, friend); // if it fails, `Disconnected` follows
                 }
                 Event::RouteRefused { peer, .. } => {
                     return Err(format!("the relay has no route to {peer}").into());

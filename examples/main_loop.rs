@@ -172,9 +172,9 @@ impl Person {
         self.client.poll(events, Some(Duration::ZERO))?;
         for event in &*events {
             match event {
-                Event::Connected { connection: relay, .. } => {
+                Event::Connected { connection, .. } => {
                     // It fails only if `Disconnected` follows in the same poll.
-                    let _ = self.client.open_route(relay, self.friend);
+                    let _ = self.client.open_route(connection, self.friend);
                 }
                 Event::RouteOnline { route, .. } => self.route = Some(route),
                 Event::RouteOffline { .. } => self.route = None,

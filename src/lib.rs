@@ -22,7 +22,7 @@
 //! #         client.poll(&mut events, None).unwrap();
 //! #         for event in &events {
 //! #             match event {
-//! #                 Event::Connected { connection: relay, .. } => drop(client.open_route(relay, myself).unwrap()),
+//! #                 Event::Connected { connection, .. } => drop(client.open_route(connection, myself).unwrap()),
 //! #                 Event::Data { route, data, .. } => client.send_data(route, data).unwrap(),
 //! #                 _ => {}
 //! #             }
@@ -30,14 +30,14 @@
 //! #     }
 //! # });
 //! let mut client = Client::new(Config::new(secret_key))?;
-//! let relay = client.connect(Relay::new(address, relay_public_key))?; // returns at once
+//! let connection = client.connect(Relay::new(address, relay_public_key))?; // returns at once
 //! let mut events = Events::with_capacity(256);
 //! 'running: loop {
 //!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that waits
 //!     for event in &events {
 //!         match event {
-//!             Event::Connected { connection: relay, .. } => {
-//!                 if let Err(error) = client.open_route(relay, friend) {
+//!             Event::Connected { connection, .. } => {
+//!                 if let Err(error) = client.open_route(connection, friend) {
 //!                     println!("no route: {error}"); // `Disconnected` follows
 //!                 }
 //!             }
@@ -59,7 +59,7 @@
 //!         }
 //!     }
 //! }
-//! # assert!(client.connection(relay).is_some());
+//! # assert!(client.connection(connection).is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

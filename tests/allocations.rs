@@ -45,6 +45,7 @@ fn receive(peer: &mut Peer, mut count: usize) {
 
 /// Grows everything to its maximum: the queue, the buffer for a partly received packet, the payloads of a poll.
 fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
+    let id = peer.connection_of(route);
     let mut sent = 0;
     while peer.client.send_data(route, &[7; 1000]).is_ok() {
         sent += 1;
@@ -53,16 +54,16 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
         relay.read();
         relay.received.len() == sent
     });
-    assert_eq!(peer.told, [Told::Writable(route.relay())]);
+    assert_eq!(peer.told, [Told::Writable(id)]);
     // Of the measured lengths, this is the one of which a poll returns the most payload bytes.
     let count = relay.flood(&packet(1400));
     receive(peer, count - 1);
     relay.respond();
     receive(peer, 1);
-    let bytes_in = peer.client.connection(route.relay()).unwrap().traffic.bytes_in;
+    let bytes_in = peer.client.connection(id).unwrap().traffic.bytes_in;
     relay.send_all_but_one_byte(&packet(2031));
     peer.until("the beginning", |peer| {
-        peer.client.connection(route.relay()).unwrap().traffic.bytes_in == bytes_in + 2049
+        peer.client.connection(id).unwrap().traffic.bytes_in == bytes_in + 2049
     });
     relay.respond();
     receive(peer, 1);

@@ -99,7 +99,7 @@ fn if_no_address_is_good_one_event_ends_all_and_each_failure_is_known() {
     let id = peer.client.connect(Relay::new(dead, any_key()).address(tls)).unwrap();
     let tls_answers = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls));
     assert_eq!(peer.end(id), tls_answers);
-    let status = peer.client.ended(id).unwrap();
+    let status = peer.final_status(id);
     let failed: Vec<_> =
         status.failed_attempts.iter().map(|failed| (failed.address.to_string(), failed.reason)).collect();
     let refused = DisconnectReason::Refused(Party::Relay);

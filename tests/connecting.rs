@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use support::{
     AT_ONCE, Conduct, Options, Peer, SHORT, TestRelay, Told, address, any_key, assert_end, assert_over,
-    closed, dead_port, honest, timed_out,
+    closed, dead_port, honest, timed_out, until,
 };
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, Refused, TimedOut};
 use tox_relay_client::{
     Address, AddressError, Config, ConnectError, Event, Hint, Impostor, Party, Relay, RouteError, SecretKey,
-    SendError, Server, Stage,
+    Server, Stage,
 };
 
 #[test]
@@ -26,8 +26,6 @@ fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
     let status = peer.client.connection(id).unwrap();
     assert_eq!(status.stage, Stage::Connecting);
     assert_eq!(status.times.connected, None);
-    assert_eq!(peer.client.open_route(id, any_key()), Err(RouteError::NotConnected));
-    assert_eq!(peer.client.send_oob(id, any_key(), b"data"), Err(SendError::NotConnected));
 
     peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
     let status = peer.client.connection(id).unwrap();
@@ -41,6 +39,38 @@ fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
     assert_eq!((status.traffic.bytes_out, status.traffic.packets_out), (128 + 2 + 16 + 9, 1));
     assert_eq!((status.traffic.bytes_in, status.traffic.packets_in), (96 + 2 + 16 + 9, 1));
     assert_eq!((status.queued, status.routes), (0, 0));
+}
+
+#[test]
+fn routes_opened_at_once_are_online_without_waiting_for_connected() {
+    let relay = honest();
+    let (mut a, mut b) = (Peer::new(), Peer::new());
+    let (at_a, at_b) = (a.begin(&relay), b.begin(&relay));
+    let to_b = a.client.open_route_with_token(at_a, b.key, 7).unwrap();
+    let to_a = b.client.open_route(at_b, a.key).unwrap();
+    a.client.send_oob(at_a, any_key(), b"out of band").unwrap();
+    assert_eq!(a.client.route(to_b).unwrap().connection, at_a);
+    until([&mut a, &mut b], "both routes are online", |[a, b]| {
+        a.told.contains(&Told::Online(to_b, b.key)) && b.told.contains(&Told::Online(to_a, a.key))
+    });
+    assert_eq!(a.told[..2], [Told::Connected(at_a), Told::Opened(to_b, b.key)], "in this order");
+    assert_eq!(a.client.route(to_b).unwrap().token, 7);
+    // A ping, a request and the packet out of band were sent.
+    assert_eq!(a.client.connection(at_a).unwrap().traffic.packets_out, 3);
+}
+
+/// They are lost with the connection, and the final status counts what was queued.
+#[test]
+fn what_was_asked_for_of_a_relay_that_is_not_there_causes_no_event() {
+    let (_reserved, dead) = dead_port();
+    let mut peer = Peer::new();
+    let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
+    let route = peer.client.open_route(id, any_key()).unwrap();
+    peer.client.send_oob(id, any_key(), &[7; 100]).unwrap();
+    assert_eq!(peer.end(id), Refused(Party::Relay));
+    assert_eq!(peer.told.len(), 1);
+    assert_eq!(peer.final_status(id).queued, 2 + 1 + 32 + 100);
+    assert_eq!(peer.client.close_route(route), Err(RouteError::UnknownRoute));
 }
 
 #[test]

@@ -243,16 +243,14 @@ fn a_relay_hears_of_all_routes_before_the_end() {
 }
 
 #[test]
-fn what_was_measured_can_be_asked_for_until_the_next_poll() {
+fn the_end_of_a_connection_carries_its_final_status() {
     let relay = relay(Conduct::CloseAfterHandshake);
     let mut peer = Peer::new();
-    let id = peer.begin(&relay);
-    assert!(peer.client.ended(id).is_none());
+    let id = peer.client.connect(support::address(&relay).token(42)).unwrap();
     assert_eq!(peer.end(id), closed(Stage::Confirming));
-    let status = peer.client.ended(id).expect("told just now");
+    let status = peer.final_status(id);
+    assert_eq!((status.connection, status.token), (id, 42));
     assert_eq!((status.stage, status.public_key), (Stage::Confirming, relay.public_key().into()));
     assert!(status.times.handshake.is_some() && status.times.connected.is_none());
     assert_eq!(status.traffic.bytes_in, 96);
-    peer.poll(Duration::ZERO);
-    assert!(peer.client.ended(id).is_none());
 }

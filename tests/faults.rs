@@ -194,7 +194,7 @@ fn what_cannot_begin_is_refused_at_once() {
         while events.is_empty() {
             client.poll(&mut events, Some(GUARD)).unwrap();
         }
-        assert_eq!(events.iter().collect::<Vec<_>>(), [Event::Connected { connection: id, .. }]);
+        assert_eq!(events.iter().collect::<Vec<_>>(), [Event::Connected { connection: id, token: 0 }]);
     });
 }
 

@@ -54,7 +54,7 @@ fn noise_that_waits_before_the_first_poll_is_an_impostors() {
     assert!(written as u64 > READ_A_POLL, "{written} bytes");
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
     assert_eq!(peer.told.len(), 1);
-    assert!(peer.client.ended(id).unwrap().traffic.bytes_in <= READ_A_POLL);
+    assert!(peer.final_status(id).traffic.bytes_in <= READ_A_POLL);
     assert_over(&mut peer, id);
 }
 

@@ -52,8 +52,8 @@ fn thousands_of_connections_live_in_one_client() {
     for (relay, route) in stale {
         assert!(pairs.client.connection(relay).is_none() && pairs.client.route(route).is_none());
         assert!(!pairs.client.disconnect(relay));
-        assert_eq!(pairs.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
-        assert_eq!(pairs.client.close_route(route), Err(RouteError::UnknownConnection));
+        assert_eq!(pairs.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
+        assert_eq!(pairs.client.close_route(route), Err(RouteError::UnknownRoute));
     }
     assert_eq!(pairs.client.connections().count(), count);
     let statistics = relay.statistics();

@@ -321,7 +321,7 @@ fn events_are_forgotten_by_the_next_poll() {
     let id = a.begin(&relay);
     a.until("connected", |a| !a.told.is_empty());
     assert_eq!((a.events.len(), a.events.is_empty()), (1, false));
-    assert_eq!(a.events.iter().next(), Some(Event::Connected { connection: id, .. }));
+    assert_eq!(a.events.iter().next(), Some(Event::Connected { connection: id, token: 0 }));
     a.poll(Duration::ZERO);
     assert!(a.events.is_empty());
 }

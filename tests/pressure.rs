@@ -30,7 +30,8 @@ fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
             }
         }
     }
-    peer.told.retain(|told| *told != Told::Writable(route.relay()));
+    let connection = peer.connection_of(route);
+    peer.told.retain(|told| *told != Told::Writable(connection));
     assert_eq!(peer.told, []);
     count
 }

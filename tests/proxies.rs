@@ -301,7 +301,7 @@ fn a_proxy_that_is_gone_is_never_bypassed() {
     let mut peer = Peer::with(|config| config.proxy(Proxy::http(dead)));
     let id = peer.client.connect(forbidden.relay()).unwrap();
     assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Proxy));
-    let status = peer.client.ended(id).expect("told just now");
+    let status = peer.final_status(id);
     assert_eq!((status.proxy, status.address.socket_addr()), (Some(dead), forbidden.0.local_addr().ok()));
     assert_over(&mut peer, id);
     forbidden.assert_untouched("a proxy that is gone");

@@ -13,7 +13,7 @@ fn routes_of_one_relay_are_never_those_of_another() {
     let routes = relays.each_ref().map(|relay| {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
         let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
-        assert_eq!((to_b.connection(), to_a.connection()), (at_a, at_b));
+        assert_eq!((a.connection_of(to_b), b.connection_of(to_a)), (at_a, at_b));
         (to_b, to_a)
     });
     for (n, (to_b, _)) in routes.iter().enumerate() {
@@ -38,9 +38,9 @@ fn routes_of_one_relay_are_never_those_of_another() {
 
     // One route is closed and one connection ended; the others are not affected.
     a.client.close_route(routes[0].0).unwrap();
-    a.client.disconnect(routes[1].0.relay());
+    a.client.disconnect(a.connection_of(routes[1].0));
     assert_eq!(a.client.close_route(routes[0].0), Err(RouteError::UnknownRoute));
-    assert_eq!(a.client.close_route(routes[1].0), Err(RouteError::UnknownConnection));
+    assert_eq!(a.client.close_route(routes[1].0), Err(RouteError::UnknownRoute));
     b.told.clear();
     let offline = [0, 1].map(|n: usize| Told::Offline(routes[n].1, a.key));
     until([&mut a, &mut b], "two offline", |[_, b]| offline.iter().all(|told| b.told.contains(told)));
@@ -66,7 +66,7 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
         couple.a.end(couple.at_a),
         DisconnectReason::Closed { .. } | DisconnectReason::Transport { .. }
     ));
-    assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownConnection));
+    assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownRoute));
     assert_eq!(couple.a.client.route(couple.to_b), None);
     assert!(couple.a.client.route(kept).is_some());
     // A new connection reuses the table entry of the old one, and the old ids stay invalid.
@@ -74,7 +74,7 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
     let new = couple.a.connect(&third);
     let route = couple.a.client.open_route(new, couple.b.key).unwrap();
     assert_ne!(route, couple.to_b);
-    assert_eq!(couple.a.client.close_route(couple.to_b), Err(RouteError::UnknownConnection));
+    assert_eq!(couple.a.client.close_route(couple.to_b), Err(RouteError::UnknownRoute));
     assert!(!couple.a.client.disconnect(couple.at_a));
     assert!(couple.a.client.route(route).is_some());
 }

@@ -291,7 +291,7 @@ fn the_status_at_the_end_says_what_was_accepted_and_never_left() {
     assert!(queued > 0);
     assert!(couple.a.client.disconnect(couple.at_a));
     couple.a.poll(Duration::ZERO);
-    let ended = couple.a.client.ended(couple.at_a).expect("its end was just reported");
+    let ended = couple.a.final_status(couple.at_a);
     assert!(ended.queued > 0 && ended.queued <= queued, "{} of {queued} bytes", ended.queued);
     assert_eq!(ended.routes, 1, "as it was before it was closed");
     assert_eq!(ended.traffic.packets_in, 3, "the pong, the response and the notification");
@@ -313,7 +313,7 @@ fn thousands_of_ends_in_one_poll_are_looked_up_by_their_ids() {
     peer.poll(Duration::ZERO);
     for id in ids {
         assert_eq!(peer.ends(id).len().min(1), 1);
-        assert_eq!(peer.client.ended(id).expect("it ended in this poll").stage, Stage::Connecting);
+        assert_eq!(peer.final_status(id).stage, Stage::Connecting);
     }
     peer.poll(Duration::ZERO);
     assert!(peer.events.is_empty());

@@ -79,7 +79,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(&mut self, relay: Relay) -> Result<ConnectionId, ConnectError> {
-        let source = Source::New(relay.local_address.map(Box::new));
+        let source = Source::New(relay.local_address);
         self.begin(relay, source)
     }
 
@@ -111,7 +111,7 @@ impl Client {
         if let Ok(addresses) = &mut relay.addresses {
             addresses.truncate(1);
         }
-        self.begin(relay, Source::Caller(Some(Box::new(transport))))
+        self.begin(relay, Source::Caller(Some(transport)))
     }
 
     fn begin(&mut self, relay: Relay, source: Source) -> Result<ConnectionId, ConnectError> {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::Registry;
 
 use crate::client::keys;
-use crate::client::socket::{Read, Socket};
+use crate::client::socket::{Read, Socket, Sockets};
 use crate::client::stream::Transport;
 use crate::client::timers::{NEVER, Tick};
 use crate::connection::{Connection, End};
@@ -24,10 +24,11 @@ use crate::status::ConnectionStatus;
 pub(super) struct Slot {
     pub(super) connection: Connection,
     /// One for each attempt that is not over.
-    sockets: Vec<Socket>,
+    sockets: Sockets,
     /// The attempt whose socket was read last.
     last_read: AttemptId,
-    source: Source,
+    /// `None` once the connection is established.
+    source: Option<Box<Source>>,
     pub(super) keys: ConnectionKeys,
     /// The tick at which its deadline is scheduled on the wheel.
     pub(super) scheduled: Tick,
@@ -52,18 +53,18 @@ pub(super) struct ConnectionKeys {
 /// Where the sockets of attempts come from.
 pub(super) enum Source {
     /// They are created, and bound to this local address if there is one.
-    New(Option<Box<SocketAddr>>),
+    New(Option<SocketAddr>),
     /// The caller has made the only one; `None` once it is in use.
-    Caller(Option<Box<Transport>>),
+    Caller(Option<Transport>),
 }
 
 impl Slot {
     pub(super) fn new(connection: Connection, source: Source, keys: ConnectionKeys) -> Self {
         Self {
             connection,
-            sockets: Vec::with_capacity(1),
+            sockets: Sockets::None,
             last_read: AttemptId::FIRST,
-            source,
+            source: Some(Box::new(source)),
             keys,
             scheduled: NEVER,
             is_ready: false,
@@ -78,11 +79,12 @@ impl Slot {
         &mut self,
         registry: &Registry,
     ) -> Result<(), (DisconnectReason, io::Error)> {
-        let Self { connection, sockets, .. } = self;
-        for mut socket in sockets.extract_if(.., |socket| !connection.is_open(socket.attempt)) {
-            socket.deregister(registry);
+        self.sockets.close_unless(registry, |attempt| self.connection.is_open(attempt));
+        if self.connection.stage() >= Stage::Confirming {
+            self.source = None;
+            return Ok(());
         }
-        while self.connection.stage() < Stage::Confirming && self.connection.is_attempt_due(Instant::now()) {
+        while self.connection.is_attempt_due(Instant::now()) {
             self.begin_attempt(registry)?;
         }
         Ok(())
@@ -107,7 +109,11 @@ impl Slot {
             if proxy.is_some() { " by a proxy" } else { "" }
         );
         let target = proxy.or(address.socket_addr());
-        let socket = self.source.open(target).and_then(|stream| {
+        let opened = match &mut self.source {
+            Some(source) => source.open(target),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let socket = opened.and_then(|stream| {
             let mut socket = Socket::new(attempt, stream);
             socket.register(registry, id.index).map(|()| socket)
         });
@@ -123,24 +129,24 @@ impl Slot {
 
     /// The poller stops to report its sockets.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        self.sockets.iter_mut().for_each(|socket| socket.deregister(registry));
+        self.sockets.as_mut_slice().iter_mut().for_each(|socket| socket.deregister(registry));
     }
 
     /// Stores what the poller reports about a socket. Returns `true` if the connection needs a turn.
     pub(super) fn handle_readiness(&mut self, attempt: AttemptId, event: &mio::event::Event) -> bool {
-        let socket = self.sockets.iter_mut().find(|socket| socket.attempt == attempt);
+        let socket = self.sockets.as_mut_slice().iter_mut().find(|socket| socket.attempt == attempt);
         socket.is_some_and(|socket| socket.handle_readiness(event))
     }
 
     /// Whether a turn may find something to read.
     pub(super) fn may_read(&self) -> bool {
-        self.sockets.iter().any(Socket::may_read)
+        self.sockets.as_slice().iter().any(Socket::may_read)
     }
 
     /// Whether there is input that the poller has not reported.
     pub(super) fn has_unreported_input(&mut self) -> bool {
         let mut any = false;
-        for socket in &mut self.sockets {
+        for socket in self.sockets.as_mut_slice() {
             any |= socket.has_unreported_input();
         }
         any
@@ -148,7 +154,7 @@ impl Slot {
 
     /// Whether anything is to be written.
     pub(super) fn has_output(&self) -> bool {
-        self.sockets.iter().any(|socket| self.connection.has_output(socket.attempt))
+        self.sockets.as_slice().iter().any(|socket| self.connection.has_output(socket.attempt))
     }
 
     /// Returns `true` if the caller must add it to `Loop::ready`: it is not there yet.
@@ -159,7 +165,8 @@ impl Slot {
     /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and not all of its sockets are
     /// full. (The poller reports when a full socket has room again.)
     pub(super) fn mark_unflushed(&mut self) -> bool {
-        self.sockets.iter().any(Socket::may_write) && !std::mem::replace(&mut self.is_unflushed, true)
+        self.sockets.as_slice().iter().any(Socket::may_write)
+            && !std::mem::replace(&mut self.is_unflushed, true)
     }
 
     /// Returns `true` if the caller must queue a notice that the send queue has room again: no such notice is queued
@@ -170,7 +177,7 @@ impl Slot {
 
     /// Checks which sockets have been connected, or have failed to.
     pub(super) fn finish_connecting(&mut self, now: Instant) -> Result<(), DisconnectReason> {
-        for socket in &mut self.sockets {
+        for socket in self.sockets.as_mut_slice() {
             match socket.finish_connecting() {
                 Ok(true) => {
                     self.connection.handle_connected(now, socket.attempt);
@@ -185,12 +192,13 @@ impl Slot {
 
     /// Reads once, from one of its sockets. They take turns.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, DisconnectReason> {
-        if let [_, _, ..] = self.sockets[..]
-            && let Some(at) = self.sockets.iter().position(|socket| socket.attempt == self.last_read)
+        if let [_, _, ..] = self.sockets.as_slice()
+            && let Some(at) =
+                self.sockets.as_slice().iter().position(|socket| socket.attempt == self.last_read)
         {
-            self.sockets.rotate_left(at + 1);
+            self.sockets.as_mut_slice().rotate_left(at + 1);
         }
-        for socket in &mut self.sockets {
+        for socket in self.sockets.as_mut_slice() {
             // The socket of an attempt that has just failed is not closed yet.
             if !socket.may_read() || !self.connection.is_open(socket.attempt) {
                 continue;
@@ -226,7 +234,7 @@ impl Slot {
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
         let is_open = |attempt| self.connection.is_open(attempt);
-        let broken = match &self.sockets[..] {
+        let broken = match self.sockets.as_slice() {
             [socket] if is_open(socket.attempt) => socket.broken().map(|end| (socket.attempt, end)),
             _ => None,
         };
@@ -243,7 +251,7 @@ impl Slot {
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
     pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
         let mut all = true;
-        for socket in &mut self.sockets {
+        for socket in self.sockets.as_mut_slice() {
             all &= socket.flush(&mut self.connection, key_stream, scratch);
         }
         all
@@ -276,11 +284,9 @@ impl Source {
         match self {
             Self::New(local) => {
                 let target = target.ok_or(io::ErrorKind::InvalidInput)?;
-                Transport::connect(target, local.as_deref().copied())
+                Transport::connect(target, *local)
             }
-            Self::Caller(transport) => {
-                transport.take().map(|transport| *transport).ok_or(io::ErrorKind::NotConnected.into())
-            }
+            Self::Caller(transport) => transport.take().ok_or(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -293,7 +299,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {
-        assert!(size_of::<Slot>() <= 552, "{}", size_of::<Slot>());
-        assert!(size_of::<Connection>() <= 400);
+        assert!(size_of::<Slot>() <= 304, "{}", size_of::<Slot>());
+        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
     }
 }

@@ -1,13 +1,13 @@
 //! The socket of one attempt: what is known about it, and how it is read and written.
 
 use std::io::{self, Read as _, Write as _};
+use std::slice;
 use std::time::Instant;
 
 use mio::event::Source as _;
 use mio::{Interest, Registry, Token};
 
 use crate::client::stream::{SHORT_READ_DRAINS, Transport};
-use crate::client::table::MAX_CONNECTIONS;
 use crate::connection::{Connection, End};
 use crate::crypto::KeyStream;
 use crate::id::{AttemptId, INDEX_BITS};
@@ -176,6 +176,63 @@ impl Socket {
     }
 }
 
+/// The sockets of a connection, without an allocation for those that have one.
+#[derive(Default)]
+pub(super) enum Sockets {
+    #[default]
+    None,
+    One(Socket),
+    Several(Vec<Socket>),
+}
+
+impl Sockets {
+    pub(super) fn as_slice(&self) -> &[Socket] {
+        match self {
+            Self::None => &[],
+            Self::One(socket) => slice::from_ref(socket),
+            Self::Several(sockets) => sockets,
+        }
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [Socket] {
+        match self {
+            Self::None => &mut [],
+            Self::One(socket) => slice::from_mut(socket),
+            Self::Several(sockets) => sockets,
+        }
+    }
+
+    pub(super) fn push(&mut self, socket: Socket) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(socket),
+            Self::One(first) => Self::Several(vec![first, socket]),
+            Self::Several(mut sockets) => {
+                sockets.push(socket);
+                Self::Several(sockets)
+            }
+        };
+    }
+
+    /// Closes the sockets of all attempts that are not open.
+    pub(super) fn close_unless(&mut self, registry: &Registry, is_open: impl Fn(AttemptId) -> bool) {
+        if self.as_slice().iter().all(|socket| is_open(socket.attempt)) {
+            return;
+        }
+        let sockets = match std::mem::take(self) {
+            Self::None => vec![],
+            Self::One(socket) => vec![socket],
+            Self::Several(sockets) => sockets,
+        };
+        for mut socket in sockets {
+            if is_open(socket.attempt) {
+                self.push(socket);
+            } else {
+                socket.deregister(registry);
+            }
+        }
+    }
+}
+
 fn is_reset(end: &End) -> bool {
     matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
 }
@@ -187,5 +244,5 @@ fn token(index: u32, attempt: AttemptId) -> Token {
 
 /// The index of the connection and the attempt that this token stands for.
 pub(super) fn split_token(token: Token) -> (usize, AttemptId) {
-    (token.0 & (MAX_CONNECTIONS - 1), AttemptId((token.0 >> INDEX_BITS) as u8))
+    (token.0 & ((1 << INDEX_BITS) - 1), AttemptId((token.0 >> INDEX_BITS) as u8))
 }

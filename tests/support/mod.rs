@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tox_relay_client::{
-    Client, Config, ConnectionId, Destination, DisconnectReason, Event, Events, Hint, Party, PublicKey,
-    Relay, RouteError, RouteId, SecretKey, SendError, Stage,
+    Client, Config, ConnectionId, ConnectionStatus, Destination, DisconnectReason, Event, Events, Hint,
+    Party, PublicKey, Relay, RouteError, RouteId, SecretKey, SendError, Stage,
 };
 pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 
@@ -70,6 +70,8 @@ pub struct Peer {
     pub key: PublicKey,
     /// Oldest first.
     pub told: Vec<Told>,
+    /// The final statuses of connections, oldest first.
+    pub ended: Vec<ConnectionStatus>,
     pub events: Events,
 }
 
@@ -81,7 +83,13 @@ impl Peer {
     /// A client with settings that differ from the defaults.
     pub fn with(settings: impl FnOnce(Config) -> Config) -> Self {
         let client = Client::new(settings(Config::new(SecretKey::generate()))).unwrap();
-        Self { key: client.public_key(), client, told: Vec::new(), events: Events::with_capacity(256) }
+        Self {
+            key: client.public_key(),
+            client,
+            told: Vec::new(),
+            ended: Vec::new(),
+            events: Events::with_capacity(256),
+        }
     }
 
     /// With room for this many events in each poll.
@@ -108,6 +116,10 @@ impl Peer {
     pub fn poll(&mut self, timeout: Duration) {
         self.client.poll(&mut self.events, Some(timeout)).unwrap();
         self.told.extend(self.events.iter().map(Told::from));
+        self.ended.extend(self.events.iter().filter_map(|event| match event {
+            Event::Disconnected { status, .. } => Some(status.clone()),
+            _ => None,
+        }));
     }
 
     /// Polls until `holds` returns true; fails with `what` if that takes too long.
@@ -129,6 +141,18 @@ impl Peer {
             reason.is_some()
         });
         reason.unwrap()
+    }
+
+    /// The final status of a connection that has ended.
+    #[track_caller]
+    pub fn final_status(&self, connection: ConnectionId) -> &ConnectionStatus {
+        self.ended.iter().find(|status| status.connection == connection).expect("an end that was reported")
+    }
+
+    /// The connection of a route that is not closed.
+    #[track_caller]
+    pub fn connection_of(&self, route: RouteId) -> ConnectionId {
+        self.client.route(route).expect("a route").connection
     }
 
     /// All reported ends of a connection.

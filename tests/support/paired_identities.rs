@@ -83,20 +83,24 @@ impl PairedIdentities {
         let Self { events, members, by_relay, .. } = self;
         for event in &*events {
             match event {
-                Event::Connected { connection: relay, .. } => members[by_relay[&relay]].connected = true,
+                Event::Connected { connection, .. } => members[by_relay[&connection]].connected = true,
                 Event::Disconnected { connection: relay, reason, .. } => {
                     let member = &mut members[by_relay[&relay]];
                     assert_eq!(member.relay, relay);
                     assert_eq!(member.ended.replace(reason), None, "told once");
                 }
-                Event::RouteOpened { route, peer, .. } => _ = route_of(members, by_relay, route, peer),
-                Event::RouteOnline { route, peer, .. } => {
-                    route_of(members, by_relay, route, peer).online = true
+                Event::RouteOpened { connection, route, peer, .. } => {
+                    _ = route_of(members, by_relay[&connection], route, peer)
                 }
-                Event::RouteOffline { route, peer, .. } => {
-                    route_of(members, by_relay, route, peer).online = false
+                Event::RouteOnline { connection, route, peer, .. } => {
+                    route_of(members, by_relay[&connection], route, peer).online = true
                 }
-                Event::Data { route, peer, data, .. } => route_of(members, by_relay, route, peer).hear(data),
+                Event::RouteOffline { connection, route, peer, .. } => {
+                    route_of(members, by_relay[&connection], route, peer).online = false
+                }
+                Event::Data { connection, route, peer, data, .. } => {
+                    route_of(members, by_relay[&connection], route, peer).hear(data)
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -169,14 +173,8 @@ impl Member {
     }
 }
 
-/// The member that a route belongs to. The route's peer must be its partner.
-fn route_of<'a>(
-    members: &'a mut [Member],
-    by_relay: &HashMap<ConnectionId, usize>,
-    route: RouteId,
-    peer: PublicKey,
-) -> &'a mut Member {
-    let n = by_relay[&route.relay()];
+/// The member with this number, to which a route belongs. The route's peer must be its partner.
+fn route_of(members: &mut [Member], n: usize, route: RouteId, peer: PublicKey) -> &mut Member {
     assert_eq!((members[n].route, members[n ^ 1].key), (Some(route), peer));
     &mut members[n]
 }

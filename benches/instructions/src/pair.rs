@@ -74,7 +74,7 @@ impl Pair {
         pair.connect();
         let mut routes = Vec::new();
         for number in 0..count {
-            routes.push(pair.connection.open_route(peer(number)).expect("a new route"));
+            routes.push(pair.connection.open_route(peer(number), number.into(), 0).expect("a new route"));
             pair.flush();
             let id = FIRST_ID + number;
             let response = [&[ROUTING_RESPONSE, id][..], peer(number).as_bytes()].concat();
@@ -129,6 +129,7 @@ fn parameters() -> Parameters {
         settings: Arc::new(Settings::default()),
         connect_timeout: None,
         ping: NonZeroU64::new(FIRST_PING).expect("not zero"),
+        token: 0,
     }
 }
 

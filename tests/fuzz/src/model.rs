@@ -20,7 +20,7 @@ const PING: u8 = 4;
 const PONG: u8 = 5;
 
 pub struct Model {
-    relay: ConnectionId,
+    connection: ConnectionId,
     settings: Settings,
     pub stage: Stage,
     pub deadline: Instant,
@@ -69,15 +69,22 @@ enum State {
     Leaving(u8),
 }
 
+/// The connection's.
+pub const TOKEN: u64 = 7;
+
+pub fn route_token(peer: &PublicKey) -> u64 {
+    1000 + u64::from(peer.as_bytes()[0])
+}
+
 /// The end of the connect timeout, without what the client knows or guesses beside the stage.
 pub fn timed_out(stage: Stage) -> DisconnectReason {
     DisconnectReason::TimedOut { stage, party: Party::Relay, hint: None }
 }
 
 impl Model {
-    pub fn new(relay: ConnectionId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
+    pub fn new(connection: ConnectionId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
         Self {
-            relay,
+            connection,
             stage: Stage::Connecting,
             deadline: now + settings.connect_timeout,
             put_off: false,
@@ -143,7 +150,7 @@ impl Model {
             Step::Packet(plaintext) => {
                 if self.stage == Stage::Confirming {
                     self.stage = Stage::Connected;
-                    events.push(Event::Connected { relay: self.relay });
+                    events.push(Event::Connected { connection: self.connection, token: TOKEN });
                 }
                 return self.handle_packet(&plaintext, now, events);
             }
@@ -162,7 +169,7 @@ impl Model {
         now: Instant,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
-        let relay = self.relay;
+        let (connection, token) = (self.connection, TOKEN);
         let (kind, rest) = (packet[0], &packet[1..]);
         let legal = match kind {
             0x00 => rest.len() == 32,
@@ -198,11 +205,14 @@ impl Model {
                     _ => (State::Online(id), State::Offline(id)),
                 };
                 if let Some(Route { name, peer, state }) = self.find(|route| route.state == from) {
-                    let (route, peer) = (*name, *peer);
+                    let (route, peer, token) = (*name, *peer, route_token(peer));
                     *state = to;
                     events.push(match kind {
-                        0x02 => Event::RouteOnline { route, peer, .. },
-                        _ => Event::RouteOffline { route, peer, unsent: self.queue.remove(id) },
+                        0x02 => Event::RouteOnline { connection, route, token, peer },
+                        _ => {
+                            let unsent = self.queue.remove(id);
+                            Event::RouteOffline { connection, route, token, peer, unsent }
+                        }
                     });
                 }
             }
@@ -211,12 +221,16 @@ impl Model {
                 let id = NonZeroU64::new(id).ok_or(Violation::PingId)?;
                 return if kind == PING { self.handle_ping(id) } else { self.handle_pong(id, now) };
             }
-            0x07 => events.push(Event::Oob { relay, sender: key(&rest[..32]), data: &rest[32..] }),
-            0x09 => events.push(Event::OnionResponse { relay, data: rest }),
-            0x0b => events.push(Event::Forwarding { relay, data: rest }),
+            0x07 => {
+                let (sender, data) = (key(&rest[..32]), &rest[32..]);
+                events.push(Event::Oob { connection, token, sender, data });
+            }
+            0x09 => events.push(Event::OnionResponse { connection, token, data: rest }),
+            0x0b => events.push(Event::Forwarding { connection, token, data: rest }),
             0x10.. => {
                 if let Some(route) = self.find(|route| route.state == State::Online(kind)) {
-                    events.push(Event::Data { route: route.name, peer: route.peer, data: rest });
+                    let (route, peer, token) = (route.name, route.peer, route_token(&route.peer));
+                    events.push(Event::Data { connection, route, token, peer, data: rest });
                 }
             }
             _ => return Err(Violation::Kind(kind).into()),
@@ -248,9 +262,10 @@ impl Model {
             _ if closed => self.routes[at].state = State::Leaving(id),
             _ => self.routes[at].state = State::Offline(id),
         }
+        let (connection, token) = (self.connection, route_token(&peer));
         match (id, closed) {
-            (0, false) => events.push(Event::RouteRefused { route, peer, .. }),
-            (_, false) => events.push(Event::RouteOpened { route, peer, .. }),
+            (0, false) => events.push(Event::RouteRefused { connection, route, token, peer }),
+            (_, false) => events.push(Event::RouteOpened { connection, route, token, peer }),
             (_, true) => {
                 if id != 0 {
                     self.important.push_back(vec![DISCONNECT, id]);
@@ -287,7 +302,7 @@ impl Model {
 
     /// The client checks its deadlines.
     pub fn look(&mut self, now: Instant, unread: bool, ping: NonZeroU64) -> Result<(), DisconnectReason> {
-        let opening = matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking);
+        let opening = self.is_opening();
         let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
         let waits = opening || !self.keepalive.answered;
         if now < self.deadline {
@@ -310,17 +325,27 @@ impl Model {
     fn ping(&mut self, id: NonZeroU64, now: Instant) {
         self.keepalive = KeepAlive { id, queued: now, left: None, answered: false };
         self.set_deadline(now + self.settings.pong_timeout);
-        self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
+        // The first ping is sent before the requests that wait for it; at any other, there may be none.
+        let ping = [&[PING], &id.get().to_be_bytes()[..]].concat();
+        match self.stage {
+            Stage::Confirming => self.important.push_front(ping),
+            _ => self.important.push_back(ping),
+        }
     }
 
     fn set_deadline(&mut self, at: Instant) {
         (self.deadline, self.put_off, self.pardoned) = (at, false, 0);
     }
 
+    fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking)
+    }
+
     // Output.
 
     pub fn has_output(&self) -> bool {
-        !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0
+        let packets = self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0;
+        !self.raw.is_empty() || packets && !self.is_opening()
     }
 
     /// These bytes were sent. Returns those of them that belong to packets.
@@ -377,9 +402,6 @@ impl Model {
 
     /// Whether a route can be opened.
     pub fn may_open(&self, peer: &PublicKey) -> Result<(), RouteError> {
-        if self.stage != Stage::Connected {
-            return Err(RouteError::NotConnected);
-        }
         match self.visible().find(|(_, other, _)| other == peer) {
             Some((name, ..)) => Err(RouteError::Exists(name)),
             None if self.routes.len() == 240 => Err(RouteError::TooMany),
@@ -456,9 +478,6 @@ impl Model {
 
     fn send(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
         let packet = parts.concat();
-        if self.stage != Stage::Connected {
-            return Err(SendError::NotConnected);
-        }
         if self.queue.push(packet) { Ok(()) } else { Err(SendError::WouldBlock) }
     }
 

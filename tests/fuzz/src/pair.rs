@@ -17,7 +17,7 @@ use tox_relay_client::{
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Nonce, RESPONSE_LENGTH, Session, public_key};
 
 use crate::downstream::{Downstream, Step};
-use crate::model::{Model, timed_out};
+use crate::model::{Model, TOKEN, route_token, timed_out};
 
 const RELAY: ConnectionId = connection_id(3, 4);
 const CLIENT_SECRET: Key = [5; 32];
@@ -94,6 +94,8 @@ pub struct Pair {
     pings: u64,
     left: usize,
     over: bool,
+    /// The generation of the last route.
+    generation: u32,
     proxy: Option<&'static Between>,
 }
 
@@ -129,6 +131,7 @@ impl Pair {
             settings: Arc::new(settings.clone()),
             connect_timeout: None,
             ping: NonZeroU64::MIN,
+            token: TOKEN,
         };
         let mut connection = Connection::new(parameters, now);
         connection.begin_attempt(now, entropy()).expect("the first attempt");
@@ -143,6 +146,7 @@ impl Pair {
             pings: 1,
             left: 0,
             over: false,
+            generation: 0,
             proxy,
         }
     }
@@ -350,7 +354,8 @@ impl Pair {
 
     pub fn open_route(&mut self, peer: PublicKey) {
         let foretold = self.model.may_open(&peer);
-        let opened = self.connection.open_route(peer);
+        self.generation += 1;
+        let opened = self.connection.open_route(peer, self.generation, route_token(&peer));
         assert_eq!(opened.map(|_| ()), foretold);
         if let Ok(route) = opened {
             self.model.open(route, peer);

@@ -100,6 +100,8 @@ pub struct Seat {
     blocked: bool,
     /// and no `Writable` has followed yet.
     untold: bool,
+    /// The generation of the last route.
+    generation: u32,
 }
 
 /// What a user knows of a route.
@@ -147,6 +149,7 @@ impl User {
             settings: Arc::new(settings),
             connect_timeout: None,
             ping: ping(chance),
+            token: relay as u64,
         };
         let entropy = Entropy {
             temporary: SecretKey::from(chance.bytes::<32>()),
@@ -167,6 +170,7 @@ impl User {
             routes: BTreeMap::new(),
             blocked: false,
             untold: false,
+            generation: 0,
         });
         link
     }
@@ -373,7 +377,6 @@ impl User {
                 (seat.blocked, seat.untold) = (true, true);
                 self.census.refused += 1;
             }
-            Err(SendError::NotConnected) => assert!(!seat.connected),
             Err(SendError::RouteOffline) => {}
             Err(error) => panic!("{error}"),
         }
@@ -491,13 +494,13 @@ impl Seat {
 
     fn open(&mut self, peer: PublicKey) {
         let before = self.connection.find_route(&peer);
-        match self.connection.open_route(peer) {
+        self.generation += 1;
+        match self.connection.open_route(peer, self.generation, 0) {
             Ok(route) => {
-                assert!(self.connected && before.is_none());
+                assert!(before.is_none());
                 assert!(self.names.insert(route), "{route} was given out before");
                 self.routes.insert(route, Known { peer, state: RouteState::Requested });
             }
-            Err(RouteError::NotConnected) => assert!(!self.connected),
             Err(RouteError::Exists(route)) => {
                 assert_eq!((Some(route), self.routes[&route].peer), (before, peer));
             }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{
-    Client as RelayClient, Config, Event, Events, PublicKey, Relay, ConnectionId, RouteId, SecretKey, SendError,
+    Client as RelayClient, Config, ConnectionId, Event, Events, PublicKey, Relay, RouteId, SecretKey,
+    SendError,
 };
 
 use super::{Client, IDENTITY, LIMIT};

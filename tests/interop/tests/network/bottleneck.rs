@@ -30,7 +30,7 @@ fn important_packets_pass_the_data_that_wait_and_all_that_was_taken_arrives() {
         // No pings of our own, so that the number of packets shows the relay's pings.
         let mut ours = Ours::new(|config| config.send_queue(SEND_QUEUE).ping_interval(10 * LIMIT));
         let route = ours.meet(testbed);
-        let relay = route.there.relay();
+        let relay = route.connections[0];
         let third = ours.connect(testbed, &SecretKey::generate());
         ours.expect_all([Told::Connected(third)]);
         let to_third = ours.join(relay, third);
@@ -124,6 +124,6 @@ impl Flood {
     }
 
     fn queued(&self) -> usize {
-        self.ours.client.connection(self.route.there.relay()).unwrap().queued
+        self.ours.client.connection(self.route.connections[0]).unwrap().queued
     }
 }

@@ -52,7 +52,7 @@ fn a_cable_that_is_out_for_a_minute_ends_the_connections_and_new_ones_work() {
         ours.client.send_data(route.back, b"hello?").unwrap();
 
         let no_pong = DisconnectReason::NoPong(Stage::Connected);
-        ours.expect_all([route.there, route.back].map(|end| Told::Disconnected(end.relay(), no_pong)));
+        ours.expect_all(route.connections.map(|connection| Told::Disconnected(connection, no_pong)));
         let time = pulled.elapsed();
         assert!((PONG_TIMEOUT..PING_INTERVAL + PONG_TIMEOUT + SLACK).contains(&time), "{time:?}");
 

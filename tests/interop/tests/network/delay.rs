@@ -22,7 +22,7 @@ fn data_keep_their_order_and_the_round_trip_is_that_of_the_line() {
     with_testbed(quality, quality, |testbed| {
         let mut ours = Ours::new(|config| config.ping_interval(PING_INTERVAL));
         let route = ours.meet(testbed);
-        let relay = route.there.relay();
+        let relay = route.connections[0];
         // TCP, the handshake, and the ping that proves the relay: three round trips. (A poll looks at the clock before
         // it reads, so a busy machine may take a little off.)
         let times = ours.client.connection(relay).unwrap().times;

@@ -44,6 +44,8 @@ pub struct Ours {
 /// One route, seen from both of its ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
+    /// The connections of its two ends.
+    pub connections: [ConnectionId; 2],
     pub there: RouteId,
     pub back: RouteId,
 }
@@ -73,7 +75,7 @@ impl Ours {
         let there = self.client.open_route(near, far_key).unwrap();
         let back = self.client.open_route(far, near_key).unwrap();
         self.expect_all([there, back].into_iter().flat_map(|end| [Told::Opened(end), Told::Online(end)]));
-        Route { there, back }
+        Route { connections: [near, far], there, back }
     }
 
     /// Waits for these events, in any order, and takes no others.
