@@ -196,7 +196,7 @@ fn a_peer_that_comes_back_is_online_on_the_same_route() {
         couple.a.told.clear();
         couple.a.client.send_data(couple.to_b, b"welcome back").unwrap();
         couple.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
-        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownConnection));
+        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownRoute));
         (couple.at_b, couple.to_a) = (new, to_a);
     }
 }

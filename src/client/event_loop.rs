@@ -23,7 +23,7 @@ use crate::client::notices::Notices;
 use crate::client::slot::Slot;
 use crate::client::socket::split_token;
 use crate::client::table::Table;
-use crate::client::timers::{NEVER, Timers};
+use crate::client::timers::Timers;
 use crate::client::waker::Waker;
 use crate::error::DisconnectReason;
 use crate::events::Events;
@@ -268,7 +268,6 @@ impl Loop {
                 continue;
             };
             let id = slot.connection.id();
-            slot.scheduled = NEVER;
             if !slot.is_ready && slot.has_unreported_input() {
                 slot.is_ready = true;
                 self.ready.push_back(Waiting { id, since: now });
@@ -288,10 +287,7 @@ impl Loop {
             return;
         };
         let tick = self.timers.tick(slot.connection.deadline());
-        if slot.scheduled != tick {
-            slot.scheduled = tick;
-            self.timers.schedule(id.index, tick);
-        }
+        self.timers.schedule(id.index, tick);
         if slot.mark_writable() {
             self.notices.push_writable(id);
         }

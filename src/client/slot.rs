@@ -1,16 +1,14 @@
 //! One connection with its sockets: one, or one for each attempt while it is opened.
 
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Instant;
 
 use mio::Registry;
 
-use crate::client::keys;
-use crate::client::socket::{Read, Socket, Sockets};
-use crate::client::stream::Transport;
-use crate::client::timers::{NEVER, Tick};
+use crate::client::keys::{self, SharedKeyHash};
+use crate::client::socket::{Read, Socket};
+use crate::client::sockets::{Sockets, Source};
 use crate::connection::{Connection, End};
 use crate::crypto::KeyStream;
 use crate::error::DisconnectReason;
@@ -23,15 +21,10 @@ use crate::status::ConnectionStatus;
 /// See the module.
 pub(super) struct Slot {
     pub(super) connection: Connection,
-    /// One for each attempt that is not over.
     sockets: Sockets,
     /// The attempt whose socket was read last.
     last_read: AttemptId,
-    /// `None` once the connection is established.
-    source: Option<Box<Source>>,
     pub(super) keys: ConnectionKeys,
-    /// The tick at which its deadline is scheduled on the wheel.
-    pub(super) scheduled: Tick,
     /// Whether it is in `Loop::ready`.
     pub(super) is_ready: bool,
     /// Whether it is in `Loop::unflushed`.
@@ -46,27 +39,17 @@ pub(super) struct ConnectionKeys {
     pub(super) identity: Option<Box<PublicKey>>,
     /// The relay's public key.
     pub(super) relay: PublicKey,
-    /// The hash of the key that the two share: see [`Table::hash`](crate::client::table::Table::hash).
-    pub(super) shared_key_hash: u64,
-}
-
-/// Where the sockets of attempts come from.
-pub(super) enum Source {
-    /// They are created, and bound to this local address if there is one.
-    New(Option<SocketAddr>),
-    /// The caller has made the only one; `None` once it is in use.
-    Caller(Option<Transport>),
+    /// The hash of the key that the two share.
+    pub(super) shared_key_hash: SharedKeyHash,
 }
 
 impl Slot {
     pub(super) fn new(connection: Connection, source: Source, keys: ConnectionKeys) -> Self {
         Self {
             connection,
-            sockets: Sockets::None,
+            sockets: Sockets::new(source),
             last_read: AttemptId::FIRST,
-            source: Some(Box::new(source)),
             keys,
-            scheduled: NEVER,
             is_ready: false,
             is_unflushed: false,
             is_notice_queued: false,
@@ -79,11 +62,12 @@ impl Slot {
         &mut self,
         registry: &Registry,
     ) -> Result<(), (DisconnectReason, io::Error)> {
-        self.sockets.close_unless(registry, |attempt| self.connection.is_open(attempt));
+        let is_open = |attempt| self.connection.is_open(attempt);
         if self.connection.stage() >= Stage::Confirming {
-            self.source = None;
+            self.sockets.keep_one(registry, is_open);
             return Ok(());
         }
+        self.sockets.close_unless(registry, is_open);
         while self.connection.is_attempt_due(Instant::now()) {
             self.begin_attempt(registry)?;
         }
@@ -109,22 +93,10 @@ impl Slot {
             if proxy.is_some() { " by a proxy" } else { "" }
         );
         let target = proxy.or(address.socket_addr());
-        let opened = match &mut self.source {
-            Some(source) => source.open(target),
-            None => Err(io::ErrorKind::NotConnected.into()),
+        let Err(error) = self.sockets.open(attempt, target, registry, id.index) else {
+            return Ok(());
         };
-        let socket = opened.and_then(|stream| {
-            let mut socket = Socket::new(attempt, stream);
-            socket.register(registry, id.index).map(|()| socket)
-        });
-        match socket {
-            Ok(socket) => self.sockets.push(socket),
-            Err(error) => {
-                let end = End::from(&error);
-                self.connection.handle_end(attempt, end).map_err(|reason| (reason, error))?;
-            }
-        }
-        Ok(())
+        self.connection.handle_end(attempt, End::from(&error)).map_err(|reason| (reason, error))
     }
 
     /// The poller stops to report its sockets.
@@ -273,20 +245,6 @@ impl Slot {
             traffic: self.connection.traffic(),
             queued: self.connection.queued(),
             routes: self.connection.route_count(),
-        }
-    }
-}
-
-impl Source {
-    /// The socket of a new attempt. The target is `None` for a host name without a proxy: `connect` has refused that,
-    /// unless the caller has made the socket.
-    fn open(&mut self, target: Option<SocketAddr>) -> io::Result<Transport> {
-        match self {
-            Self::New(local) => {
-                let target = target.ok_or(io::ErrorKind::InvalidInput)?;
-                Transport::connect(target, *local)
-            }
-            Self::Caller(transport) => transport.take().ok_or(io::ErrorKind::NotConnected.into()),
         }
     }
 }

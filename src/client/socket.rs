@@ -1,7 +1,6 @@
 //! The socket of one attempt: what is known about it, and how it is read and written.
 
 use std::io::{self, Read as _, Write as _};
-use std::slice;
 use std::time::Instant;
 
 use mio::event::Source as _;
@@ -171,63 +170,6 @@ impl Socket {
             Err(error) => {
                 self.writing = Writing::Broken(End::from(&error));
                 false
-            }
-        }
-    }
-}
-
-/// The sockets of a connection, without an allocation for those that have one.
-#[derive(Default)]
-pub(super) enum Sockets {
-    #[default]
-    None,
-    One(Socket),
-    Several(Vec<Socket>),
-}
-
-impl Sockets {
-    pub(super) fn as_slice(&self) -> &[Socket] {
-        match self {
-            Self::None => &[],
-            Self::One(socket) => slice::from_ref(socket),
-            Self::Several(sockets) => sockets,
-        }
-    }
-
-    pub(super) fn as_mut_slice(&mut self) -> &mut [Socket] {
-        match self {
-            Self::None => &mut [],
-            Self::One(socket) => slice::from_mut(socket),
-            Self::Several(sockets) => sockets,
-        }
-    }
-
-    pub(super) fn push(&mut self, socket: Socket) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(socket),
-            Self::One(first) => Self::Several(vec![first, socket]),
-            Self::Several(mut sockets) => {
-                sockets.push(socket);
-                Self::Several(sockets)
-            }
-        };
-    }
-
-    /// Closes the sockets of all attempts that are not open.
-    pub(super) fn close_unless(&mut self, registry: &Registry, is_open: impl Fn(AttemptId) -> bool) {
-        if self.as_slice().iter().all(|socket| is_open(socket.attempt)) {
-            return;
-        }
-        let sockets = match std::mem::take(self) {
-            Self::None => vec![],
-            Self::One(socket) => vec![socket],
-            Self::Several(sockets) => sockets,
-        };
-        for mut socket in sockets {
-            if is_open(socket.attempt) {
-                self.push(socket);
-            } else {
-                socket.deregister(registry);
             }
         }
     }

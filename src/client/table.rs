@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use slab::Slab;
 
+use crate::client::keys::SharedKeyHash;
 use crate::client::slot::Slot;
 use crate::crypto::SharedKey;
 use crate::id::{ConnectionId, INDEX_BITS, RouteId};
@@ -20,7 +21,7 @@ pub(super) struct Table {
     /// The generation of the newest route, of any connection: a route's id contains no other.
     route_generation: u32,
     /// Indices by [`hash`](Self::hash): no two connections may have the same shared key.
-    by_shared_key: HashMap<u64, u32>,
+    by_shared_key: HashMap<SharedKeyHash, u32>,
     hasher: RandomState,
 }
 
@@ -71,8 +72,8 @@ impl Table {
 
     /// The hash of a shared key: 64 bits, with a secret seed. Among 10,000 keys, two have the same hash in one of 10^11
     /// clients.
-    pub(super) fn hash(&self, shared_key: &SharedKey) -> u64 {
-        self.hasher.hash_one(shared_key)
+    pub(super) fn hash(&self, shared_key: &SharedKey) -> SharedKeyHash {
+        self.hasher.hash_one(shared_key).into()
     }
 
     /// The connection whose shared key has this hash.
@@ -80,7 +81,7 @@ impl Table {
     /// Both messages of a handshake are sealed with this key alone. If two connections had the same one, somebody
     /// without any key could connect them to each other: the hello of each is a valid response to the hello of the
     /// other.
-    pub(super) fn with_shared_key(&self, hash: u64) -> Option<&Slot> {
+    pub(super) fn with_shared_key(&self, hash: SharedKeyHash) -> Option<&Slot> {
         self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }
 

@@ -14,9 +14,6 @@ pub(super) struct Timers {
 /// The tick of a deadline on the wheel.
 pub(super) type Tick = u64;
 
-/// No tick: the connection is not on the wheel.
-pub(super) const NEVER: Tick = Tick::MAX;
-
 impl Timers {
     pub(super) fn new(now: Instant) -> Self {
         Self { wheel: Wheel::new(), epoch: now }
@@ -28,8 +25,11 @@ impl Timers {
         instant.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000) as Tick
     }
 
+    /// Sets the deadline of a connection. Most calls do not change it, and cost little.
     pub(super) fn schedule(&mut self, index: u32, tick: Tick) {
-        self.wheel.schedule(index, tick);
+        if self.wheel.deadline(index) != Some(tick) {
+            self.wheel.schedule(index, tick);
+        }
     }
 
     pub(super) fn cancel(&mut self, index: u32) {

@@ -78,6 +78,12 @@ impl Wheel {
         self.link(key);
     }
 
+    /// The deadline of `key`, if it has one.
+    pub fn deadline(&self, key: u32) -> Option<u64> {
+        let entry = self.entries.get(key as usize)?;
+        (entry.location != Location::Unscheduled).then_some(entry.deadline)
+    }
+
     /// Removes the deadline of `key`, if it has one.
     pub fn cancel(&mut self, key: u32) {
         if let Some(entry) = self.entries.get(key as usize)
