@@ -94,8 +94,8 @@ pub enum Event<'a> {
         /// The forwarded data, unchecked: 0 to 2031 bytes.
         data: &'a [u8],
     },
-    /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or
-    /// for any packet without a route.
+    /// After [`WouldBlock`](crate::SendError::WouldBlock), there is room again: on at least one of the refused routes
+    /// (or for packets without a route), a packet of any length would be accepted.
     Writable {
         /// The connection whose queue has room.
         relay: RelayId,
@@ -245,13 +245,13 @@ impl Events {
         self.limit - self.records.len()
     }
 
-    /// Whether there is room for the events of any packet, timer or failure.
+    /// Whether there is room for the events of any packet, or for a notice.
     pub(crate) fn has_room(&self) -> bool {
         self.room() >= MAX_PER_PACKET
     }
 
-    /// How many packets of one connection certainly fit, at least 1. Each packet results in at most one event, except
-    /// the first, which may result in two. Call this only if [`has_room`](Self::has_room).
+    /// How many packets of one connection are certainly handled, at least 1. The first may result in two events, and
+    /// each other in at most one; each is handled only if two fit. Call this only if [`has_room`](Self::has_room).
     pub(crate) fn room_for_packets(&self) -> usize {
         self.room().saturating_sub(MAX_PER_PACKET).max(1)
     }

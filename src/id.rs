@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-/// The id of one relay connection of one [`Client`](crate::Client), from [`connect`](crate::Client::connect) until the
-/// connection ends, which [`Disconnected`](crate::Event::Disconnected) reports in that poll or in one of the next.
+/// The id of one relay connection of one [`Client`](crate::Client). It is valid from
+/// [`connect`](crate::Client::connect) until the connection ends, which [`Disconnected`](crate::Event::Disconnected)
+/// reports in the same poll or a later one.
 ///
 /// An id is not reused (its generation repeats after 2³² connections), so methods return an error for an id that was
 /// kept too long.

@@ -1,6 +1,7 @@
 //! What a caller can do: connect, poll, open routes and send.
 //!
-//! These methods are in a file of their own, since the documentation shows the methods of submodules first.
+//! These methods are in a file of their own, which `client/mod.rs` names before `interface`: rustdoc shows the methods
+//! in the order of the modules.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if a setting is not possible, or the error of the operating system if it cannot create a poller.
+    /// `InvalidInput` if a setting is not valid, or the error of the operating system if it cannot create a poller or
+    /// returns no random numbers.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -62,13 +64,14 @@ impl Client {
     }
 
     /// Starts to connect to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) reports the result: at the latest after the connect timeout (for
-    /// connecting and the handshake) and the pong timeout (for the relay's first packet).
+    /// [`Disconnected`](crate::Event::Disconnected) reports the result: within the connect timeout (for connecting, the
+    /// proxy and the handshake) plus the pong timeout (for the relay's first packet), except for time that
+    /// [`poll`](Self::poll) does not count.
     ///
     /// # Errors
     ///
-    /// The address or the key is not usable, the same identity is already connected to this relay, or the operating
-    /// system did not create a socket. Then nothing was started, and no event follows.
+    /// The address or the key is not usable, another connection has the same identity and relay or the same shared key,
+    /// or the operating system did not create a socket. Then nothing was started, and no event follows.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -126,13 +129,14 @@ impl Client {
         Ok(id)
     }
 
-    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it
-    /// has already ended.
+    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll that has room for it.
+    /// Returns `false` if the connection has already ended.
     ///
-    /// Queued packets are sent first, and then a disconnect notification for each route, because a relay may take 40
-    /// seconds to notice that a client is gone: both as far as the socket accepts them without waiting. This is best
-    /// effort: what the network has not delivered when the socket closes may be lost. Dropping the client does the same
-    /// for all its connections. [`ended`](Self::ended) returns how many bytes were never sent (`queued`).
+    /// Queued packets are sent first, and then a disconnect notification for each route that the relay has registered,
+    /// because a relay may take 40 seconds to notice that a client is gone: both as far as the socket accepts them
+    /// without waiting. They may still be lost: the network may not have delivered them when the socket closes.
+    /// Dropping the client does the same for all its connections. [`ended`](Self::ended) returns how many bytes were
+    /// never sent (`queued`).
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -147,7 +151,7 @@ impl Client {
         let Some(slot) = self.event_loop.table.get_mut(relay) else {
             return false;
         };
-        // The final status includes the routes that are closed here and the data that are removed with them.
+        // The final status includes the routes that are closed here, and the data that are removed with them.
         let RelayStatus { queued, routes, .. } = slot.status();
         slot.connection.close_all_routes();
         self.event_loop.flush(relay);
@@ -166,7 +170,7 @@ impl Client {
     /// other work inside the library do not end it.
     ///
     /// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in
-    /// which a connection had unread input is not counted against its relay.
+    /// which a connection had unread input is not counted against its relay, up to ten times the timeout.
     ///
     /// # Errors
     ///
@@ -372,8 +376,7 @@ impl Client {
     ) -> Result<(), SendError> {
         let slot = self.event_loop.table.get(relay).ok_or(SendError::UnknownRelay)?;
         if slot.connection.is_nearly_full() {
-            // Flush and try again, so that the queue is full only if the socket is, and not because the program has not
-            // polled.
+            // Flush first, so that the queue is full only if the socket is, and not because the program has not polled.
             self.event_loop.flush(relay);
         }
         let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;

@@ -1,10 +1,11 @@
-//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state)
-//! and [`commands`] (those that do something).
+//! The client: many connections on one poller. Its type and the methods that return its state are in [`interface`], and
+//! the other public methods in [`commands`].
 //!
-//! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
-//! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its socket,
-//! [`timers`] holds their deadlines, [`socket`] sets socket options that differ between operating systems, [`waker`]
-//! ends a wait from another thread.
+//! These two use the files below, and each of those uses only files after it in this list: [`event_loop`] polls and
+//! gives each connection its turn, [`notices`] keeps events that are not reported yet, [`table`] holds the connections,
+//! [`slot`] is one of them with its socket, [`timers`] holds their deadlines, [`socket`] sets socket options that
+//! differ between operating systems, [`keys`] checks keys and creates random values, [`waker`] ends a wait from another
+//! thread.
 
 mod commands;
 mod event_loop;

@@ -1,4 +1,4 @@
-//! Events that could not be reported at once: they happened outside of a turn, or there was no room for them.
+//! Events that no turn reports: they may happen outside of a poll, or when [`Events`] has no room for them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -39,7 +39,7 @@ impl Notices {
         self.ended.get(&id).map(|status| &**status)
     }
 
-    /// Removes the final statuses of ends that were reported.
+    /// Removes the final statuses of the connections whose end was reported.
     pub(super) fn forget(&mut self) {
         self.ended.clear();
     }

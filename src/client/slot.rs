@@ -53,7 +53,7 @@ pub(super) struct ConnectionKeys {
 enum Reading {
     Drained,
     Readable,
-    /// The poller has reported an error or the end of the stream. Only reading finds out after which bytes.
+    /// The poller has reported an error or the end of the stream. Only reading shows which bytes come before it.
     Ending,
 }
 
@@ -118,8 +118,8 @@ impl Slot {
         self.reading != Reading::Drained || self.is_broken()
     }
 
-    /// Whether there is input that the poller has not reported. A read also stops before urgent data, and no poller
-    /// reports what comes after these.
+    /// Whether there is input that the poller has not reported. A short read does not always drain the socket: a read
+    /// also stops before urgent data, and no poller reports the data after them.
     pub(super) fn has_unreported_input(&mut self) -> bool {
         let has_input = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
         if has_input && self.reading == Reading::Drained {
@@ -194,7 +194,8 @@ impl Slot {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => {
-                    // If a write has failed because of a reset, the read looks like a clean end.
+                    // After a write that failed because of a reset, reading returns the end of the stream, as after a
+                    // close.
                     let end = self.broken().filter(is_reset).unwrap_or(End::Closed);
                     return Err(self.connection.handle_end(end));
                 }
@@ -272,7 +273,8 @@ fn is_reset(end: &End) -> bool {
 mod tests {
     use super::*;
 
-    /// The memory of an idle connection is this struct, its socket, and an entry in each table.
+    /// The memory of an idle connection is this struct, its session with the channel, its socket, and an entry in each
+    /// table.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {

@@ -52,8 +52,8 @@ impl Table {
         self.slots.get_mut(index)
     }
 
-    /// The hash of a shared key: 64 bits, with a secret seed. Among 10,000 keys, two have the same hash in one of 10^11
-    /// clients.
+    /// The hash of a shared key: 64 bits, with a secret seed. In about one of 10^11 clients with 10,000 keys, two have
+    /// the same hash.
     pub(super) fn hash(&self, shared_key: &SharedKey) -> u64 {
         self.hasher.hash_one(shared_key)
     }
@@ -61,8 +61,8 @@ impl Table {
     /// The connection whose shared key has this hash.
     ///
     /// Both messages of a handshake are sealed with this key alone. If two connections had the same one, somebody
-    /// without any key could connect them to each other: the hello of each is a valid response to the hello of the
-    /// other.
+    /// without any key could connect them to each other: the hello of each contains a valid response to the hello of
+    /// the other.
     pub(super) fn with_shared_key(&self, hash: u64) -> Option<&Slot> {
         self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }

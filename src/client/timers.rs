@@ -14,7 +14,7 @@ pub(super) struct Timers {
 /// The tick of a deadline on the wheel.
 pub(super) type Tick = u64;
 
-/// No tick: the connection is not on the wheel.
+/// Stands for no tick: the connection is not on the wheel.
 pub(super) const NEVER: Tick = Tick::MAX;
 
 impl Timers {
