@@ -36,7 +36,7 @@ impl Pair {
         let mut online = [None, None];
         let deadline = Instant::now() + Duration::from_secs(10);
         while online.iter().any(Option::is_none) {
-            assert!(Instant::now() < deadline, "the clients do not meet");
+            assert!(Instant::now() < deadline, "the route is not online in time");
             for (index, client) in clients.iter_mut().enumerate() {
                 client.poll(&mut events, Some(Duration::from_millis(1))).expect("a poller that waits");
                 for event in &events {
@@ -51,7 +51,7 @@ impl Pair {
             }
         }
         let [sender, receiver] = clients;
-        Self { _relay: relay, sender, receiver, route: online[0].expect("just waited for"), events }
+        Self { _relay: relay, sender, receiver, route: online[0].expect("a route that is online"), events }
     }
 
     /// Sends a window of packets and waits until all have arrived.

@@ -21,10 +21,10 @@ fn held_by(size: usize) -> isize {
 }
 
 fn main() {
-    // Like criterion: cargo passes `--bench` for a measurement; `--test` in addition means a trial run.
-    let says = |word: &str| std::env::args().any(|argument| argument == word);
-    let count = if says("--bench") && !says("--test") { usize::MAX } else { 1 };
+    // As in criterion: cargo passes `--bench` for a measurement. With `--test`, it is only a short test run.
+    let has_option = |option: &str| std::env::args().any(|argument| argument == option);
+    let count = if has_option("--bench") && !has_option("--test") { usize::MAX } else { 1 };
     for size in sizes().into_iter().take(count) {
-        println!("memory/{size}: {} bytes a connection", held_by(size) / size as isize);
+        println!("memory/{size}: {} bytes per connection", held_by(size) / size as isize);
     }
 }

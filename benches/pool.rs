@@ -32,7 +32,7 @@ impl Paired {
         Self { pool, routes }
     }
 
-    /// One round of a main loop with nothing to do.
+    /// One iteration of a main loop with nothing to do.
     fn tick(&mut self) {
         self.pool.client.poll(&mut self.pool.events, Some(Duration::ZERO)).expect("a poller that works");
     }

@@ -1,17 +1,17 @@
-//! Two people talk through a relay, line by line.
+//! Two people send each other lines of text through a relay.
 //!
 //! ```sh
 //! cargo run --example chat -- RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]
 //! ```
 //!
 //! It prints its own public key, which the other person needs, and sends each line that is typed. `/peer KEY` sets the
-//! peer; `/quit` and the end of the input end the program. FILE holds the 32 bytes of a secret key
-//! (`head -c 32 /dev/urandom > FILE`); without it, each start creates a new key. URL is that of a proxy, such as
-//! `socks5://127.0.0.1:9050`, which then also resolves the relay's host name.
+//! peer; `/quit` and the end of the input end the program; `//text` sends `/text`. FILE contains the 32 bytes of a
+//! secret key (`head -c 32 /dev/urandom > FILE`); without it, each start creates a new key. URL is the URL of a proxy,
+//! such as `socks5://127.0.0.1:9050`, which then also resolves the relay's host name.
 //!
 //! A thread reads the terminal, since not every system can poll one. The main loop reads the thread's channel between
-//! polls, and each poll waits at most 50 ms, as in the loops of toxcore. (On Unix a loop can wait for the client and for
-//! something else at once: see the second half of the example `main_loop`.)
+//! polls, and each poll waits at most 50 ms, as in the loops of toxcore. (On Unix, a loop can wait for the client and
+//! for other descriptors at once: see `poller` in the example `main_loop`.)
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,14 +26,35 @@ use tox_relay_client::{
 
 const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
 
+/// What `--help` prints after the usage.
+const HELP: &str = "
+Sends each line that you type to a peer, through a relay, and prints what the peer sends.
+
+  RELAY_ADDRESS  address and port of the relay, such as 127.0.0.1:33445
+  RELAY_KEY      public key of the relay
+  PEER_KEY       public key of the peer
+  --secret FILE  use the secret key in FILE (32 bytes), not a new one
+  --proxy URL    connect through this proxy, such as socks5://127.0.0.1:9050
+  --help         print this help
+
+While it runs:
+
+  /peer KEY      set the peer, by public key
+  /quit          end the program
+  //text         send /text";
+
 /// The longest time until a typed line is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The pause before connecting again to a lost relay. It doubles each time, up to the longest.
+/// The pause before the next attempt to connect. It doubles after each failure, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
+    if env::args().skip(1).any(|argument| argument == "--help") {
+        println!("{USAGE}\n{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let chat = match Chat::from_arguments() {
         Ok(chat) => chat,
         Err(problem) => {
@@ -50,7 +71,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The lines of standard input, until it ends. The channel is short, so that input is not read before it can be sent.
+/// Returns a channel with the lines of standard input, until it ends. The channel is short, so that no input is read
+/// long before it can be sent.
 fn read_lines() -> Receiver<String> {
     let (sender, receiver) = sync_channel(16);
     thread::spawn(move || io::stdin().lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -66,6 +88,7 @@ struct Chat {
     connection: Option<ConnectionId>,
     /// When to connect, while there is no connection; and the next pause.
     connect_at: Instant,
+    /// The pause after the next failure.
     pause: Duration,
     /// A line for which the send queue had no room. No other line is read until it is sent.
     unsent: Option<String>,
@@ -87,7 +110,7 @@ impl Chat {
                 // The error does not repeat the URL, since it may contain a password.
                 proxy = Some(arguments.next().ok_or("--proxy needs a URL")?.parse::<Proxy>()?);
             } else if argument.starts_with('-') {
-                return Err(format!("there is no option {argument}").into());
+                return Err(format!("unknown option: {argument}").into());
             } else {
                 values.push(argument);
             }
@@ -95,7 +118,7 @@ impl Chat {
         let (address, relay_key, peer) = match &values[..] {
             [address, relay_key] => (address, relay_key, None),
             [address, relay_key, peer] => (address, relay_key, Some(peer)),
-            _ => return Err("the relay's address and key are needed".into()),
+            _ => return Err("the relay's address and key are required".into()),
         };
         let mut config = Config::new(secret_key);
         if let Some(proxy) = proxy {
@@ -114,9 +137,9 @@ impl Chat {
     }
 
     fn run(mut self, lines: &Receiver<String>) -> Result<(), Box<dyn Error>> {
-        println!("* Your key is {}", self.client.public_key());
+        println!("* Your public key is {}", self.client.public_key());
         if self.peer.is_none() {
-            println!("* Whom do you want to talk to? Say it with /peer KEY");
+            println!("* No peer is set. Set one with /peer KEY");
         }
         let mut events = Events::with_capacity(64);
         let mut timeout = TICK;
@@ -132,12 +155,12 @@ impl Chat {
             timeout = TICK;
             if self.unsent.is_none() {
                 match lines.try_recv() {
-                    Ok(line) if line.trim() == "/quit" => return self.leave(),
-                    Ok(line) => self.handle_line(line)?,
+                    Ok(line) if line.split_whitespace().next() == Some("/quit") => return self.leave(),
+                    Ok(line) => self.handle_line(&line)?,
                     Err(TryRecvError::Empty) => continue,
                     Err(TryRecvError::Disconnected) => return self.leave(),
                 }
-                timeout = Duration::ZERO; // the next line may be there already
+                timeout = Duration::ZERO; // the next line may have been read already
             }
         }
     }
@@ -152,7 +175,7 @@ impl Chat {
     }
 
     fn pause(&mut self, reason: &dyn fmt::Display) {
-        println!("* No relay: {reason}. Trying again in {:?}", self.pause);
+        println!("* Not connected: {reason}. Next attempt in {:?}", self.pause);
         self.connection = None;
         self.connect_at = Instant::now() + self.pause;
         self.pause = LONGEST_PAUSE.min(self.pause * 2);
@@ -166,23 +189,23 @@ impl Chat {
                 self.open_route();
             }
             Event::Disconnected { reason, .. } => self.pause(&reason),
-            Event::RouteRefused { peer, .. } => println!("* The relay gives no route to {peer:.8}"),
+            Event::RouteRefused { peer, .. } => println!("* The relay refused a route to {peer:.8}"),
             Event::RouteOnline { peer, .. } => println!("* {peer:.8} is online"),
             Event::RouteOffline { peer, unsent: 0, .. } => println!("* {peer:.8} is offline"),
             Event::RouteOffline { peer, unsent, .. } => {
                 println!("* {peer:.8} is offline; {unsent} bytes were not sent");
             }
             Event::Data { peer: sender, data, .. } | Event::Oob { sender, data, .. } => {
-                // What others send must not control the terminal.
+                // Control characters in received data must not reach the terminal.
                 let text = String::from_utf8_lossy(data).replace(char::is_control, "\u{fffd}");
-                let stranger = if self.peer == Some(sender) { "" } else { " (a stranger)" };
-                println!("{sender:.8}{stranger}: {text}");
+                let note = if self.peer == Some(sender) { "" } else { " (not your peer)" };
+                println!("{sender:.8}{note}: {text}");
             }
-            _ => {} // `Writable` has ended the poll, and the unsent line is tried again anyway
+            _ => {} // `Writable` needs no handling: the main loop tries the unsent line again after each poll
         }
     }
 
-    /// Opens a route to the peer, if there are both a peer and a relay.
+    /// Opens a route to the peer, if a peer is set and there is a connection.
     fn open_route(&mut self) {
         if let (Some(connection), Some(peer)) = (self.connection, self.peer) {
             match self.client.open_route(connection, peer) {
@@ -202,24 +225,40 @@ impl Chat {
         }
     }
 
-    fn handle_line(&mut self, line: String) -> Result<(), RouteError> {
-        match line.strip_prefix("/peer").map(|key| key.trim().parse()) {
-            Some(Ok(peer)) => {
-                self.close_route()?;
-                self.peer = Some(peer);
-                self.open_route();
-            }
-            Some(Err(error)) => println!("* /peer KEY: {error}"),
-            None if line.is_empty() => {}
-            None => {
-                self.unsent = Some(line);
-                self.send_unsent();
+    fn handle_line(&mut self, line: &str) -> Result<(), RouteError> {
+        let text = match line.strip_prefix('/') {
+            None => line,
+            Some(text) if text.starts_with('/') => text, // `//text` sends `/text`
+            Some(command) => return self.handle_command(command),
+        };
+        if !text.is_empty() {
+            self.unsent = Some(text.to_owned());
+            self.send_unsent();
+        }
+        Ok(())
+    }
+
+    /// Handles a command other than `/quit`, without its `/`.
+    fn handle_command(&mut self, command: &str) -> Result<(), RouteError> {
+        match command.split_once(char::is_whitespace).unwrap_or((command, "")) {
+            ("peer", key) => match key.trim().parse() {
+                Ok(peer) => {
+                    self.close_route()?;
+                    self.peer = Some(peer);
+                    self.open_route();
+                }
+                Err(error) => println!("* /peer KEY: {error}"),
+            },
+            (name, _) => {
+                println!(
+                    "* Unknown command /{name}. Use /peer KEY or /quit, or // to send a line that begins with /"
+                );
             }
         }
         Ok(())
     }
 
-    /// Sends what was typed: as data if the peer is online, otherwise out of band.
+    /// Sends the unsent line: as data if the peer is online, otherwise out of band.
     fn send_unsent(&mut self) {
         let Some(text) = &self.unsent else { return };
         match self
@@ -227,17 +266,17 @@ impl Chat {
             .zip(self.peer)
             .map(|(connection, peer)| self.client.send_to(connection, peer, text.as_bytes()))
         {
-            Some(Err(SendError::WouldBlock)) => return, // `Writable` ends a later poll
+            Some(Err(SendError::WouldBlock)) => return, // tried again after the next poll
             Some(Err(error)) => println!("* Not sent: {error}"),
             Some(Ok(())) => {}
-            None if self.connection.is_none() => println!("* Not sent: there is no relay now"),
+            None if self.connection.is_none() => println!("* Not sent: not connected to the relay"),
             None => println!("* Not sent: there is nobody to talk to; /peer KEY says who"),
         }
         self.unsent = None;
     }
 
-    /// Waits up to two seconds until everything is sent, and closes the route: the relay reports a closed route to the
-    /// peer at once, but may need 40 s to notice that a connection is gone.
+    /// Waits up to two seconds until everything is sent, then closes the route. The relay reports a closed route to the
+    /// peer at once, but may need 40 s to notice a closed connection.
     fn leave(mut self) -> Result<(), Box<dyn Error>> {
         let Some(connection) = self.connection else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);

@@ -1,11 +1,11 @@
-//! Two clients exchange data through a relay: what the library does and what that costs, in one run of a few seconds.
+//! Two clients exchange data through a relay, and the program measures how long that takes. It runs for some seconds.
 //!
 //! ```sh
 //! cargo run --release --example demo
 //! ```
 //!
-//! The relay is the one from `tests/relay`, on a thread of this program. Each step names the event that must come next;
-//! any other event, or none within ten seconds, ends the demo with a message and exit code 1.
+//! The relay is the one from `tests/relay`, on a thread of this program. Each step expects one event; any other event,
+//! or none within ten seconds, ends the demo with a message and exit code 1.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -18,12 +18,12 @@ use tox_relay_client::{
     Client, Config, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, RouteId, SecretKey,
     SendError,
 };
-use tox_test_relay::{Options, Relay as OwnRelay};
+use tox_test_relay::{Options, Relay as TestRelay};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The longest time that any step may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The number of round trips, which are measured one by one.
 const ECHOES: usize = 1000;
@@ -49,9 +49,9 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Result<()> {
-    let relay = OwnRelay::start(Options::default())?;
+    let relay = TestRelay::start(Options::default())?;
     let place = (relay.addr(), PublicKey::from(relay.public_key()));
-    println!("Our own relay listens at {} and has the key {}.", place.0, short(place.1));
+    println!("The demo's own relay listens at {} and has the key {}.", place.0, short(place.1));
 
     let mut alice = Person::new("Alice")?;
     let mut bob = Person::new("Bob")?;
@@ -59,16 +59,16 @@ fn demo() -> Result<()> {
         let connection = person.connect(place)?;
         let status = person.client.connection(connection).ok_or("a connected relay has no status")?;
         let ping = status.round_trip.ok_or("the first ping has no round-trip time")?;
-        let [tcp, handshake, proof] =
+        let [tcp, handshake, connected] =
             [status.times.transport, status.times.handshake, status.times.connected]
                 .map(Option::unwrap_or_default);
         println!("\n{} has the key {}, and connects.", person.name, short(person.key()));
         println!(
-            "  TCP after {tcp:.0?}, handshake {handshake:.0?}, the relay's proof {proof:.0?}; ping {ping:.0?}."
+            "  TCP after {tcp:.0?}, handshake after {handshake:.0?}, connected after {connected:.0?}; ping {ping:.0?}."
         );
     }
 
-    println!("\nAlice knows Bob's key and writes to him out of band: no route leads there yet.");
+    println!("\nAlice knows Bob's key, and sends him a message out of band, since there is no route yet.");
     let (alices, bobs) = (alice.key(), bob.key());
     let text = "Shall we talk?";
     alice.client.send_oob(alice.connection()?, bobs, text.as_bytes())?;
@@ -76,47 +76,45 @@ fn demo() -> Result<()> {
     bob.expect("what Alice wrote", |event| {
         matches!(event, Event::Oob { sender, data, .. } if sender == alices && data == text.as_bytes())
     })?;
-    println!("  Bob reads {text:?}, from {}.", short(alices));
+    println!("  Bob receives {text:?} from {}.", short(alices));
 
-    println!("\nBoth ask the relay for a route to the other.");
+    println!("\nEach requests a route to the other.");
     let to_bob = alice.open_route(bobs)?;
     let to_alice = bob.open_route(alices)?;
     bob.expect_online(to_alice)?;
     alice.expect_online(to_bob)?;
-    println!("  Alice: Bob is online. Bob: Alice is online. {ECHOES} times she asks whether he is there.");
+    println!("  Both routes are online. Alice sends a message and Bob answers, {ECHOES} times.");
     let mut echoes = Vec::with_capacity(ECHOES);
     for _ in 0..ECHOES {
         let start = Instant::now();
-        alice.say(to_bob, b"are you there?")?;
+        alice.send(to_bob, b"are you there?")?;
         bob.expect_data(to_alice, b"are you there?")?;
-        bob.say(to_alice, b"I am.")?;
+        bob.send(to_alice, b"I am.")?;
         alice.expect_data(to_bob, b"I am.")?;
         echoes.push(start.elapsed());
     }
     echoes.sort_unstable();
 
-    println!("\nBob leaves and comes back.");
+    println!("\nBob disconnects and connects again.");
     let start = Instant::now();
     bob.disconnect_all()?;
     alice.expect(
         "Bob offline",
         |event| matches!(event, Event::RouteOffline { route, unsent: 0, .. } if route == to_bob),
     )?;
-    println!("  Alice: Bob is offline, {:.0?} after he left.", start.elapsed());
+    println!("  Alice's route is offline {:.0?} after Bob disconnected.", start.elapsed());
     let refused = alice.client.send_data(to_bob, b"Bob?") == Err(SendError::RouteOffline);
     check(refused, "Alice could send to a route that is offline")?;
     let stale = bob.client.send_data(to_alice, b"Alice?") == Err(SendError::UnknownRoute);
-    check(stale, "Bob could send on a connection that is over")?;
+    check(stale, "Bob could send on a connection that has ended")?;
     let start = Instant::now();
     bob.connect(place)?;
     let to_alice = bob.open_route(alices)?;
     bob.expect_online(to_alice)?;
-    alice.expect_online(to_bob)?; // the old route: hers has stayed open
-    println!("  Alice: Bob is online, {:.0?} after he began to connect.", start.elapsed());
+    alice.expect_online(to_bob)?; // her route is the old one, which stayed open
+    println!("  Alice's route is online again {:.0?} after Bob started to connect.", start.elapsed());
 
-    println!(
-        "\nAlice sends Bob {PACKETS} packets of {PACKET_LEN} bytes. Each has to arrive, and in its place."
-    );
+    println!("\nAlice sends Bob {PACKETS} packets of {PACKET_LEN} bytes. All must arrive, and in order.");
     let start = Instant::now();
     let mut sent = 0;
     for number in 0..PACKETS {
@@ -131,45 +129,43 @@ fn demo() -> Result<()> {
     }
     let burst = start.elapsed();
 
-    let connections = affordable_connections();
-    println!(
-        "\nOne more client makes {connections} connections, each with a key of its own, and keeps them."
-    );
-    let mut crowd = Person::new("The crowd")?;
+    let connections = connections_within_limits();
+    println!("\nA third client makes {connections} connections, each with its own key.");
+    let mut third = Person::new("The third client")?;
     let keys: Vec<SecretKey> = iter::repeat_with(SecretKey::generate).take(connections).collect();
     let start = Instant::now();
     for key in keys {
-        crowd.client.connect(Relay::new(place.0, place.1).identity(key))?;
+        third.client.connect(Relay::new(place.0, place.1).identity(key))?;
     }
-    crowd.expect_of_each(crowd.client.connections().collect(), |event| {
+    third.expect_of_each(third.client.connections().collect(), |event| {
         matches!(event, Event::Connected { .. })
     })?;
     let connecting = start.elapsed();
     let tick_of_one = alice.idle_tick()?;
-    let tick_of_many = crowd.idle_tick()?;
+    let tick_of_many = third.idle_tick()?;
 
-    println!("\nAll leave.");
-    for person in [&mut alice, &mut bob, &mut crowd] {
+    println!("\nAll disconnect.");
+    for person in [&mut alice, &mut bob, &mut third] {
         person.disconnect_all()?;
     }
-    let end = relay.wait_until(PATIENCE, |statistics| statistics.connected == 0);
+    let end = relay.wait_until(LIMIT, |statistics| statistics.connected == 0);
     let end = end.ok_or("the relay still has connections")?;
-    check(end.dropped == 0, &format!("the relay has dropped a client: {:?}", end.last_drop))?;
-    check(end.thrown_away == 0, &format!("the relay threw {} packets away", end.thrown_away))?;
-    println!("  The relay has no connection left, has dropped nobody and thrown nothing away.");
+    check(end.dropped == 0, &format!("the relay has ended a connection: {:?}", end.last_drop))?;
+    check(end.thrown_away == 0, &format!("the relay has discarded {} packets", end.thrown_away))?;
+    println!("  The relay has no connections left. It has ended none itself, and discarded no packet.");
 
     let packets = f64::from(PACKETS) / burst.as_secs_f64();
     let megabytes = packets * PACKET_LEN as f64 / 1e6;
     let connects = connections as f64 / connecting.as_secs_f64();
     let (median, slow) = (echoes[ECHOES / 2], echoes[ECHOES * 99 / 100]);
-    println!("\nThe numbers. The relay's own work on this machine is in all of them but the last two.");
-    println!("{median:>12.1?}  from Alice to Bob and back, half of the times (99 of 100: {slow:.1?})");
+    println!("\nResults. All but the last two include the relay's own work on this machine.");
+    println!("{median:>12.1?}  round trip from Alice to Bob and back, median (99th percentile: {slow:.1?})");
     println!(
-        "{megabytes:>7.0} MB/s  from Alice to Bob: {packets:.0} packets/s, each sealed twice and opened twice"
+        "{megabytes:>7.0} MB/s  from Alice to Bob: {packets:.0} packets/s, each encrypted and decrypted twice"
     );
-    println!("{connects:>10.0}/s  connections made: one client thread, one relay thread");
-    println!("{tick_of_one:>12.0?}  for a poll with nothing to do, 1 connection");
-    println!("{tick_of_many:>12.0?}  for a poll with nothing to do, {connections} connections");
+    println!("{connects:>10.0}/s  new connections, with one client thread and one relay thread");
+    println!("{tick_of_one:>12.0?}  per poll with nothing to do, 1 connection");
+    println!("{tick_of_many:>12.0?}  per poll with nothing to do, {connections} connections");
     Ok(())
 }
 
@@ -178,14 +174,14 @@ struct Person {
     name: &'static str,
     client: Client,
     events: Events,
-    /// How many of `events` were handled.
-    seen: usize,
+    /// The number of `events` that were handled.
+    handled: usize,
 }
 
 impl Person {
     fn new(name: &'static str) -> Result<Self> {
         let client = Client::new(Config::new(SecretKey::generate()))?;
-        Ok(Self { name, client, events: Events::with_capacity(64), seen: 0 })
+        Ok(Self { name, client, events: Events::with_capacity(64), handled: 0 })
     }
 
     fn key(&self) -> PublicKey {
@@ -197,28 +193,28 @@ impl Person {
     }
 
     fn poll(&mut self, timeout: Duration) -> Result<()> {
-        check(self.seen == self.events.len(), "an event was overlooked")?;
-        self.seen = 0;
+        check(self.handled == self.events.len(), "an event was not handled")?;
+        self.handled = 0;
         Ok(self.client.poll(&mut self.events, Some(timeout))?)
     }
 
     /// Waits for the next event.
     fn next(&mut self) -> Result<Event<'_>> {
-        let deadline = Instant::now() + PATIENCE;
-        while self.seen == self.events.len() {
+        let deadline = Instant::now() + LIMIT;
+        while self.handled == self.events.len() {
             let left = deadline.saturating_duration_since(Instant::now());
-            check(!left.is_zero(), &format!("nothing happened to {} for {PATIENCE:?}", self.name))?;
+            check(!left.is_zero(), &format!("{} has received no event for {LIMIT:?}", self.name))?;
             self.poll(left)?;
         }
-        self.seen += 1;
-        Ok(self.events.iter().nth(self.seen - 1).expect("not more were seen than there are"))
+        self.handled += 1;
+        Ok(self.events.iter().nth(self.handled - 1).expect("at most all events were handled"))
     }
 
     /// Waits for the next event, which must be the expected one.
     fn expect(&mut self, what: &str, is_expected: impl Fn(Event<'_>) -> bool) -> Result<()> {
         let name = self.name;
-        let event = self.next().map_err(|error| format!("{error}, and not {what}"))?;
-        if is_expected(event) { Ok(()) } else { Err(format!("{name}: {event:?}, and not {what}").into()) }
+        let event = self.next().map_err(|error| format!("{error}; expected {what}"))?;
+        if is_expected(event) { Ok(()) } else { Err(format!("{name}: {event:?}; expected {what}").into()) }
     }
 
     fn expect_online(&mut self, expected: RouteId) -> Result<()> {
@@ -244,7 +240,7 @@ impl Person {
         while !connections.is_empty() {
             let event = self.next()?;
             let right = is_expected(event) && connections.remove(&event.connection());
-            check(right, &format!("unexpected: {event:?}"))?;
+            check(right, &format!("unexpected event: {event:?}"))?;
         }
         Ok(())
     }
@@ -261,16 +257,16 @@ impl Person {
         Ok(route)
     }
 
-    fn say(&mut self, route: RouteId, data: &[u8]) -> Result<()> {
+    fn send(&mut self, route: RouteId, data: &[u8]) -> Result<()> {
         self.client.send_data(route, data)?;
-        self.client.flush(); // otherwise it is sent by the sender's next poll, but it is the other's turn to poll
+        self.client.flush(); // otherwise the sender's next poll would send it, but the receiver polls next
         Ok(())
     }
 
     fn disconnect_all(&mut self) -> Result<()> {
         let connections: HashSet<ConnectionId> = self.client.connections().collect();
         for connection in &connections {
-            check(self.client.disconnect(*connection), "a connection was over before its end")?;
+            check(self.client.disconnect(*connection), "a connection ended too early")?;
         }
         self.expect_of_each(connections, |event| {
             matches!(event, Event::Disconnected { reason: DisconnectReason::ClosedByCaller, .. })
@@ -300,13 +296,14 @@ fn packet(number: u32) -> [u8; PACKET_LEN] {
     packet
 }
 
-fn check(holds: bool, otherwise: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(otherwise.into()) }
+/// Returns this error unless the condition holds.
+fn check(condition: bool, error: &str) -> Result<()> {
+    if condition { Ok(()) } else { Err(error.into()) }
 }
 
-/// 1000, or as many as fit: each needs two file descriptors, as the relay is in this process too, and many systems allow
-/// 1024.
-fn affordable_connections() -> usize {
+/// Returns 1000, or fewer if the limit of file descriptors is too low: many systems allow 1024, and each connection
+/// needs two, since the relay runs in this process, too.
+fn connections_within_limits() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
@@ -314,7 +311,7 @@ fn affordable_connections() -> usize {
     (files.saturating_sub(64) / 2).clamp(1, 1000)
 }
 
-/// The first digits of a key, as people compare them.
+/// The first digits of a key.
 fn short(key: PublicKey) -> String {
     format!("{key:.8}…")
 }

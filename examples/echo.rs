@@ -1,11 +1,12 @@
-//! A client that survives: it waits for a friend on a relay, and sends back what the friend says. The README shows it.
+//! A client that keeps running: it waits for a friend on a relay, and sends all received data back. The README shows
+//! it.
 //!
 //! ```sh
 //! cargo run --example echo -- RELAY_ADDRESS RELAY_KEY FRIEND_KEY
 //! ```
 //!
-//! It keeps its secret key in the file `echo.key`, so that it has the same public key after a restart, and connects again
-//! when the relay is lost.
+//! It stores its secret key in the file `echo.key`, so that it has the same public key after a restart, and it connects
+//! again after the connection to the relay has ended.
 
 use std::time::{Duration, Instant};
 use std::{error::Error, fs, io::Write, process::ExitCode};

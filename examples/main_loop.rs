@@ -1,12 +1,12 @@
-//! Two ways to use the library in an existing main loop.
+//! Two ways to use the library in the main loop of an existing program.
 //!
 //! ```sh
 //! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY iterate
 //! cargo run --example main_loop -- RELAY_ADDRESS RELAY_KEY poller
 //! ```
 //!
-//! `iterate` is the loop of toxcore: do what is due, sleep a little, repeat. `poller` (on Unix) waits in another poller,
-//! here mio's, for two clients and a stream of the program at once.
+//! `iterate` is the loop of toxcore: poll without waiting, sleep for some milliseconds, repeat. `poller` (on Unix)
+//! waits in the program's own poller (here mio's) for two clients and another stream at once.
 //!
 //! Alice and Bob connect to the relay and send each other a message. The program ends when both have received it, or
 //! with an error after ten seconds.
@@ -21,10 +21,10 @@ use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, RouteId,
 
 const USAGE: &str = "usage: main_loop RELAY_ADDRESS RELAY_KEY iterate|poller";
 
-/// How often the program with `iterate` does its own work.
+/// The longest sleep of `iterate`, so that the program can do its own work regularly.
 const OWN_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long Alice and Bob may take.
+/// The longest time that the whole program may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(()) => println!("Both have heard the other, {:.1?} after the start.", start.elapsed()),
+        Ok(()) => {
+            println!("Both have received the other's message, {:.1?} after the start.", start.elapsed())
+        }
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
@@ -53,9 +55,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Iterates and sleeps. Input does not end a sleep: it is noticed one interval later at the latest.
+/// Iterates and sleeps. Input from the relay does not end the sleep: it is read after the sleep.
 fn iterate(mut pair: Pair) -> Result<(), Box<dyn Error>> {
-    pair.alice.words = b"Hello from a loop that sleeps!".to_vec();
+    pair.alice.message = b"Hello from a loop that sleeps!".to_vec();
     while !pair.is_done()? {
         pair.iterate()?;
         let interval = pair.next_timeout().map_or(OWN_INTERVAL, |timeout| timeout.min(OWN_INTERVAL));
@@ -64,7 +66,7 @@ fn iterate(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits in the program's own poller, in which the clients are two sources among others.
+/// Waits in the program's own poller, in which the clients' descriptors are registered like any other.
 #[cfg(unix)]
 fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     use mio::unix::SourceFd;
@@ -74,34 +76,34 @@ fn poller(mut pair: Pair) -> Result<(), Box<dyn Error>> {
     use std::os::unix::net::UnixStream;
 
     const CLIENTS: Token = Token(0);
-    const WORDS: Token = Token(1);
+    const STREAM: Token = Token(1);
 
-    // Another thread gives Alice a message to send. In the same way it could give the loop any other command.
-    let (mut words, mut mouth) = UnixStream::pair()?;
-    words.set_nonblocking(true)?;
-    thread::spawn(move || mouth.write_all(b"Hello from another thread!"));
+    // Another thread writes Alice's message to a stream. In the same way it could send the loop any other command.
+    let (mut stream, mut writer) = UnixStream::pair()?;
+    stream.set_nonblocking(true)?;
+    thread::spawn(move || writer.write_all(b"Hello from another thread!"));
 
     let mut poll = Poll::new()?;
     let clients = [&pair.alice.client, &pair.bob.client].map(|client| (client.as_raw_fd(), CLIENTS));
-    for (descriptor, token) in clients.into_iter().chain([(words.as_raw_fd(), WORDS)]) {
+    for (descriptor, token) in clients.into_iter().chain([(stream.as_raw_fd(), STREAM)]) {
         poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
     }
     let mut ready = mio::Events::with_capacity(16);
     while !pair.is_done()? {
-        // The descriptors report input from the relay. Only `next_timeout` reports when a deadline is due.
+        // The descriptors report only sockets that are ready. The client's next deadline is in `next_timeout`.
         match poll.poll(&mut ready, Some(pair.next_timeout().map_or(LIMIT, |timeout| timeout.min(LIMIT)))) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
-        if ready.iter().any(|event| event.token() == WORDS) {
+        if ready.iter().any(|event| event.token() == STREAM) {
             let mut buffer = [0; 1024];
-            match words.read(&mut buffer) {
-                Ok(len) => pair.alice.words.extend_from_slice(&buffer[..len]),
+            match stream.read(&mut buffer) {
+                Ok(len) => pair.alice.message.extend_from_slice(&buffer[..len]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        // A poll with nothing to do costs less than finding out which of the two has something to do.
+        // Polls both clients, since a poll with nothing to do takes less time than to find out which of them was ready.
         pair.iterate()?;
     }
     Ok(())
@@ -125,29 +127,29 @@ impl Pair {
             events: Events::with_capacity(64),
             start: Instant::now(),
         };
-        pair.bob.words = b"Hello, Alice!".to_vec();
+        pair.bob.message = b"Hello, Alice!".to_vec();
         for person in [&mut pair.alice, &mut pair.bob] {
             person.client.connect(Relay::new(address, relay_key))?;
         }
         Ok(pair)
     }
 
-    /// Does what is due, without waiting.
+    /// Polls both clients, without waiting.
     fn iterate(&mut self) -> Result<(), Box<dyn Error>> {
         self.alice.iterate(&mut self.events)?;
         self.bob.iterate(&mut self.events)
     }
 
-    /// The time until something is due, unless input arrives first.
+    /// The time until the next deadline of the two clients.
     fn next_timeout(&self) -> Option<Duration> {
         self.alice.client.next_timeout().into_iter().chain(self.bob.client.next_timeout()).min()
     }
 
     fn is_done(&self) -> Result<bool, &'static str> {
         if self.start.elapsed() > LIMIT {
-            return Err("Alice and Bob haven't met in time");
+            return Err("Alice and Bob have not received their messages in time");
         }
-        Ok(self.alice.has_heard && self.bob.has_heard)
+        Ok(self.alice.has_received && self.bob.has_received)
     }
 }
 
@@ -157,15 +159,16 @@ struct Person {
     friend: PublicKey,
     /// The route to the friend, while the friend is online.
     route: Option<RouteId>,
-    /// The message to send as soon as there is a route.
-    words: Vec<u8>,
-    has_heard: bool,
+    /// The message to send as soon as the route is online. Empty after it was sent.
+    message: Vec<u8>,
+    /// Whether the friend's message has arrived.
+    has_received: bool,
 }
 
 impl Person {
     fn new(name: &'static str, key: SecretKey, friend: PublicKey) -> Result<Self, Box<dyn Error>> {
         let client = Client::new(Config::new(key))?;
-        Ok(Self { name, client, friend, route: None, words: Vec::new(), has_heard: false })
+        Ok(Self { name, client, friend, route: None, message: Vec::new(), has_received: false })
     }
 
     fn iterate(&mut self, events: &mut Events) -> Result<(), Box<dyn Error>> {
@@ -179,18 +182,18 @@ impl Person {
                 Event::RouteOnline { route, .. } => self.route = Some(route),
                 Event::RouteOffline { .. } => self.route = None,
                 Event::Data { data, .. } => {
-                    println!("{} hears: {}", self.name, String::from_utf8_lossy(data));
-                    self.has_heard = true;
+                    println!("{} receives: {}", self.name, String::from_utf8_lossy(data));
+                    self.has_received = true;
                 }
                 Event::Disconnected { reason, .. } => return Err(format!("{}: {reason}", self.name).into()),
                 _ => {}
             }
         }
         if let Some(route) = self.route
-            && !self.words.is_empty()
+            && !self.message.is_empty()
         {
-            match self.client.send_data(route, &self.words) {
-                Ok(()) => self.words.clear(),
+            match self.client.send_data(route, &self.message) {
+                Ok(()) => self.message.clear(),
                 Err(SendError::WouldBlock) => {} // tried again in the next iteration
                 Err(error) => return Err(error.into()),
             }

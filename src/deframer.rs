@@ -73,7 +73,7 @@ impl Deframer {
         message_len(partial).ok()?.map(|len| len - partial.len())
     }
 
-    /// Frees the buffer if it was not needed since the last call.
+    /// Frees the buffer if it was not needed since the last call and holds no incomplete message.
     pub(crate) fn shrink(&mut self) {
         let is_unneeded = |begun: &mut Box<Begun>| {
             !std::mem::take(&mut begun.used) && (begun.partial.is_empty() || begun.whole)

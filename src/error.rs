@@ -1,6 +1,6 @@
-//! What can go wrong, in three families that never share a variant: the caller misused the library ([`ConnectError`],
-//! [`RouteError`], [`SendError`]), the transport failed, or the relay broke the protocol (both in [`DisconnectReason`],
-//! since both end the connection).
+//! What can go wrong: errors of calls ([`ConnectError`], [`RouteError`], [`SendError`]), and the ends of connections
+//! ([`DisconnectReason`]). A failure of the transport, a refusal by a proxy and a relay that breaks the protocol never
+//! share a variant.
 
 use std::io;
 
@@ -42,16 +42,16 @@ pub enum ConnectError {
     /// The relay's public key is a point of low order: anyone can decrypt what is encrypted for it.
     #[error("the relay's public key is of low order: no honest relay has such a key")]
     LowOrderKey,
-    /// The relay's public key is not below 2^255 - 19, as all keys are that are made from a secret key. It may stand for
-    /// another relay's key, because X25519 ignores its highest bit and reduces the rest.
+    /// The relay's public key is not below 2^255 - 19, but all keys that are derived from a secret key are. It may
+    /// stand for another relay's key, because X25519 ignores its highest bit and reduces the rest.
     #[error("no relay has this public key, which is not below 2^255 - 19: are its last digits right?")]
     NonCanonicalKey,
     /// The relay's public key is that of the connection's own identity.
     #[error("the relay's public key is our own")]
     OwnKey,
-    /// Another connection shares the same key with its relay, although the public keys differ: identity and relay have
-    /// changed places, or one relay's key is the other's plus a point of low order, which no honest relay has. An attacker
-    /// between the two connections could connect them to each other: both would be
+    /// Another connection has the same shared key with its relay, although the public keys differ: identity and relay
+    /// are exchanged, or one relay's key is the other's plus a point of low order, which no honest relay has. An
+    /// attacker between the two connections could connect them to each other: both would be
     /// [`Connected`](crate::Event::Connected), without any relay.
     #[error("connection {0} shares the same key with its relay: the two could be connected to each other")]
     SameSharedKey(ConnectionId),
@@ -195,21 +195,24 @@ fn aside(hint: &Option<Hint>) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Hint {
-    /// The server received our whole hello and closed without an answer. A relay does that if its public key is not the one
-    /// that the hello was made for.
+    /// Our whole hello was sent, and the server closed the connection without an answer. A relay does that if its
+    /// public key is not the one that the hello was created for.
     #[error("as a relay does that has another public key")]
     OtherKey,
-    /// The proxy received the request for a tunnel, or reported that it is open, but nothing came through it.
+    /// The request for a tunnel was sent to the proxy, or the proxy reported that it is open, but nothing came through
+    /// it.
     #[error("the proxy may not have reached the relay")]
     NotReached,
-    /// Our whole hello was sent through the proxy's tunnel, which closed without an answer: one of the two causes.
+    /// Our whole hello was sent through the proxy's tunnel, which was closed without an answer: one of these two
+    /// causes.
     #[error("the proxy may not have reached the relay, or the relay has another public key")]
     NotReachedOrOtherKey,
     /// Only this many of the 96 bytes of a handshake response had arrived.
     #[error("only {0} of the 96 bytes of a handshake response had arrived")]
     Incomplete(u8),
-    /// A relay keeps one connection per public key. A newer connection with the same key, of this program or another one,
-    /// replaces this one. If connections end like this again and again, soon after they started, it is most probably that.
+    /// A relay keeps one connection per public key. A newer connection with the same key, of this program or another
+    /// one, replaces this one. That is the most probable cause if connections end like this again and again, soon after
+    /// they started.
     #[error("the relay may have stopped, or a newer connection with the same key has replaced this one")]
     SameKey,
 }
@@ -218,8 +221,8 @@ pub enum Hint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// A SOCKS5 proxy requires a method of authentication that was not offered: user name and password although none were
-    /// configured, or a method that this library does not support.
+    /// A SOCKS5 proxy requires a method of authentication that was not offered: user name and password although none
+    /// were configured, or a method that this library does not support.
     #[error("it requires a method of authentication that was not offered")]
     NoAcceptableMethod,
     /// A SOCKS5 proxy rejected the user name or the password.
@@ -237,7 +240,7 @@ pub enum ProxyError {
         /// The reply.
         code: u8,
     },
-    /// An HTTP answer other than 2xx and 407.
+    /// An HTTP answer other than 1xx, 2xx and 407.
     #[error("HTTP status {status}{}{reason}", if reason.is_empty() { "" } else { " " })]
     Http {
         /// The status code.
@@ -324,7 +327,8 @@ pub enum Impostor {
     /// Its temporary key is a point of low order.
     #[error("its temporary key is of low order")]
     LowOrderKey,
-    /// Its temporary key is not below 2^255 - 19, as all keys are that are made from a secret key: it may stand for our own.
+    /// Its temporary key is not below 2^255 - 19, but all keys that are derived from a secret key are. It may stand for
+    /// our own.
     #[error("its temporary key is not below 2^255 - 19")]
     NonCanonicalKey,
     /// The handshake response was valid, but the first packet was not: the response is a replay of an old one.

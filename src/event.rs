@@ -147,8 +147,8 @@ pub enum EventWith<Payload, Status> {
         /// The forwarded data, unchecked: 0 to 2031 bytes.
         data: Payload,
     },
-    /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or
-    /// for any packet without a route.
+    /// After [`WouldBlock`](crate::SendError::WouldBlock), there is room again: on at least one of the refused routes
+    /// (or for packets without a route), a packet of any length would be accepted.
     Writable {
         /// The connection whose queue has room.
         connection: ConnectionId,

@@ -3,7 +3,7 @@
 //! Not for users, and exempt from semantic versioning: any version may change or remove what is here.
 //!
 //! The traits and functions at the end give access to private methods and fields of public types. Each method of such a
-//! trait calls the private method of the same name.
+//! trait calls the private method, or returns the private field, of the same name.
 
 use crate::address::Address;
 use crate::config::Proxy;

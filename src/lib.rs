@@ -72,27 +72,30 @@
 //! | events | [`Events`], the buffer of a poll, and [`Event`] |
 //! | status | [`ConnectionStatus`] with [`Stage`], [`ConnectTimes`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`] |
 //! | proxy | [`Proxy`] |
-//! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`]; [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
+//! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`] |
+//! | errors in arguments | [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
 //! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`] |
-//! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`KEY_LEN`], [`socks`] |
+//! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`socks`] |
 //!
 //! # How it is used
 //!
 //! - **In a main loop of its own**: as above, with any timeout or none. A [`Waker`] ends the wait from another thread.
-//! - **In a toxcore-style loop**: call [`Client::poll`] with a timeout of zero, then sleep for [`Client::next_timeout`] or
-//!   the program's own interval, whichever is shorter.
+//! - **In a toxcore-style loop**: call [`Client::poll`] with a timeout of zero, then sleep for [`Client::next_timeout`]
+//!   or the program's own interval, whichever is shorter.
 //! - **In another poller** (epoll, GLib, libuv): on Unix the client implements `AsFd`. Wait until its descriptor is
 //!   readable or [`Client::next_timeout`] has passed, then call [`Client::poll`] with a timeout of zero.
 //!
-//! Packets are queued until the next [`Client::poll`] or [`Client::flush`], so that many packets are sent in one system
-//! call. The library does not reconnect: after [`Event::Disconnected`], call [`Client::connect`] again after a pause that
-//! grows with each attempt.
+//! Packets are queued until the next [`Client::poll`] or [`Client::flush`], or until the queue is nearly full, so that
+//! many packets are sent in one system call. The library does not reconnect: after [`Event::Disconnected`], call
+//! [`Client::connect`] again after a pause that grows with each attempt.
 //!
-//! Complete programs, in the folder `examples` of a checkout, where `cargo run --example NAME` starts them:
-//! [`echo`](https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs) reconnects and keeps its key in a file,
-//! [`chat`](https://docs.rs/crate/tox-relay-client/latest/source/examples/chat.rs) is for two people on a relay,
-//! [`main_loop`](https://docs.rs/crate/tox-relay-client/latest/source/examples/main_loop.rs) runs in a toxcore-style loop
-//! and in another poller.
+//! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`]
+//! reconnects and keeps its key in a file, [`chat`] is for two people on a relay, [`main_loop`] runs in a toxcore-style
+//! loop and in another poller.
+//!
+//! [`echo`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs
+//! [`chat`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/chat.rs
+//! [`main_loop`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/main_loop.rs
 //!
 //! # What is promised
 //!
@@ -109,8 +112,8 @@
 //! - Memory per connection has a bound, whatever a relay does: see [`Client`].
 //! - Keys are wiped after use, and do not appear in `Debug` output, logs or errors.
 //!
-//! A relay can read, change and invent the data that peers send each other. They must encrypt and authenticate them end to
-//! end, as Tox does.
+//! A relay can read, change and invent the data that peers send each other. Peers must encrypt and authenticate their
+//! data end to end, as Tox does.
 //!
 //! # Limits
 //!
@@ -123,7 +126,7 @@
 //! | events per poll | the capacity of `Events`, shared between the connections that have any |
 //! | queued per connection | 128 KiB ([`Config::send_queue`]) and 273 important packets (240 routes, 32 pongs, a ping) |
 //! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two do |
-//! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (4 MB/s on a line of 100 ms) |
+//! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s on a line of 100 ms) |
 //! | waiting at the relay | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
 //! | ends not reported yet | one of 400 bytes for each connection that was begun and ended since the last poll |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
@@ -135,13 +138,15 @@
 //!
 //! # Logging
 //!
-//! The library logs through the [`log`](https://docs.rs/log) crate: the start and the end of connections at `debug`, the
-//! steps between them at `trace`, and what should never happen at `warn`. Packets are not logged.
+//! The library logs through the [`log`](https://docs.rs/log) crate: the start and the end of connections, and socket
+//! options that cannot be set, at `debug`; the steps of connecting at `trace`; what should never happen at `warn`.
+//! Packets are not logged.
 //!
 //! # Inside
 //!
-//! Only `client` knows sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times and
-//! random numbers as arguments, so tests drive them in virtual time. Imports only run downwards in this list.
+//! Only `client` uses sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times
+//! and random numbers as arguments, so tests drive them in virtual time. Each module imports only from those after it
+//! in this list.
 //!
 //! | module | what it does |
 //! | --- | --- |
@@ -157,18 +162,18 @@
 //!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Buffers::read`).
 //!   `Connection::receive` passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
 //!   frames, `Channel::open` decrypts one, `Packet::parse` reads it, and `Events::push` copies its data for the caller.
-//! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all` goes
-//!   through the connections with output. For each, `Slot::flush` gives its socket to `Connection::flush`, where
+//! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all`
+//!   calls `Slot::flush` for each connection with output, which gives its socket to `Connection::flush`, where
 //!   `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
-//! - **A deadline**: whenever something happened to a connection, `Loop::update` passes `Connection::deadline` to the
-//!   wheel. When the time has come, `Loop::handle_deadlines` has `Slot::handle_timeout` call
-//!   `Connection::handle_timeout`, which queues a ping or ends the connection. A connection that waits for its turn is
-//!   judged in `Loop::give_turn`, after it.
+//! - **A deadline**: after each turn of a connection, `Loop::update` passes `Connection::deadline` to the wheel. When
+//!   the deadline is reached, `Loop::handle_deadlines` calls `Slot::handle_timeout`, and that calls
+//!   `Connection::handle_timeout`, which queues a ping or returns why the connection ends. If the connection waits for
+//!   a turn at that time, `Loop::give_turn` checks its deadline instead, after reading.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 #![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]
-// What `internals` shows of the core is `pub`. Without that feature nobody can reach it; with it, it needs no documentation,
-// since it isn't for users. So each of these two lints checks one of the two builds.
+// What `internals` shows of the core is `pub`, and cannot be reached without that feature. So `unreachable_pub` checks
+// only the build with it, and `missing_docs` only the build without it, which is the one for users.
 
 mod address;
 mod client;
@@ -206,7 +211,8 @@ pub use stage::{Party, Stage};
 pub use status::{ConnectTimes, ConnectionStatus, FailedAttempt, RouteState, RouteStatus, Traffic};
 pub use wire::Destination;
 
-/// The types of the crate `socks` that an [`Address`] can be created from.
+/// An [`Address`] can be created from the type [`TargetAddr`](socks::TargetAddr) of the crate `socks`, and from each
+/// type for which that crate implements [`ToTargetAddr`](socks::ToTargetAddr).
 pub mod socks {
     pub use ::socks::{TargetAddr, ToTargetAddr};
 }

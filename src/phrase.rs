@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A short text from a remote server: up to 47 bytes of letters, digits and punctuation. Characters that could control
-/// a terminal or hide in a log are replaced by `?`.
+/// A short text from a remote server: up to 47 bytes of letters, digits, spaces and punctuation. Other characters are
+/// replaced by `?`, since they could control a terminal or hide in a log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Phrase {
     len: u8,

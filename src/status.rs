@@ -31,7 +31,7 @@ pub struct ConnectionStatus {
     pub identity: PublicKey,
     /// The time between the last answered ping and its pong.
     pub round_trip: Option<Duration>,
-    /// How long each step of connecting took.
+    /// When each step of connecting was complete.
     pub times: ConnectTimes,
     /// Packets and bytes in both directions.
     pub traffic: Traffic,
@@ -72,9 +72,9 @@ pub struct ConnectTimes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Bytes read from the relay, handshake and overhead included.
+    /// Bytes read from the socket and handled, including overhead, handshake and the exchange with a proxy.
     pub bytes_in: u64,
-    /// Bytes written to the socket, handshake and overhead included.
+    /// Bytes written to the socket, including overhead, handshake and the exchange with a proxy.
     pub bytes_out: u64,
     /// Packets from the relay that were decrypted.
     pub packets_in: u64,
@@ -86,7 +86,7 @@ pub struct Traffic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RouteState {
-    /// The request is queued or sent; the relay has not answered it.
+    /// The route was opened, and the relay has not answered its request yet.
     Requested,
     /// The relay has registered the route; the peer is not connected, or has no route to us.
     Offline,

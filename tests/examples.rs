@@ -1,4 +1,4 @@
-//! The examples that need a relay, run as programs against the test relay.
+//! Runs the examples that need a relay, as programs, with the test relay.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -21,13 +21,13 @@ fn relay() -> (Relay, [String; 2]) {
     (relay, arguments)
 }
 
-/// The public key that a program prints as its own.
+/// Returns the public key that a program prints as its own.
 fn key(program: &Program) -> String {
-    let line = program.hear("key");
+    let line = program.wait_for_line("key");
     line.split_whitespace().find(|word| word.parse::<PublicKey>().is_ok()).expect("a key").to_owned()
 }
 
-/// `cargo test` builds the examples next to its tests.
+/// Returns the command for an example. `cargo test` builds the examples next to its tests.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.parent().unwrap().with_file_name("examples").join(name);
@@ -35,7 +35,7 @@ fn example(name: &str) -> Command {
     Command::new(built)
 }
 
-/// A program with line-by-line input and output. It is ended with the test.
+/// A running program with line-by-line input and output. Dropping it ends the program.
 struct Program {
     child: Child,
     input: Option<ChildStdin>,
@@ -51,24 +51,30 @@ impl Program {
         Self { input: child.stdin.take(), child, lines }
     }
 
-    fn say(&mut self, line: &str) {
+    fn send_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The next line that contains `text`.
+    /// Waits for the next line.
     #[track_caller]
-    fn hear(&self, text: &str) -> String {
+    fn next_line(&self) -> String {
+        self.lines.recv_timeout(GUARD).expect("a line in time")
+    }
+
+    /// Waits for the next line that contains `text`.
+    #[track_caller]
+    fn wait_for_line(&self, text: &str) -> String {
         let guard = Instant::now() + GUARD;
         loop {
             let left = guard.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("never said: {text}"));
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("not printed: {text}"));
             if line.contains(text) {
                 return line;
             }
         }
     }
 
-    /// Closes its input, reads the rest of its output, and returns how it ended.
+    /// Closes the input, reads the rest of the output, and returns the exit status.
     fn end(mut self) -> ExitStatus {
         self.input = None;
         while self.lines.recv_timeout(GUARD).is_ok() {}
@@ -84,7 +90,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn two_people_chat() {
+fn two_chats_exchange_lines_and_unknown_commands_are_not_sent() {
     let (_relay, place) = relay();
     let start = || {
         let mut command = example("chat");
@@ -93,16 +99,22 @@ fn two_people_chat() {
     };
     let (mut alice, mut bob) = (start(), start());
     let (alices, bobs) = (key(&alice), key(&bob));
-    alice.say(&format!("/peer {bobs}"));
-    bob.say(&format!("/peer {alices}"));
-    alice.hear("online");
-    bob.hear("online");
-    alice.say("Hello, Bob.");
-    assert!(bob.hear("Hello, Bob.").starts_with(&alices[..8]));
-    bob.say("Hello, Alice.");
-    assert!(alice.hear("Hello, Alice.").starts_with(&bobs[..8]));
-    bob.say("/quit");
-    alice.hear("offline");
+    alice.send_line(&format!("/peer {bobs}"));
+    bob.send_line(&format!("/peer {alices}"));
+    alice.wait_for_line("online");
+    bob.wait_for_line("online");
+    alice.send_line("Hello, Bob.");
+    assert!(bob.wait_for_line("Hello, Bob.").starts_with(&alices[..8]));
+    bob.send_line("Hello, Alice.");
+    assert!(alice.wait_for_line("Hello, Alice.").starts_with(&bobs[..8]));
+    alice.send_line("//peer is a command.");
+    assert!(bob.wait_for_line(": /peer").ends_with(": /peer is a command."));
+    alice.send_line("/peers");
+    alice.wait_for_line("Unknown command /peers");
+    alice.send_line("Bye.");
+    assert!(bob.next_line().ends_with(": Bye."), "an unknown command is not sent");
+    bob.send_line("/quit");
+    alice.wait_for_line("offline");
     assert!(bob.end().success());
     assert!(alice.end().success());
 }
@@ -119,12 +131,12 @@ fn a_chat_goes_through_a_proxy_and_never_around_it() {
     BufReader::new(&stream).read_line(&mut request).unwrap();
     assert_eq!(request, format!("CONNECT {} HTTP/1.1\r\n", place[0]));
     stream.write_all(b"HTTP/1.1 403 Not here\r\n\r\n").unwrap();
-    chat.hear("HTTP status 403 Not here");
+    chat.wait_for_line("HTTP status 403 Not here");
     assert!(chat.end().success());
 }
 
 #[test]
-fn an_echo_survives_its_relay_and_its_own_restart() {
+fn an_echo_works_again_after_a_restart_of_the_relay_and_of_itself() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("echo");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -144,25 +156,25 @@ fn an_echo_survives_its_relay_and_its_own_restart() {
     };
     let echo = start();
     let echos = key(&echo);
-    friend.say(&format!("/peer {echos}"));
-    friend.hear("online");
-    friend.say("first");
-    friend.hear(": first");
+    friend.send_line(&format!("/peer {echos}"));
+    friend.wait_for_line("online");
+    friend.send_line("first");
+    friend.wait_for_line(": first");
 
     drop(relay);
-    echo.hear("next attempt");
+    echo.wait_for_line("next attempt");
     let _relay = Relay::start(options).unwrap();
-    echo.hear("online");
-    friend.hear("online");
-    friend.say("second");
-    friend.hear(": second");
+    echo.wait_for_line("online");
+    friend.wait_for_line("online");
+    friend.send_line("second");
+    friend.wait_for_line(": second");
 
     drop(echo);
     let echo = start();
     assert_eq!(key(&echo), echos);
-    friend.hear("online");
-    friend.say("third");
-    friend.hear(": third");
+    friend.wait_for_line("online");
+    friend.send_line("third");
+    friend.wait_for_line(": third");
     #[cfg(unix)]
     {
         let file = fs::metadata(folder.join("echo.key")).unwrap();
@@ -171,7 +183,19 @@ fn an_echo_survives_its_relay_and_its_own_restart() {
 }
 
 #[test]
-fn wrong_arguments_are_told() {
+fn help_is_printed_without_a_relay() {
+    let output = example("chat").arg("--help").output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for text in ["usage: chat RELAY_ADDRESS RELAY_KEY", "--secret FILE", "--proxy URL", "/peer KEY", "/quit"]
+    {
+        assert!(help.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn wrong_arguments_print_the_usage() {
     for name in ["chat", "main_loop"] {
         let output = example(name).arg("not an address").output().unwrap();
         assert_eq!(output.status.code(), Some(2));
@@ -180,12 +204,12 @@ fn wrong_arguments_are_told() {
 }
 
 #[test]
-fn both_kinds_of_loops_let_two_clients_meet() {
+fn two_clients_exchange_messages_in_both_kinds_of_loops() {
     let (_relay, place) = relay();
     let modes: &[&str] = if cfg!(unix) { &["iterate", "poller"] } else { &["iterate"] };
     for mode in modes {
         let output = example("main_loop").args(&place).arg(mode).output().unwrap();
         assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("Both have heard the other"));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Both have received the other's message"));
     }
 }

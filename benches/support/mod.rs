@@ -20,7 +20,7 @@ const OTHERS: usize = 64;
 /// The number of connections that are started at once: few enough for the relay's backlog.
 const BATCH: usize = 100;
 
-/// A timeout: whatever takes longer has failed.
+/// The limit for each wait; whatever takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The sizes for which there are enough descriptors while all pools are open.
@@ -96,11 +96,11 @@ impl Pool {
 
     /// Polls until there were `count` events for which `is_one` returns `true`.
     pub fn until(&mut self, count: usize, is_one: impl Fn(&Event<'_>) -> bool) {
-        let mut come = 0;
-        while come < count {
+        let mut seen = 0;
+        while seen < count {
             self.client.poll(&mut self.events, Some(LIMIT)).expect("a poller that waits");
-            assert!(!self.events.is_empty(), "{} of {count} events have not come", count - come);
-            come += self.events.iter().filter(&is_one).count();
+            assert!(!self.events.is_empty(), "{} of {count} events are missing", count - seen);
+            seen += self.events.iter().filter(&is_one).count();
         }
     }
 }

@@ -9,8 +9,8 @@ use socks::TargetAddr;
 
 /// The address of a relay: an IP address or a host name, and a port.
 ///
-/// It can be created from text, from the address types of the standard library, from a host and a port, and from those
-/// of the crate `socks`:
+/// It can be created from text, from a host and a port, and from the address types of the standard library and of the
+/// crate `socks`:
 ///
 /// | from | example |
 /// | --- | --- |
@@ -18,7 +18,7 @@ use socks::TargetAddr;
 /// | a host as text, and a port | `("198.51.100.7", 33445)`, `("2001:db8::7", 33445)`, `("relay.example", 33445)` |
 /// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6` |
 /// | a tuple of both | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
-/// | types with [`ToTargetAddr`](crate::socks::ToTargetAddr) | [`TargetAddr`](crate::socks::TargetAddr) |
+/// | an address of the crate `socks` | [`TargetAddr`] |
 ///
 /// Ambiguous text is an [`AddressError`] that says what is expected: for example an IPv6 address without brackets,
 /// whose last group could be a port, or numbers that are not an IPv4 address. An IPv4-mapped IPv6 address
@@ -62,7 +62,8 @@ pub enum AddressError {
     /// There are several colons and no brackets: the last group of an IPv6 address might be the port.
     #[error("there are several colons: write an IPv6 address in brackets, as in [2001:db8::7]:33445")]
     NoBrackets,
-    /// The text in brackets is not an IPv6 address, or something other than a port follows the brackets.
+    /// The text in brackets, or a host with a colon that is given apart from its port, is not an IPv6 address; or
+    /// something other than a port follows the brackets.
     #[error("an IPv6 address in brackets and a port are expected, as in [2001:db8::7]:33445")]
     Ipv6,
     /// The scope of an IPv6 address is not a number. (Names of interfaces are not supported.)
@@ -230,7 +231,7 @@ impl TryFrom<SocketAddr> for Address {
         if address.port() == 0 {
             return Err(AddressError::Port);
         }
-        // An IPv6 address keeps its scope, and not its flow label, which is not written.
+        // An IPv6 address keeps its scope. Its flow label is removed, since the written form has none.
         let canonical = match (address.ip().to_canonical(), address) {
             (IpAddr::V6(ip), SocketAddr::V6(address)) => {
                 SocketAddrV6::new(ip, address.port(), 0, address.scope_id()).into()

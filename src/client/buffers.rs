@@ -51,7 +51,8 @@ impl Buffers {
         self.leftover.take_if(|leftover| leftover.id == id);
     }
 
-    /// Reads a connection once, and a second time if there may be more.
+    /// Finishes connecting, or reads: once, and a second time if there may be more. While `input` holds the leftover of
+    /// another connection, it reads smaller pieces.
     pub(super) fn read(
         &mut self,
         slot: &mut Slot,
@@ -66,8 +67,8 @@ impl Buffers {
         let Self { input, leftover, scratch, key_stream } = self;
         let mut budget = BUFFER_LEN;
         if let Some(leftover) = leftover {
-            // If the leftover is its own, `events` has no room for more. If it is another connection's, `input` is in
-            // use: read only as much as certainly leaves nothing over.
+            // If this connection's leftover is still there, its share of `events` is full. If another connection's is
+            // there, `input` is in use: read only as much as will certainly be handled.
             while leftover.id != id && slot.may_read() && budget > 0 && events.has_room() {
                 let most = slot.connection.input_of_packets(events.room_for_packets()).min(budget);
                 let Read::Bytes(len) = slot.read(&mut scratch[..most])? else {

@@ -1,6 +1,7 @@
 //! What a caller can do: connect, poll, open routes and send.
 //!
-//! These methods are in a file of their own, since the documentation shows the methods of submodules first.
+//! These methods are in a file of their own, which `client/mod.rs` names before `interface`: rustdoc shows the methods
+//! in the order of the modules.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if a setting is not possible, or the error of the operating system if it cannot create a poller.
+    /// `InvalidInput` if a setting is not valid, or the error of the operating system if it cannot create a poller or
+    /// returns no random numbers.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -63,13 +65,14 @@ impl Client {
     }
 
     /// Starts to connect to a relay. [`Connected`](crate::Event::Connected) or
-    /// [`Disconnected`](crate::Event::Disconnected) reports the result: at the latest after the connect timeout (for
-    /// connecting and the handshake) and the pong timeout (for the relay's first packet).
+    /// [`Disconnected`](crate::Event::Disconnected) reports the result: within the connect timeout (for connecting, the
+    /// proxy and the handshake) plus the pong timeout (for the relay's first packet), except for time that
+    /// [`poll`](Self::poll) does not count.
     ///
     /// # Errors
     ///
-    /// The address or the key is not usable, the same identity is already connected to this relay, or the operating
-    /// system did not create a socket. Then nothing was started, and no event follows.
+    /// The address or the key is not usable, another connection has the same identity and relay or the same shared key,
+    /// or the operating system did not create a socket. Then nothing was started, and no event follows.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -175,13 +178,14 @@ impl Client {
         Ok(id)
     }
 
-    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll. Returns `false` if it
-    /// has already ended.
+    /// Ends a connection; [`Disconnected`](crate::Event::Disconnected) follows in the next poll that has room for it.
+    /// Returns `false` if the connection has already ended.
     ///
-    /// Queued packets are sent first, and then a disconnect notification for each route, because a relay may take 40
-    /// seconds to notice that a client is gone: both as far as the socket accepts them without waiting. This is best
-    /// effort: what the network has not delivered when the socket closes may be lost. Dropping the client does the same
-    /// for all its connections. [`ended`](Self::ended) returns how many bytes were never sent (`queued`).
+    /// Queued packets are sent first, and then a disconnect notification for each route that the relay has registered,
+    /// because a relay may take 40 seconds to notice that a client is gone: both as far as the socket accepts them
+    /// without waiting. They may still be lost: the network may not have delivered them when the socket closes.
+    /// Dropping the client does the same for all its connections. [`ended`](Self::ended) returns how many bytes were
+    /// never sent (`queued`).
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -215,7 +219,7 @@ impl Client {
     /// other work inside the library do not end it.
     ///
     /// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in
-    /// which a connection had unread input is not counted against its relay.
+    /// which a connection had unread input is not counted against its relay, up to ten times the timeout.
     ///
     /// # Errors
     ///

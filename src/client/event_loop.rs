@@ -6,8 +6,8 @@
 //! - **Every connection gets a turn.** Readable connections wait in one queue, and each may fill its share of the room
 //!   in [`Events`]. The input of one connection never prevents others from being read.
 //! - **Only time with turns counts.** While a connection is readable but gets no turn, because the program does not
-//!   poll or other connections have their turns, the time is not counted against its relay. Its timeouts are checked
-//!   after its turn, not before.
+//!   poll or other connections have their turns, the time is not counted against its relay (up to a bound). Its
+//!   timeouts are checked after its turn, not before.
 //! - **Input is read before timeouts are checked**, so that a relay whose answer has arrived does not time out.
 
 use std::collections::VecDeque;
@@ -37,8 +37,8 @@ const READINESS: usize = 1024;
 /// The waker's token; those of connections are their indices.
 const WAKER: Token = Token(usize::MAX);
 
-/// If the program was away for at most this long, the time counts against the relays: that saves a second call of the
-/// poller.
+/// If the program was away for at most this long and then waits, the time counts against the relays: that saves a
+/// second call of the poller.
 const SHORT_ABSENCE: Duration = Duration::from_millis(1);
 
 /// See the module.
@@ -58,7 +58,7 @@ pub(super) struct Loop {
     /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
     buffers: Buffers,
-    /// When the poller last returned.
+    /// When the poller last returned without being interrupted.
     last_polled: Instant,
 }
 
@@ -111,8 +111,8 @@ impl Loop {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.flush_all();
         let mut now = Instant::now();
-        // In the first round all ready connections get their turn, even if that takes longer than the timeout. Later
-        // rounds stop when the timeout has passed.
+        // In the first round all ready connections get their turn while `events` has room, even if that takes longer
+        // than the timeout. Later rounds also stop when the timeout has passed.
         let mut turns_until = None;
         loop {
             let time_left = until.map(|until| until.saturating_duration_since(now));
@@ -135,7 +135,7 @@ impl Loop {
         Some(Duration::ZERO)
     }
 
-    /// Waits until a socket is ready. `true` if a signal or a waker ended the wait.
+    /// Waits until a socket is ready. Returns `true` if a signal or a waker ended the wait.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         // A socket that is ready at once may have been ready since the poller last returned. A socket that becomes
         // ready during the wait has not had to wait for its turn.
@@ -193,7 +193,8 @@ impl Loop {
         Ok(result)
     }
 
-    /// Gives each ready connection a turn, while `events` has room and `until` has not come.
+    /// One round: gives each ready connection a turn, while `events` has room and `until` has not come, then checks
+    /// deadlines and writes. Notices are reported before or after that.
     fn work(&mut self, events: &mut Events, until: Option<Instant>) {
         // Notices and turns can each fill `events`, so they take turns in coming first.
         self.notices_first = !self.notices_first;
@@ -260,7 +261,8 @@ impl Loop {
         }
     }
 
-    /// Checks the timeouts of connections whose deadline has come. If a connection waits for a turn, that turn does it.
+    /// Checks the timeouts of connections whose deadline has come. If a connection waits for a turn, they are checked
+    /// in that turn instead.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
         while let Some(index) = self.timers.pop_due(now) {
@@ -280,8 +282,8 @@ impl Loop {
         }
     }
 
-    /// Call this after any change of a connection: its deadline may be another one, it may have something to
-    /// write, and its queue may have room again.
+    /// Applies what has changed in a connection: schedules its deadline, queues a notice if its send queue has room
+    /// again, and marks it for flushing if it has output. Call this after each change that may affect the deadline.
     pub(super) fn update(&mut self, id: ConnectionId) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
@@ -304,7 +306,7 @@ impl Loop {
         }
     }
 
-    /// Writes the output of all connections, as far as their sockets accept it.
+    /// Writes the output of all connections that have some, as far as their sockets accept it.
     pub(super) fn flush_all(&mut self) {
         while let Some(id) = self.unflushed.pop() {
             if let Some(slot) = self.table.get_mut(id) {
@@ -348,7 +350,7 @@ impl Loop {
     }
 }
 
-/// A ping id that no relay can predict. (After a fork, both processes generate the same ones. A relay to which both are
+/// A ping id that no relay can predict. (After a fork, both processes generate the same ids. A relay to which both are
 /// connected could predict them, but would gain nothing: a pong counts only after its ping was sent.)
 pub(super) fn ping_id() -> NonZeroU64 {
     rand::random()

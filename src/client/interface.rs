@@ -16,8 +16,9 @@ use crate::status::{ConnectionStatus, RouteStatus};
 /// A client of many relays, on one thread.
 ///
 /// Only [`poll`](Self::poll) waits, and no longer than its timeout; all other methods return at once. Packets are
-/// queued until the next [`poll`](Self::poll) or [`flush`](Self::flush). Dropping the client ends all its connections,
-/// as [`disconnect`](Self::disconnect) does. The front page of this crate has [a complete example](crate).
+/// queued until the next [`poll`](Self::poll) or [`flush`](Self::flush), or until the queue is nearly full. Dropping
+/// the client ends all its connections, as [`disconnect`](Self::disconnect) does. The front page of this crate has [a
+/// complete example](crate).
 ///
 /// A client belongs to the process that created it. After a fork one of the two processes may use it; the other must
 /// not even drop it, or both would seal packets with the same nonces.
@@ -26,14 +27,16 @@ use crate::status::{ConnectionStatus, RouteStatus};
 /// | --- | --- |
 /// | turn of a connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next round |
 /// | poll | as many events as fit into [`Events`](crate::Events), in shares for the connections that have any |
-/// | connection, received | one incomplete packet: 2050 bytes |
-/// | connection, queued | [`Config::send_queue`](crate::Config::send_queue) bytes, 273 important packets and one incomplete packet |
+/// | connection, received | one incomplete packet: 2050 bytes; from an HTTP proxy, an answer of 16 KiB |
+/// | connection, queued | the bytes of [`send_queue`], 273 important packets and one packet that is sent in part |
 /// | route, queued | as many bytes as it leaves free in the send queue: half of the queue if no other route sends |
 /// | connection, in the kernel | 64 KiB not sent yet (Linux, Android), or 256 KiB not acknowledged (elsewhere) |
 /// | connection | 240 routes |
 /// | client | as many connections as the process may have file descriptors |
-/// | client | the final status of each connection that ended since the last poll: about 400 bytes each |
+/// | client | the final status of each ended connection, until the poll after its report: about 400 bytes each |
 /// | client | shared keys with 1024 relays, kept for the next connection and wiped when the client is dropped |
+///
+/// [`send_queue`]: crate::Config::send_queue
 pub struct Client {
     pub(super) identity: KeyPair,
     /// Shared keys with relays, computed for `identity`.
@@ -164,9 +167,9 @@ impl Drop for Client {
     }
 }
 
-/// The poller's descriptor, for another poller (epoll, GLib, libuv). It is readable when sockets need
-/// [`poll`](Client::poll) to be called. Deadlines and queued packets do not make it readable:
-/// [`next_timeout`](Client::next_timeout) covers these.
+/// The poller's descriptor, for another poller (epoll, GLib, libuv). It is readable when sockets or a [`Waker`] need
+/// [`poll`](Client::poll) to be called. Deadlines, queued packets and what the last poll has left do not make it
+/// readable: [`next_timeout`](Client::next_timeout) covers these.
 #[cfg(unix)]
 impl AsFd for Client {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -9,7 +9,8 @@ use crate::crypto::Entropy;
 use crate::error::ConnectError;
 use crate::key::{PublicKey, SecretKey};
 
-/// Refuses a key that no relay can have, and our own key.
+/// Refuses a key that is not canonical, which no relay can have, and our own key. (A key of low order has no shared
+/// key: see `SharedKey::new`.)
 pub(super) fn check(identity: &PublicKey, relay: &PublicKey) -> Result<(), ConnectError> {
     if !relay.is_canonical() {
         Err(ConnectError::NonCanonicalKey)

@@ -1,5 +1,5 @@
-//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state)
-//! and [`commands`] (those that do something).
+//! The client: many connections on one poller. Its type and the methods that return its state are in [`interface`], and
+//! the other public methods in [`commands`].
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is

@@ -1,4 +1,4 @@
-//! Events that could not be reported at once: they happened outside of a turn, or there was no room for them.
+//! Events that no turn reports: they may happen outside of a poll, or when [`Events`] has no room for them.
 
 use std::collections::VecDeque;
 

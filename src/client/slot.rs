@@ -253,7 +253,8 @@ impl Slot {
 mod tests {
     use super::*;
 
-    /// The memory of an idle connection is this struct, its socket, and an entry in each table.
+    /// The memory of an idle connection is this struct, its session with the channel, its socket, and an entry in each
+    /// table.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {

@@ -24,7 +24,7 @@ pub(super) struct Socket {
 enum Reading {
     Drained,
     Readable,
-    /// The poller has reported an error or the end of the stream. Only reading finds out after which bytes.
+    /// The poller has reported an error or the end of the stream. Only reading shows which bytes come before it.
     Ending,
 }
 
@@ -101,8 +101,8 @@ impl Socket {
         }
     }
 
-    /// Whether there is input that the poller has not reported. A read also stops before urgent data, and no poller
-    /// reports what comes after these.
+    /// Whether there is input that the poller has not reported. A short read does not always drain the socket: a read
+    /// also stops before urgent data, and no poller reports the data after them.
     pub(super) fn has_unreported_input(&mut self) -> bool {
         let has_input = self.stream.has_input();
         if has_input && self.reading == Reading::Drained {
@@ -129,7 +129,8 @@ impl Socket {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, End> {
         loop {
             match self.stream.read(buffer) {
-                // If a write has failed because of a reset, the read looks like a clean end.
+                // After a write that failed because of a reset, reading returns the end of the stream, as after a
+                // close.
                 Ok(0) => return Err(self.broken().filter(is_reset).unwrap_or(End::Closed)),
                 Ok(len) => {
                     let is_drained = len < buffer.len() && SHORT_READ_DRAINS;

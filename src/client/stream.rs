@@ -77,13 +77,13 @@ pub(super) const SHORT_READ_DRAINS: bool = cfg!(all(
 ));
 
 /// The most unsent bytes in the kernel: one write of this library. Important packets wait for these bytes: with a relay
-/// that reads 50 KB/s, a ping waits about a second, and then for what the relay's own socket holds. On a link with 100
-/// ms and 27 MB/s this limit made no measurable difference.
+/// that reads 50 KB/s, a ping waits about a second, and then for what the relay's own socket holds. On a link with a
+/// round trip of 100 ms and 27 MB/s, this limit made no measurable difference.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MAX_UNSENT: u32 = 64 * 1024;
 
-/// The most unacknowledged bytes in the kernel, on systems without a limit for unsent bytes. On a link with 100 ms it
-/// limits the throughput to 4 MB/s.
+/// The most unacknowledged bytes in the kernel, on systems without a limit for unsent bytes. On a link with a
+/// round trip of 100 ms, this limits the throughput to about 2.6 MB/s.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const MAX_UNACKNOWLEDGED: usize = 256 * 1024;
 

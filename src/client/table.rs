@@ -70,8 +70,8 @@ impl Table {
         self.slots.get_mut(index)
     }
 
-    /// The hash of a shared key: 64 bits, with a secret seed. Among 10,000 keys, two have the same hash in one of 10^11
-    /// clients.
+    /// The hash of a shared key: 64 bits, with a secret seed. In about one of 10^11 clients with 10,000
+    /// keys, two have the same hash.
     pub(super) fn hash(&self, shared_key: &SharedKey) -> SharedKeyHash {
         self.hasher.hash_one(shared_key).into()
     }

@@ -45,13 +45,13 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // The section "Times" of the protocol: 10 s for connecting and the handshake together, a ping every 30 s, a
-            // pong within 10 s.
+            // The section "Times" of the protocol document: 10 s for connecting, the proxy and the handshake together,
+            // a ping every 30 s, a pong within 10 s.
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(10),
             // If only one route sends, it may use half of this: 64 KiB, which is the most that is sealed for one write,
-            // or about 45 of the largest packets in use today (1 + 1400 bytes).
+            // or about 46 of the largest packets in use today (1 + 1400 bytes).
             send_queue: 128 * 1024,
         }
     }
@@ -175,9 +175,9 @@ impl Relay {
     /// The relay at this address with this public key.
     ///
     /// The address is an [`Address`] or anything that converts into one: a `SocketAddr`, `"ip:port"`, `(ip, port)`,
-    /// with a proxy that resolves names also `"name:port"` and `(name, port)`, and every type that implements
-    /// [`ToTargetAddr`](crate::socks::ToTargetAddr). [`connect`](crate::Client::connect) returns an error for an
-    /// address that is malformed, and for a name without such a proxy: this library does not resolve names.
+    /// with a proxy that resolves names also `"name:port"` and `(name, port)`, and a
+    /// [`TargetAddr`](crate::socks::TargetAddr). [`connect`](crate::Client::connect) returns an error for an address
+    /// that is malformed, and for a name without such a proxy: this library does not resolve names.
     ///
     /// ```
     /// # use tox_relay_client::*;

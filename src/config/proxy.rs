@@ -22,18 +22,19 @@ use crate::error::ConnectError;
 /// | SOCKS4a | `socks4a://` | IPv4, name | user id |
 /// | HTTP CONNECT (RFC 9110) | `http://` | IPv4, IPv6, name | none; Basic (RFC 7617) |
 ///
-/// In a URL, `/`, `?` and `#` in a user name or password must be percent-encoded, and a user without a password is sent
-/// with an empty one. User names and passwords travel unencrypted, as these protocols define it. They are wiped after
-/// use and appear in no error, log or `Debug` output. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is requested as
-/// IPv4; an IPv6 address with a scope is refused, since its interface is one of this machine.
+/// In a URL, `/`, `?`, `#` and `%` in a user name or password and `:` in a user name must be percent-encoded, and a
+/// user without a password is sent with an empty one. User names and passwords are sent unencrypted, as these protocols
+/// define it. They are wiped when they are dropped, and appear in no error, log or `Debug` output. An IPv4-mapped IPv6
+/// address (`::ffff:192.0.2.1`) is requested as IPv4; an IPv6 address with a scope is refused, since its interface is
+/// one of this machine.
 ///
 /// ```
 /// use tox_relay_client::Proxy;
 ///
-/// let by_hand = Proxy::socks5("127.0.0.1:9050".parse()?).credentials("alice", "pa:ss")?;
-/// let by_url: Proxy = "socks5://alice:pa%3Ass@127.0.0.1:9050".parse()?;
-/// assert_eq!(by_hand, by_url);
-/// assert_eq!(format!("{by_url}"), "socks5://127.0.0.1:9050"); // credentials are never shown
+/// let built = Proxy::socks5("127.0.0.1:9050".parse()?).credentials("alice", "pa:ss")?;
+/// let parsed: Proxy = "socks5://alice:pa%3Ass@127.0.0.1:9050".parse()?;
+/// assert_eq!(built, parsed);
+/// assert_eq!(format!("{parsed}"), "socks5://127.0.0.1:9050"); // credentials are never shown
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -159,8 +160,8 @@ impl Proxy {
 
     /// Offers a user name and a password, each up to 255 bytes. They are sent to the proxy unencrypted.
     ///
-    /// An empty password is sent as such. (RFC 1929 does not allow this, but SOCKS5 proxies accept it, and Tor isolates
-    /// streams by the user name alone.)
+    /// An empty password is sent as such. (RFC 1929 does not allow this, but SOCKS5 proxies accept it, and a user name
+    /// is enough to isolate streams in Tor.)
     ///
     /// # Errors
     ///
@@ -266,7 +267,7 @@ impl FromStr for Proxy {
 
     fn from_str(url: &str) -> Result<Self, ProxyConfigError> {
         let (scheme, rest) = url.split_once("://").ok_or(ProxyConfigError::Scheme)?;
-        let make = match scheme.to_ascii_lowercase().as_str() {
+        let constructor = match scheme.to_ascii_lowercase().as_str() {
             "socks5" | "socks5h" => Self::socks5,
             "socks4" => Self::socks4,
             "socks4a" => Self::socks4a,
@@ -280,9 +281,9 @@ impl FromStr for Proxy {
         };
         let address = address.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
         let proxy = match (address, path) {
-            (Some(address), "" | "/") => make(address),
+            (Some(address), "" | "/") => constructor(address),
             (Some(_), _) => return Err(ProxyConfigError::Path),
-            // The rest of the URL looks like the end of a password.
+            // There is an `@` only after the `/`, `?` or `#`, so this is part of the user name or password.
             (None, path) if path.contains('@') => return Err(ProxyConfigError::Unencoded),
             (None, _) => return Err(ProxyConfigError::Address),
         };

@@ -11,7 +11,7 @@ use rand::TryRng;
 use rand::rngs::{SysError, SysRng};
 use zeroize::Zeroize;
 
-/// A Tox ID: a public key, a nospam (4 bytes) and a checksum (2).
+/// The hexadecimal digits of a Tox ID: a public key, a nospam (4 bytes) and a checksum (2 bytes).
 const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);
 
 /// An X25519 public key: the DHT public key of a relay, of a peer, or our own.
@@ -73,7 +73,7 @@ pub enum KeyError {
          and a relay knows relays and peers by their DHT keys"
     )]
     ToxId,
-    /// The text does not have 64 characters.
+    /// The text does not have 64 bytes. This is its length in bytes.
     #[error("a public key has 64 hexadecimal digits, not {0} bytes of text")]
     Length(usize),
     /// The character at this position (in bytes) is not a hexadecimal digit.

@@ -33,13 +33,13 @@ const UNAUTHORIZED: u16 = 407;
 pub struct Http {
     /// Bytes received from the proxy. At most [`MAX_ANSWER`].
     taken: usize,
-    /// The current line, without its line end. At most [`MAX_ANSWER`].
+    /// The current line, without its line feed. At most [`MAX_ANSWER`].
     line: Vec<u8>,
     /// The answer whose headers are read now; `None` during a status line.
     answer: Option<Answer>,
 }
 
-/// What a status line means. A refusal is reported at once, the others take effect after their headers.
+/// What a status line means. `Refused` is reported at once, the others take effect after their headers.
 enum Answer {
     /// Another one follows.
     Interim,
@@ -82,7 +82,7 @@ impl Http {
         Ok(Progress::Waiting)
     }
 
-    /// The refusal that has begun, if the connection to the proxy ends now.
+    /// The refusal that had begun when the connection to the proxy ended, or the answer became too long.
     pub(super) fn refusal(&self) -> Option<ProxyError> {
         let begun = if self.answer.is_none() { Answer::read(self.line()) } else { None };
         match self.answer.as_ref().or(begun.as_ref())? {
@@ -163,8 +163,8 @@ fn unauthorized(schemes: &str) -> ProxyError {
     ProxyError::Unauthorized { schemes: Phrase::new(schemes) }
 }
 
-/// Adds the schemes that a `Proxy-Authenticate` header names, as in `Basic, Digest`: each once, and no more than a
-/// [`Phrase`] can show.
+/// Adds the schemes that a `Proxy-Authenticate` header names, as in `Basic, Digest`: each once, and none after there
+/// are more than a [`Phrase`] can show.
 ///
 /// The value is a list of schemes and their parameters, all separated by commas (RFC 9110, section 11.6.1). A name with
 /// `=` after it is a parameter, and any other name is a scheme.

@@ -1,7 +1,7 @@
 //! The exchange with a proxy that opens a tunnel to the relay. It handles bytes and does no IO.
 //!
-//! A [`Tunnel`] returns the bytes to send first, takes the answers of the proxy, however they are split, and reports
-//! when the tunnel to the relay is open. Any bytes after that come from the relay and stay in the input.
+//! A [`Tunnel`] creates the bytes to send, takes the answers of the proxy, however they are split, and reports when the
+//! tunnel to the relay is open. Any bytes after that come from the relay and stay in the input.
 
 mod http;
 mod progress;
@@ -57,8 +57,8 @@ impl Tunnel {
         }
     }
 
-    /// The refusal that the proxy has begun to send, if its connection ends now. SOCKS has none: its refusals are
-    /// reported at their second byte.
+    /// The refusal that the proxy had begun to send when its connection ended. SOCKS has none: `receive` reports its
+    /// refusals at their second byte.
     pub fn refusal(&self) -> Option<ProxyError> {
         match self {
             Self::Socks5(_) | Self::Socks4(_) => None,

@@ -15,7 +15,7 @@ use crate::proxy::progress::Progress;
 
 const VERSION: u8 = 4;
 const CONNECT: u8 = 1;
-/// In place of an address: a name follows.
+/// The address which means that a name follows.
 const NO_ADDRESS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 const REPLY_VERSION: u8 = 0;
 const REPLY_LEN: usize = 8;

@@ -38,7 +38,7 @@ const IPV6: u8 = 4;
 pub struct Socks5 {
     step: Step,
     message: Deframer,
-    /// The message with user name and password, if they were offered. Wiped after it is sent, or when dropped.
+    /// The message with user name and password, if they were offered. Wiped after the method is known, or when dropped.
     login: Option<Zeroizing<Vec<u8>>>,
     request: Vec<u8>,
 }
@@ -101,7 +101,7 @@ impl Socks5 {
     }
 }
 
-/// The message with user name and password. An empty one has the length 0.
+/// The message with user name and password. An empty password has the length 0.
 fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
     let (user, password) = (credentials.user.as_bytes(), credentials.password.as_bytes());
     // Allocated once: a vector that grows would leave copies of the password in freed memory.
@@ -133,7 +133,7 @@ fn request(target: &Address) -> Vec<u8> {
     request
 }
 
-/// The length of an answer of two bytes, once its first byte is the right one.
+/// The length of an answer of two bytes, of which the first must be the version.
 fn version_and_one(bytes: &[u8]) -> Result<Option<usize>, ProxyError> {
     match *bytes {
         [first, ..] if first != VERSION => Err(ProxyError::Protocol { expected: "SOCKS5", first }),

@@ -1,5 +1,4 @@
-//! Each protocol, tested with messages written by hand, split at every byte, and with every mistake that a proxy may
-//! make.
+//! Each protocol, tested with messages written by hand, split at every byte, and with refusals and malformed answers.
 
 use crate::address::Address;
 use crate::config::Proxy;
@@ -7,7 +6,7 @@ use crate::error::ProxyError;
 use crate::phrase::Phrase;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 
-/// The relay's first bytes, which follow the proxy's last.
+/// The relay's first bytes, which follow the proxy's last ones.
 const RELAYS: &[u8] = b"relay";
 
 fn v4() -> Address {

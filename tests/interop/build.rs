@@ -1,4 +1,4 @@
-//! Links the C relay client of libtoxcore statically, and says what to install when it is not there.
+//! Links the C relay client of libtoxcore statically, or reports which package is missing.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,15 +17,15 @@ fn main() {
     if let Some(directory) = toxcore.parent() {
         println!("cargo::rustc-link-search=native={}", directory.display());
     }
-    // Only the archive has the inner functions: the shared library hides all but the public API.
+    // Only the static library has the internal functions: the shared one exports the public API alone.
     println!("cargo::rustc-link-lib=static=toxcore");
     for library in ["sodium", "pthread", "m"] {
         println!("cargo::rustc-link-lib={library}");
     }
 }
 
-/// Asks the C compiler, which Rust links with anyway: it knows the folders of this architecture.
-/// It answers with the bare name when it has found nothing.
+/// Asks the C compiler, which Rust uses as its linker: it knows the library folders of this architecture.
+/// It prints the name without a path if it has not found the library.
 fn find(library: &str) -> Option<PathBuf> {
     let answer = Command::new("cc").arg(format!("-print-file-name={library}")).output().ok()?;
     let path = PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim());

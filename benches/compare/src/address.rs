@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tox_test_relay::session::{Key, public_key};
 
-/// The address of one of the relays, and its public key.
+/// One of the relays: its address and its public key.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub address: SocketAddr,

@@ -31,14 +31,14 @@ trait PacketBox {
 
 /// Measures the box with the instructions of this processor, and with those that every processor has.
 pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
-    let title = "The box alone: CPU of a packet, ns";
+    let title = "The box alone: CPU per packet, ns";
     let rivals = [Rival::Sodium, Rival::CryptoBox];
     let mut best = Section::new(title, &["ours", "libsodium", "`crypto_box` crate"]);
     // Ours should take half of libsodium's time for small packets, and three quarters for large ones.
     let target = |len: usize| if len <= 512 { 2.0 } else { 4.0 / 3.0 };
     compare(&mut best, Rival::Ours, &rivals, &LENGTHS, target, effort)?;
 
-    let title = "The box without AVX2, beside libsodium with what it finds: CPU of a packet, ns";
+    let title = "The box without AVX2, libsodium with AVX2 if the processor has it: CPU per packet, ns";
     let mut baseline = Section::new(title, &["ours", "libsodium"]);
     compare(&mut baseline, Rival::Baseline, &rivals[..1], &UP_TO_1024, |_| 1.0, effort)?;
     Ok([best, baseline])
@@ -115,7 +115,7 @@ fn turn(measured: Rival, len: usize, batches: usize, direction: Direction) -> Ou
             }
         };
         if !opened {
-            return Err("a packet that does not open".into());
+            return Err("a packet was not opened".into());
         }
         total += nanos(spent);
     }

@@ -1,5 +1,5 @@
-//! Helper processes: this program, started again with other arguments. They read orders as lines from their standard
-//! input, and write answers as lines to their standard output.
+//! Helper processes: this program, started again with other arguments. They read commands as lines from their standard
+//! input, and write replies as lines to their standard output.
 //!
 //! A helper ends when its standard input is closed, so no helper keeps running, however this program ends.
 
@@ -11,12 +11,12 @@ use std::{env, io, thread};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A running helper, in the program that gives the orders.
+/// A running helper, in the process that sends the commands.
 pub struct Helper {
     child: Child,
     /// `None` only while it is dropped.
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
 }
 
 impl Helper {
@@ -26,47 +26,47 @@ impl Helper {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().ok_or("a helper without output")?);
-        Ok(Self { child, orders, answers })
+        let commands = child.stdin.take();
+        let replies = BufReader::new(child.stdout.take().ok_or("the helper has no standard output")?);
+        Ok(Self { child, commands, replies })
     }
 
-    /// Sends an order and does not wait.
-    pub fn tell(&mut self, order: &str) -> Outcome<()> {
-        let orders = self.orders.as_mut().ok_or("a helper that is gone")?;
-        Ok(orders.write_all(format!("{order}\n").as_bytes())?)
+    /// Sends a command and does not wait.
+    fn send(&mut self, command: &str) -> Outcome<()> {
+        let commands = self.commands.as_mut().ok_or("the helper has ended")?;
+        Ok(commands.write_all(format!("{command}\n").as_bytes())?)
     }
 
-    /// Waits for the next answer.
-    pub fn answer(&mut self) -> Outcome<String> {
+    /// Waits for the next reply.
+    pub fn next_reply(&mut self) -> Outcome<String> {
         let mut line = String::new();
-        match self.answers.read_line(&mut line)? {
-            0 => Err("a helper has ended".into()),
+        match self.replies.read_line(&mut line)? {
+            0 => Err("the helper has ended".into()),
             _ => Ok(line.trim_end().to_owned()),
         }
     }
 
-    /// Sends an order and waits for its answer.
-    pub fn ask(&mut self, order: &str) -> Outcome<String> {
-        self.tell(order)?;
-        self.answer()
+    /// Sends a command and waits for its reply.
+    pub fn call(&mut self, command: &str) -> Outcome<String> {
+        self.send(command)?;
+        self.next_reply()
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        self.orders = None;
+        self.commands = None;
         let _ = self.child.wait();
     }
 }
 
-/// Receives orders, in the helper process. `notify` is called for each order, from another thread. The process exits
+/// Receives commands, in the helper process. `notify` is called for each command, on another thread. The process exits
 /// when its standard input is closed, whatever it is doing.
-pub fn orders(notify: impl Fn() + Send + 'static) -> Receiver<String> {
+pub fn commands(notify: impl Fn() + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        for order in io::stdin().lines().map_while(Result::ok) {
-            let _ = sender.send(order);
+        for command in io::stdin().lines().map_while(Result::ok) {
+            let _ = sender.send(command);
             notify();
         }
         exit(0);
@@ -74,8 +74,8 @@ pub fn orders(notify: impl Fn() + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Answers an order.
-pub fn answer(text: &str) -> io::Result<()> {
+/// Replies to a command.
+pub fn reply(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(format!("{text}\n").as_bytes())?;
     output.flush()

@@ -7,9 +7,10 @@
 //! It prints Markdown tables, and draws the CPU time of packets into the file `SVG`. `--brief` makes every turn very
 //! short: to check that everything runs, not for figures.
 //!
-//! All clients connect to the same relay, which runs in another process. It measures the CPU time of the client's own
-//! thread, including the kernel's time for it: this does not change when other programs are busy or the relay is slow.
-//! The subjects take turns, and the result is the median of the turns, so that a disturbance affects all of them alike.
+//! All clients connect to the same relay, which runs in another process. The program measures the CPU time of the
+//! client's own thread, including the kernel's time for it. It hardly depends on other programs or on the speed
+//! of the relay. The subjects are measured in turns, and the result is the median of the turns, so that a disturbance
+//! affects all alike.
 
 mod address;
 mod boxes;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     pool::fit_into_limits(&mut effort)?;
     if effort.turns == 1 {
-        println!("A brief run: these figures mean nothing.\n");
+        println!("A brief run: it is too short for meaningful figures.\n");
     }
     boxes::measure(&effort)?.iter().for_each(|section| println!("{section}"));
     let mut relay = RelayProcess::start()?;
@@ -65,7 +66,7 @@ fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     pool::measure(&effort)?.iter().for_each(|section| println!("{section}"));
     if let Some(path) = svg {
         fs::write(path, plot::draw(&packets))?;
-        println!("CPU time per packet is drawn in {path}.");
+        println!("The plot of CPU time per packet is in {path}.");
     }
     Ok(())
 }

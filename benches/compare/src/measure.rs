@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How much is measured.
+/// The number and the size of the measurements.
 #[derive(Clone, Debug)]
 pub struct Effort {
     /// Turns per subject; the result is their median.
@@ -23,7 +23,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// For figures.
+    /// Enough for meaningful figures.
     pub fn full() -> Self {
         Self {
             turns: 11,
@@ -35,7 +35,7 @@ impl Effort {
         }
     }
 
-    /// To check that everything still runs.
+    /// As little as possible, to check that everything still runs.
     pub fn brief() -> Self {
         Self {
             turns: 1,
@@ -67,9 +67,8 @@ pub fn cpu_of_one(budget: Duration, mut call: impl FnMut()) -> f64 {
     }
 }
 
-/// Gives the subjects turns in rounds, each round starting with another subject, and returns the median of each. The
-/// argument of a turn is the number of its subject. The first turn of each subject only warms up caches and is not
-/// counted.
+/// Measures each subject once per round, and returns the median for each subject. Each round starts with another
+/// subject. `turn` gets the number of the subject. The first round only warms up caches and is not counted.
 pub fn in_turns<E>(
     turns: usize,
     subjects: usize,
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_subject_has_all_its_turns_but_the_first_counted() {
+    fn the_first_turn_of_each_subject_is_not_counted() {
         let mut count = [0; 3];
         let medians = in_turns(5, 3, |subject| {
             count[subject] += 1;

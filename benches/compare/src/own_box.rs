@@ -1,4 +1,4 @@
-//! The library's own box. It is not public; this is the only file here that uses its parts.
+//! The library's box. It is not public; only this file uses its internals.
 
 use tox_relay_client::internals::{Channel, KeyStream};
 
@@ -16,7 +16,7 @@ impl OwnBox {
         Self { channel, key_stream: KeyStream::new() }
     }
 
-    /// Uses only instructions that every processor of this architecture has.
+    /// Uses only instructions that all processors of this architecture support.
     pub fn baseline(self) -> Self {
         Self { key_stream: KeyStream::baseline(), ..self }
     }

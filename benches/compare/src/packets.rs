@@ -1,25 +1,25 @@
-//! Measures data packets in both directions, and the round trip of one: our client, the C client and the bare loop on
-//! the same relay.
+//! Measures data packets in both directions, and round trips: our client, the C client and the bare loop with the same
+//! relay.
 
 use std::time::Instant;
 
-use crate::clients::{Bare, Client, Ours, Theirs};
+use crate::clients::{BareLoop, Client, OurClient, ToxcoreClient};
 use crate::helper::Outcome;
 use crate::measure::{Effort, cpu_time, in_turns, nanos};
 use crate::relay::RelayProcess;
 use crate::table::{Row, Section};
 
-/// Lengths of data, and the target for each: how many times the CPU time of our client the C client should take.
+/// Lengths of data, and the target for each: the C client should take at least this many times our client's CPU time.
 pub const LENGTHS: [(usize, f64); 4] = [(34, 20.0), (100, 20.0), (512, 10.0), (1373, 8.0)];
 
 /// Bytes of a burst on the stream. More than 64 KiB of unread bytes would stall the C client forever, since it counts
 /// them in 16 bits.
 const BURST_LEN: usize = 60 * 1024;
 
-/// The overhead of a packet on the stream: length, MAC, route.
+/// The bytes of a packet on the stream besides its data: length field, MAC, connection id.
 const OVERHEAD: usize = 2 + 16 + 1;
 
-/// Each byte of the key of the route's peer. Orders to the relay use it to name the client.
+/// Each byte of the key of the route's peer. Commands to the relay use it to identify the client.
 const PEER: u8 = 1;
 
 /// The data of a round trip.
@@ -28,9 +28,9 @@ const ECHO: [u8; 34] = [0x66; 34];
 /// Measures sending and receiving, in this order.
 pub fn measure(relay: &mut RelayProcess, effort: &Effort) -> Outcome<[Section; 2]> {
     let sending =
-        measure_direction("Sending: the client's CPU a packet, ns", Direction::Send, relay, effort)?;
+        measure_direction("Sending: the client's CPU per packet, ns", Direction::Send, relay, effort)?;
     let receiving =
-        measure_direction("Receiving: the client's CPU a packet, ns", Direction::Receive, relay, effort)?;
+        measure_direction("Receiving: the client's CPU per packet, ns", Direction::Receive, relay, effort)?;
     Ok([sending, receiving])
 }
 
@@ -38,10 +38,10 @@ pub fn measure(relay: &mut RelayProcess, effort: &Effort) -> Outcome<[Section; 2
 /// polls all the time, so our client does the same.
 pub fn measure_round_trip(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
     let figures = in_turns(effort.turns, 2, |subject| match subject {
-        0 => round_trip::<Ours>(relay, effort.round_trips),
-        _ => round_trip::<Theirs>(relay, effort.round_trips),
+        0 => round_trip::<OurClient>(relay, effort.round_trips),
+        _ => round_trip::<ToxcoreClient>(relay, effort.round_trips),
     })?;
-    let title = "Round trip of one packet over the relay: wall time, µs";
+    let title = "Round trip of one packet through the relay: wall time, µs";
     let mut section = Section::new(title, &["ours", "C client"]);
     section.rows.push(Row::new(format!("{} bytes", ECHO.len()), &figures).targets(&[1.0]));
     Ok(section)
@@ -64,9 +64,9 @@ fn measure_direction(
     let figures = in_turns(effort.turns, LENGTHS.len() * clients, |subject| {
         let (len, _) = LENGTHS[subject / clients];
         match subject % clients {
-            0 => turn::<Ours>(relay, direction, len, effort.bursts),
-            1 => turn::<Theirs>(relay, direction, len, effort.bursts),
-            _ => turn::<Bare>(relay, direction, len, effort.bursts),
+            0 => turn::<OurClient>(relay, direction, len, effort.bursts),
+            1 => turn::<ToxcoreClient>(relay, direction, len, effort.bursts),
+            _ => turn::<BareLoop>(relay, direction, len, effort.bursts),
         }
     })?;
     for ((len, target), figures) in LENGTHS.iter().zip(figures.chunks(clients)) {
@@ -75,7 +75,8 @@ fn measure_direction(
     Ok(section)
 }
 
-/// CPU time per packet in nanoseconds, on a new connection. The first burst is not counted: it makes buffers grow.
+/// CPU time per packet in nanoseconds, on a new connection. The first burst is not counted, since buffers grow during
+/// it.
 fn turn<C: Client>(
     relay: &mut RelayProcess,
     direction: Direction,
@@ -89,9 +90,9 @@ fn turn<C: Client>(
     for burst in 0..=bursts {
         let (spent, result) = match direction {
             Direction::Send => {
-                relay.swallow(PEER, count * (OVERHEAD + len))?;
+                relay.discard(PEER, count * (OVERHEAD + len))?;
                 let sent = cpu_time(|| client.send(&data, count));
-                relay.swallowed()?;
+                relay.wait_discarded()?;
                 sent
             }
             Direction::Receive => {
@@ -110,10 +111,10 @@ fn turn<C: Client>(
 /// Microseconds of one round trip.
 fn round_trip<C: Client>(relay: &mut RelayProcess, times: usize) -> Outcome<f64> {
     let mut client = C::connect(relay.next(), PEER)?;
-    let begun = Instant::now();
+    let start = Instant::now();
     for _ in 0..times {
         client.send(&ECHO, 1)?;
         client.receive(1)?;
     }
-    Ok(nanos(begun.elapsed()) / 1e3 / times as f64)
+    Ok(nanos(start.elapsed()) / 1e3 / times as f64)
 }

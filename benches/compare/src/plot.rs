@@ -9,7 +9,7 @@ const WIDTH: f64 = 860.0;
 /// The left end of the bars, and the width of the scale.
 const LEFT: f64 = 100.0;
 const SCALE: f64 = 530.0;
-/// The right ends of the columns of ratios.
+/// The right ends of the two columns of ratios.
 const RATIOS: [f64; 2] = [732.0, 844.0];
 const TOP: f64 = 64.0;
 const BAR: f64 = 14.0;
@@ -20,10 +20,11 @@ const FOOT: f64 = 34.0;
 
 /// The CSS classes of the bars, in the order of the columns.
 const CLASSES: [&str; 3] = ["ours", "theirs", "bare"];
-/// The order of the bars from top to bottom: ours is between its rivals.
+/// The order of the bars from top to bottom: ours is in the middle.
 const ORDER: [usize; 3] = [1, 0, 2];
 
-/// Colours of medium lightness, without a background. Text has more contrast if the reader's colour scheme is known.
+/// Colours of medium lightness, readable on any background. Text has more contrast if the viewer reports a colour
+/// scheme.
 const STYLE: &str = "
   text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #6e7781 }
   .title { font-size: 17px; font-weight: 600 }

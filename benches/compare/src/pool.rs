@@ -1,4 +1,4 @@
-//! Many connections in one client: the cost of an idle tick, of their memory, and of connecting.
+//! Many connections in one client: the costs of an idle tick, of memory, and of connecting.
 //!
 //! The thousands of connections are in a separate process, `compare pool KIND PORT`, with a separate relay.
 
@@ -13,7 +13,7 @@ use tox_test_relay::session::{Key, public_key};
 
 use crate::address::{Target, target};
 use crate::clients::{IDENTITY, LIMIT};
-use crate::helper::{Helper, Outcome, answer, orders};
+use crate::helper::{Helper, Outcome, commands, reply};
 use crate::measure::{Effort, cpu_of_one, cpu_time, in_turns, nanos};
 use crate::relay::RelayProcess;
 use crate::table::{Row, Section, number};
@@ -21,11 +21,11 @@ use crate::table::{Row, Section, number};
 /// The number of connections that are started at once: few enough for the relay's backlog.
 const BATCH: usize = 100;
 
-/// How long the C program sleeps between two rounds while it connects, since it cannot wait for a socket. With a longer
-/// time its rounds cost less in total. (toxcore itself recommends 50 ms.)
+/// How long the C program sleeps between two iterations while it connects, since it cannot wait for a socket. A longer
+/// time means fewer iterations, so less CPU time. (toxcore itself recommends 50 ms.)
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Descriptors for other things than connections.
+/// Descriptors that are not connections.
 const OTHER_DESCRIPTORS: u64 = 100;
 
 /// A client with many connections.
@@ -36,7 +36,7 @@ trait Pool {
     /// Ends all connections.
     fn clear(&mut self) -> Outcome<()>;
 
-    /// One round of a main loop with nothing to do.
+    /// One iteration of a main loop with nothing to do.
     fn tick(&mut self);
 }
 
@@ -47,7 +47,7 @@ pub fn fit_into_limits(effort: &mut Effort) -> Outcome<()> {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     let room = limit.maximum.map_or(usize::MAX, |limit| limit.saturating_sub(OTHER_DESCRIPTORS) as usize);
     for size in effort.pools.iter_mut().filter(|size| **size > room) {
-        eprintln!("{room} connections instead of {size}: more descriptors are not to be had (ulimit -n)");
+        eprintln!("{room} connections instead of {size}: the limit of descriptors is too low (ulimit -Hn)");
         *size = room;
     }
     Ok(())
@@ -55,27 +55,27 @@ pub fn fit_into_limits(effort: &mut Effort) -> Outcome<()> {
 
 /// Measures the idle tick with pools of each size, and the memory of a connection in the largest.
 pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
-    let mut pools = [PoolProcess::start("ours")?, PoolProcess::start("theirs")?];
+    let mut pools = [PoolProcess::start("ours")?, PoolProcess::start("toxcore")?];
     let mut ticks = Section::new("Idle tick: the client's CPU, µs", &["ours", "C client"]);
     let mut memory = Section::new(
-        "Memory: resident bytes of a connected, idle relay without routes",
+        "Memory: resident bytes per connected, idle relay without routes",
         &["ours", "C client"],
     );
     let mut resident = [[0.0; 3]; 2];
     let mut ours_alone = Vec::new();
     for (step, size) in effort.pools.into_iter().enumerate() {
         for (pool, resident) in pools.iter_mut().zip(&mut resident) {
-            resident[step] = pool.ask(&format!("grow {size}"))?;
+            resident[step] = pool.call(&format!("grow {size}"))?;
         }
-        let order = format!("tick {}", effort.ticks.as_nanos());
-        let figures = in_turns(effort.turns, 2, |subject| pools[subject].ask(&order))?;
+        let command = format!("tick {}", effort.ticks.as_nanos());
+        let figures = in_turns(effort.turns, 2, |subject| pools[subject].call(&command))?;
         let row = Row::new(format!("{} relays", number(size as f64, 0)), &figures);
         ticks.rows.push(if step == 2 { row.targets(&[1_000.0]) } else { row });
         ours_alone.push(figures[0]);
     }
     let [small, _, large] = effort.pools;
     ticks.notes.push(format!(
-        "Ours over {} relays costs {:.2} times as much as over {small}; the target is 1.",
+        "Our tick with {} relays takes {:.2} times as long as with {small}; the target is 1.",
         number(large as f64, 0),
         ours_alone[2] / ours_alone[0]
     ));
@@ -89,7 +89,7 @@ pub fn measure(effort: &Effort) -> Outcome<[Section; 2]> {
 pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<Section> {
     let figures = in_turns(effort.turns, 4, |subject| {
         let targets: Vec<_> = (0..effort.connections).map(|_| relay.next()).collect();
-        let mut pool = new_pool(["ours", "theirs"][subject % 2])?;
+        let mut pool = new_pool(["ours", "toxcore"][subject % 2])?;
         if subject / 2 == 1 {
             pool.add(&targets)?;
             pool.clear()?;
@@ -98,9 +98,9 @@ pub fn measure_connecting(relay: &mut RelayProcess, effort: &Effort) -> Outcome<
         result?;
         Outcome::Ok(nanos(spent) / 1e3 / targets.len() as f64)
     })?;
-    let title = "Connecting: the client's CPU a connection, from `connect` to `Connected`, µs";
+    let title = "Connecting: the client's CPU per connection, from `connect` to `Connected`, µs";
     let mut section = Section::new(title, &["ours", "C client"]);
-    for (label, figures) in ["to new relays", "to the same again"].into_iter().zip(figures.chunks(2)) {
+    for (label, figures) in ["to new relays", "to the same relays again"].into_iter().zip(figures.chunks(2)) {
         section.rows.push(Row::new(label.into(), figures).targets(&[2.0]));
     }
     section.notes.push(format!("{} connections at a time.", effort.connections));
@@ -119,31 +119,31 @@ impl PoolProcess {
         Ok(Self { helper: Helper::start(&["pool", kind, &relay.port().to_string()])?, _relay: relay })
     }
 
-    fn ask(&mut self, order: &str) -> Outcome<f64> {
-        Ok(self.helper.ask(order)?.parse()?)
+    fn call(&mut self, command: &str) -> Outcome<f64> {
+        Ok(self.helper.call(command)?.parse()?)
     }
 }
 
-/// `compare pool KIND PORT`. `grow SIZE` answers with the resident bytes of the process, `tick BUDGET` with the CPU
-/// microseconds of one tick.
+/// `compare pool KIND PORT`. The reply to `grow SIZE` is the resident bytes of the process; the reply to `tick BUDGET`
+/// is the CPU time of one tick in microseconds.
 pub fn run(kind: &str, port: &str) -> Outcome<()> {
     let port = port.parse()?;
     let mut pool = new_pool(kind)?;
     let mut size = 0;
-    for order in orders(|| {}) {
-        match order.split_once(' ') {
+    for command in commands(|| {}) {
+        match command.split_once(' ') {
             Some(("grow", to)) => {
                 let to: u32 = to.parse()?;
                 let targets: Vec<_> = (size + 1..=to).map(|number| target(port, number)).collect();
                 targets.chunks(BATCH).try_for_each(|batch| pool.add(batch))?;
                 size = to;
-                answer(&resident_bytes()?.to_string())?;
+                reply(&resident_bytes()?.to_string())?;
             }
             Some(("tick", budget)) => {
                 let budget = Duration::from_nanos(budget.parse()?);
-                answer(&(cpu_of_one(budget, || pool.tick()) / 1e3).to_string())?;
+                reply(&(cpu_of_one(budget, || pool.tick()) / 1e3).to_string())?;
             }
-            _ => return Err("an unknown order".into()),
+            _ => return Err("an unknown command".into()),
         }
     }
     Ok(())
@@ -155,7 +155,7 @@ fn new_pool(kind: &str) -> Outcome<Box<dyn Pool>> {
             client: Client::new(Config::new(SecretKey::from(IDENTITY)))?,
             events: Events::with_capacity(1024),
         }),
-        "theirs" => Box::new(TheirPool { clients: Vec::new(), public_key: public_key(&IDENTITY) }),
+        "toxcore" => Box::new(ToxcorePool { clients: Vec::new(), public_key: public_key(&IDENTITY) }),
         _ => return Err("an unknown kind of pool".into()),
     })
 }
@@ -200,12 +200,12 @@ impl Pool for OurPool {
     }
 }
 
-struct TheirPool {
+struct ToxcorePool {
     clients: Vec<CClient>,
     public_key: Key,
 }
 
-impl Pool for TheirPool {
+impl Pool for ToxcorePool {
     fn add(&mut self, targets: &[Target]) -> Outcome<()> {
         let first = self.clients.len();
         for target in targets {
@@ -231,7 +231,7 @@ impl Pool for TheirPool {
     fn tick(&mut self) {
         let mut clients = self.clients.iter_mut();
         clients.next().into_iter().for_each(CClient::iterate);
-        clients.for_each(CClient::iterate_at_the_same_time);
+        clients.for_each(CClient::iterate_without_clock);
     }
 }
 

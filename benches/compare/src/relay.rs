@@ -1,7 +1,7 @@
 //! The relay that all clients are measured against, in a separate process: `compare relay`.
 //!
 //! It does only what the measurements need. Each peer is online as soon as a client requests a route to it, and echoes
-//! all data. The relay also accepts orders: to send a burst of packets to a client, and to discard the bytes of a
+//! all data. The relay also accepts commands: to send a burst of packets to a client, and to discard the bytes of a
 //! client as fast as they arrive.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use tox_test_relay::kind;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session};
 
 use crate::address::{Target, secret_key, target};
-use crate::helper::{Helper, Outcome, answer, orders};
+use crate::helper::{Helper, Outcome, commands, reply};
 
 /// The connection id of a client's first route, which is the only one that is measured.
 pub const ROUTE: u8 = 16;
@@ -28,7 +28,7 @@ const WAKER: Token = Token(usize::MAX - 1);
 /// The most bytes of one read.
 const READ_LEN: usize = 256 * 1024;
 
-/// The relay's process, in the measuring process.
+/// The relay process, as seen from the measuring process.
 pub struct RelayProcess {
     helper: Helper,
     port: u16,
@@ -39,7 +39,7 @@ pub struct RelayProcess {
 impl RelayProcess {
     pub fn start() -> Outcome<Self> {
         let mut helper = Helper::start(&["relay"])?;
-        let port = helper.answer()?.parse()?;
+        let port = helper.next_reply()?.parse()?;
         Ok(Self { helper, port, used: 0 })
     }
 
@@ -56,18 +56,19 @@ impl RelayProcess {
     /// Makes the relay send packets to the client that has a route to this peer. When this returns, they have been
     /// written to the socket, as far as it has room.
     pub fn burst(&mut self, peer: u8, len: usize, count: usize) -> Outcome<()> {
-        self.helper.ask(&format!("burst {peer} {len} {count}")).map(|_| ())
+        self.helper.call(&format!("burst {peer} {len} {count}")).map(|_| ())
     }
 
     /// Makes the relay discard the next bytes of the client as fast as they arrive. It does nothing else until
-    /// [`swallowed`](Self::swallowed) returns. Afterwards it cannot decrypt what this client sends.
-    pub fn swallow(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
-        self.helper.ask(&format!("swallow {peer} {bytes}")).map(|_| ())
+    /// [`wait_discarded`](Self::wait_discarded) returns. After that, it cannot decrypt the data of this client any
+    /// more.
+    pub fn discard(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
+        self.helper.call(&format!("discard {peer} {bytes}")).map(|_| ())
     }
 
-    /// Waits until all bytes are discarded.
-    pub fn swallowed(&mut self) -> Outcome<()> {
-        self.helper.answer().map(|_| ())
+    /// Waits until all bytes were discarded.
+    pub fn wait_discarded(&mut self) -> Outcome<()> {
+        self.helper.next_reply().map(|_| ())
     }
 }
 
@@ -77,10 +78,10 @@ pub fn run() -> Outcome<()> {
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let waker = Waker::new(poll.registry(), WAKER)?;
-    let orders = orders(move || waker.wake().expect("a waker only fails with its poller"));
-    answer(&listener.local_addr()?.port().to_string())?;
+    let commands = commands(move || waker.wake().expect("waking the relay's poller works"));
+    reply(&listener.local_addr()?.port().to_string())?;
     Relay { poll, listener, connections: Slab::new(), by_peer: HashMap::new(), buffer: vec![0; READ_LEN] }
-        .run(&orders)
+        .run(&commands)
 }
 
 struct Relay {
@@ -100,15 +101,16 @@ struct Connection {
 }
 
 enum Stage {
-    /// The part of the hello that has arrived.
+    /// Waiting for the rest of the hello; this part has arrived.
     Hello(Vec<u8>),
-    Talking(Session),
-    /// Some of its packets were not opened, so the nonces no longer match and the others cannot be opened either.
-    Deaf,
+    /// The handshake is complete.
+    Established(Session),
+    /// Some of its packets were discarded, so the nonces no longer match and later packets cannot be opened either.
+    Discarding,
 }
 
 impl Relay {
-    fn run(mut self, orders: &Receiver<String>) -> Outcome<()> {
+    fn run(mut self, commands: &Receiver<String>) -> Outcome<()> {
         let mut events = Events::with_capacity(1024);
         loop {
             match self.poll.poll(&mut events, None) {
@@ -122,8 +124,8 @@ impl Relay {
                     Token(id) => self.read(id),
                 }
             }
-            while let Ok(order) = orders.try_recv() {
-                self.obey(&order)?;
+            while let Ok(command) = commands.try_recv() {
+                self.execute(&command)?;
             }
         }
     }
@@ -152,7 +154,7 @@ impl Relay {
         while let Some(connection) = self.connections.get_mut(id) {
             let result = match connection.stream.read(&mut self.buffer) {
                 Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => connection.take(&self.buffer[..len]),
+                Ok(len) => connection.receive(&self.buffer[..len]),
                 Err(error) => Err(error),
             };
             match result {
@@ -168,35 +170,35 @@ impl Relay {
         }
     }
 
-    fn obey(&mut self, order: &str) -> Outcome<()> {
-        let mut words = order.split(' ');
+    fn execute(&mut self, command: &str) -> Outcome<()> {
+        let mut words = command.split(' ');
         let verb = words.next();
-        let mut number = || -> Outcome<usize> { Ok(words.next().ok_or("an order too short")?.parse()?) };
+        let mut number = || -> Outcome<usize> { Ok(words.next().ok_or("an argument is missing")?.parse()?) };
         let peer = number()? as u8;
-        let id = *self.by_peer.get(&peer).ok_or("nobody has asked for this peer")?;
-        let connection = self.connections.get_mut(id).ok_or("the client is gone")?;
+        let id = *self.by_peer.get(&peer).ok_or("no client has requested this peer")?;
+        let connection = self.connections.get_mut(id).ok_or("the client has disconnected")?;
         match verb {
             Some("burst") => {
                 let (len, count) = (number()?, number()?);
                 connection.burst(len, count)?;
             }
-            Some("swallow") => {
+            Some("discard") => {
                 let bytes = number()?;
-                answer("ready")?;
-                connection.swallow(bytes, &mut self.buffer)?;
+                reply("ready")?;
+                connection.discard(bytes, &mut self.buffer)?;
             }
-            _ => return Err("an unknown order".into()),
+            _ => return Err("an unknown command".into()),
         }
-        Ok(answer("done")?)
+        Ok(reply("done")?)
     }
 }
 
 impl Connection {
     /// Handles received bytes and answers them. Returns the first byte of the peer's key if the client has requested a
     /// route.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<Option<u8>> {
+    fn receive(&mut self, bytes: &[u8]) -> io::Result<Option<u8>> {
         match &mut self.stage {
-            Stage::Deaf => Ok(None),
+            Stage::Discarding => Ok(None),
             Stage::Hello(hello) => {
                 hello.extend_from_slice(bytes);
                 let Some((hello, rest)) = hello.split_first_chunk::<HELLO_LENGTH>() else { return Ok(None) };
@@ -207,33 +209,33 @@ impl Connection {
                     base_nonce: rand::random(),
                     response_nonce: rand::random(),
                 });
-                self.stage = Stage::Talking(session);
+                self.stage = Stage::Established(session);
                 self.write(&response)?;
-                self.take(&rest)
+                self.receive(&rest)
             }
-            Stage::Talking(session) => {
-                let mut answers = Vec::new();
+            Stage::Established(session) => {
+                let mut replies = Vec::new();
                 let mut peer = None;
                 for packet in session.open(bytes).map_err(|_| ErrorKind::InvalidData)? {
                     match (packet[0], &packet[1..]) {
-                        (kind::PING, id) => session.seal(&[&[kind::PONG], id].concat(), &mut answers),
+                        (kind::PING, id) => session.seal(&[&[kind::PONG], id].concat(), &mut replies),
                         (kind::ROUTING_REQUEST, key) => {
                             peer = key.first().copied();
-                            session.seal(&[&[kind::ROUTING_RESPONSE, ROUTE], key].concat(), &mut answers);
-                            session.seal(&[kind::CONNECTION_NOTIFICATION, ROUTE], &mut answers);
+                            session.seal(&[&[kind::ROUTING_RESPONSE, ROUTE], key].concat(), &mut replies);
+                            session.seal(&[kind::CONNECTION_NOTIFICATION, ROUTE], &mut replies);
                         }
-                        (ROUTE, _) => session.seal(&packet, &mut answers),
+                        (ROUTE, _) => session.seal(&packet, &mut replies),
                         _ => {}
                     }
                 }
-                self.write(&answers)?;
+                self.write(&replies)?;
                 Ok(peer)
             }
         }
     }
 
     fn burst(&mut self, len: usize, count: usize) -> Outcome<()> {
-        let Stage::Talking(session) = &mut self.stage else { return Err("no session".into()) };
+        let Stage::Established(session) = &mut self.stage else { return Err("no session".into()) };
         let mut packet = vec![0x62; 1 + len];
         packet[0] = ROUTE;
         let mut bytes = Vec::new();
@@ -241,14 +243,14 @@ impl Connection {
         Ok(self.write(&bytes)?)
     }
 
-    /// Polls the socket all the time instead of sleeping, so that the sender does not have to wake this thread.
-    fn swallow(&mut self, bytes: usize, buffer: &mut [u8]) -> io::Result<()> {
-        self.stage = Stage::Deaf;
-        let mut swallowed = 0;
-        while swallowed < bytes {
+    /// Reads in a busy loop instead of waiting in the poller, so that the sender spends no time to wake this thread.
+    fn discard(&mut self, bytes: usize, buffer: &mut [u8]) -> io::Result<()> {
+        self.stage = Stage::Discarding;
+        let mut discarded = 0;
+        while discarded < bytes {
             match self.stream.read(buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => swallowed += len,
+                Ok(len) => discarded += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
                 Err(error) => return Err(error),
             }

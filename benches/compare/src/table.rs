@@ -5,7 +5,7 @@ use std::fmt;
 /// One table: a row for each measurement, a column for each subject.
 pub struct Section {
     pub title: &'static str,
-    /// The first column is ours, the others are its rivals.
+    /// The first column is our client, the others are its rivals.
     pub columns: Vec<&'static str>,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
@@ -47,7 +47,7 @@ impl Row {
         self.figures[rival] / self.figures[0]
     }
 
-    /// The targets, and whether they were reached.
+    /// The text of the targets, and whether they were reached.
     fn verdict(&self) -> String {
         let ratios = self.targets.iter().enumerate().map(|(index, target)| {
             // Rounded as it is printed: 0.999 counts as 1.00.
@@ -102,7 +102,7 @@ impl fmt::Display for Section {
     }
 }
 
-/// Whether a column has text: the first and the last have.
+/// Whether a column contains text, not numbers: only the first and the last do.
 fn is_text(column: usize, columns: usize) -> bool {
     column == 0 || column + 1 == columns
 }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_tells_ratios_and_whether_targets_were_reached() {
+    fn a_table_has_ratios_and_whether_targets_were_reached() {
         let mut section = Section::new("Sending, ns", &["ours", "C client", "bare loop"]);
         section.rows.push(Row::new("34 bytes".into(), &[200.0, 4_000.0, 190.0]).targets(&[20.0, 1.0]));
         section.rows.push(Row::new("of 10 relays".into(), &[701.0, 12_000.0, 700.0]).at_most(700.0));

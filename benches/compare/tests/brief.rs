@@ -1,4 +1,4 @@
-//! The comparison still runs, from end to end.
+//! The comparison runs to its end.
 
 use std::fs;
 use std::process::Command;

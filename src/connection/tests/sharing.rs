@@ -221,8 +221,8 @@ proptest! {
         for (kind, accepted) in &accepted {
             // All packets differ, so those that are missing from the sequence are those that were removed.
             let mut sent = sent.remove(kind).unwrap_or_default().into_iter().peekable();
-            let lost: usize =
-                accepted.iter().filter(|packet| sent.next_if_eq(*packet).is_none()).map(|packet| packet.len() - 1).sum();
+            let missing = accepted.iter().filter(|packet| sent.next_if_eq(*packet).is_none());
+            let lost: usize = missing.map(|packet| packet.len() - 1).sum();
             prop_assert_eq!(sent.next(), None, "twice, or out of order");
             prop_assert_eq!(lost, kind.checked_sub(16).map_or(0, |flow| unsent_bytes[usize::from(flow)]));
         }

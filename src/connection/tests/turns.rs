@@ -198,7 +198,8 @@ proptest! {
             pair.events.limit(room);
             while !stream.is_empty() && pair.events.has_room() {
                 let most = pair.connection.input_of_packets(pair.events.room_for_packets());
-                let most = if cuts.next().is_some_and(|cut| cut % 2 == 0) { most } else { most.min(cuts.next().unwrap()) };
+                let is_whole = cuts.next().is_some_and(|cut| cut % 2 == 0);
+                let most = if is_whole { most } else { most.min(cuts.next().unwrap()) };
                 let (piece, rest) = stream.split_at_mut(most.min(stream.len()));
                 let taken = pair.connection.receive(pair.now, FIRST, piece, &mut pair.key_stream, &mut pair.events);
                 prop_assert_eq!(taken, Ok(piece.len()));

@@ -1,4 +1,4 @@
-//! A real `tox-bootstrapd` on loopback: the relay that the network runs.
+//! A real `tox-bootstrapd` on loopback: the relay that is used in the Tox network.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,29 +11,28 @@ use crate::error::Error;
 use crate::ports::free_ports;
 use crate::process::{Process, Program};
 
-/// For the key to be printed, and for the port to answer. A start takes some tens of milliseconds.
+/// The limit for printing the key, and for the port to accept connections. A start takes some tens of milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 const PROGRAM: Program = Program { name: "tox-bootstrapd", package: "toxcore-utils" };
 
-/// The configuration's name inside the directory that the program is started in.
+/// The name of the configuration file in the program's working directory.
 const CONFIG: &str = "conf";
 
 /// The directory holds a secret key.
 const PRIVATE: u32 = 0o700;
 
-/// How often other ports are tried when the program ends at once, as it does when its port is taken.
+/// The most starts, each with other ports: the program ends at once if its port is in use.
 const START_TRIES: u32 = 5;
 
-/// A running `tox-bootstrapd` with its relay on, in a temporary directory of its own. It knows no
-/// other node, so it talks only to who talks to it. It listens on all addresses, as it knows no
-/// setting for that.
+/// A running `tox-bootstrapd` with TCP relay, in its own temporary directory. It knows no other nodes, so it contacts
+/// nobody by itself. It listens on all addresses, since it has no setting for one of them.
 ///
-/// Dropped, it takes the process and the directory along, in a panic too. When the whole test
-/// process is killed, the kernel ends the relay, and the directory stays.
+/// Dropping it ends the process and removes the directory, also during a panic. If the whole test process is killed,
+/// the kernel ends the relay, but the directory remains.
 #[derive(Debug)]
 pub struct Bootstrapd {
-    // Fields are dropped in this order: first the process, then the directory that it writes to.
+    // Fields are dropped in this order: the process ends before the directory that it writes to is removed.
     process: Option<Process>,
     directory: Directory,
     addr: SocketAddr,
@@ -41,43 +40,43 @@ pub struct Bootstrapd {
 }
 
 impl Bootstrapd {
-    /// Starts a relay with new keys on a free port of 127.0.0.1, and waits until it answers.
+    /// Starts a relay with new keys on a free port of 127.0.0.1, and waits until it accepts connections.
     pub fn start() -> Result<Self, Error> {
         Self::start_on(Ipv4Addr::LOCALHOST.into())
     }
 
-    /// The same with IPv6 enabled, on `[::1]`. The relay then answers on 127.0.0.1, same port, too.
+    /// The same with IPv6 enabled, on `[::1]`. The relay then also accepts connections on 127.0.0.1, on the same port.
     pub fn start_ipv6() -> Result<Self, Error> {
         Self::start_on(Ipv6Addr::LOCALHOST.into())
     }
 
-    /// Where the relay answers while it runs; stays the same when it is restarted.
+    /// The relay's address. It stays the same after a restart.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The relay's DHT public key; stays the same when it is restarted.
+    /// The relay's DHT public key. It stays the same after a restart.
     pub fn public_key(&self) -> [u8; 32] {
         self.public_key
     }
 
-    /// The id of the running process, for measuring it; `None` after [`kill`](Self::kill).
+    /// The id of the running process; `None` after [`kill`](Self::kill).
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
     }
 
-    /// Ends the process at once, as a crash would, and reaps it. Its connections are closed by the
-    /// kernel, its port refuses. Does nothing when it is down already.
+    /// Ends the process at once, like a crash, and reaps it. The kernel closes its connections, and its port
+    /// refuses new ones. Does nothing if the process is not running.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Starts the relay again with the same keys, on the same port, and waits until it answers.
-    /// Kills it first if it runs. After an error it is down.
+    /// Starts the relay again with the same keys, on the same port, and waits until it accepts connections.
+    /// Kills it first if it is running. After an error it is not running.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.kill();
         let (mut process, public_key) = start_in(self.directory.path())?;
-        process.wait_until_it_listens(self.addr, START_LIMIT)?;
+        process.wait_until_listening(self.addr, START_LIMIT)?;
         self.process = Some(process);
         self.public_key = public_key;
         Ok(())
@@ -95,7 +94,7 @@ impl Bootstrapd {
 
     fn try_start(ip: IpAddr) -> Result<Self, Error> {
         let directory = Directory::new(PROGRAM.name, PRIVATE)
-            .map_err(|source| Error::Io { what: "make a directory", source })?;
+            .map_err(|source| Error::Io { what: "create a directory", source })?;
         let dht_port = free_ports(ip)?;
         let addr = SocketAddr::new(ip, dht_port + 1);
         fs::write(directory.path().join(CONFIG), config(addr, dht_port))
@@ -106,20 +105,20 @@ impl Bootstrapd {
     }
 }
 
-/// Starts it where its configuration is, and waits until it prints its public key, which it does last, with its relay port
-/// bound.
+/// Starts the program in the directory with its configuration, and waits for its public key. It prints the key last,
+/// after it has bound the relay's port.
 fn start_in(directory: &Path) -> Result<(Process, [u8; 32]), Error> {
     let arguments = [&format!("--config={CONFIG}"), "--foreground", "--log-backend=stdout"];
     let (mut process, keys) = Process::start(PROGRAM, &arguments, directory, parse_key)?;
     match keys.recv_timeout(START_LIMIT) {
         Ok(key) => Ok((process, key)),
         Err(RecvTimeoutError::Timeout) => Err(process.not_ready(START_LIMIT)),
-        // It has printed its last, so it has ended or is about to.
-        Err(RecvTimeoutError::Disconnected) => Err(process.ended(START_LIMIT)),
+        // Its output has ended, so the process has ended or will end soon.
+        Err(RecvTimeoutError::Disconnected) => Err(process.end_error(START_LIMIT)),
     }
 }
 
-/// The key in a line of the output, if this is the one.
+/// The public key, if this line of the output contains it.
 fn parse_key(line: &str) -> Option<[u8; 32]> {
     let (digits, []) = line.strip_prefix("Public Key: ")?.trim().as_bytes().as_chunks::<2>() else {
         return None;
@@ -129,10 +128,10 @@ fn parse_key(line: &str) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
-/// Paths are relative to the directory that the program is started in, so none needs quoting.
+/// The configuration file. Paths are relative to the program's working directory, so they need no quoting.
 fn config(relay: SocketAddr, dht_port: u16) -> String {
     let ipv6 = relay.is_ipv6();
-    let ipv4_fallback = !ipv6; // rather an error than a relay that does not answer on its address
+    let ipv4_fallback = !ipv6; // without IPv6 the start must fail, or the relay would not listen on its address
     let relay_port = relay.port();
     format!(
         "port = {dht_port}\n\
@@ -155,7 +154,7 @@ mod tests {
     use std::{panic, thread};
 
     #[test]
-    fn a_panic_leaves_no_process_and_no_directory() {
+    fn a_panic_removes_the_process_and_the_directory() {
         let relay = Bootstrapd::start().unwrap();
         let id = relay.process_id().unwrap();
         let directory = relay.directory.path().to_owned();
@@ -164,7 +163,7 @@ mod tests {
 
         let test = thread::spawn(move || {
             let _relay = relay;
-            // Unlike `panic!` it prints nothing, which would look like a failure.
+            // Unlike `panic!` it prints no message, which would look like a failed test.
             panic::resume_unwind(Box::new("a test that fails"));
         });
 
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_an_error_that_carries_the_output() {
+    fn a_port_in_use_is_an_error_with_the_programs_output() {
         let first = Bootstrapd::start().unwrap();
         let directory = Directory::new(PROGRAM.name, PRIVATE).unwrap();
         let config = config(first.addr(), first.addr().port() - 1);
@@ -206,7 +205,7 @@ mod tests {
         assert_eq!(parse_key(&"ab".repeat(32)), None);
     }
 
-    /// A process that is dead but not reaped counts as running.
+    /// A process that has ended but was not reaped counts as running.
     fn is_running(id: u32) -> bool {
         Path::new(&format!("/proc/{id}")).exists()
     }

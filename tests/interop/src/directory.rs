@@ -11,7 +11,7 @@ use std::{env, io, process};
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    /// `mode` is who may do what there, as `chmod` takes it.
+    /// `mode` is the directory's permission bits.
     pub(crate) fn new(program: &str, mode: u32) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -20,7 +20,7 @@ impl Directory {
             let path = env::temp_dir().join(name);
             match DirBuilder::new().mode(mode).create(&path) {
                 Ok(()) => return Ok(Self(path)),
-                // Left behind by a killed process that had the same id.
+                // It remains from a killed process that had the same id.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }

@@ -1,4 +1,4 @@
-//! Why a program is not there for a test.
+//! Why a program that a test needs could not be started.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -6,42 +6,42 @@ use std::{error, fmt, io};
 
 use crate::ports::PORTS;
 
-/// Why a program is not there for a test.
+/// Why a program that a test needs could not be started.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A program is missing on this machine.
+    /// The program is not installed.
     NotInstalled {
         /// The program's name.
         program: &'static str,
-        /// The Debian package that has it.
+        /// The Debian package that contains it.
         package: &'static str,
     },
-    /// The program ended instead of running, as most do when their port is taken.
+    /// The program ended during its start. Most programs do so if their port is in use.
     Ended {
         /// The program's name.
         program: &'static str,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// What it printed.
         output: String,
     },
-    /// The program runs, but its port has not answered within `limit`.
+    /// The program is running, but was not ready within `limit`.
     NotReady {
         /// The program's name.
         program: &'static str,
-        /// How long it was given.
+        /// The time limit.
         limit: Duration,
         /// What it printed.
         output: String,
     },
-    /// None of the ports that were tried is free.
+    /// No port in the range is free.
     NoFreePort,
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     Io {
-        /// What was to be done, to be read after "cannot".
+        /// The operation, as a verb phrase that follows "cannot" in the message.
         what: &'static str,
-        /// Its reason.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -50,7 +50,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInstalled { program, package } => {
-                write!(f, "{program} is not installed; it is in the Debian package {package}")
+                write!(f, "{program} is not installed: install the Debian package {package}")
             }
             Self::Ended { program, status, output } => {
                 write!(f, "{program} ended with {status} and printed:\n{output}")
@@ -58,7 +58,7 @@ impl fmt::Display for Error {
             Self::NotReady { program, limit, output } => {
                 write!(f, "{program} was not ready after {limit:?} and printed:\n{output}")
             }
-            Self::NoFreePort => write!(f, "no two free ports in {PORTS:?}"),
+            Self::NoFreePort => write!(f, "there are no two consecutive free ports in {PORTS:?}"),
             Self::Io { what, source } => write!(f, "cannot {what}: {source}"),
         }
     }

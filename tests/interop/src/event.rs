@@ -1,27 +1,27 @@
-//! What the C client tells: of itself, of packets to send, and of the relay.
+//! What the C client reports: its status, the results of sending, and events.
 
 use std::ffi::c_int;
 
-/// How far a connection of the C client is.
+/// The stage of a C client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CStatus {
-    /// TCP connection or handshake are under way.
+    /// The TCP connection or the handshake is in progress.
     Connecting,
-    /// The handshake is over.
+    /// The handshake is complete.
     Connected,
-    /// It is over, for good.
+    /// The connection has ended.
     Disconnected,
 }
 
-/// What has become of a packet that was to be sent.
+/// The result of sending a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum CSend {
-    /// The socket or the client has it.
+    /// The socket or the client's own queue has accepted the packet.
     Sent,
-    /// The socket takes no more now; the packet is dropped.
+    /// The socket has no room now; the packet is dropped.
     WouldBlock,
-    /// It can never be sent like this.
+    /// The packet is invalid, or the connection or the route is not ready for it.
     Error,
 }
 
@@ -36,38 +36,38 @@ impl CSend {
     }
 }
 
-/// Something that the relay told the C client. Ids are those of the wire, from 16.
+/// An event of the C client. Connection ids are those of the wire, from 16 on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CEvent {
-    /// There is a route to `peer` now; it is not online yet.
+    /// The relay has created a route to `peer`. The route is not online yet.
     RoutingResponse {
         /// The route.
         connection_id: u8,
-        /// Whose route it is.
+        /// The public key of the route's peer.
         peer: [u8; 32],
     },
-    /// The route's peer is there and wants the route as well.
+    /// The peer is connected, and has requested a route to this client as well.
     Online {
         /// The route.
         connection_id: u8,
     },
-    /// The route's peer has gone; the route stays.
+    /// The peer has disconnected or closed its route. The route still exists.
     Offline {
         /// The route.
         connection_id: u8,
     },
-    /// Data on a route. The C client lets it through even when it never heard of the route.
+    /// Data on a route. The C client does not check whether the route exists.
     Data {
         /// The route.
         connection_id: u8,
-        /// What the peer sent.
+        /// The data that the peer sent.
         data: Vec<u8>,
     },
-    /// Data outside of any route.
+    /// Data without a route, sent out of band.
     Oob {
-        /// Who sent it.
+        /// The public key of the sender.
         sender: [u8; 32],
-        /// What it sent.
+        /// The data that it sent.
         data: Vec<u8>,
     },
     /// The response to an onion request.
@@ -77,11 +77,11 @@ pub enum CEvent {
     },
 }
 
-/// How many data packets have arrived on routes, and how many bytes in them.
+/// The data packets that have arrived on routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
+pub struct ReceivedData {
     /// The number of packets.
     pub packets: u64,
-    /// The bytes in them, without ids.
+    /// Their bytes of data, without connection ids.
     pub bytes: u64,
 }

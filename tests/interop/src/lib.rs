@@ -1,14 +1,14 @@
-//! What users of Tox relays really meet, for tests and measurements on this machine alone:
+//! Other implementations, for tests and benchmarks on loopback:
 //!
-//! - [`Bootstrapd`], a real `tox-bootstrapd`: the relay that the network runs;
-//! - [`CClient`], the relay client of the C library: a real peer on the other side of a route, and
-//!   what performance is compared with;
+//! - [`Bootstrapd`], a real `tox-bootstrapd`: the relay that is used in the Tox network;
+//! - [`CClient`], the relay client of the C library: a peer at the other end of a route, and the reference for
+//!   performance;
 //! - [`SodiumBox`], the encryption of libsodium, which the C client uses;
-//! - [`RealProxy`], the proxies that users have in front of them;
-//! - [`wait_for`], the bounded wait that tests of both need.
+//! - [`RealProxy`], a running proxy server of the kinds that users have;
+//! - [`wait_for`], a wait with a time limit.
 //!
-//! It takes the Debian packages `toxcore-utils`, `libtoxcore-dev` (both 0.2.18) and `libsodium-dev`, and for the proxies
-//! `microsocks`, `dante-server`, `tinyproxy` and `squid`.
+//! It needs the Debian packages `toxcore-utils`, `libtoxcore-dev` (both 0.2.18) and `libsodium-dev`, and for the
+//! proxies `microsocks`, `dante-server`, `tinyproxy` and `squid`.
 
 mod bootstrapd;
 mod directory;
@@ -23,7 +23,7 @@ mod wait;
 
 pub use bootstrapd::Bootstrapd;
 pub use error::Error;
-pub use event::{CEvent, CSend, CStatus, Counted};
+pub use event::{CEvent, CSend, CStatus, ReceivedData};
 pub use proxies::{PASSWORD, ProxyKind, RealProxy, USER};
 pub use sodium::SodiumBox;
 pub use toxcore::CClient;

@@ -1,4 +1,4 @@
-//! Ports for programs that have to be told theirs.
+//! Free ports, for programs whose port must be configured.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::Error;
 
-/// Where ports are looked for: below the ports that Linux gives to outgoing connections by default
-/// (from 32768), so that nothing is given one while its program is down between a kill and a restart.
+/// The range of the ports: below those that Linux by default assigns to outgoing connections (from 32768 on). So a
+/// program's port stays free between a kill and a restart.
 pub(crate) const PORTS: Range<u16> = 10_000..32_000;
 
-/// A UDP port, with the TCP port after it free as well. Nothing holds them until the
-/// program does, so a start that loses them to somebody else is tried again with others. Within this
-/// process no port is given out twice before all were; other processes begin somewhere else.
+/// Returns a free UDP port whose successor is a free TCP port. They are not reserved: another program may bind them
+/// first, so callers try a failed start again with other ports. Within this process no port is returned twice before
+/// all were; other processes begin at another, random port.
 pub(crate) fn free_ports(ip: IpAddr) -> Result<u16, Error> {
     static FIRST: OnceLock<u64> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // The standard library's hasher is seeded by the operating system.
+    // A random number without a dependency: the operating system seeds the hasher of the standard library.
     let pairs = u64::from(PORTS.end - PORTS.start) / 2;
     let first = *FIRST.get_or_init(|| RandomState::new().hash_one(0) % pairs);
     let any = match ip {

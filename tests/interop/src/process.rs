@@ -1,4 +1,4 @@
-//! One running program, from its start to its end.
+//! One running program and its output.
 
 use std::io::{self, BufRead, BufReader, PipeReader};
 use std::net::{SocketAddr, TcpStream};
@@ -12,32 +12,32 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::wait_for;
 
-/// How much of the output is kept for error messages; the rest is read and thrown away. A start
-/// prints about 1 KiB.
-const KEPT_OUTPUT: usize = 64 * 1024;
+/// The most bytes of output that are kept for error messages; the rest is read and discarded. A start prints about
+/// 1 KiB.
+const MAX_OUTPUT: usize = 64 * 1024;
 
-/// The program's exit status when `setpriv` could not find it, as with every POSIX shell.
+/// The exit status of `setpriv` if it cannot find the program. POSIX shells use the same.
 const NOT_FOUND: i32 = 127;
 
-/// A program that a Debian package brings.
+/// A program, and the Debian package that contains it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) package: &'static str,
 }
 
-/// A child process that never blocks on its output, and that ends with this value, or with the
-/// process that holds this value if that one is killed.
+/// A child process. Its output is always read, so it never blocks on a full pipe. It is killed when this value is
+/// dropped, and also when the process that holds this value is killed.
 #[derive(Debug)]
 pub(crate) struct Process {
     program: Program,
     child: Child,
-    /// Gives the output, once the child has ended. Taken only by [`Process::stop`].
+    /// Returns the output after the child has ended. `None` only after [`Process::stop`].
     reader: Option<JoinHandle<String>>,
 }
 
 impl Process {
-    /// Starts a program in `directory`. The receiver gives what `find` found first in the lines that it prints.
+    /// Starts a program in `directory`. The receiver returns the first result of `find` on a line of its output.
     pub(crate) fn start<T: Send + 'static>(
         program: Program,
         arguments: &[&str],
@@ -48,9 +48,9 @@ impl Process {
         let directory = directory.to_owned();
         let (child_sender, child) = mpsc::sync_channel(1);
         let (found_sender, found) = mpsc::sync_channel(1);
-        // The child is started by the thread that then reads its output to the end, since the
-        // kernel sends the signal asked for in `launch` when the thread that started it is gone:
-        // a test's own thread may be gone long before the test process.
+        // The thread that reads the output to its end also starts the child, since the kernel sends the signal
+        // requested in `launch` when the thread that started the child ends. A test's own thread may end long
+        // before the test process.
         let reader = thread::Builder::new()
             .name(program.name.to_owned())
             .spawn(move || match launch(program, &arguments, &directory) {
@@ -68,24 +68,20 @@ impl Process {
         Ok((Self { program, child, reader: Some(reader) }, found))
     }
 
-    /// Waits until somebody listens at `address`, which is hoped to be this program.
-    pub(crate) fn wait_until_it_listens(
-        &mut self,
-        address: SocketAddr,
-        limit: Duration,
-    ) -> Result<(), Error> {
-        let listens = wait_for(limit, || match self.child.try_wait() {
+    /// Waits until `address` accepts connections. It does not check that this program accepts them.
+    pub(crate) fn wait_until_listening(&mut self, address: SocketAddr, limit: Duration) -> Result<(), Error> {
+        let listening = wait_for(limit, || match self.child.try_wait() {
             Ok(None) => TcpStream::connect_timeout(&address, limit).ok().map(|_| true),
             _ => Some(false),
         });
-        match listens {
+        match listening {
             Some(true) => Ok(()),
-            Some(false) => Err(self.ended(limit)),
+            Some(false) => Err(self.end_error(limit)),
             None => Err(self.not_ready(limit)),
         }
     }
 
-    /// Ends the process, and tells that it was not ready after `limit`.
+    /// Ends the process, and returns the error that it was not ready after `limit`.
     pub(crate) fn not_ready(&mut self, limit: Duration) -> Error {
         Error::NotReady { program: self.program.name, limit, output: self.stop() }
     }
@@ -94,8 +90,8 @@ impl Process {
         self.child.id()
     }
 
-    /// The process has ended or is about to. Why?
-    pub(crate) fn ended(&mut self, limit: Duration) -> Error {
+    /// Waits until the process has ended, and returns why it ended.
+    pub(crate) fn end_error(&mut self, limit: Duration) -> Error {
         let status = wait_for(limit, || self.child.try_wait().transpose());
         let output = self.stop();
         let program = self.program.name;
@@ -104,12 +100,12 @@ impl Process {
                 Error::NotInstalled { program, package: self.program.package }
             }
             Some(Ok(status)) => Error::Ended { program, status, output },
-            Some(Err(source)) => Error::Io { what: "ask for an exit status", source },
+            Some(Err(source)) => Error::Io { what: "get the exit status of a program", source },
             None => Error::NotReady { program, limit, output },
         }
     }
 
-    /// Kills the process and what it has started, and reaps it; harmless if it has ended. Gives the output.
+    /// Kills the process and those that it has started, reaps it, and returns its output. It may have ended before.
     fn stop(&mut self) -> String {
         self.kill_group();
         let _ = self.child.kill();
@@ -118,7 +114,7 @@ impl Process {
         output.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Kills by the group, which an ended process may have left some behind in.
+    /// Kills the whole process group, since processes that it started may run longer than the process itself.
     fn kill_group(&self) {
         let group = format!("-{}", self.id());
         let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
@@ -131,12 +127,12 @@ impl Drop for Process {
     }
 }
 
-/// The started program, and what it prints on both its outputs.
+/// Starts the program. Returns the child, and a pipe with its standard output and standard error.
 fn launch(program: Program, arguments: &[String], directory: &Path) -> Result<(Child, PipeReader), Error> {
-    let pipe = |source| Error::Io { what: "make a pipe", source };
+    let pipe = |source| Error::Io { what: "create a pipe", source };
     let (output, writer) = io::pipe().map_err(pipe)?;
-    // `setpriv` asks the kernel to kill the program when this process is gone, then becomes it, so
-    // the id stays. `Drop` cannot do that for a test process that is itself killed.
+    // `setpriv` makes the kernel kill the program when the thread that started it ends, since `Drop` does not run in a
+    // test process that is killed. Then it executes the program in its place, so the process id stays the same.
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--", program.name])
         .args(arguments)
@@ -153,16 +149,16 @@ fn launch(program: Program, arguments: &[String], directory: &Path) -> Result<(C
         })
 }
 
-/// Reads to the end, so that the program never waits for a reader. Gives the first of it.
+/// Reads the output to its end, so that the program never blocks on a full pipe. Returns the beginning of the output.
 fn read<T>(output: PipeReader, find: fn(&str) -> Option<T>, found: &SyncSender<T>) -> String {
     let mut kept = String::new();
     for line in BufReader::new(output).split(b'\n') {
         let Ok(line) = line else { break };
         let line = String::from_utf8_lossy(&line);
-        if let Some(what) = find(&line) {
-            let _ = found.try_send(what);
+        if let Some(value) = find(&line) {
+            let _ = found.try_send(value);
         }
-        if kept.len() + line.len() < KEPT_OUTPUT {
+        if kept.len() + line.len() < MAX_OUTPUT {
             kept.push_str(&line);
             kept.push('\n');
         }
@@ -175,10 +171,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_program_is_named_with_its_package() {
+    fn a_missing_program_is_reported_with_its_package() {
         let missing = Program { name: "no-such-program", package: "no-such-package" };
         let (mut process, _) = Process::start(missing, &[], Path::new("/"), |_| None::<()>).unwrap();
-        let error = process.ended(Duration::from_secs(60));
+        let error = process.end_error(Duration::from_secs(60));
         assert!(matches!(error, Error::NotInstalled { program: "no-such-program", .. }), "{error}");
         assert!(error.to_string().contains("no-such-package"), "{error}");
     }

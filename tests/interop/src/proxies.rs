@@ -1,4 +1,4 @@
-//! The proxies that users have in front of them, on loopback.
+//! Real proxy servers on loopback.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,56 +9,56 @@ use crate::error::Error;
 use crate::ports::free_ports;
 use crate::process::{Process, Program};
 
-/// For the port to answer. Squid takes a second, the others some tens of milliseconds.
+/// The limit for the port to accept connections. Squid takes a second, the others some tens of milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// How often another port is tried when the program ends at once, as it does when its port is taken.
+/// The most starts, each with another port: the program ends at once if its port is in use.
 const START_TRIES: u32 = 5;
 
-/// Who may use a proxy that wants a login, and nobody else.
+/// The only user name that proxies with a login accept.
 pub const USER: &str = "alice";
 /// The password of [`USER`].
 pub const PASSWORD: &str = "secret";
-/// The same two as `basic_ncsa_auth` reads them (`openssl passwd -apr1`).
+/// The same user and password as a file for `basic_ncsa_auth` (by `openssl passwd -apr1`).
 const PASSWORD_FILE: &str = "alice:$apr1$testsalt$j7AAmGAhN8liB8qiU.irj1\n";
 
-/// Started as root, squid reads the passwords as a user of its own.
-const OPEN_TO_SQUID: u32 = 0o711;
+/// The directory's permissions. If squid is started as root, it reads the password file as another user.
+const TRAVERSABLE: u32 = 0o711;
 
-/// A kind of proxy, and whether it wants to know who asks.
+/// A proxy server, and whether it requires a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {
-    /// SOCKS5, small.
+    /// A small SOCKS5 server.
     Microsocks {
         /// With user name and password (RFC 1929).
         login: bool,
     },
     /// SOCKS4 and SOCKS5 on one port, without a login.
     Dante,
-    /// HTTP, small.
+    /// A small HTTP proxy.
     Tinyproxy {
         /// With Basic credentials.
         login: bool,
     },
-    /// HTTP, the one that companies run.
+    /// An HTTP proxy that is common in companies.
     Squid {
         /// With Basic credentials.
         login: bool,
     },
 }
 
-/// A running proxy, in a temporary directory of its own. Dropped, it takes the process and the directory along, in a
-/// panic too.
+/// A running proxy, in its own temporary directory. Dropping it ends the process and removes the directory, also during
+/// a panic.
 #[derive(Debug)]
 pub struct RealProxy {
-    // Dropped in this order.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     process: Process,
     _directory: Directory,
     address: SocketAddr,
 }
 
 impl RealProxy {
-    /// Starts a proxy on a free port of 127.0.0.1, and waits until it answers.
+    /// Starts a proxy on a free port of 127.0.0.1, and waits until it accepts connections.
     pub fn start(kind: ProxyKind) -> Result<Self, Error> {
         let mut tries = 1;
         loop {
@@ -69,16 +69,16 @@ impl RealProxy {
         }
     }
 
-    /// Where it listens.
+    /// The proxy's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     fn try_start(kind: ProxyKind) -> Result<Self, Error> {
         let program = kind.program();
-        let directory = Directory::new(program.name, OPEN_TO_SQUID)
-            .map_err(|source| Error::Io { what: "make a directory", source })?;
-        // TCP is free on the second port of the two.
+        let directory = Directory::new(program.name, TRAVERSABLE)
+            .map_err(|source| Error::Io { what: "create a directory", source })?;
+        // The second of the two ports is free for TCP.
         let port = free_ports(Ipv4Addr::LOCALHOST.into())? + 1;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         for (name, content) in [("conf", kind.config(port)), ("passwords", PASSWORD_FILE.to_owned())] {
@@ -89,14 +89,14 @@ impl RealProxy {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let (process, _) = Process::start(program, &arguments, directory.path(), |_| None::<()>)?;
         let mut proxy = Self { process, _directory: directory, address };
-        proxy.process.wait_until_it_listens(address, START_LIMIT)?;
+        proxy.process.wait_until_listening(address, START_LIMIT)?;
         Ok(proxy)
     }
 }
 
 impl Drop for RealProxy {
     fn drop(&mut self) {
-        // What squid would remove by itself, if it were given the seconds that it takes to end.
+        // Squid's shared memory. Squid removes it only when it ends normally, which takes seconds.
         let prefix = squid_name(self.address.port());
         for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
@@ -106,7 +106,7 @@ impl Drop for RealProxy {
     }
 }
 
-/// Squid's name, under which it keeps its shared memory.
+/// The service name of squid, with which the names of its shared memory begin.
 fn squid_name(port: u16) -> String {
     format!("test{port}x")
 }
@@ -135,7 +135,7 @@ impl ProxyKind {
         line.split(' ').map(str::to_owned).collect()
     }
 
-    /// Paths are relative to the directory that the program is started in.
+    /// The configuration file. Paths are relative to the program's working directory.
     fn config(self, port: u16) -> String {
         match self {
             Self::Microsocks { .. } => String::new(),

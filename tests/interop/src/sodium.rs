@@ -1,46 +1,46 @@
-//! The box of libsodium, behind a safe face: what the C client seals with, for those who measure encryption alone.
+//! A safe wrapper of libsodium's box, with which the C client encrypts. It is for benchmarks of encryption alone.
 //!
-//! # Why this file is allowed to be unsafe
+//! # Why this file contains unsafe code
 //!
-//! Calling C cannot be done otherwise. It is sound because libsodium is started before anything else of it is called,
-//! keeps no pointer after a call, and is given each length as the slice has it.
+//! Rust can call C functions only in unsafe code. It is sound here because libsodium is initialised before any other of
+//! its functions is called, keeps no pointer after a call, and gets the length of each slice.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_ulonglong};
 use std::fmt;
 
-/// Bytes of a public or secret key, and of the key that two of them share.
+/// Bytes of a public, secret or shared key.
 const KEY_LEN: usize = 32;
 
 /// Bytes of a nonce.
 const NONCE_LEN: usize = 24;
 
-/// Bytes that a box adds to what it holds. They stand in front of the ciphertext.
+/// Bytes of the authenticator, which is placed before the ciphertext.
 const MAC_LEN: usize = 16;
 
-/// The box of two keys, computed once (`crypto_box_beforenm`).
+/// The shared key of a key pair and a peer's public key (`crypto_box_beforenm`), for sealing and opening packets.
 pub struct SodiumBox {
     shared: [u8; KEY_LEN],
 }
 
 impl SodiumBox {
-    /// `None` for a public key of low order, which shares a key that anybody can find.
+    /// Returns `None` for a public key of low order: anybody can compute its shared key.
     ///
     /// # Panics
     ///
-    /// When libsodium does not start, for want of randomness.
+    /// If libsodium cannot be initialised.
     pub fn new(their_public_key: &[u8; KEY_LEN], secret_key: &[u8; KEY_LEN]) -> Option<Self> {
         let mut shared = [0; KEY_LEN];
-        // SAFETY: starting may be repeated, from any thread. The second function writes 32 bytes to its first argument
-        // and reads as many from each of the others.
+        // SAFETY: `sodium_init` may be called repeatedly, from any thread. The second function writes 32 bytes to its
+        // first argument and reads 32 bytes from each of the others.
         let outcome = unsafe {
-            assert!(sodium_init() >= 0, "libsodium did not start");
+            assert!(sodium_init() >= 0, "libsodium cannot be initialised");
             crypto_box_beforenm(shared.as_mut_ptr(), their_public_key.as_ptr(), secret_key.as_ptr())
         };
         (outcome == 0).then_some(Self { shared })
     }
 
-    /// The key that both sides share.
+    /// The shared key, which is the same on both sides.
     pub fn key(&self) -> &[u8; KEY_LEN] {
         &self.shared
     }
@@ -49,13 +49,13 @@ impl SodiumBox {
     ///
     /// # Panics
     ///
-    /// When there is no room for the MAC.
+    /// If the packet is shorter than a MAC.
     #[inline]
     pub fn seal(&self, nonce: &[u8; NONCE_LEN], packet: &mut [u8]) {
         let (mac, text) = packet.split_at_mut(MAC_LEN);
         let (start, length) = (text.as_mut_ptr(), text.len() as c_ulonglong);
-        // SAFETY: `length` bytes are read and written at `start`, which may be one place, and 16 written to `mac`. It
-        // fails for no packet that fits into memory.
+        // SAFETY: it reads and writes `length` bytes at `start` (input and output may be the same memory), and writes
+        // 16 bytes to `mac`. It cannot fail for a packet that fits into memory.
         unsafe {
             crypto_box_detached_afternm(
                 start,
@@ -68,18 +68,18 @@ impl SodiumBox {
         }
     }
 
-    /// Opens `MAC | ciphertext` in place, and tells whether it was sealed with this box and nonce. If not, nothing has
-    /// changed.
+    /// Opens `MAC | ciphertext` in place. Returns `false`, and leaves the packet unchanged, if it was not sealed with
+    /// this key and nonce.
     ///
     /// # Panics
     ///
-    /// When there is no MAC.
+    /// If the packet is shorter than a MAC.
     #[inline]
     #[must_use]
     pub fn open(&self, nonce: &[u8; NONCE_LEN], packet: &mut [u8]) -> bool {
         let (mac, text) = packet.split_at_mut(MAC_LEN);
         let (start, length) = (text.as_mut_ptr(), text.len() as c_ulonglong);
-        // SAFETY: as in `seal`; the MAC is only read.
+        // SAFETY: as in `seal`, but `mac` is only read.
         let outcome = unsafe {
             crypto_box_open_detached_afternm(
                 start,
@@ -125,7 +125,7 @@ unsafe extern "C" {
 mod tests {
     use super::*;
 
-    /// Both ends of one box.
+    /// The boxes of two ends that share a key.
     fn pair() -> (SodiumBox, SodiumBox) {
         let secret = |first: u8| std::array::from_fn(|index| first + index as u8);
         let public = |first| crate::toxcore::public_key_of(&secret(first));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_side_seals_the_other_opens_and_nothing_else() {
+    fn a_packet_opens_only_unchanged_and_with_its_nonce() {
         let (ours, theirs) = pair();
         let mut packet = [&[0; MAC_LEN], b"hello".as_slice()].concat();
         ours.seal(&[7; NONCE_LEN], &mut packet);

@@ -1,23 +1,23 @@
-//! The relay client of the C library (libtoxcore 0.2.18), behind a safe face.
+//! A safe wrapper of the relay client of the C library (libtoxcore 0.2.18).
 //!
-//! The library exports these functions for its own modules only and has no header for them, so the
-//! prototypes at the end of this file are declared here. They hold for this one version, which
-//! [`CClient::connect`] checks before it calls any of them.
+//! These functions are internal to the library and have no public header, so the prototypes are declared at the end of
+//! this file. They are correct only for this version, so [`CClient::connect`] checks the version before it calls any of
+//! them.
 //!
-//! # Why this file is allowed to be unsafe
+//! # Why this file contains unsafe code
 //!
-//! Calling C cannot be done otherwise; everything unsafe of this crate is in this file and in `sodium`. It is sound
-//! because:
+//! Rust can call C functions only in unsafe code. All unsafe code of this crate is in this file and in `sodium`. It is
+//! sound because:
 //!
-//! - Each [`CClient`] owns its C objects alone, frees them once, in `Drop`, in the order of their
-//!   use, and is neither `Send` nor `Sync`, as it holds raw pointers. All functions of the library
-//!   that share anything between clients (its tables of functions) only read it.
-//! - The library holds one pointer of ours, to a boxed `Shared`, which is freed after the client
-//!   that holds it. It comes back as the first argument of each callback. Callbacks run only inside
-//!   [`CClient::iterate`] (and the clock also inside `connect`), and no reference to the `Shared`
-//!   lives across those calls: each method and each callback makes one for itself and lets it go.
-//! - What the library reads from a pointer it reads during the call. Lengths are checked before
-//!   they become 16 bits wide. An id is 8 bits wide, and the library checks it against its table.
+//! - Each [`CClient`] is the only owner of its C objects and frees them once, in `Drop`; an object is freed before
+//!   those that it uses. `CClient` is neither `Send` nor `Sync`, since it contains raw pointers. Clients share only the
+//!   library's tables of functions, which are never written.
+//! - The library holds one pointer of ours, to a boxed `Shared`, which is freed after the C objects that hold it. It is
+//!   the first argument of each callback. Callbacks run only inside [`CClient::iterate_without_clock`], the clock also
+//!   inside [`CClient::iterate`] and `connect`. No reference to the `Shared` exists during these calls: each method and
+//!   each callback creates its own reference, and drops it before it returns.
+//! - The library copies what it needs from our other pointers during the call. Lengths are checked before they are
+//!   converted to 16 bits. A connection id has 8 bits, and the library checks it against its table.
 //! - A callback that panics ends the process (`extern "C"`) instead of unwinding into C.
 #![allow(unsafe_code)]
 
@@ -28,30 +28,29 @@ use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 use std::{error, fmt, slice};
 
-use crate::event::{CEvent, CSend, CStatus, Counted};
+use crate::event::{CEvent, CSend, CStatus, ReceivedData};
 
-/// The C client numbers routes from 0, the wire (and this crate) from 16.
+/// The connection id of the first route on the wire, and in this crate. The C client numbers routes from 0.
 const FIRST_CONNECTION_ID: u8 = 16;
 
-/// What fits into a packet behind its kind. Checked here, since 65,535 bytes would overflow in C.
+/// The most bytes of data in a packet, after its kind. Checked here, since larger lengths could overflow 16 bits in C.
 const MAX_DATA: usize = 2031;
 
-/// The release that the prototypes below belong to.
+/// The version of the library that the prototypes below belong to.
 const VERSION: (u32, u32, u32) = (0, 2, 18);
 
 /// A connection of the C client to a relay.
 ///
-/// It has to be driven: [`iterate`](Self::iterate) does all of its reading and most of its writing,
-/// and [`next_event`](Self::next_event) gives what came of it. It cannot be waited for, since it
-/// keeps its socket to itself: call `iterate` again after a short while, as
-/// [`wait_for`](crate::wait_for) does.
+/// [`iterate`](Self::iterate) does all of its reading and most of its writing, so it must be called regularly;
+/// [`next_event`](Self::next_event) returns the resulting events. The client gives no access to its socket, so it
+/// cannot be waited for: call `iterate` again after a short pause, like [`wait_for`](crate::wait_for).
 ///
-/// What it does differently from what one may expect:
+/// Its limitations:
 ///
-/// - A relay that is gone is noticed only when a pong is missing, up to 40 s later; a refused
-///   connection after 10 s. [`advance`](Self::advance) makes that short.
-/// - A refused route (connection_id 0) gives no event. Nor does the answer to a request for a peer
-///   that already has a route.
+/// - It notices a closed connection only when a pong is missing, up to 40 s later, and a refused connection after 10 s.
+///   [`advance`](Self::advance) shortens both.
+/// - A refused route (connection id 0) causes no event, and neither does the answer to a request for a peer that
+///   already has a route.
 /// - A data packet without data ends its connection.
 #[derive(Debug)]
 pub struct CClient {
@@ -63,34 +62,33 @@ pub struct CClient {
 }
 
 impl CClient {
-    /// Begins to connect, without a proxy: [`status`](Self::status) tells how that went.
+    /// Starts to connect, without a proxy; [`status`](Self::status) returns the progress.
     /// `relay_key` is the relay's DHT public key, `secret_key` the client's DHT secret key.
     pub fn connect(
         relay_addr: SocketAddr,
         relay_key: [u8; 32],
         secret_key: [u8; 32],
     ) -> Result<Self, ConnectError> {
-        start()?;
+        initialise()?;
         Self::connect_as(relay_addr, relay_key, public_key_of(&secret_key), secret_key)
     }
 
-    /// The same for who has both halves of the key pair, and does not want the public one to be computed for each
-    /// connection.
+    /// The same with both keys of the key pair, so that the public one is not computed for each connection.
     pub fn connect_as(
         relay_addr: SocketAddr,
         relay_key: [u8; 32],
         public_key: [u8; 32],
         secret_key: [u8; 32],
     ) -> Result<Self, ConnectError> {
-        let random = start()?;
+        let random = initialise()?;
         let shared = Box::into_raw(Box::new(Shared::new()));
         let mut client =
             Self { connection: null_mut(), clock: null_mut(), logger: null_mut(), shared, public_key };
         let relay = IpPort::from(relay_addr);
-        // SAFETY: on any null the client is dropped, whose functions accept null. The keys and the
-        // address are copied. `shared` outlives the clock and the connection, see `Drop`.
+        // SAFETY: if any pointer is null, the client is dropped; the functions that `Drop` calls accept null. The keys
+        // and the address are copied. `shared` outlives the clock and the connection, see `Drop`.
         unsafe {
-            // Without a callback it logs nothing; without a logger it would log to stderr.
+            // A logger without a callback logs nothing; without a logger, the library would log to stderr.
             client.logger = logger_new();
             client.clock = mono_time_new(on_clock, shared.cast());
             if client.logger.is_null() || client.clock.is_null() {
@@ -119,24 +117,24 @@ impl CClient {
         Ok(client)
     }
 
-    /// One round of what a C program does in its main loop: looks at the clock, writes what is
-    /// pending, sends pings, reads until nothing is left to read. Costs what it costs in C.
+    /// One iteration of a C program's main loop: reads the clock, writes pending data, sends pings, and reads all data
+    /// that have arrived. It takes the same time as in C.
     #[inline]
     pub fn iterate(&mut self) {
-        // SAFETY: the pointer is from `connect`, and no reference to the `Shared` is held.
+        // SAFETY: the pointer is from `connect`, and no reference to the `Shared` exists.
         unsafe { mono_time_update(self.clock) };
-        self.iterate_at_the_same_time();
+        self.iterate_without_clock();
     }
 
-    /// The same without looking at the clock, as it is for all connections of a C program but the first of each round:
-    /// they share one clock there.
+    /// The same without reading the clock. The connections of a C program share one clock, which it reads only once per
+    /// iteration of its main loop.
     #[inline]
-    pub fn iterate_at_the_same_time(&mut self) {
-        // SAFETY: the pointers are from `connect`, and no reference to the `Shared` is held.
+    pub fn iterate_without_clock(&mut self) {
+        // SAFETY: the pointers are from `connect`, and no reference to the `Shared` exists.
         unsafe { do_TCP_connection(self.logger, self.clock, self.connection, null_mut()) };
     }
 
-    /// How far the connection is.
+    /// The stage of the connection.
     #[inline]
     pub fn status(&self) -> CStatus {
         // SAFETY: the pointer is from `connect`.
@@ -147,62 +145,60 @@ impl CClient {
         }
     }
 
-    /// All events that have not been taken yet, oldest first. Those that are not taken from the
-    /// drain are dropped with it.
+    /// Removes and returns all pending events, oldest first. Dropping the iterator drops those that are left.
     pub fn events(&mut self) -> vec_deque::Drain<'_, CEvent> {
-        // SAFETY: the drain borrows `self`, so nothing else of this client runs while it lives.
+        // SAFETY: the iterator borrows `self`, so no other method of this client can run while it exists.
         let shared = unsafe { &mut *self.shared };
         shared.events.drain(..)
     }
 
-    /// The oldest event that has not been taken yet.
+    /// Removes and returns the oldest pending event.
     pub fn next_event(&mut self) -> Option<CEvent> {
-        // SAFETY: no other reference to the `Shared` is held.
+        // SAFETY: no other reference to the `Shared` exists.
         let shared = unsafe { &mut *self.shared };
         shared.events.pop_front()
     }
 
-    /// From now on the data packets that arrive on routes are counted and make no events, so that a
-    /// measurement contains none of this crate's copies.
+    /// From now on, data packets that arrive on routes are only counted and cause no events, so that a measurement does
+    /// not include copying the data for events.
     pub fn count_data_only(&mut self) {
         // SAFETY: as in `connect`.
         unsafe {
-            routing_data_handler(self.connection, on_data_counted, self.shared.cast());
+            routing_data_handler(self.connection, on_counted_data, self.shared.cast());
         }
     }
 
     /// The data packets that have arrived on routes so far.
     #[inline]
-    pub fn counted(&self) -> Counted {
+    pub fn received_data(&self) -> ReceivedData {
         // SAFETY: nothing changes it while `self` is borrowed.
-        unsafe { (*self.shared).counted }
+        unsafe { (*self.shared).received_data }
     }
 
-    /// Moves this client's clock ahead: to its pings and time limits it looks as if that much more
-    /// time had passed. It counts whole seconds.
+    /// Moves this client's clock forward, for its pings and timeouts. They are in whole seconds.
     pub fn advance(&mut self, by: Duration) {
-        // SAFETY: no other reference to the `Shared` is held.
+        // SAFETY: no other reference to the `Shared` exists.
         let shared = unsafe { &mut *self.shared };
-        shared.ahead += by;
+        shared.clock_offset += by;
     }
 
-    /// The public key that peers know this client by.
+    /// The client's public key, with which peers request routes to it.
     pub fn public_key(&self) -> [u8; 32] {
         self.public_key
     }
 
-    /// Asks the relay for a route to `peer`. Never blocks: what cannot be sent now is kept.
-    /// [`CSend::Error`] unless connected.
+    /// Requests a route to `peer`. Never blocks: if the socket is full, the client queues the request.
+    /// Returns [`CSend::Error`] unless connected.
     pub fn request_route(&mut self, peer: &[u8; 32]) -> CSend {
         self.if_connected(|client| {
-            // SAFETY: the pointers are from `connect`; the key is copied.
+            // SAFETY: the pointers are from `connect`, and the key is copied.
             unsafe { send_routing_request(client.logger, client.connection, peer.as_ptr()) }
         })
     }
 
-    /// Gives a route up. Never blocks: what cannot be sent now is kept. It is sent for any id, and
-    /// the relay drops a client that gives up a route which it does not have.
-    /// [`CSend::Error`] unless connected, or when the id is below 16.
+    /// Closes a route. Never blocks: if the socket is full, the client queues the notification. It is sent for any id
+    /// from 16 on, and the relay ends the connection of a client that closes a route it does not have. Returns
+    /// [`CSend::Error`] unless connected, or if the id is below 16.
     pub fn disconnect_route(&mut self, connection_id: u8) -> CSend {
         let Some(number) = connection_id.checked_sub(FIRST_CONNECTION_ID) else {
             return CSend::Error;
@@ -214,40 +210,40 @@ impl CClient {
     }
 
     /// Sends data, at most 2031 bytes, on a route that is online.
-    /// [`CSend::Error`] on any other id or length.
+    /// Returns [`CSend::Error`] for any other id or length.
     #[inline]
     pub fn send_data(&mut self, connection_id: u8, data: &[u8]) -> CSend {
         let number = connection_id.checked_sub(FIRST_CONNECTION_ID);
         let (Some(number), Some(length)) = (number, length_of(data)) else { return CSend::Error };
-        // SAFETY: the pointers are from `connect`; `length` is that of the data, which is copied.
-        // That the route is online (so the handshake is over) is checked by the function itself.
+        // SAFETY: the pointers are from `connect`; `length` is that of the data, which are copied. The function itself
+        // checks that the route is online, so the handshake is complete.
         CSend::from_return(unsafe { send_data(self.logger, self.connection, number, data.as_ptr(), length) })
     }
 
-    /// Sends data, 1 to 1024 bytes, to whoever is connected to the relay under this key.
-    /// [`CSend::Error`] unless connected, or on any other length.
+    /// Sends data out of band, 1 to 1024 bytes, to the client that is connected to the relay with this key.
+    /// Returns [`CSend::Error`] unless connected, or for any other length.
     #[inline]
     pub fn send_oob(&mut self, peer: &[u8; 32], data: &[u8]) -> CSend {
         let Some(length) = length_of(data) else { return CSend::Error };
         self.if_connected(|client| {
             let (peer, data) = (peer.as_ptr(), data.as_ptr());
-            // SAFETY: the pointers are from `connect`; `length` is that of the data; both are copied.
+            // SAFETY: the pointers are from `connect`; `length` is that of the data; data and key are copied.
             unsafe { send_oob_packet(client.logger, client.connection, peer, data, length) }
         })
     }
 
-    /// Sends an onion request: its nonce and data, at most 2031 bytes, as they are on the wire.
-    /// [`CSend::Error`] unless connected, or on a larger length.
+    /// Sends an onion request: nonce and data in their wire format, at most 2031 bytes.
+    /// Returns [`CSend::Error`] unless connected, or for a larger length.
     pub fn send_onion(&mut self, request: &[u8]) -> CSend {
         let Some(length) = length_of(request) else { return CSend::Error };
         self.if_connected(|client| {
             let request = request.as_ptr();
-            // SAFETY: the pointers are from `connect`; `length` is that of the request, a copied one.
+            // SAFETY: the pointers are from `connect`; `length` is that of the request, which is copied.
             unsafe { send_onion_request(client.logger, client.connection, request, length) }
         })
     }
 
-    /// The C functions would write an encrypted packet into the middle of the handshake.
+    /// Sends only if connected. Otherwise the C functions would write an encrypted packet during the handshake.
     #[inline]
     fn if_connected(&mut self, send: impl FnOnce(&mut Self) -> c_int) -> CSend {
         match self.status() {
@@ -259,8 +255,8 @@ impl CClient {
 
 impl Drop for CClient {
     fn drop(&mut self) {
-        // SAFETY: each was made in `connect`, and is null where that failed, which all accept. The
-        // `Shared` comes last, when nothing points to it any more.
+        // SAFETY: each pointer was created in `connect`, or is null, which these functions accept. The `Shared` is
+        // freed last, when no C object points to it any more.
         unsafe {
             kill_TCP_connection(self.connection);
             mono_time_free(self.clock);
@@ -270,16 +266,16 @@ impl Drop for CClient {
     }
 }
 
-/// Why there is no C client.
+/// Why no C client could be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The linked library is another release (major, minor, patch) than the one this crate knows.
+    /// The linked library has another version (major, minor, patch) than this crate supports.
     Version(u32, u32, u32),
-    /// No memory, or no source of randomness.
+    /// There is no memory, or no source of random numbers.
     Setup,
-    /// There is no socket to be had, or the system refused to connect at once. (It rarely does: a port
-    /// where nobody listens is noticed after 10 s.)
+    /// No socket could be created, or connecting failed at once. (That is rare: a refused connection is noticed only
+    /// after 10 s.)
     NotStarted,
 }
 
@@ -288,56 +284,57 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Version(major, minor, patch) => {
                 let (a, b, c) = VERSION;
-                write!(f, "libtoxcore is {major}.{minor}.{patch}, and only {a}.{b}.{c} will do")
+                write!(f, "libtoxcore has version {major}.{minor}.{patch}, but {a}.{b}.{c} is required")
             }
-            Self::Setup => f.write_str("libtoxcore found no memory or no randomness"),
-            Self::NotStarted => f.write_str("libtoxcore could not begin to connect"),
+            Self::Setup => f.write_str("libtoxcore has no memory or no source of random numbers"),
+            Self::NotStarted => f.write_str("libtoxcore could not start to connect"),
         }
     }
 }
 
 impl error::Error for ConnectError {}
 
-/// What the callbacks and the methods of one client have in common.
+/// The state of one client that its callbacks and its methods share.
 struct Shared {
     events: VecDeque<CEvent>,
-    counted: Counted,
+    received_data: ReceivedData,
     started: Instant,
-    ahead: Duration,
+    /// How far [`CClient::advance`] has moved the clock forward.
+    clock_offset: Duration,
 }
 
 impl Shared {
     fn new() -> Self {
         Self {
             events: VecDeque::new(),
-            counted: Counted::default(),
+            received_data: ReceivedData::default(),
             started: Instant::now(),
-            ahead: Duration::ZERO,
+            clock_offset: Duration::ZERO,
         }
     }
 
     fn count(&mut self, bytes: u16) {
-        self.counted.packets += 1;
-        self.counted.bytes += u64::from(bytes);
+        self.received_data.packets += 1;
+        self.received_data.bytes += u64::from(bytes);
     }
 }
 
-/// What comes before whatever else is called, as often as one likes.
-fn start() -> Result<*const Random, ConnectError> {
-    // SAFETY: public functions of `tox.h`, with these prototypes in each release.
+/// Checks the library's version and initialises the library. Must be called before any other of its functions, and may
+/// be called repeatedly.
+fn initialise() -> Result<*const Random, ConnectError> {
+    // SAFETY: these are public functions of `tox.h`, with the same prototypes in every version.
     let (major, minor, patch) = unsafe { (tox_version_major(), tox_version_minor(), tox_version_patch()) };
     if (major, minor, patch) != VERSION {
         return Err(ConnectError::Version(major, minor, patch));
     }
-    // SAFETY: it takes nothing, and it starts libsodium.
+    // SAFETY: the function has no arguments. It also initialises libsodium.
     let random = unsafe { system_random() };
     if random.is_null() { Err(ConnectError::Setup) } else { Ok(random) }
 }
 
 pub(crate) fn public_key_of(secret_key: &[u8; 32]) -> [u8; 32] {
     let mut public_key = [0; 32];
-    // SAFETY: libsodium writes 32 bytes to the first and reads 32 from the second. It fails for no
-    // secret key.
+    // SAFETY: libsodium writes 32 bytes to the first argument and reads 32 from the second. It cannot fail.
     unsafe { crypto_scalarmult_base(public_key.as_mut_ptr(), secret_key.as_ptr()) };
     public_key
 }
@@ -347,13 +344,13 @@ fn length_of(data: &[u8]) -> Option<u16> {
     (data.len() <= MAX_DATA).then_some(data.len() as u16)
 }
 
-// SAFETY, of all callbacks: `shared` is the pointer given in `CClient::connect`, alive as long as the
-// client, and no other reference to it lives while C runs. `data` and keys are only read during the
-// call, and `length` is how many bytes C has there.
+// SAFETY of all callbacks: `shared` is the pointer that `CClient::connect` has passed. It is valid as long as the
+// client exists, and there is no other reference to it while C code runs. `data` points to `length` bytes. Data and
+// keys are only read during the call.
 
 unsafe extern "C" fn on_clock(shared: *mut c_void) -> u64 {
     let shared = unsafe { &*shared.cast::<Shared>() };
-    (shared.started.elapsed() + shared.ahead).as_millis() as u64
+    (shared.started.elapsed() + shared.clock_offset).as_millis() as u64
 }
 
 unsafe extern "C" fn on_routing_response(shared: *mut c_void, number: u8, peer: *const u8) -> c_int {
@@ -390,7 +387,7 @@ unsafe extern "C" fn on_data(
     0
 }
 
-unsafe extern "C" fn on_data_counted(
+unsafe extern "C" fn on_counted_data(
     shared: *mut c_void,
     _custom: u32,
     _number: u8,
@@ -429,7 +426,7 @@ unsafe extern "C" fn on_onion_response(
     0
 }
 
-/// The library's address of an IPv4 or IPv6 socket. Padding is spelled out, since C copies it too.
+/// The library's type for an IP address and port. Its padding is explicit, so that C never copies uninitialised bytes.
 #[repr(C, align(8))]
 struct IpPort {
     /// 2 is IPv4, 10 is IPv6.
@@ -460,7 +457,7 @@ impl From<SocketAddr> for IpPort {
     }
 }
 
-/// Declares C types of which only pointers are known.
+/// Declares opaque C types, which are only used through pointers.
 macro_rules! opaque {
     ($($name:ident)*) => {$(
         #[repr(C)]
@@ -484,12 +481,12 @@ unsafe extern "C" {
     fn tox_version_minor() -> u32;
     fn tox_version_patch() -> u32;
 
-    /// Of libsodium.
+    /// From libsodium.
     fn crypto_scalarmult_base(public_key: *mut u8, secret_key: *const u8) -> c_int;
 
-    /// Static; null when libsodium does not start.
+    /// Returns a static object, or null if libsodium cannot be initialised.
     fn system_random() -> *const Random;
-    /// Static.
+    /// Returns a static object.
     fn system_network() -> *const Network;
 
     fn logger_new() -> *mut Logger;

@@ -1,18 +1,18 @@
-//! The one wait of this crate.
+//! Waiting with a time limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two steps. Much less than the 30 ms that `tox-bootstrapd` itself parks between its rounds.
-const PARK: Duration = Duration::from_millis(1);
+/// The pause between two steps. Much shorter than the 30 ms that `tox-bootstrapd` sleeps between its own iterations.
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// Calls `step` until it gives something, at most for `limit`, and parks for a millisecond in between.
+/// Calls `step` until it returns `Some`, with a pause of a millisecond between the calls. Returns `None` after `limit`.
 ///
-/// It parks because the C client offers nothing to poll: it keeps its socket to itself, so whoever
-/// drives it has to come round again. Where something can be polled, poll it instead.
+/// This is for the C client, which does not give access to its socket and so cannot be waited for. Where something can
+/// be polled, poll it instead.
 ///
-/// `None` when `limit` has passed. `step` is called once more after that, so that a machine that was
-/// busy for the whole of `limit` does not make a test fail whose condition holds by now.
+/// `step` is called once more after `limit` has passed, so that a test does not fail on a machine that was too busy to
+/// call it earlier.
 pub fn wait_for<T>(limit: Duration, mut step: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
@@ -21,7 +21,7 @@ pub fn wait_for<T>(limit: Duration, mut step: impl FnMut() -> Option<T>) -> Opti
         if outcome.is_some() || late {
             return outcome;
         }
-        thread::park_timeout(PARK);
+        thread::park_timeout(PAUSE);
     }
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_what_the_step_gave() {
+    fn returns_the_result_of_the_step() {
         let mut calls = 0;
         let third = wait_for(Duration::from_secs(60), || {
             calls += 1;
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_after_its_limit() {
+    fn returns_none_after_its_limit() {
         assert_eq!(wait_for(Duration::ZERO, || None::<()>), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Proves the harness alone: the real relay and the C client, without the client of this project.
+//! Tests of the crate `interop` itself: the real relay with the C client, without the client of this library.
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use interop::{Bootstrapd, CClient, CEvent, CSend, CStatus, wait_for};
 
-/// For whatever takes some milliseconds on an idle machine.
+/// The limit for what takes some milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const ALICE: [u8; 32] = [0xa1; 32];
@@ -15,9 +15,9 @@ const BOB: [u8; 32] = [0xb0; 32];
 #[test]
 fn a_c_client_connects_to_a_relay() {
     let relay = Bootstrapd::start().unwrap();
-    let mut client = begin(&relay, ALICE);
+    let mut client = start_connecting(&relay, ALICE);
     assert_eq!(client.status(), CStatus::Connecting);
-    finish(&mut client);
+    wait_until_connected(&mut client);
     assert_eq!(client.next_event(), None);
 }
 
@@ -29,7 +29,7 @@ fn a_c_client_connects_over_ipv6() {
     }
     let relay = Bootstrapd::start_ipv6().unwrap();
     assert!(relay.addr().is_ipv6());
-    finish(&mut begin(&relay, ALICE));
+    wait_until_connected(&mut start_connecting(&relay, ALICE));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_c_client_with_the_wrong_relay_key_gives_up_after_10_s() {
     let relay = Bootstrapd::start().unwrap();
     let mut client = CClient::connect(relay.addr(), [9; 32], ALICE).unwrap();
     client.iterate();
-    finish(&mut begin(&relay, BOB)); // so the relay had time for both
+    wait_until_connected(&mut start_connecting(&relay, BOB)); // so the relay has handled the hello of the first, too
     client.iterate();
     assert_eq!(client.status(), CStatus::Connecting);
     client.advance(Duration::from_secs(11));
@@ -46,15 +46,15 @@ fn a_c_client_with_the_wrong_relay_key_gives_up_after_10_s() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_connection_is_there() {
+fn sending_before_the_client_is_connected_is_an_error() {
     let relay = Bootstrapd::start().unwrap();
-    let mut client = begin(&relay, ALICE);
+    let mut client = start_connecting(&relay, ALICE);
     assert_eq!(client.request_route(&[2; 32]), CSend::Error);
     assert_eq!(client.disconnect_route(16), CSend::Error);
     assert_eq!(client.send_data(16, b"data"), CSend::Error);
     assert_eq!(client.send_oob(&[2; 32], b"data"), CSend::Error);
     assert_eq!(client.send_onion(&[2; 200]), CSend::Error);
-    finish(&mut client);
+    wait_until_connected(&mut client);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn two_c_clients_exchange_data_both_ways() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_an_error_and_does_no_harm() {
+fn sending_on_a_wrong_route_or_with_an_illegal_length_is_an_error_and_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
     let mut pair = Pair::online(&relay);
     let (from_alice, from_bob) = pair.ids;
@@ -100,11 +100,11 @@ fn what_cannot_be_sent_is_an_error_and_does_no_harm() {
 #[test]
 fn two_c_clients_exchange_oob_without_a_route() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut alice, mut bob) = (begin(&relay, ALICE), begin(&relay, BOB));
-    finish(&mut alice);
-    finish(&mut bob);
-    confirm(&mut bob);
-    confirm(&mut alice);
+    let (mut alice, mut bob) = (start_connecting(&relay, ALICE), start_connecting(&relay, BOB));
+    wait_until_connected(&mut alice);
+    wait_until_connected(&mut bob);
+    wait_until_confirmed(&mut bob);
+    wait_until_confirmed(&mut alice);
 
     let largest = vec![7; 1024];
     assert_eq!(alice.send_oob(&bob.public_key(), b"hello"), CSend::Sent);
@@ -129,24 +129,24 @@ fn a_route_goes_offline_and_comes_back() {
 }
 
 #[test]
-fn a_refused_route_and_a_repeated_answer_make_no_event() {
+fn a_refused_route_and_a_repeated_answer_cause_no_event() {
     let relay = Bootstrapd::start().unwrap();
-    let mut client = begin(&relay, ALICE);
-    finish(&mut client);
+    let mut client = start_connecting(&relay, ALICE);
+    wait_until_connected(&mut client);
     let own_key = client.public_key();
-    assert_eq!(route(&mut client, [2; 32]), 16);
+    assert_eq!(open_route(&mut client, [2; 32]), 16);
 
     assert_eq!(client.request_route(&[2; 32]), CSend::Sent);
     assert_eq!(client.request_route(&own_key), CSend::Sent);
-    assert_eq!(route(&mut client, [3; 32]), 17); // takes the next event, which is its own
+    assert_eq!(open_route(&mut client, [3; 32]), 17); // asserts that the next event is the answer to this request
 }
 
 #[test]
-fn counted_data_makes_no_events() {
+fn counted_data_cause_no_events() {
     const PACKETS: u64 = 200;
     const BYTES: u64 = 1400;
-    // The relay throws data away when its socket to the receiver is full. This is far from full.
-    const IN_FLIGHT: u64 = 16;
+    // The relay discards data when its socket to the receiver is full. This is far less than the socket can hold.
+    const WINDOW: u64 = 16;
 
     let relay = Bootstrapd::start().unwrap();
     let mut pair = Pair::online(&relay);
@@ -157,32 +157,32 @@ fn counted_data_makes_no_events() {
     let done = wait_for(LIMIT, || {
         pair.alice.iterate();
         pair.bob.iterate();
-        let arrived = pair.bob.counted().packets;
-        while sent < PACKETS.min(arrived + IN_FLIGHT) {
+        let arrived = pair.bob.received_data().packets;
+        while sent < PACKETS.min(arrived + WINDOW) {
             match pair.alice.send_data(pair.ids.0, &packet) {
                 CSend::Sent => sent += 1,
                 CSend::WouldBlock => break,
-                CSend::Error => panic!("the route is gone"),
+                CSend::Error => panic!("the route is closed or offline"),
             }
         }
         (arrived == PACKETS).then_some(())
     });
 
-    assert_eq!(done, Some(()), "{:?} of {sent} arrived", pair.bob.counted());
-    assert_eq!(pair.bob.counted().bytes, PACKETS * BYTES);
+    assert_eq!(done, Some(()), "{:?} of {sent} arrived", pair.bob.received_data());
+    assert_eq!(pair.bob.received_data().bytes, PACKETS * BYTES);
     assert_eq!(pair.bob.next_event(), None);
 }
 
 #[test]
-fn a_c_client_notices_that_its_relay_was_killed_when_a_pong_is_missing() {
+fn a_c_client_notices_a_killed_relay_only_by_a_missing_pong() {
     let mut relay = Bootstrapd::start().unwrap();
-    let mut client = begin(&relay, ALICE);
-    finish(&mut client);
-    confirm(&mut client);
+    let mut client = start_connecting(&relay, ALICE);
+    wait_until_connected(&mut client);
+    wait_until_confirmed(&mut client);
 
     relay.kill();
     client.iterate();
-    assert_eq!(client.status(), CStatus::Connected, "it looks at no error of its socket");
+    assert_eq!(client.status(), CStatus::Connected, "it ignores the errors of its socket");
 
     client.advance(Duration::from_secs(31));
     client.iterate(); // pings
@@ -196,25 +196,25 @@ fn a_c_client_notices_that_its_relay_was_killed_when_a_pong_is_missing() {
 fn a_restarted_relay_has_the_same_key_and_port() {
     let mut relay = Bootstrapd::start().unwrap();
     let (key, addr, first) = (relay.public_key(), relay.addr(), relay.process_id());
-    // Its connection is still open when the relay ends, so its side of the port is still in use.
-    let mut old = begin(&relay, ALICE);
-    finish(&mut old);
+    // A client is still connected when the relay ends, so the kernel keeps a connection on the relay's port.
+    let mut old = start_connecting(&relay, ALICE);
+    wait_until_connected(&mut old);
 
     relay.kill();
     relay.restart().unwrap();
     assert_eq!((relay.public_key(), relay.addr()), (key, addr));
     let second = relay.process_id();
     assert_ne!(second, first);
-    finish(&mut begin(&relay, ALICE));
+    wait_until_connected(&mut start_connecting(&relay, ALICE));
 
-    relay.restart().unwrap(); // one that runs
+    relay.restart().unwrap(); // while it is running
     assert_eq!((relay.public_key(), relay.addr()), (key, addr));
     assert_ne!(relay.process_id(), second);
-    finish(&mut begin(&relay, ALICE));
+    wait_until_connected(&mut start_connecting(&relay, ALICE));
 }
 
 #[test]
-fn two_relays_share_nothing() {
+fn two_relays_have_different_addresses_and_keys() {
     let (one, other) = (Bootstrapd::start().unwrap(), Bootstrapd::start().unwrap());
     assert_ne!(one.addr(), other.addr());
     assert_ne!(one.public_key(), other.public_key());
@@ -229,33 +229,33 @@ fn a_dropped_relay_leaves_no_process() {
     assert!(!Path::new(&process).exists());
 }
 
-/// Two C clients with a route between them that is online on both sides.
+/// Two C clients with a route between them, which is online on both sides.
 struct Pair {
     alice: CClient,
     bob: CClient,
-    /// The route's connection_id on Alice's side, and on Bob's.
+    /// The connection id of the route on Alice's side, and on Bob's.
     ids: (u8, u8),
 }
 
 impl Pair {
     fn online(relay: &Bootstrapd) -> Self {
-        let (mut alice, mut bob) = (begin(relay, ALICE), begin(relay, BOB));
-        finish(&mut alice);
-        finish(&mut bob);
-        let to_bob = route(&mut alice, bob.public_key());
-        let to_alice = route(&mut bob, alice.public_key());
+        let (mut alice, mut bob) = (start_connecting(relay, ALICE), start_connecting(relay, BOB));
+        wait_until_connected(&mut alice);
+        wait_until_connected(&mut bob);
+        let to_bob = open_route(&mut alice, bob.public_key());
+        let to_alice = open_route(&mut bob, alice.public_key());
         assert_eq!(next_event(&mut alice), CEvent::Online { connection_id: to_bob });
         assert_eq!(next_event(&mut bob), CEvent::Online { connection_id: to_alice });
         Self { alice, bob, ids: (to_bob, to_alice) }
     }
 }
 
-fn begin(relay: &Bootstrapd, secret_key: [u8; 32]) -> CClient {
+fn start_connecting(relay: &Bootstrapd, secret_key: [u8; 32]) -> CClient {
     CClient::connect(relay.addr(), relay.public_key(), secret_key).unwrap()
 }
 
-/// Drives the client until the handshake is over.
-fn finish(client: &mut CClient) {
+/// Iterates until the handshake is complete.
+fn wait_until_connected(client: &mut CClient) {
     let connected = wait_for(LIMIT, || {
         client.iterate();
         (client.status() == CStatus::Connected).then_some(())
@@ -263,12 +263,12 @@ fn finish(client: &mut CClient) {
     assert_eq!(connected, Some(()), "{:?}", client.status());
 }
 
-/// Waits until the relay has dealt with the client's first packet: only then do others reach it.
-fn confirm(client: &mut CClient) {
-    route(client, [2; 32]);
+/// Waits until the relay has answered the client's first packet. Before that, other clients cannot reach it.
+fn wait_until_confirmed(client: &mut CClient) {
+    open_route(client, [2; 32]);
 }
 
-fn route(client: &mut CClient, peer: [u8; 32]) -> u8 {
+fn open_route(client: &mut CClient, peer: [u8; 32]) -> u8 {
     assert_eq!(client.request_route(&peer), CSend::Sent);
     match next_event(client) {
         CEvent::RoutingResponse { connection_id, peer: answered } if answered == peer => {
@@ -279,7 +279,7 @@ fn route(client: &mut CClient, peer: [u8; 32]) -> u8 {
     }
 }
 
-/// Drives the client until it has an event.
+/// Iterates until there is an event, and returns it.
 fn next_event(client: &mut CClient) -> CEvent {
     wait_for(LIMIT, || {
         client.iterate();

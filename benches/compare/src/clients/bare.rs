@@ -22,23 +22,23 @@ const BUFFER_LEN: usize = 64 * 1024;
 /// The bytes of the length before each packet.
 const PREFIX_LEN: usize = 2;
 
-pub struct Bare {
+pub struct BareLoop {
     stream: TcpStream,
     channel: SodiumBox,
     sending: Nonce,
     receiving: Nonce,
     output: Vec<u8>,
-    /// Starts with the part of an incomplete packet that has arrived.
+    /// Begins with the received part of an incomplete packet.
     input: Vec<u8>,
     filled: usize,
 }
 
-impl Client for Bare {
+impl Client for BareLoop {
     fn connect(target: Target, peer: u8) -> Outcome<Self> {
         let stream = TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LIMIT))?;
-        let mut bare = Self::shake_hands(stream, &target.key)?;
+        let mut bare = Self::handshake(stream, &target.key)?;
         bare.send_one(&[&[kind::ROUTING_REQUEST], [peer; 32].as_slice()].concat())?;
         let mut online = false;
         while !online {
@@ -79,11 +79,11 @@ impl Client for Bare {
     }
 }
 
-impl Bare {
-    fn shake_hands(mut stream: TcpStream, relay_key: &Key) -> Outcome<Self> {
+impl BareLoop {
+    fn handshake(mut stream: TcpStream, relay_key: &Key) -> Outcome<Self> {
         let temporary: Key = rand::random();
         let (base_nonce, hello_nonce): (Nonce, Nonce) = (rand::random(), rand::random());
-        let shared_key = SodiumBox::new(relay_key, &IDENTITY).ok_or("a relay's key of low order")?;
+        let shared_key = SodiumBox::new(relay_key, &IDENTITY).ok_or("the relay's key has low order")?;
         let mut sealed =
             [&[0; MAC_LENGTH], public_key(&temporary).as_slice(), base_nonce.as_slice()].concat();
         shared_key.seal(&hello_nonce, &mut sealed);
@@ -93,13 +93,13 @@ impl Bare {
         stream.read_exact(&mut response)?;
         let (nonce, sealed) = response.split_at_mut(NONCE_LENGTH);
         if !shared_key.open((&*nonce).try_into()?, sealed) {
-            return Err("a response that does not open".into());
+            return Err("the handshake response was not opened".into());
         }
         let (their_key, their_nonce) = sealed[MAC_LENGTH..].split_at(KEY_LENGTH);
         Ok(Self {
             stream,
             channel: SodiumBox::new(their_key.try_into()?, &temporary)
-                .ok_or("a temporary key of low order")?,
+                .ok_or("the relay's temporary key has low order")?,
             sending: base_nonce,
             receiving: their_nonce.try_into()?,
             output: vec![0; BUFFER_LEN],
@@ -116,22 +116,21 @@ impl Bare {
         Ok(self.stream.write_all(&[prefix.as_slice(), &sealed].concat())?)
     }
 
-    /// Reads once, and opens the packets that are complete then.
-    fn read(&mut self, mut each: impl FnMut(&[u8])) -> Outcome<()> {
+    /// Reads once, and calls `handle` with each packet that is complete then.
+    fn read(&mut self, mut handle: impl FnMut(&[u8])) -> Outcome<()> {
         match self.stream.read(&mut self.input[self.filled..])? {
             0 => return Err("the relay has closed the connection".into()),
             len => self.filled += len,
         }
         let mut done = 0;
-        while let Some((prefix, behind)) = self.input[done..self.filled].split_first_chunk_mut::<PREFIX_LEN>()
-        {
+        while let Some((prefix, rest)) = self.input[done..self.filled].split_first_chunk_mut::<PREFIX_LEN>() {
             let len = usize::from(u16::from_be_bytes(*prefix));
-            let Some((sealed, _)) = behind.split_at_mut_checked(len) else { break };
+            let Some((sealed, _)) = rest.split_at_mut_checked(len) else { break };
             if !self.channel.open(&self.receiving, sealed) {
-                return Err("a packet that does not open".into());
+                return Err("a packet was not opened".into());
             }
             increment(&mut self.receiving);
-            each(&sealed[MAC_LENGTH..]);
+            handle(&sealed[MAC_LENGTH..]);
             done += PREFIX_LEN + len;
         }
         self.input.copy_within(done..self.filled, 0);

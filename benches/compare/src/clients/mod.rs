@@ -2,13 +2,13 @@
 
 mod bare;
 mod ours;
-mod theirs;
+mod toxcore;
 
 use std::time::Duration;
 
-pub use bare::Bare;
-pub use ours::Ours;
-pub use theirs::Theirs;
+pub use bare::BareLoop;
+pub use ours::OurClient;
+pub use toxcore::ToxcoreClient;
 
 use crate::address::Target;
 use crate::helper::Outcome;
@@ -17,7 +17,7 @@ use tox_test_relay::session::Nonce;
 /// The secret key of all clients: the relay accepts several clients with the same key.
 pub const IDENTITY: [u8; 32] = [0x63; 32];
 
-/// The timeout for answers of the relay.
+/// The limit for each wait; whatever takes longer has failed.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 pub trait Client: Sized {

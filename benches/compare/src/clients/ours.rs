@@ -1,4 +1,4 @@
-//! Our client, used like in any program.
+//! Our client, used as in any program.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use crate::helper::Outcome;
 /// Enough for a burst of the smallest packets.
 const EVENTS: usize = 2048;
 
-pub struct Ours {
+pub struct OurClient {
     client: RelayClient,
     events: Events,
     relay: ConnectionId,
     route: RouteId,
 }
 
-impl Client for Ours {
+impl Client for OurClient {
     fn connect(target: Target, peer: u8) -> Outcome<Self> {
         let mut client = RelayClient::new(Config::new(SecretKey::from(IDENTITY)))?;
         let mut events = Events::with_capacity(EVENTS);
@@ -40,7 +40,7 @@ impl Client for Ours {
                 }
             }
         }
-        Err("our client was not online in time".into())
+        Err("our client's route was not online in time".into())
     }
 
     fn send(&mut self, data: &[u8], count: usize) -> Outcome<()> {
@@ -75,7 +75,7 @@ impl Client for Ours {
     }
 }
 
-impl Ours {
+impl OurClient {
     fn poll(&mut self) -> Outcome<()> {
         Ok(self.client.poll(&mut self.events, Some(Duration::ZERO))?)
     }

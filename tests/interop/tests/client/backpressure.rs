@@ -1,4 +1,4 @@
-//! Relays that read slowly: what is accepted, what is refused, and when there is room again.
+//! Relays that read slowly: which packets are accepted, which are refused, and when there is room again.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use interop::{Bootstrapd, CEvent, wait_for};
 use tox_relay_client::{Config, RouteId, SecretKey, SendError};
 
 use crate::c_end::CEnd;
-use crate::driver::{End, LIMIT, RustEnd, Told, WINDOW, meet, numbered, pair, signal};
+use crate::driver::{End, LIMIT, ReceivedEvent, RustEnd, WINDOW, numbered, open_routes, pair, signal};
 use crate::presence::is_closed;
 use crate::throttle::Throttle;
 
 /// The longest data that Tox sends.
 const LENGTH: usize = 1400;
 
-/// The same on the stream, with the length, the MAC and the kind.
-const PACKET: usize = 2 + 16 + 1 + LENGTH;
+/// The bytes of such a packet on the stream, with its length field, MAC and kind.
+const PACKET_LEN: usize = 2 + 16 + 1 + LENGTH;
 
-/// More than the kernel holds for a relay that doesn't read (some MiB).
-const FAR_TOO_MUCH: usize = 64 * 1024 * 1024 / LENGTH;
+/// More packets than the kernel buffers for a relay that does not read (some MiB).
+const MORE_THAN_BUFFERED: usize = 64 * 1024 * 1024 / LENGTH;
 
 #[test]
-fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
+fn a_small_queue_is_enough_while_the_relay_reads_and_loses_nothing() {
     const PACKETS: usize = 500;
     let relay = Bootstrapd::start().unwrap();
-    // The smallest: two packets of this length fit.
+    // The smallest queue: two packets of this length fit.
     let mut ours = RustEnd::with_config(&relay, Config::new(SecretKey::generate()).send_queue(4_068));
     let mut theirs = CEnd::connected(&relay, SecretKey::generate());
-    meet(&mut ours, &mut theirs);
+    open_routes(&mut ours, &mut theirs);
     let route = ours.client.find_route(ours.relay, &theirs.key()).unwrap();
 
     let (mut sent, mut arrived) = (0, 0);
@@ -38,7 +38,7 @@ fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
         while sent < PACKETS.min(arrived + WINDOW) {
             match ours.client.send_data(route, &numbered(sent, LENGTH)) {
                 Ok(()) => sent += 1,
-                Err(SendError::WouldBlock) => assert_eq!(ours.next(), Told::Writable(ours.relay)),
+                Err(SendError::WouldBlock) => assert_eq!(ours.next(), ReceivedEvent::Writable(ours.relay)),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -47,11 +47,11 @@ fn a_small_queue_is_room_enough_while_the_relay_reads_and_loses_nothing() {
     });
 
     assert_eq!(done, Some(()), "{arrived} of {sent} arrived");
-    ours.fence(); // so no unexpected `Writable` came
+    ours.fence(); // fails if an unexpected `Writable` was reported
 }
 
 #[test]
-fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
+fn a_relay_that_hangs_blocks_the_sender_until_it_runs_again() {
     let relay = Bootstrapd::start().unwrap();
     let config = Config::new(SecretKey::generate());
     let (mut throttle, mut ours) = Throttle::between(&relay, |relay| RustEnd::begin(config, relay));
@@ -59,49 +59,52 @@ fn a_relay_that_hangs_blocks_the_sender_and_all_flows_again_when_it_runs() {
         throttle.pass(u64::MAX);
         ours.next_within(Duration::ZERO)
     });
-    assert_eq!(connected, Some(Told::Connected(ours.relay)));
+    assert_eq!(connected, Some(ReceivedEvent::Connected(ours.relay)));
     let mut peer = RustEnd::new(&relay);
     peer.open(ours.key());
     let route = ours.client.open_route(ours.relay, peer.key()).unwrap();
-    for told in [Told::Opened(route), Told::Online(route)] {
+    for expected in [ReceivedEvent::Opened(route), ReceivedEvent::Online(route)] {
         let next = wait_for(LIMIT, || {
             throttle.pass(u64::MAX);
             ours.next_within(Duration::ZERO)
         });
-        assert_eq!(next, Some(told));
+        assert_eq!(next, Some(expected));
     }
     peer.expect_online();
 
     signal(&relay, "STOP");
     let start = throttle.passed;
-    let open_to = |arrived| start + ((arrived + WINDOW) * PACKET) as u64;
+    let open_to = |arrived| start + ((arrived + WINDOW) * PACKET_LEN) as u64;
     let mut sent = send_until_blocked(&mut ours, route, || throttle.pass(open_to(0)));
     let queued = ours.client.connection(ours.relay).unwrap().queued;
-    // The most that the only route may hold: half of the queue.
+    // A single route may use half of the queue.
     assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
-    let asked = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
+    let requested = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
 
     signal(&relay, "CONT");
     let (blocked, end) = (sent, sent + WINDOW);
-    let (mut arrived, mut told) = (0, Vec::new());
+    let (mut arrived, mut events) = (0, Vec::new());
     let done = wait_for(4 * LIMIT, || {
         throttle.pass(open_to(arrived));
         while let Some(event) = ours.next_within(Duration::ZERO) {
-            assert!(arrived < blocked, "important packets pass those that are queued");
-            told.push(event);
+            assert!(arrived < blocked, "important packets are sent before queued data");
+            events.push(event);
         }
-        while told.contains(&Told::Writable(ours.relay)) && sent < end {
+        while events.contains(&ReceivedEvent::Writable(ours.relay)) && sent < end {
             ours.client.send_data(route, &numbered(sent, LENGTH)).unwrap();
             sent += 1;
         }
         while let Some(event) = peer.next_within(Duration::ZERO) {
-            assert!(matches!(&event, Told::Data(_, data) if *data == numbered(arrived, LENGTH)), "{event:?}");
+            assert!(
+                matches!(&event, ReceivedEvent::Data(_, data) if *data == numbered(arrived, LENGTH)),
+                "{event:?}"
+            );
             arrived += 1;
         }
         (arrived == end).then_some(())
     });
-    assert_eq!(done, Some(()), "{arrived} of {sent} arrived, {told:?}");
-    assert!(told.len() == 2 && told.contains(&Told::Opened(asked)), "{told:?}");
+    assert_eq!(done, Some(()), "{arrived} of {sent} arrived, {events:?}");
+    assert!(events.len() == 2 && events.contains(&ReceivedEvent::Opened(requested)), "{events:?}");
     assert_eq!(ours.client.connection(ours.relay).unwrap().queued, 0);
 }
 
@@ -115,10 +118,10 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     relay.kill();
     let reason = loop {
         match ours.next() {
-            // The kernel may have found a little more room for a socket that was full.
-            Told::Writable(_) => {}
-            Told::Disconnected(_, reason) => break reason,
-            told => panic!("{told:?}"),
+            // The kernel may have made a little more room in the full socket.
+            ReceivedEvent::Writable(_) => {}
+            ReceivedEvent::Disconnected(_, reason) => break reason,
+            event => panic!("{event:?}"),
         }
     };
     assert!(is_closed(reason), "{reason:?}");
@@ -128,16 +131,16 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
 
 /// Sends until both the socket and the queue are full. Returns how many packets were accepted.
 fn send_until_blocked(ours: &mut RustEnd, route: RouteId, mut pass: impl FnMut()) -> usize {
-    for number in 0..FAR_TOO_MUCH {
+    for number in 0..MORE_THAN_BUFFERED {
         while let Err(error) = ours.client.send_data(route, &numbered(number, LENGTH)) {
             assert_eq!(error, SendError::WouldBlock);
             pass();
             // The queue is full. If the socket is full too, a poll makes no room.
             match ours.next_within(Duration::ZERO) {
                 None => return number,
-                Some(told) => assert_eq!(told, Told::Writable(ours.relay)),
+                Some(event) => assert_eq!(event, ReceivedEvent::Writable(ours.relay)),
             }
         }
     }
-    panic!("the socket is never full")
+    panic!("the socket did not become full")
 }

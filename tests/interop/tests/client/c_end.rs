@@ -8,7 +8,7 @@ use crate::driver::{End, LIMIT};
 /// A C client with one relay.
 pub struct CEnd {
     pub client: CClient,
-    /// The connection id of this end's route.
+    /// The connection id of this end's route, if one is open.
     route: Option<u8>,
 }
 

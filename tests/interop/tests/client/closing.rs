@@ -1,10 +1,10 @@
-//! Routes that are closed in each of their states, and requested again at once.
+//! Routes are closed in each of their states, and opened again at once.
 
 use interop::{Bootstrapd, CEvent, CSend};
 use tox_relay_client::{RouteError, RouteId, SecretKey, SendError};
 
 use crate::c_end::CEnd;
-use crate::driver::{End, RustEnd, Told, meet, pair};
+use crate::driver::{End, ReceivedEvent, RustEnd, open_routes, pair};
 
 #[test]
 fn a_peer_of_ours_sees_that_the_route_was_closed() {
@@ -17,22 +17,22 @@ fn a_c_peer_sees_that_the_route_was_closed() {
 }
 
 #[test]
-fn a_route_that_is_closed_offline_is_no_more_at_the_relay() {
+fn closing_an_offline_route_removes_it_at_the_relay() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = begin(&relay);
+    let (mut ours, mut theirs) = connect_both(&relay);
     ours.open(theirs.key());
     ours.close();
     ours.fence();
 
     theirs.open(ours.key());
-    theirs.fence(); // so it is not online
+    theirs.fence(); // fails if the route is reported online
     ours.open(theirs.key());
     ours.expect_online();
     theirs.expect_online();
 }
 
 #[test]
-fn a_route_that_is_closed_after_its_peer_has_left_is_no_more_at_the_relay() {
+fn closing_a_route_after_its_peer_has_left_removes_it_at_the_relay() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.close();
@@ -41,22 +41,22 @@ fn a_route_that_is_closed_after_its_peer_has_left_is_no_more_at_the_relay() {
     ours.fence();
 
     theirs.open(ours.key());
-    theirs.fence(); // so it is not online
+    theirs.fence(); // fails if the route is reported online
     ours.fence();
 }
 
 #[test]
-fn a_route_that_is_closed_before_the_answer_is_closed_behind_it() {
+fn a_route_that_is_closed_before_the_answer_is_closed_after_it() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = begin(&relay);
+    let (mut ours, mut theirs) = connect_both(&relay);
     let route = open(&mut ours, &theirs);
     close(&mut ours, route);
     ours.fence();
     assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 0);
     theirs.open(ours.key());
-    theirs.fence(); // so it is not online
+    theirs.fence(); // fails if the route is reported online
 
-    // The same with the peer there: it sees both.
+    // The same while the peer has requested a route to us: it is reported online, then offline.
     let route = open(&mut ours, &theirs);
     close(&mut ours, route);
     ours.fence();
@@ -69,37 +69,37 @@ fn a_route_that_is_closed_before_the_answer_is_closed_behind_it() {
 #[test]
 fn a_route_that_is_closed_before_the_answer_can_be_opened_again_at_once() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = begin(&relay);
+    let (mut ours, mut theirs) = connect_both(&relay);
     theirs.open(ours.key());
     let old = open(&mut ours, &theirs);
     ours.client.flush(); // the request is in flight
     close(&mut ours, old);
     let new = open(&mut ours, &theirs);
-    assert_eq!(ours.next(), Told::Opened(new));
-    assert_eq!(ours.next(), Told::Online(new));
+    assert_eq!(ours.next(), ReceivedEvent::Opened(new));
+    assert_eq!(ours.next(), ReceivedEvent::Online(new));
     theirs.expect_online();
     theirs.expect_offline();
     theirs.expect_online();
-    talk(&mut ours, new, &mut theirs);
+    exchange_data(&mut ours, new, &mut theirs);
 }
 
 #[test]
-fn a_route_that_is_opened_and_closed_again_and_again_ends_as_it_was_left() {
+fn a_route_that_is_opened_and_closed_repeatedly_ends_in_its_last_state() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = begin(&relay);
+    let (mut ours, mut theirs) = connect_both(&relay);
     theirs.open(ours.key());
     for _ in 0..50 {
         let route = open(&mut ours, &theirs);
         close(&mut ours, route);
     }
     let last = open(&mut ours, &theirs);
-    assert_eq!(ours.next(), Told::Opened(last));
-    assert_eq!(ours.next(), Told::Online(last));
+    assert_eq!(ours.next(), ReceivedEvent::Opened(last));
+    assert_eq!(ours.next(), ReceivedEvent::Online(last));
     assert_eq!(ours.client.connection(ours.relay).unwrap().routes, 1);
     theirs.expect_online();
     theirs.expect_offline();
     theirs.expect_online();
-    talk(&mut ours, last, &mut theirs);
+    exchange_data(&mut ours, last, &mut theirs);
 }
 
 #[test]
@@ -111,32 +111,32 @@ fn an_online_route_can_be_closed_and_opened_again_at_once() {
         close(&mut ours, old);
         let new = open(&mut ours, &theirs);
         assert_ne!(new, old);
-        assert_eq!(ours.next(), Told::Opened(new));
-        assert_eq!(ours.next(), Told::Online(new));
+        assert_eq!(ours.next(), ReceivedEvent::Opened(new));
+        assert_eq!(ours.next(), ReceivedEvent::Online(new));
         theirs.expect_offline();
         theirs.expect_online();
         assert_eq!(ours.client.send_data(old, b"stale"), Err(SendError::UnknownRoute));
-        talk(&mut ours, new, &mut theirs);
+        exchange_data(&mut ours, new, &mut theirs);
     }
 }
 
 #[test]
 fn an_offline_route_can_be_closed_and_opened_again_at_once() {
     let relay = Bootstrapd::start().unwrap();
-    let (mut ours, mut theirs) = begin(&relay);
+    let (mut ours, mut theirs) = connect_both(&relay);
     let old = ours.open_route(theirs.key());
     close(&mut ours, old);
     let new = open(&mut ours, &theirs);
-    assert_eq!(ours.next(), Told::Opened(new));
+    assert_eq!(ours.next(), ReceivedEvent::Opened(new));
     theirs.open(ours.key());
     theirs.expect_online();
-    assert_eq!(ours.next(), Told::Online(new));
-    talk(&mut ours, new, &mut theirs);
+    assert_eq!(ours.next(), ReceivedEvent::Online(new));
+    exchange_data(&mut ours, new, &mut theirs);
 }
 
 /// The relay would drop us for data on a route that no longer exists.
 #[test]
-fn data_that_wait_for_a_route_leave_before_it_is_closed() {
+fn queued_data_of_a_route_are_sent_before_it_is_closed() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     let their_key = theirs.key();
@@ -146,18 +146,18 @@ fn data_that_wait_for_a_route_leave_before_it_is_closed() {
     ours.client.send_data(route, b"two").unwrap();
     close(&mut ours, route);
     let new = open(&mut ours, &theirs);
-    assert_eq!(ours.next(), Told::Opened(new));
-    assert_eq!(ours.next(), Told::Online(new));
+    assert_eq!(ours.next(), ReceivedEvent::Opened(new));
+    assert_eq!(ours.next(), ReceivedEvent::Online(new));
     theirs.expect_data(b"one");
     theirs.expect_data(b"two");
     theirs.expect_oob(ours.key(), b"not on the route");
     theirs.expect_offline();
     theirs.expect_online();
-    talk(&mut ours, new, &mut theirs);
+    exchange_data(&mut ours, new, &mut theirs);
 }
 
 #[test]
-fn data_that_come_for_a_route_that_was_just_closed_do_no_harm() {
+fn data_that_arrive_for_a_route_that_was_just_closed_do_no_harm() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"late");
@@ -179,8 +179,8 @@ fn both_ends_close_at_the_same_time() {
     for _ in 0..10 {
         theirs.close();
         ours.close();
-        ours.fence(); // a notification of their close would be for a route that we have closed
-        // They see our notification only if the relay reads it before theirs.
+        ours.fence(); // their close causes no event here, since our route is closed already
+        // Their route is reported offline only if the relay reads our notification before theirs.
         let fence = SecretKey::generate().public_key();
         assert_eq!(theirs.client.request_route(fence.as_bytes()), CSend::Sent);
         loop {
@@ -193,7 +193,7 @@ fn both_ends_close_at_the_same_time() {
                 event => panic!("{event:?}"),
             }
         }
-        meet(&mut ours, &mut theirs);
+        open_routes(&mut ours, &mut theirs);
     }
 }
 
@@ -207,7 +207,7 @@ fn a_peer_sees_that_the_route_was_closed<P: End>() {
     assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
     assert_eq!(ours.client.close_route(route), Err(RouteError::UnknownRoute));
 
-    // Its own route still exists, so ours puts it online again; then it closes.
+    // The peer's route still exists, so opening ours puts both online again. Then the peer closes its route.
     ours.open(peer.key());
     ours.expect_online();
     peer.expect_online();
@@ -217,24 +217,24 @@ fn a_peer_sees_that_the_route_was_closed<P: End>() {
     peer.fence();
 }
 
-fn begin(relay: &Bootstrapd) -> (RustEnd, CEnd) {
+fn connect_both(relay: &Bootstrapd) -> (RustEnd, CEnd) {
     (RustEnd::new(relay), CEnd::connected(relay, SecretKey::generate()))
 }
 
-/// Unlike [`End::open`], it does not wait for an answer.
+/// Requests a route. Unlike [`End::open`], it does not wait for the answer.
 fn open(ours: &mut RustEnd, theirs: &CEnd) -> RouteId {
     ours.client.open_route(ours.relay, theirs.key()).unwrap()
 }
 
-/// Unlike [`End::close`], it sends nothing yet.
+/// Closes a route. Unlike [`End::close`], it sends nothing yet.
 fn close(ours: &mut RustEnd, route: RouteId) {
     ours.client.close_route(route).unwrap();
 }
 
-fn talk(ours: &mut RustEnd, route: RouteId, theirs: &mut CEnd) {
+fn exchange_data(ours: &mut RustEnd, route: RouteId, theirs: &mut CEnd) {
     ours.client.send_data(route, b"ping").unwrap();
     ours.client.flush();
     theirs.expect_data(b"ping");
     theirs.send_data(b"pong");
-    assert_eq!(ours.next(), Told::Data(route, b"pong".to_vec()));
+    assert_eq!(ours.next(), ReceivedEvent::Data(route, b"pong".to_vec()));
 }

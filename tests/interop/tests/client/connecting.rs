@@ -1,4 +1,4 @@
-//! Relays that run, that do not, that restart, and that have another key.
+//! Connecting to relays that are running, not running, hanging or restarted, or that have another key.
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use tox_relay_client::{
 };
 
 use crate::c_end::CEnd;
-use crate::driver::{AT_ONCE, End, RustEnd, Told, pair, relay_of, signal};
+use crate::driver::{AT_ONCE, End, ReceivedEvent, RustEnd, pair, relay_of, signal};
 use crate::presence::is_closed;
 
 #[test]
-fn a_connection_says_how_it_came_to_be() {
+fn a_connection_reports_the_times_of_its_stages() {
     let relay = Bootstrapd::start().unwrap();
     let ours = RustEnd::new(&relay);
     let status = ours.client.connection(ours.relay).unwrap();
@@ -28,7 +28,7 @@ fn a_connection_says_how_it_came_to_be() {
 }
 
 #[test]
-fn a_relay_on_ipv6_is_like_the_others() {
+fn a_relay_is_reached_over_ipv6() {
     if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         eprintln!("not tested: this machine has no IPv6");
         return;
@@ -43,21 +43,21 @@ fn a_relay_on_ipv6_is_like_the_others() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_at_once() {
+fn a_closed_port_is_reported_at_once() {
     let mut relay = Bootstrapd::start().unwrap();
     relay.kill();
     let start = Instant::now();
-    let mut ours = begin(relay_of(&relay));
+    let mut ours = start_connecting(relay_of(&relay));
     assert_eq!(ours.next_reason(), DisconnectReason::Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     assert_eq!(ours.client.connections().count(), 0);
 }
 
 #[test]
-fn a_relay_with_another_key_is_told_at_once() {
+fn a_relay_with_another_key_is_reported_at_once() {
     let relay = Bootstrapd::start().unwrap();
     let start = Instant::now();
-    let mut ours = begin(Relay::new(relay.addr(), SecretKey::generate().public_key()));
+    let mut ours = start_connecting(Relay::new(relay.addr(), SecretKey::generate().public_key()));
     let reason = ours.next_reason();
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     assert!(is_closed(reason), "{reason:?}");
@@ -79,7 +79,7 @@ fn the_same_relay_twice_with_one_key_is_an_error() {
 }
 
 #[test]
-fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_back() {
+fn a_killed_relay_is_reported_at_once_and_can_be_connected_to_after_a_restart() {
     let mut relay = Bootstrapd::start().unwrap();
     let (mut ours, _theirs) = pair::<RustEnd, CEnd>(&relay);
     for _ in 0..3 {
@@ -89,7 +89,7 @@ fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_bac
         let reason = ours.next_reason();
         assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
         assert!(is_closed(reason), "{reason:?}");
-        assert_eq!(ours.next_within(Duration::ZERO), None, "it is told once");
+        assert_eq!(ours.next_within(Duration::ZERO), None, "it is reported once");
 
         assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
         assert_eq!(ours.client.open_route(old, ours.key()), Err(RouteError::UnknownConnection));
@@ -107,7 +107,7 @@ fn a_relay_that_is_killed_is_told_at_once_and_can_be_connected_to_when_it_is_bac
 }
 
 #[test]
-fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
+fn data_that_arrived_before_the_relay_was_killed_are_reported_before_the_end() {
     let mut relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"one");
@@ -121,12 +121,12 @@ fn what_came_before_the_relay_was_killed_is_told_before_its_end() {
 }
 
 #[test]
-fn a_relay_that_hangs_is_found_by_the_timeouts() {
+fn a_relay_that_hangs_is_detected_by_the_timeouts() {
     let relay = Bootstrapd::start().unwrap();
     let config = |key| Config::new(key).ping_interval(Duration::from_millis(200)).pong_timeout(AT_ONCE);
     let mut connected = RustEnd::with_config(&relay, config(SecretKey::generate()));
     signal(&relay, "STOP");
-    // The kernel still accepts connections for it.
+    // The kernel still accepts connections for the stopped process.
     let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
     let mut connecting = RustEnd::begin(connecting, relay_of(&relay));
     let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint: None };
@@ -139,14 +139,14 @@ fn a_relay_that_hangs_is_found_by_the_timeouts() {
 }
 
 #[test]
-fn a_closed_connection_is_told_with_its_reason() {
+fn a_closed_connection_is_reported_with_its_reason() {
     let relay = Bootstrapd::start().unwrap();
     let mut ours = RustEnd::new(&relay);
     assert!(ours.client.disconnect(ours.relay));
-    assert_eq!(ours.next(), Told::Disconnected(ours.relay, DisconnectReason::ClosedByCaller));
+    assert_eq!(ours.next(), ReceivedEvent::Disconnected(ours.relay, DisconnectReason::ClosedByCaller));
     assert_eq!(ours.client.connections().count(), 0);
 }
 
-fn begin(relay: Relay) -> RustEnd {
+fn start_connecting(relay: Relay) -> RustEnd {
     RustEnd::begin(Config::new(SecretKey::generate()), relay)
 }

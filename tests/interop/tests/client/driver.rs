@@ -15,13 +15,13 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// of the protocol's timeouts.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// The most packets in flight: with 2031 bytes each they stay below the 64 KiB that the C client can read at a time, and
-/// far below what the relay can write to a socket. It discards what it cannot write.
+/// The most packets in flight: with 2031 bytes each they stay below the 64 KiB that the C client can read at a time,
+/// and far below what the relay can write to a socket. It discards what it cannot write.
 pub const WINDOW: usize = 16;
 
 /// One end of a route, so that one test works with both our client and the C client. Each end has one route at a time.
 pub trait End {
-    /// Connected to the relay with this key.
+    /// Connects to the relay with this key, and waits until it is connected.
     fn connected(relay: &Bootstrapd, secret_key: SecretKey) -> Self;
     /// The public key with which peers request a route to it.
     fn key(&self) -> PublicKey;
@@ -45,9 +45,9 @@ pub trait End {
     fn fence(&mut self);
 }
 
-/// An event of our client that owns its data.
+/// An event of our client, with a copy of its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ReceivedEvent {
     Connected(ConnectionId),
     Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId),
@@ -68,25 +68,25 @@ pub struct RustEnd {
     /// This end's route.
     route: Option<RouteId>,
     events: Events,
-    told: VecDeque<Told>,
+    received: VecDeque<ReceivedEvent>,
 }
 
 impl RustEnd {
-    /// Begins to connect.
+    /// Starts to connect.
     pub fn begin(config: Config, relay: Relay) -> Self {
         let mut client = Client::new(config).unwrap();
         let relay = client.connect(relay).unwrap();
-        Self { client, relay, route: None, events: Events::with_capacity(256), told: VecDeque::new() }
+        Self { client, relay, route: None, events: Events::with_capacity(256), received: VecDeque::new() }
     }
 
-    /// Connected with this configuration.
+    /// Connects with this configuration, and waits until it is connected.
     pub fn with_config(bootstrapd: &Bootstrapd, config: Config) -> Self {
         let mut ours = Self::begin(config, relay_of(bootstrapd));
-        assert_eq!(ours.next(), Told::Connected(ours.relay));
+        assert_eq!(ours.next(), ReceivedEvent::Connected(ours.relay));
         ours
     }
 
-    /// Connected with a new key.
+    /// Connects with a new key, and waits until it is connected.
     pub fn new(bootstrapd: &Bootstrapd) -> Self {
         Self::connected(bootstrapd, SecretKey::generate())
     }
@@ -94,15 +94,15 @@ impl RustEnd {
     /// Connects to the relay again, after the last connection has ended.
     pub fn reconnect(&mut self, bootstrapd: &Bootstrapd) {
         self.relay = self.client.connect(relay_of(bootstrapd)).unwrap();
-        assert_eq!(self.next(), Told::Connected(self.relay));
+        assert_eq!(self.next(), ReceivedEvent::Connected(self.relay));
     }
 
     /// Waits for the next event.
-    pub fn next(&mut self) -> Told {
+    pub fn next(&mut self) -> ReceivedEvent {
         let deadline = Instant::now() + LIMIT;
         loop {
-            if let Some(told) = self.told.pop_front() {
-                return told;
+            if let Some(event) = self.received.pop_front() {
+                return event;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "no event within {LIMIT:?}: {:?}", self.client.connection(self.relay));
@@ -110,25 +110,26 @@ impl RustEnd {
         }
     }
 
-    /// The next event, if there is one within this time. With a time of zero, one that has already arrived.
-    pub fn next_within(&mut self, time: Duration) -> Option<Told> {
-        if self.told.is_empty() {
+    /// Returns the next event, or `None` after this time. With a time of zero, it returns only an event that has
+    /// already arrived.
+    pub fn next_within(&mut self, time: Duration) -> Option<ReceivedEvent> {
+        if self.received.is_empty() {
             self.poll(time);
         }
-        self.told.pop_front()
+        self.received.pop_front()
     }
 
     /// Opens a route, and waits for the answer, which must be the next event.
     pub fn open_route(&mut self, peer: PublicKey) -> RouteId {
         let route = self.client.open_route(self.relay, peer).unwrap();
-        assert_eq!(self.next(), Told::Opened(route));
+        assert_eq!(self.next(), ReceivedEvent::Opened(route));
         route
     }
 
-    /// The reason of this connection's end, which must be the next event.
+    /// Waits for the next event, which must be the end of this connection, and returns its reason.
     pub fn next_reason(&mut self) -> DisconnectReason {
         match self.next() {
-            Told::Disconnected(relay, reason) if relay == self.relay => reason,
+            ReceivedEvent::Disconnected(relay, reason) if relay == self.relay => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -144,7 +145,7 @@ impl RustEnd {
             {
                 assert_eq!(status.peer, peer, "{event:?}");
             }
-            self.told.push_back(Told::from(event));
+            self.received.push_back(ReceivedEvent::from(event));
         }
     }
 }
@@ -178,19 +179,19 @@ impl End for RustEnd {
     }
 
     fn expect_online(&mut self) {
-        assert_eq!(self.next(), Told::Online(self.route.unwrap()));
+        assert_eq!(self.next(), ReceivedEvent::Online(self.route.unwrap()));
     }
 
     fn expect_offline(&mut self) {
-        assert_eq!(self.next(), Told::Offline(self.route.unwrap()));
+        assert_eq!(self.next(), ReceivedEvent::Offline(self.route.unwrap()));
     }
 
     fn expect_data(&mut self, data: &[u8]) {
-        assert_eq!(self.next(), Told::Data(self.route.unwrap(), data.to_vec()));
+        assert_eq!(self.next(), ReceivedEvent::Data(self.route.unwrap(), data.to_vec()));
     }
 
     fn expect_oob(&mut self, sender: PublicKey, data: &[u8]) {
-        assert_eq!(self.next(), Told::Oob(sender, data.to_vec()));
+        assert_eq!(self.next(), ReceivedEvent::Oob(sender, data.to_vec()));
     }
 
     fn fence(&mut self) {
@@ -200,11 +201,11 @@ impl End for RustEnd {
     }
 }
 
-impl From<Event<'_>> for Told {
+impl From<Event<'_>> for ReceivedEvent {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { connection: relay, .. } => Self::Connected(relay),
-            Event::Disconnected { connection: relay, reason, .. } => Self::Disconnected(relay, reason),
+            Event::Connected { connection, .. } => Self::Connected(connection),
+            Event::Disconnected { connection, reason, .. } => Self::Disconnected(connection, reason),
             Event::RouteOpened { route, .. } => Self::Opened(route),
             Event::RouteRefused { route, .. } => Self::Refused(route),
             Event::RouteOnline { route, .. } => Self::Online(route),
@@ -213,41 +214,41 @@ impl From<Event<'_>> for Told {
             Event::Oob { sender, data, .. } => Self::Oob(sender, data.to_vec()),
             Event::OnionResponse { data, .. } => Self::Onion(data.to_vec()),
             Event::Forwarding { data, .. } => Self::Forwarding(data.to_vec()),
-            Event::Writable { connection: relay, .. } => Self::Writable(relay),
-            other => panic!("an event that these tests don't know: {other:?}"),
+            Event::Writable { connection, .. } => Self::Writable(connection),
+            other => panic!("an event that these tests do not handle: {other:?}"),
         }
     }
 }
 
-/// The relay in the form that our client takes.
+/// Returns the relay as an argument for our client.
 pub fn relay_of(bootstrapd: &Bootstrapd) -> Relay {
     Relay::new(bootstrapd.addr(), bootstrapd.public_key().into())
 }
 
-/// Two ends that are online for each other.
+/// Returns two connected ends whose routes to each other are online.
 pub fn pair<A: End, B: End>(relay: &Bootstrapd) -> (A, B) {
     let mut a = A::connected(relay, SecretKey::generate());
     let mut b = B::connected(relay, SecretKey::generate());
-    meet(&mut a, &mut b);
+    open_routes(&mut a, &mut b);
     (a, b)
 }
 
-/// Sends the relay's process a signal.
+/// Sends a signal to the relay's process.
 pub fn signal(bootstrapd: &Bootstrapd, name: &str) {
     let id = bootstrapd.process_id().unwrap().to_string();
     let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
     assert!(status.success(), "{status}");
 }
 
-/// Both open a route to each other, `a` first.
-pub fn meet(a: &mut impl End, b: &mut impl End) {
+/// Opens a route from each end to the other, from `a` first, and waits until both are online.
+pub fn open_routes(a: &mut impl End, b: &mut impl End) {
     a.open(b.key());
     b.open(a.key());
     b.expect_online();
     a.expect_online();
 }
 
-/// Data that differ from those of all other packets.
+/// Data that are different for each number, if they have at least four bytes.
 pub fn numbered(number: usize, length: usize) -> Vec<u8> {
     (number as u64).to_be_bytes().into_iter().cycle().skip(4).take(length).collect()
 }

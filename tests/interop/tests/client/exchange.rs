@@ -4,9 +4,9 @@ use interop::{Bootstrapd, CEvent};
 use tox_relay_client::{SecretKey, SendError};
 
 use crate::c_end::CEnd;
-use crate::driver::{End, RustEnd, Told, WINDOW, numbered, pair};
+use crate::driver::{End, ReceivedEvent, RustEnd, WINDOW, numbered, pair};
 
-/// Of data: the smallest, the largest that Tox sends and one more, the largest that is legal.
+/// The smallest length, the largest that Tox sends, one more, and the largest that is legal.
 const DATA_LENGTHS: [usize; 4] = [1, 1400, 1401, 2031];
 const OOB_LENGTHS: [usize; 3] = [1, 1023, 1024];
 
@@ -41,12 +41,12 @@ fn a_thousand_packets_each_way_keep_their_order_between_ours_and_the_c_client() 
 }
 
 #[test]
-fn it_does_not_matter_who_asks_for_the_route_first() {
+fn either_end_can_request_the_route_first() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
-    say_hello(&mut ours, &mut theirs);
+    exchange_data(&mut ours, &mut theirs);
     let (mut theirs, mut ours) = pair::<CEnd, RustEnd>(&relay);
-    say_hello(&mut ours, &mut theirs);
+    exchange_data(&mut ours, &mut theirs);
 }
 
 #[test]
@@ -69,23 +69,23 @@ fn oob_reaches_a_peer_that_is_online_on_a_route_too() {
 
 /// A peer with the C client can send this, and the relay passes it on.
 #[test]
-fn a_data_packet_without_data_is_an_event_like_the_others() {
+fn an_empty_data_packet_is_an_event_like_the_others() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     theirs.send_data(b"");
-    theirs.send_data(b"behind it");
+    theirs.send_data(b"after it");
     ours.expect_data(b"");
-    ours.expect_data(b"behind it");
-    say_hello(&mut ours, &mut theirs);
+    ours.expect_data(b"after it");
+    exchange_data(&mut ours, &mut theirs);
 }
 
 #[test]
-fn oob_for_nobody_is_thrown_away_and_does_no_harm() {
+fn oob_to_an_unknown_key_is_discarded_and_does_no_harm() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     ours.send_oob(SecretKey::generate().public_key(), b"anybody there?");
     ours.fence();
-    say_hello(&mut ours, &mut theirs);
+    exchange_data(&mut ours, &mut theirs);
 }
 
 #[test]
@@ -106,29 +106,29 @@ fn send_to_goes_out_of_band_until_the_route_is_online_and_as_data_from_then_on()
     assert!(matches!(too_long, Err(SendError::Length { length: 1025, max: 1024, .. })), "{too_long:?}");
 
     let route = ours.client.open_route(ours.relay, their_key).unwrap();
-    send(&mut ours, b"asked for").unwrap();
-    theirs.expect_oob(our_key, b"asked for");
-    assert_eq!(ours.next(), Told::Opened(route));
+    send(&mut ours, b"requested").unwrap();
+    theirs.expect_oob(our_key, b"requested");
+    assert_eq!(ours.next(), ReceivedEvent::Opened(route));
     send(&mut ours, b"offline").unwrap();
     theirs.expect_oob(our_key, b"offline");
     assert_eq!(ours.client.send_data(route, b"offline"), Err(SendError::RouteOffline));
 
     theirs.open(our_key);
     theirs.expect_online();
-    assert_eq!(ours.next(), Told::Online(route));
+    assert_eq!(ours.next(), ReceivedEvent::Online(route));
     send(&mut ours, b"online").unwrap();
     theirs.expect_data(b"online");
     send(&mut ours, &[7; 2031]).unwrap();
     theirs.expect_data(&[7; 2031]);
 
     theirs.close();
-    assert_eq!(ours.next(), Told::Offline(route));
+    assert_eq!(ours.next(), ReceivedEvent::Offline(route));
     send(&mut ours, b"offline again").unwrap();
     theirs.expect_oob(our_key, b"offline again");
 }
 
 #[test]
-fn what_has_an_illegal_length_is_not_taken_and_does_no_harm() {
+fn data_of_an_illegal_length_are_rejected_and_do_no_harm() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, mut theirs) = pair::<RustEnd, CEnd>(&relay);
     let their_key = theirs.key();
@@ -143,7 +143,7 @@ fn what_has_an_illegal_length_is_not_taken_and_does_no_harm() {
     }
     ours.fence();
     assert_eq!(theirs.try_next(), None::<CEvent>);
-    say_hello(&mut ours, &mut theirs);
+    exchange_data(&mut ours, &mut theirs);
 }
 
 fn data_of_all_lengths_pass<A: End, B: End>() {
@@ -169,7 +169,7 @@ fn oob_of_all_lengths_pass<A: End, B: End>() {
     }
 }
 
-/// Data of different lengths with OOB between them, some packets at a time.
+/// Sends data of different lengths, with OOB between them, one window of packets at a time.
 fn packets_keep_their_order<A: End, B: End>() {
     const PACKETS: usize = 1000;
     let relay = Bootstrapd::start().unwrap();
@@ -210,7 +210,7 @@ fn content(number: usize) -> (Vec<u8>, bool) {
     (numbered(number, 4 + number * 389 % (most - 3)), oob)
 }
 
-fn say_hello(ours: &mut RustEnd, theirs: &mut CEnd) {
+fn exchange_data(ours: &mut RustEnd, theirs: &mut CEnd) {
     ours.send_data(b"hello");
     theirs.expect_data(b"hello");
     theirs.send_data(b"hello yourself");

@@ -1,4 +1,4 @@
-//! Connections on which nothing happens but pings.
+//! Connections on which only pings are exchanged.
 
 use std::time::{Duration, Instant};
 
@@ -6,28 +6,31 @@ use interop::Bootstrapd;
 use tox_relay_client::SecretKey;
 
 use crate::c_end::CEnd;
-use crate::driver::{AT_ONCE, LIMIT, RustEnd, Told, pair, relay_of};
+use crate::driver::{AT_ONCE, LIMIT, ReceivedEvent, RustEnd, pair, relay_of};
 
-/// The relay pings after 30 s and after 60 s, and so do we. Without a pong, the connection would end 10 s after a ping.
+/// The relay and our client send pings after 30 s and after 60 s. Without a pong, the connection would end 10 s later.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// The time from one ping to the next, and the time for its pong.
-const PING: Duration = Duration::from_secs(30 + 10);
+/// The longest time until the relay notices a lost peer: the interval of its pings, and the time for the pong.
+const PING_TIME: Duration = Duration::from_secs(30 + 10);
 
 #[test]
-fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
+fn pings_of_both_sides_keep_an_idle_connection_alive() {
     let relay = Bootstrapd::start().unwrap();
     let mut ours = RustEnd::new(&relay);
     // The peer is another identity of the same client, so that one poll waits for both.
     let identity = SecretKey::generate();
     let (our_key, peer_key) = (ours.client.public_key(), identity.public_key());
     let peer = ours.client.connect(relay_of(&relay).identity(identity)).unwrap();
-    assert_eq!(ours.next(), Told::Connected(peer));
+    assert_eq!(ours.next(), ReceivedEvent::Connected(peer));
     let to_peer = ours.open_route(peer_key);
     let back = ours.client.open_route(peer, our_key).unwrap();
-    let mut told = [ours.next(), ours.next(), ours.next()];
-    told.sort_by_key(|told| matches!(told, Told::Online(route) if *route == to_peer));
-    assert_eq!(told, [Told::Opened(back), Told::Online(back), Told::Online(to_peer)]);
+    let mut events = [ours.next(), ours.next(), ours.next()];
+    events.sort_by_key(|event| matches!(event, ReceivedEvent::Online(route) if *route == to_peer));
+    assert_eq!(
+        events,
+        [ReceivedEvent::Opened(back), ReceivedEvent::Online(back), ReceivedEvent::Online(to_peer)]
+    );
 
     let before = [ours.relay, peer].map(|relay| ours.client.connection(relay).unwrap());
     let start = Instant::now();
@@ -42,25 +45,25 @@ fn an_idle_connection_stays_up_by_the_pings_of_both_sides() {
         assert_eq!(now.traffic.packets_in - before.traffic.packets_in, 4, "{now:?}");
         assert_eq!(now.traffic.packets_out - before.traffic.packets_out, 4, "{now:?}");
         assert!(now.round_trip.is_some_and(|time| !time.is_zero() && time < AT_ONCE), "{now:?}");
-        assert_ne!(now.round_trip, before.round_trip, "it is that of the last ping");
+        assert_ne!(now.round_trip, before.round_trip, "it must be that of the last ping");
     }
     ours.client.send_data(to_peer, b"still there?").unwrap();
-    assert_eq!(ours.next(), Told::Data(back, b"still there?".to_vec()));
+    assert_eq!(ours.next(), ReceivedEvent::Data(back, b"still there?".to_vec()));
 }
 
-/// The relay doesn't check whether its socket was closed.
+/// The relay does not check whether the peer has closed the connection.
 #[test]
-fn a_peer_that_is_gone_without_a_word_is_offline_when_its_ping_has_no_answer() {
+fn a_peer_that_has_vanished_is_offline_when_it_answers_no_ping() {
     let relay = Bootstrapd::start().unwrap();
     let (mut ours, peer) = pair::<RustEnd, CEnd>(&relay);
     let route = ours.client.find_route(ours.relay, &peer.client.public_key().into()).unwrap();
     drop(peer);
     let start = Instant::now();
-    let told = loop {
-        let left = (PING + LIMIT).checked_sub(start.elapsed()).expect("an event in time");
-        if let Some(told) = ours.next_within(left) {
-            break told;
+    let event = loop {
+        let left = (PING_TIME + LIMIT).checked_sub(start.elapsed()).expect("an event in time");
+        if let Some(event) = ours.next_within(left) {
+            break event;
         }
     };
-    assert_eq!(told, Told::Offline(route));
+    assert_eq!(event, ReceivedEvent::Offline(route));
 }

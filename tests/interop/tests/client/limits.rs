@@ -1,21 +1,21 @@
-//! The routes that a relay refuses, and the maximum number of routes.
+//! Routes that a relay refuses, and the maximum number of routes.
 
 use interop::Bootstrapd;
 use tox_relay_client::{ConnectionId, PublicKey, RouteError, RouteId, SecretKey, SendError};
 
-use crate::driver::{End, RustEnd, Told, WINDOW, numbered, relay_of};
+use crate::driver::{End, ReceivedEvent, RustEnd, WINDOW, numbered, relay_of};
 
 /// Connection ids are 16 to 255.
 const MAX_ROUTES: usize = 240;
 
 #[test]
-fn a_route_to_ones_own_key_is_refused() {
+fn a_route_to_the_own_key_is_refused() {
     let relay = Bootstrapd::start().unwrap();
     let mut ours = RustEnd::new(&relay);
     let own = ours.key();
     for _ in 0..3 {
         let route = ours.client.open_route(ours.relay, own).unwrap();
-        assert_eq!(ours.next(), Told::Refused(route));
+        assert_eq!(ours.next(), ReceivedEvent::Refused(route));
         assert_eq!(ours.client.route(route), None);
         assert_eq!(ours.client.close_route(route), Err(RouteError::UnknownRoute));
         assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
@@ -37,7 +37,7 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
     let one_more = SecretKey::generate().public_key();
     assert_eq!(ours.client.open_route(ours.relay, one_more), Err(RouteError::TooMany));
     for route in &routes {
-        assert_eq!(ours.next(), Told::Opened(*route));
+        assert_eq!(ours.next(), ReceivedEvent::Opened(*route));
     }
     assert_eq!(ours.client.open_route(ours.relay, one_more), Err(RouteError::TooMany));
     let exists = ours.client.open_route(ours.relay, peers[7].0);
@@ -47,11 +47,11 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
     for (_, connection) in &peers {
         back.push(many.client.open_route(*connection, ours.key()).unwrap());
     }
-    let opened = back.iter().map(|route| Told::Opened(*route));
-    expect_in_any_order(&mut many, opened.chain(back.iter().map(|route| Told::Online(*route))));
-    expect_in_any_order(&mut ours, routes.iter().map(|route| Told::Online(*route)));
+    let opened = back.iter().map(|route| ReceivedEvent::Opened(*route));
+    expect_in_any_order(&mut many, opened.chain(back.iter().map(|route| ReceivedEvent::Online(*route))));
+    expect_in_any_order(&mut ours, routes.iter().map(|route| ReceivedEvent::Online(*route)));
 
-    // Each leads to the right peer, in both directions.
+    // Data on each route reach the right peer, in both directions.
     for numbers in (0..MAX_ROUTES).step_by(WINDOW).map(|first| first..first + WINDOW) {
         for number in numbers.clone() {
             ours.client.send_data(routes[number], &numbered(number, 100)).unwrap();
@@ -59,20 +59,20 @@ fn a_relay_has_240_routes_and_each_of_them_works() {
         }
         ours.client.flush();
         many.client.flush();
-        let data = numbers.clone().map(|number| Told::Data(back[number], numbered(number, 100)));
+        let data = numbers.clone().map(|number| ReceivedEvent::Data(back[number], numbered(number, 100)));
         expect_in_any_order(&mut many, data);
-        let data = numbers.map(|number| Told::Data(routes[number], numbered(number, 200)));
+        let data = numbers.map(|number| ReceivedEvent::Data(routes[number], numbered(number, 200)));
         expect_in_any_order(&mut ours, data);
     }
 
-    // A closed one makes room for another.
+    // After one route is closed, another can be opened.
     ours.client.close_route(routes[100]).unwrap();
     ours.client.flush();
     ours.open(one_more);
-    assert_eq!(many.next(), Told::Offline(back[100]));
+    assert_eq!(many.next(), ReceivedEvent::Offline(back[100]));
 }
 
-/// One client of ours with this many connections, each with a key of its own.
+/// Returns a client of ours with this number of connections, each with its own key.
 fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey, ConnectionId)>) {
     let mut many = RustEnd::new(relay);
     let mut peers = vec![(many.key(), many.relay)];
@@ -81,18 +81,18 @@ fn many_identities(relay: &Bootstrapd, size: usize) -> (RustEnd, Vec<(PublicKey,
         let key = identity.public_key();
         peers.push((key, many.client.connect(relay_of(relay).identity(identity)).unwrap()));
     }
-    let connected = peers.iter().skip(1).map(|(_, connection)| Told::Connected(*connection));
+    let connected = peers.iter().skip(1).map(|(_, connection)| ReceivedEvent::Connected(*connection));
     expect_in_any_order(&mut many, connected);
     (many, peers)
 }
 
 /// Waits for these events, in any order.
-fn expect_in_any_order(ours: &mut RustEnd, expected: impl Iterator<Item = Told>) {
-    let mut expected: Vec<Told> = expected.collect();
+fn expect_in_any_order(ours: &mut RustEnd, expected: impl Iterator<Item = ReceivedEvent>) {
+    let mut expected: Vec<ReceivedEvent> = expected.collect();
     while !expected.is_empty() {
-        let told = ours.next();
-        let found = expected.iter().position(|candidate| *candidate == told);
-        let Some(found) = found else { panic!("{told:?}") };
+        let event = ours.next();
+        let found = expected.iter().position(|candidate| *candidate == event);
+        let Some(found) = found else { panic!("{event:?}") };
         expected.swap_remove(found);
     }
 }

@@ -1,4 +1,5 @@
-//! This library with a real `tox-bootstrapd`. The peer at the other end of a route is this library or the C client.
+//! Tests of this library with a real `tox-bootstrapd`. The peer at the other end of a route is this library or the C
+//! client.
 //!
 //! It is one test program, so that `idle`, which takes more than a minute, runs in parallel with the rest.
 

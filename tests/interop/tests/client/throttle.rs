@@ -1,8 +1,8 @@
 //! A throttle in the TCP connection between a client and its relay: it passes on only as many of the client's bytes as
 //! the test allows.
 //!
-//! The socket of `tox-bootstrapd` must not be filled completely on loopback: it reads only whole packets, and the kernel
-//! frees a segment of the stream (here up to 64 KiB) only when all of it was read. If the first half of a packet
+//! The socket of `tox-bootstrapd` must not be filled completely on loopback: it reads only whole packets, and the
+//! kernel frees a segment of the stream (here up to 64 KiB) only when all of it was read. If the first half of a packet
 //! occupies a segment, and the socket has no room for the segment with the second half, both wait for each other
 //! forever. So the client is blocked here, and the relay gets only what its socket can hold.
 
@@ -34,8 +34,8 @@ impl Throttle {
         (Self { client, relay, passed: 0 }, connecting)
     }
 
-    /// Passes on what has arrived, up to `limit` bytes of the client in total since the start. A socket that does not
-    /// accept everything would be a mistake of the test: little is in flight.
+    /// Passes on what has arrived, up to `limit` bytes of the client in total since the start. It panics if a socket
+    /// does not accept everything; tests keep few bytes in flight.
     pub fn pass(&mut self, limit: u64) {
         transfer(&mut self.relay, &mut self.client, u64::MAX);
         self.passed += transfer(&mut self.client, &mut self.relay, limit.saturating_sub(self.passed));

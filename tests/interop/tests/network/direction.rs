@@ -1,4 +1,4 @@
-//! One direction of a line: delays and loses packets, from a seed and with the time as an argument.
+//! One direction of a line: it delays and loses packets at random. The seed and the time are arguments.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// How good or bad a direction is. The default is a perfect wire.
+/// The properties of a direction. The default delays and loses nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quality {
     /// The delay of each packet.
@@ -30,56 +30,56 @@ pub struct Bottleneck {
 /// One direction of a line.
 pub struct Direction {
     quality: Quality,
-    chance: StdRng,
-    /// When the bottleneck has sent everything in its queue.
-    free: Instant,
-    /// In the order of arrival.
-    under_way: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
+    rng: StdRng,
+    /// The time at which the bottleneck will have sent everything in its queue.
+    queue_empty_at: Instant,
+    /// The next packet to arrive is first.
+    in_flight: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
     packets: u64,
 }
 
 impl Direction {
     pub fn new(quality: Quality, seed: u64, now: Instant) -> Self {
-        let (chance, under_way) = (StdRng::seed_from_u64(seed), BinaryHeap::new());
-        Self { quality, chance, free: now, under_way, packets: 0 }
+        let (rng, in_flight) = (StdRng::seed_from_u64(seed), BinaryHeap::new());
+        Self { quality, rng, queue_empty_at: now, in_flight, packets: 0 }
     }
 
-    /// Takes a packet; returns `false` if it gets lost.
+    /// Sends a packet; returns `false` if it is lost.
     pub fn send(&mut self, now: Instant, packet: &[u8]) -> bool {
-        if self.chance.random_bool(self.quality.loss) {
+        if self.rng.random_bool(self.quality.loss) {
             return false;
         }
-        self.free = self.free.max(now);
+        self.queue_empty_at = self.queue_empty_at.max(now);
         if let Some(Bottleneck { bytes_per_second, queue }) = self.quality.bottleneck {
             let bytes_per_second = f64::from(bytes_per_second);
-            let waiting = (self.free - now).as_secs_f64() * bytes_per_second;
+            let waiting = (self.queue_empty_at - now).as_secs_f64() * bytes_per_second;
             if waiting as usize + packet.len() > queue {
                 return false;
             }
-            self.free += Duration::from_secs_f64(packet.len() as f64 / bytes_per_second);
+            self.queue_empty_at += Duration::from_secs_f64(packet.len() as f64 / bytes_per_second);
         }
-        let jitter = self.chance.random_range(Duration::ZERO..=self.quality.jitter);
-        let arrival = self.free + self.quality.delay + jitter;
+        let jitter = self.rng.random_range(Duration::ZERO..=self.quality.jitter);
+        let arrival = self.queue_empty_at + self.quality.delay + jitter;
         self.packets += 1; // packets that arrive at the same time keep their order
-        self.under_way.push(Reverse((arrival, self.packets, packet.to_vec())));
+        self.in_flight.push(Reverse((arrival, self.packets, packet.to_vec())));
         true
     }
 
-    /// The next packet that has arrived.
+    /// Returns the next packet that has arrived.
     pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
         let arrived = self.next_arrival().is_some_and(|arrival| arrival <= now);
-        if arrived { self.under_way.pop().map(|Reverse((_, _, packet))| packet) } else { None }
+        if arrived { self.in_flight.pop().map(|Reverse((_, _, packet))| packet) } else { None }
     }
 
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.under_way.peek().map(|Reverse((arrival, ..))| *arrival)
+        self.in_flight.peek().map(|Reverse((arrival, ..))| *arrival)
     }
 }
 
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn a_wire_passes_all_at_once_and_in_order() {
+fn a_perfect_direction_delivers_at_once_and_in_order() {
     let now = Instant::now();
     let mut direction = Direction::new(Quality::default(), 1, now);
     assert!((0..100).all(|number| direction.send(now, &[number])));
@@ -88,7 +88,7 @@ fn a_wire_passes_all_at_once_and_in_order() {
 }
 
 #[test]
-fn packets_take_the_delay_and_some_jitter_and_overtake_each_other() {
+fn packets_have_the_delay_and_jitter_and_overtake_each_other() {
     let now = Instant::now();
     let quality = Quality { delay: 50 * MS, jitter: 20 * MS, ..Quality::default() };
     let mut direction = Direction::new(quality, 1, now);
@@ -100,7 +100,7 @@ fn packets_take_the_delay_and_some_jitter_and_overtake_each_other() {
 }
 
 #[test]
-fn the_share_that_gets_lost_is_the_one_that_was_asked_for() {
+fn the_configured_fraction_of_packets_is_lost() {
     let now = Instant::now();
     let mut direction = Direction::new(Quality { loss: 0.1, ..Quality::default() }, 1, now);
     let passed = (0..10_000).filter(|_| direction.send(now, b"packet")).count();
@@ -109,7 +109,7 @@ fn the_share_that_gets_lost_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn a_bottleneck_delays_packets_and_loses_those_that_its_queue_has_no_room_for() {
+fn a_bottleneck_delays_packets_and_drops_them_when_its_queue_is_full() {
     let now = Instant::now();
     let bottleneck = Some(Bottleneck { bytes_per_second: 1_000, queue: 300 });
     let mut direction = Direction::new(Quality { bottleneck, ..Quality::default() }, 1, now);

@@ -1,6 +1,6 @@
-//! Two connections of ours to the relay, with a route to each other, and what they tell.
+//! Two connections of our client to the relay, with a route between them, and their events.
 //!
-//! They are two identities of one client, so that one poll waits for both.
+//! Both belong to one client, with two identities, so that one poll waits for both.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,20 +10,20 @@ use tox_relay_client::{ConnectionId, RouteId, SecretKey};
 
 use crate::testbed::Testbed;
 
-/// For whatever takes some seconds on such a line, on a machine that is busy with other tests as well: a guard, which no
-/// test waits for.
+/// The limit for what takes some seconds on such a line, on a machine that is busy with other tests too. Only a failing
+/// test waits this long.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// What Tox sends at most.
+/// The longest data that Tox sends.
 pub const LENGTH: usize = 1400;
 
-/// The packets that may be on their way, each way. The relay throws away what it can't write to a socket, and stalls for
-/// good when more than 64 KiB wait for it.
+/// The most packets in flight, in each direction. The relay discards what it cannot write to a socket, and stops
+/// reading forever if more than 64 KiB are queued for it.
 const WINDOW: usize = 12;
 
-/// An event, with data of its own.
+/// An event of our client, with a copy of its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ReceivedEvent {
     Connected(ConnectionId),
     Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId),
@@ -33,15 +33,15 @@ pub enum Told {
     Writable(ConnectionId),
 }
 
-/// A client of ours, and the two identities that it connects with.
-pub struct Ours {
+/// A client of ours, and the two identities with which it connects.
+pub struct TwoIdentities {
     pub client: Client,
     pub identities: [SecretKey; 2],
     events: Events,
-    told: VecDeque<Told>,
+    received: VecDeque<ReceivedEvent>,
 }
 
-/// One route, seen from both of its ends.
+/// A route between the two connections: the id at each of its ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// The connections of its two ends.
@@ -50,108 +50,112 @@ pub struct Route {
     pub back: RouteId,
 }
 
-impl Ours {
+impl TwoIdentities {
     pub fn new(configure: impl FnOnce(Config) -> Config) -> Self {
         let identities = [SecretKey::generate(), SecretKey::generate()];
         let client = Client::new(configure(Config::new(identities[0].clone()))).unwrap();
-        Self { client, identities, events: Events::with_capacity(256), told: VecDeque::new() }
+        Self { client, identities, events: Events::with_capacity(256), received: VecDeque::new() }
     }
 
-    /// Connects both identities, with a route between them.
-    pub fn meet(&mut self, testbed: &Testbed) -> Route {
+    /// Connects both identities, and opens a route between them.
+    pub fn connect_both(&mut self, testbed: &Testbed) -> Route {
         let both = self.identities.clone().map(|identity| self.connect(testbed, &identity));
-        self.expect_all(both.map(Told::Connected));
-        self.join(both[0], both[1])
+        self.expect_all(both.map(ReceivedEvent::Connected));
+        self.open_routes(both[0], both[1])
     }
 
-    /// Begins to connect with this identity.
+    /// Starts to connect with this identity.
     pub fn connect(&mut self, testbed: &Testbed, identity: &SecretKey) -> ConnectionId {
         self.client.connect(testbed.relay().identity(identity.clone())).unwrap()
     }
 
-    /// Opens a route from each of the two to the other.
-    pub fn join(&mut self, near: ConnectionId, far: ConnectionId) -> Route {
+    /// Opens a route from each of the two connections to the other, and waits until both are online.
+    pub fn open_routes(&mut self, near: ConnectionId, far: ConnectionId) -> Route {
         let [near_key, far_key] = [near, far].map(|relay| self.client.connection(relay).unwrap().identity);
         let there = self.client.open_route(near, far_key).unwrap();
         let back = self.client.open_route(far, near_key).unwrap();
-        self.expect_all([there, back].into_iter().flat_map(|end| [Told::Opened(end), Told::Online(end)]));
+        self.expect_all(
+            [there, back]
+                .into_iter()
+                .flat_map(|end| [ReceivedEvent::Opened(end), ReceivedEvent::Online(end)]),
+        );
         Route { connections: [near, far], there, back }
     }
 
-    /// Waits for these events, in any order, and takes no others.
-    pub fn expect_all(&mut self, events: impl IntoIterator<Item = Told>) {
+    /// Waits for these events, in any order. Any other event is an error.
+    pub fn expect_all(&mut self, events: impl IntoIterator<Item = ReceivedEvent>) {
         let mut expected: Vec<_> = events.into_iter().collect();
         while !expected.is_empty() {
-            let told = self.next();
-            let place = expected.iter().position(|event| *event == told);
-            expected.swap_remove(place.unwrap_or_else(|| panic!("{told:?} instead of {expected:?}")));
+            let event = self.next();
+            let index = expected.iter().position(|candidate| *candidate == event);
+            expected.swap_remove(index.unwrap_or_else(|| panic!("{event:?} instead of {expected:?}")));
         }
     }
 
-    /// The next event, which is waited for.
-    pub fn next(&mut self) -> Told {
+    /// Waits for the next event.
+    pub fn next(&mut self) -> ReceivedEvent {
         self.next_before(Instant::now() + LIMIT).unwrap_or_else(|| panic!("no event within {LIMIT:?}"))
     }
 
-    /// The next event, if there is one before that time.
-    pub fn next_before(&mut self, deadline: Instant) -> Option<Told> {
+    /// Waits for the next event, or returns `None` after the deadline.
+    pub fn next_before(&mut self, deadline: Instant) -> Option<ReceivedEvent> {
         loop {
-            // Looked at first, so that a machine that was busy until then polls once more.
+            // The clock is read before the poll, so that there is a poll after the deadline, even on a busy machine.
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.told.is_empty() {
+            if self.received.is_empty() {
                 self.client.poll(&mut self.events, Some(left)).unwrap();
-                self.told.extend(self.events.iter().map(Told::from));
+                self.received.extend(self.events.iter().map(ReceivedEvent::from));
             }
-            if !self.told.is_empty() || left.is_zero() {
-                return self.told.pop_front();
+            if !self.received.is_empty() || left.is_zero() {
+                return self.received.pop_front();
             }
         }
     }
 
-    /// Sends so many packets each way, and waits until all of them have arrived, once and in order.
+    /// Sends this number of packets in each direction, and waits until all have arrived, each once and in order.
     pub fn exchange(&mut self, route: Route, packets: usize) {
         let ends = [route.there, route.back];
         let (mut sent, mut arrived) = ([0; 2], [0; 2]);
         while arrived != [packets; 2] {
-            for way in 0..2 {
-                while sent[way] < packets.min(arrived[way] + WINDOW) {
-                    self.client.send_data(ends[way], &numbered(sent[way])).unwrap();
-                    sent[way] += 1;
+            for direction in 0..2 {
+                while sent[direction] < packets.min(arrived[direction] + WINDOW) {
+                    self.client.send_data(ends[direction], &numbered(sent[direction])).unwrap();
+                    sent[direction] += 1;
                 }
             }
             match self.next() {
-                Told::Data(end, data) => {
-                    let way = usize::from(end == route.there); // what comes here was sent on the way back
-                    assert_numbered(&data, arrived[way]);
-                    arrived[way] += 1;
+                ReceivedEvent::Data(end, data) => {
+                    let direction = usize::from(end == route.there); // data received at one end were sent at the other
+                    assert_numbered(&data, arrived[direction]);
+                    arrived[direction] += 1;
                 }
-                told => panic!("{told:?} after {arrived:?} packets"),
+                event => panic!("{event:?} after {arrived:?} packets"),
             }
         }
     }
 }
 
-impl From<Event<'_>> for Told {
+impl From<Event<'_>> for ReceivedEvent {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Connected { connection: relay, .. } => Self::Connected(relay),
-            Event::Disconnected { connection: relay, reason, .. } => Self::Disconnected(relay, reason),
+            Event::Connected { connection, .. } => Self::Connected(connection),
+            Event::Disconnected { connection, reason, .. } => Self::Disconnected(connection, reason),
             Event::RouteOpened { route, .. } => Self::Opened(route),
             Event::RouteOnline { route, .. } => Self::Online(route),
             Event::RouteOffline { route, .. } => Self::Offline(route),
             Event::Data { route, data, .. } => Self::Data(route, data.to_vec()),
-            Event::Writable { connection: relay, .. } => Self::Writable(relay),
-            other => panic!("an event that these tests don't know: {other:?}"),
+            Event::Writable { connection, .. } => Self::Writable(connection),
+            other => panic!("an event that these tests do not handle: {other:?}"),
         }
     }
 }
 
-/// Data that tell one packet from the others.
+/// Data that are different for each number.
 pub fn numbered(number: usize) -> Vec<u8> {
     (number as u64).to_be_bytes().into_iter().cycle().take(LENGTH).collect()
 }
 
-/// They have arrived whole, and next after those before. (All of them would be too long to print.)
+/// Asserts that these are the data of this number. The message has only their first bytes, since all would be too long.
 pub fn assert_numbered(data: &[u8], number: usize) {
     assert!(data == numbered(number), "{:?} instead of packet {number}", data.get(..size_of::<u64>()));
 }

@@ -18,11 +18,11 @@ use crate::direction::{Direction, Quality};
 /// Larger than any packet on a TUN device, whose MTU is 1500.
 const MAX_PACKET: usize = 2048;
 
-/// The seed of both directions. (The times at which packets arrive depend on the machine, so no two runs are exactly the
-/// same.)
+/// The seed of both directions. (The times at which packets arrive depend on the machine, so no two runs are exactly
+/// the same.)
 const SEED: u64 = 20_240_229;
 
-/// The line. It ends when dropped.
+/// The line. Dropping it ends its thread.
 pub struct Line {
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
@@ -31,32 +31,33 @@ pub struct Line {
 }
 
 struct State {
-    /// When the cable is unplugged.
-    pulled: Mutex<Range<Instant>>,
+    /// The time during which the cable is unplugged.
+    unplugged: Mutex<Range<Instant>>,
     lost: AtomicU64,
 }
 
-/// The two ends, and the quality of the direction from each.
+/// The two ends, and the quality of the direction that begins at each.
 pub type Ends = [(SyncDevice, Quality); 2];
 
 impl Line {
     pub fn new(ends: Ends) -> io::Result<Self> {
         let now = Instant::now();
-        let state = Arc::new(State { pulled: Mutex::new(now..now), lost: AtomicU64::new(0) });
+        let state = Arc::new(State { unplugged: Mutex::new(now..now), lost: AtomicU64::new(0) });
         let (ended, end) = io::pipe()?;
-        let carried = Arc::clone(&state);
+        let shared = Arc::clone(&state);
         let thread = thread::Builder::new().name("line".to_owned());
-        let thread = thread.spawn(move || carry(&ends, &carried, &ended))?;
+        let thread = thread.spawn(move || transfer_packets(&ends, &shared, &ended))?;
         Ok(Self { state, thread: Some(thread), end: Some(end) })
     }
 
-    /// Unplugs the cable for some time: what is sent meanwhile is lost. Returns when it is plugged in again.
-    pub fn pull(&self, from: Instant, time: Duration) -> Instant {
-        *self.state.pulled.lock().unwrap() = from..from + time;
+    /// Unplugs the cable for some time: packets sent in this time are lost. Returns the time at which it is plugged in
+    /// again.
+    pub fn unplug(&self, from: Instant, time: Duration) -> Instant {
+        *self.state.unplugged.lock().unwrap() = from..from + time;
         from + time
     }
 
-    /// How many packets got lost in both directions.
+    /// The number of packets that were lost in both directions.
     pub fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::Relaxed)
     }
@@ -66,11 +67,14 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.end = None;
         let outcome = self.thread.take().map(JoinHandle::join);
-        assert!(!matches!(outcome, Some(Err(_))) || thread::panicking(), "the line broke");
+        assert!(
+            !matches!(outcome, Some(Err(_))) || thread::panicking(),
+            "the thread of the line has panicked"
+        );
     }
 }
 
-fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
+fn transfer_packets(ends: &Ends, state: &State, ended: &PipeReader) {
     let now = Instant::now();
     let [(near, there), (far, back)] = ends;
     let mut directions =
@@ -80,8 +84,8 @@ fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
         for (from, to, direction) in &mut directions {
             while let Some(packet) = read(from, &mut buffer) {
                 let now = Instant::now();
-                let pulled = state.pulled.lock().unwrap().contains(&now);
-                if pulled || !direction.send(now, packet) {
+                let unplugged = state.unplugged.lock().unwrap().contains(&now);
+                if unplugged || !direction.send(now, packet) {
                     state.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -92,12 +96,13 @@ fn carry(ends: &Ends, state: &State, ended: &PipeReader) {
     }
 }
 
-/// Waits until there is a packet to read, or until the next one arrives. Returns whether the line ends.
+/// Waits until a packet can be read from a device, or the next one in flight arrives. Returns whether the line was
+/// dropped.
 fn wait(ends: &Ends, ended: &PipeReader, next_arrival: Option<Instant>) -> bool {
     let timeout = match next_arrival.map(|arrival| arrival.saturating_duration_since(Instant::now())) {
         None => PollTimeout::NONE,
         Some(Duration::ZERO) => PollTimeout::ZERO,
-        // `poll` takes whole milliseconds. It is better to wait one too many than to spin with zero.
+        // `poll` takes whole milliseconds. One is added, since without it a shorter time would become zero.
         Some(time) => PollTimeout::try_from(time + Duration::from_millis(1)).unwrap(),
     };
     let [near, far] = ends.each_ref().map(|(device, _)| PollFd::new(device.as_fd(), PollFlags::POLLIN));

@@ -1,8 +1,8 @@
-//! A bad network: two clients of ours and a real `tox-bootstrapd`, with a [`line`] between them that delays or loses
+//! Bad networks: two connections of our client to a real `tox-bootstrapd`, through a [`line`] that delays or loses
 //! packets, has low bandwidth, or is unplugged.
 //!
-//! Each test has two network namespaces of its own, so it needs root (`unshare --map-root-user --net` is enough) and
-//! `/dev/net/tun`. Without these, the tests print that they are left out.
+//! Each test creates two network namespaces, so it needs root (`unshare --map-root-user --net` is enough) and
+//! `/dev/net/tun`. Without these, the tests print that they are skipped.
 
 mod bottleneck;
 mod cable;

@@ -1,4 +1,4 @@
-//! The network of each test: our clients in one network namespace, a relay in another one, and a line between them.
+//! The network of each test: our client in one network namespace, a relay in another one, and a line between them.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -8,17 +8,18 @@ use tox_relay_client::Relay;
 
 use crate::direction::Quality;
 use crate::line::Line;
-use crate::namespace::{end_of_line, inside};
+use crate::namespace::{create_device, in_new_namespace};
 
-const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const THE_RELAYS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
-/// The most unacknowledged bytes that a socket of ours holds. All of them may reach the relay at once, when a lost
-/// packet is sent again, and the relay stalls forever if more than 64 KiB wait for it.
-const OUR_SEND_BUFFER: usize = 48 * 1024;
+/// The most unacknowledged bytes that a socket of our client holds. When a lost packet is sent again, all of them may
+/// reach the relay at once, and the relay stops reading forever if more than 64 KiB are queued for it.
+const CLIENT_SEND_BUFFER: usize = 48 * 1024;
 
-/// The same for the relay, which discards what it can't write. Here, that would look as if we had lost it.
-const THE_RELAYS_SEND_BUFFER: usize = 4 * 1024 * 1024;
+/// The same for the relay. It is large, since the relay discards what it cannot write, which these tests would take for
+/// a loss in our client.
+const RELAY_SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 pub struct Testbed {
     pub line: Line,
@@ -26,18 +27,19 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// The relay, as it is reached from our end of the line.
+    /// The relay, with its address at the other end of the line.
     pub fn relay(&self) -> Relay {
-        Relay::new((THE_RELAYS, self.bootstrapd.addr().port()), self.bootstrapd.public_key().into())
+        Relay::new((RELAY, self.bootstrapd.addr().port()), self.bootstrapd.public_key().into())
     }
 }
 
-/// Runs a test at our end of a line with these qualities, to the relay and back. If that is not possible, it prints why.
+/// Runs a test in the client's namespace. `there` is the quality of the direction to the relay, `back` that of the
+/// other direction. If there can be no namespace or device, it prints why and skips the test.
 pub fn with_testbed(there: Quality, back: Quality, test: impl FnOnce(&Testbed) + Send) {
-    let outcome = inside(|| {
-        let near = end_of_line(OURS, THE_RELAYS, OUR_SEND_BUFFER)?;
-        let (far, bootstrapd) = inside(|| {
-            let far = end_of_line(THE_RELAYS, OURS, THE_RELAYS_SEND_BUFFER)?;
+    let outcome = in_new_namespace(|| {
+        let near = create_device(CLIENT, RELAY, CLIENT_SEND_BUFFER)?;
+        let (far, bootstrapd) = in_new_namespace(|| {
+            let far = create_device(RELAY, CLIENT, RELAY_SEND_BUFFER)?;
             Ok((far, Bootstrapd::start().unwrap()))
         })?;
         let line = Line::new([(near, there), (far, back)])?;
@@ -45,8 +47,8 @@ pub fn with_testbed(there: Quality, back: Quality, test: impl FnOnce(&Testbed) +
         Ok(())
     });
     if let Err(error) = outcome {
-        // Not by `eprintln`, since the test harness hides its output if the test passes.
-        let message = format!("left out, as there is no network namespace with a TUN device: {error}\n");
+        // Not with `eprintln`, since the test harness hides its output if the test passes.
+        let message = format!("skipped: cannot create a network namespace with a TUN device: {error}\n");
         let _ = io::stderr().write_all(message.as_bytes());
     }
 }
