@@ -187,8 +187,8 @@ impl Chat {
         if let (Some(relay), Some(peer)) = (self.relay, self.peer) {
             match self.client.open_route(relay, peer) {
                 Ok(_) => println!("* Waiting for {peer:.8}"),
-                // The route is opened at the next `Connected`.
-                Err(RouteError::NotConnected | RouteError::UnknownRelay) => {}
+                // The route is opened with the next connection.
+                Err(RouteError::UnknownRelay) => {}
                 Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
         }

@@ -57,7 +57,7 @@ fn demo() -> Result<()> {
     for person in [&mut alice, &mut bob] {
         let relay = person.connect(place)?;
         let status = person.client.relay(relay).ok_or("a connected relay has no status")?;
-        let ping = status.round_trip.ok_or("the first ping has no round-trip time")?;
+        let ping = status.round_trips.latest.ok_or("the first ping has no round-trip time")?;
         let [tcp, handshake, proof] =
             [status.times.transport, status.times.handshake, status.times.connected]
                 .map(Option::unwrap_or_default);

@@ -16,7 +16,8 @@ use crate::key::PublicKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The relay has proved in this connection that it holds its secret key. Routes can be opened and packets sent.
+    /// The relay has proved in this connection that it holds its secret key. Everything that it sends is reported after
+    /// this. Routes can be opened and packets sent even earlier: see [`open_route`](crate::Client::open_route).
     Connected {
         /// The connection.
         relay: RelayId,
@@ -95,7 +96,7 @@ pub enum Event<'a> {
         data: &'a [u8],
     },
     /// After [`WouldBlock`](crate::SendError::WouldBlock), the send queue again has room for any packet on a route, or
-    /// for any packet without a route.
+    /// for any packet without a route. The only event that may come before [`Connected`](Event::Connected).
     Writable {
         /// The connection whose queue has room.
         relay: RelayId,

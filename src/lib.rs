@@ -31,15 +31,14 @@
 //! # });
 //! let mut client = Client::new(Config::new(secret_key))?;
 //! let relay = client.connect(Relay::new(address, relay_public_key))?; // returns at once
+//! client.open_route(relay, friend)?; // is sent when the relay can read it
 //! let mut events = Events::with_capacity(256);
 //! 'running: loop {
 //!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that waits
 //!     for event in &events {
 //!         match event {
 //!             Event::Connected { relay } => {
-//!                 if let Err(error) = client.open_route(relay, friend) {
-//!                     println!("no route: {error}"); // `Disconnected` follows
-//!                 }
+//!                 println!("{relay} is connected"); // and has proved who it is
 //!             }
 //!             Event::RouteOnline { route, .. } => {
 //!                 if let Err(error) = client.send_data(route, b"hello") {
@@ -70,7 +69,7 @@
 //! | client | [`Client`], made from a [`Config`]; [`Waker`] for other threads |
 //! | relays, peers | [`Relay`] with its [`Address`]; [`SecretKey`], [`PublicKey`]; [`RelayId`], [`RouteId`]; [`Destination`] |
 //! | events | [`Events`], the buffer of a poll, and [`Event`] |
-//! | status | [`RelayStatus`] with [`Stage`], [`ConnectTimes`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`] |
+//! | status | [`RelayStatus`] with [`Stage`], [`ConnectTimes`], [`RoundTrips`] and [`Traffic`]; [`RouteStatus`] with [`RouteState`]; [`TrafficByKind`] |
 //! | proxy | [`Proxy`] |
 //! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`]; [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
 //! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`] |
@@ -100,6 +99,9 @@
 //!   address, or a name that a [`Proxy`] resolves. A connection through a proxy never falls back to a direct one.
 //! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A replayed
 //!   handshake, or our own bytes sent back, are not a proof.
+//! - Routes may be opened and packets sent out of band as soon as [`Client::connect`] has returned: they leave right after
+//!   the handshake response, encrypted for the relay alone. Whoever replays an old response reads nothing, and gets no more
+//!   bytes than the send queue has and 12,267 more (240 routing requests and a ping) before it is found out.
 //! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end is
 //!   reported before it.
 //! - A stale id ([`RelayId`], [`RouteId`]) is an error and never refers to another connection.
@@ -201,7 +203,7 @@ pub use id::{RelayId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
 pub use stage::{Party, Stage};
-pub use status::{ConnectTimes, RelayStatus, RouteState, RouteStatus, Traffic};
+pub use status::{ConnectTimes, RelayStatus, RoundTrips, RouteState, RouteStatus, Traffic, TrafficByKind};
 pub use wire::Destination;
 
 /// The types of the crate `socks` that an [`Address`] can be created from.

@@ -206,19 +206,27 @@ impl Client {
     }
 
     /// Requests a route to `peer` from the relay. [`RouteOpened`](crate::Event::RouteOpened) or
-    /// [`RouteRefused`](crate::Event::RouteRefused) follows. Data can be sent after
-    /// [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this client too.
+    /// [`RouteRefused`](crate::Event::RouteRefused) follows, after [`Connected`](crate::Event::Connected). Data can be
+    /// sent after [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this
+    /// client too.
+    ///
+    /// This need not wait for `Connected`: a request that is made earlier, from [`connect`](Self::connect) on, is sent
+    /// right after the handshake response and the first ping, which saves a round trip. Then it may go to somebody who
+    /// has replayed an old handshake response. That does not reveal the peer: the request is encrypted for the relay
+    /// alone. All that such an impostor can make this client send, until it is found out within the pong timeout, is a
+    /// ping, the requests (12,267 bytes together) and as many bytes as the [send queue](crate::Config::send_queue) has.
     ///
     /// # Errors
     ///
-    /// [`RouteError::NotConnected`], [`Exists`](RouteError::Exists), [`TooMany`](RouteError::TooMany) or
-    /// [`UnknownRelay`](RouteError::UnknownRelay). Then nothing was requested.
+    /// [`RouteError::Exists`], [`TooMany`](RouteError::TooMany) or [`UnknownRelay`](RouteError::UnknownRelay). Then
+    /// nothing was requested.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut client, relay, peer) = shared::connected();
-    /// let route = client.open_route(relay, peer)?;
+    /// # let ((mut client, (address, relay_key)), peer) = ((shared::client(), shared::relay()), PublicKey::from([9; 32]));
+    /// let relay = client.connect(Relay::new(address, relay_key))?;
+    /// let route = client.open_route(relay, peer)?; // is sent as soon as possible
     /// assert_eq!(client.open_route(relay, peer), Err(RouteError::Exists(route)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -288,10 +296,15 @@ impl Client {
     /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay
     /// does not report whether they arrived.
     ///
+    /// What is sent before [`Connected`](crate::Event::Connected) is queued, and leaves right after the handshake
+    /// response, the first ping and the routing requests. Whoever has replayed an old handshake response cannot decrypt
+    /// it, and gets no more than the [send queue](crate::Config::send_queue) holds: until the relay has proved itself,
+    /// the bytes that were already sent count, too.
+    ///
     /// # Errors
     ///
-    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
-    /// [`UnknownRelay`](SendError::UnknownRelay). Then nothing of the packet was queued.
+    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock) or [`UnknownRelay`](SendError::UnknownRelay). Then
+    /// nothing of the packet was queued.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -305,7 +318,8 @@ impl Client {
     }
 
     /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a
-    /// route to it that is online, otherwise like [`send_oob`](Self::send_oob).
+    /// route to it that is online, otherwise like [`send_oob`](Self::send_oob), also before
+    /// [`Connected`](crate::Event::Connected).
     ///
     /// # Errors
     ///
@@ -378,7 +392,10 @@ impl Client {
         }
         let slot = self.event_loop.table.get_mut(relay).ok_or(SendError::UnknownRelay)?;
         send(&mut slot.connection)?;
-        self.event_loop.mark_unflushed(relay);
+        // Before the handshake response there is nothing to write.
+        if slot.connection.has_output() {
+            self.event_loop.mark_unflushed(relay);
+        }
         Ok(())
     }
 }

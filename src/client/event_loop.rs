@@ -24,7 +24,7 @@ use crate::client::slot::{Read, Slot};
 use crate::client::table::Table;
 use crate::client::timers::{NEVER, Timers};
 use crate::client::waker::Waker;
-use crate::crypto::KeyStream;
+use crate::connection::Shared;
 use crate::error::DisconnectReason;
 use crate::event::Events;
 use crate::id::RelayId;
@@ -59,7 +59,7 @@ pub(super) struct Loop {
     pub(super) notices: Notices,
     /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     /// When the poller last returned.
     last_polled: Instant,
 }
@@ -79,13 +79,13 @@ struct Polled {
 }
 
 /// Buffers shared by all connections; each uses them during its turn.
-struct Buffers {
+pub(super) struct Buffers {
     input: Box<[u8]>,
     /// Input of one connection that was not handled, because its share of events was full.
     leftover: Option<Leftover>,
     /// For packets while they are sealed, and for reading while `input` holds a leftover.
     scratch: Box<[u8]>,
-    key_stream: Box<KeyStream>,
+    pub(super) shared: Box<Shared>,
 }
 
 /// A range of `Buffers::input` that has not been handled yet.
@@ -112,7 +112,7 @@ impl Loop {
                 input: vec![0; BUFFER_LEN].into_boxed_slice(),
                 leftover: None,
                 scratch: vec![0; BUFFER_LEN].into_boxed_slice(),
-                key_stream: Box::new(KeyStream::new()),
+                shared: Box::new(Shared::new()),
             },
             last_polled: now,
         })
@@ -282,7 +282,7 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return Ok(());
         };
-        let Buffers { input, leftover, scratch, key_stream } = &mut self.buffers;
+        let Buffers { input, leftover, scratch, shared } = &mut self.buffers;
         let mut budget = BUFFER_LEN;
         if let Some(leftover) = leftover {
             // If the leftover is its own, `events` has no room for more. If it is another connection's, `input` is in
@@ -293,7 +293,7 @@ impl Loop {
                     break;
                 };
                 budget -= len;
-                let taken = slot.connection.receive(now, &mut scratch[..len], key_stream, events)?;
+                let taken = slot.connection.receive(now, &mut scratch[..len], shared, events)?;
                 debug_assert_eq!(taken, len);
             }
             return Ok(());
@@ -306,7 +306,7 @@ impl Loop {
                 break;
             };
             budget -= len;
-            let taken = slot.connection.receive(now, &mut input[..len], key_stream, events)?;
+            let taken = slot.connection.receive(now, &mut input[..len], shared, events)?;
             if taken < len {
                 *leftover = Some(Leftover { id, range: taken..len });
                 break;
@@ -322,14 +322,14 @@ impl Loop {
         now: Instant,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
-        let Buffers { input, leftover, key_stream, .. } = &mut self.buffers;
+        let Buffers { input, leftover, shared, .. } = &mut self.buffers;
         let Some(Leftover { range, .. }) = leftover.take_if(|leftover| leftover.id == id) else {
             return Ok(());
         };
         let Some(slot) = self.table.get_mut(id) else {
             return Ok(());
         };
-        let taken = slot.connection.receive(now, &mut input[range.clone()], key_stream, events)?;
+        let taken = slot.connection.receive(now, &mut input[range.clone()], shared, events)?;
         if taken < range.len() {
             *leftover = Some(Leftover { id, range: range.start + taken..range.end });
         }
@@ -407,8 +407,8 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
-        let Buffers { scratch, key_stream, .. } = &mut self.buffers;
-        if !slot.flush(key_stream, scratch) && slot.mark_ready() {
+        let Buffers { scratch, shared, .. } = &mut self.buffers;
+        if !slot.flush(shared, scratch) && slot.mark_ready() {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         if slot.mark_writable() {

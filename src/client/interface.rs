@@ -12,7 +12,8 @@ use crate::config::{Proxy, Settings};
 use crate::crypto::SharedKeys;
 use crate::id::{RelayId, RouteId};
 use crate::key::{KeyPair, PublicKey};
-use crate::status::{RelayStatus, RouteStatus};
+use crate::stage::Stage;
+use crate::status::{RelayStatus, RouteStatus, TrafficByKind};
 
 /// A client of many relays, on one thread.
 ///
@@ -52,12 +53,93 @@ impl Client {
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (client, relay, _) = shared::connected();
     /// let status = client.relay(relay).ok_or("it has ended")?;
-    /// println!("{} {}, ping {:?}", status.address, status.stage, status.round_trip);
+    /// println!("{} {}, ping {:?}", status.address, status.stage, status.round_trips.latest);
     /// # assert_eq!(status.stage, Stage::Connected);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn relay(&self, relay: RelayId) -> Option<RelayStatus> {
         self.event_loop.table.get(relay).map(Slot::status)
+    }
+
+    /// How far a connection has come; `None` after it has ended. Cheaper than the whole status.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, _) = shared::connected();
+    /// assert_eq!(client.stage(relay), Some(Stage::Connected));
+    /// client.disconnect(relay);
+    /// assert_eq!(client.stage(relay), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stage(&self, relay: RelayId) -> Option<Stage> {
+        self.event_loop.table.get(relay).map(|slot| slot.connection.stage())
+    }
+
+    /// Bytes in the send queue of a connection, as in [`RelayStatus::queued`]; `None` after it has ended.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// client.send_oob(relay, peer, b"hello")?;
+    /// assert_eq!(client.queued(relay), Some(2 + 1 + 32 + 5)); // its length, kind, destination and data
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn queued(&self, relay: RelayId) -> Option<usize> {
+        self.event_loop.table.get(relay).map(|slot| slot.connection.queued())
+    }
+
+    /// Whether everything that was accepted for this connection was written to its socket, requests, notifications and
+    /// pings included; `None` after it has ended. The system may still have to send it.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, relay, peer) = shared::connected();
+    /// client.open_route(relay, peer)?;
+    /// assert_eq!(client.has_drained(relay), Some(false));
+    /// client.flush();
+    /// assert_eq!(client.has_drained(relay), Some(true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn has_drained(&self, relay: RelayId) -> Option<bool> {
+        self.event_loop.table.get(relay).map(|slot| slot.connection.has_drained())
+    }
+
+    /// Whether [all connections have drained](Self::has_drained). It looks at each of them.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # use std::time::Duration;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, route, _) = shared::online();
+    /// # let mut events = Events::with_capacity(256);
+    /// client.send_data(route, b"goodbye")?;
+    /// while !client.all_drained() {
+    ///     client.poll(&mut events, Some(Duration::from_millis(50)))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn all_drained(&self) -> bool {
+        self.relays().all(|relay| self.has_drained(relay) == Some(true))
+    }
+
+    /// What all connections of this client have sent and received, those that have ended included, by kind of packet.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut client, route, _) = shared::online();
+    /// client.send_data(route, b"hello")?;
+    /// client.flush();
+    /// let TrafficByKind { all, data, pings, .. } = client.traffic();
+    /// assert_eq!((data.packets_out, data.bytes_out), (1, 18 + 1 + 5)); // overhead, kind and data
+    /// println!("{} bytes, {} of them for pings", all.bytes_out, pings.bytes_out);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn traffic(&self) -> TrafficByKind {
+        self.event_loop.buffers.shared.counters.get()
     }
 
     /// The final status of a connection, from the poll that reports its end until the next poll. It shows how far the

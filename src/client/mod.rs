@@ -1,5 +1,5 @@
-//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state)
-//! and [`commands`] (those that do something).
+//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state),
+//! [`commands`] (those that do something), [`liveness`] (those that ask whether relays answer) and [`settings`].
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] holds the connections, [`slot`] is one of them with its socket,
@@ -10,7 +10,9 @@ mod commands;
 mod event_loop;
 mod interface;
 mod keys;
+mod liveness;
 mod notices;
+mod settings;
 mod slot;
 mod socket;
 mod table;

@@ -11,8 +11,7 @@ use crate::address::Address;
 use crate::client::socket;
 use crate::client::timers::{NEVER, Tick};
 use crate::config::Proxy;
-use crate::connection::{Connection, End};
-use crate::crypto::KeyStream;
+use crate::connection::{Connection, End, Shared};
 use crate::error::DisconnectReason;
 use crate::key::PublicKey;
 use crate::stage::Stage;
@@ -229,13 +228,13 @@ impl Slot {
 
     /// Writes the connection's output, as far as the socket accepts it. Returns `false` if writing has failed: the
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
-    pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
+    pub(super) fn flush(&mut self, shared: &mut Shared, scratch: &mut [u8]) -> bool {
         if !self.may_flush() {
             return true;
         }
         // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
         let (now, stream) = (Instant::now(), &mut self.stream);
-        match self.connection.flush(now, key_stream, scratch, |bytes| stream.write(bytes)) {
+        match self.connection.flush(now, shared, scratch, |bytes| stream.write(bytes)) {
             Ok(true) => true,
             Ok(false) => {
                 self.writing = Writing::Full;
@@ -249,14 +248,18 @@ impl Slot {
     }
 
     pub(super) fn status(&self) -> RelayStatus {
+        let (started, times) = (self.connection.started(), self.connection.times());
         RelayStatus {
             stage: self.connection.stage(),
             address: self.address.clone(),
             proxy: self.proxy.as_ref().map(|proxy| proxy.address()),
             public_key: self.keys.relay,
             identity: self.keys.identity,
-            round_trip: self.connection.round_trip(),
-            times: self.connection.times(),
+            started,
+            connected_at: times.connected.map(|time| started + time),
+            last_heard: self.connection.last_heard(),
+            round_trips: self.connection.round_trips(),
+            times,
             traffic: self.connection.traffic(),
             queued: self.connection.queued(),
             routes: self.connection.route_count(),
@@ -276,7 +279,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {
-        assert!(size_of::<Slot>() <= 552, "{}", size_of::<Slot>());
-        assert!(size_of::<Connection>() <= 400);
+        assert!(size_of::<Slot>() <= 560, "{}", size_of::<Slot>());
+        assert!(size_of::<Connection>() <= 408);
     }
 }

@@ -24,32 +24,36 @@ mod keepalive;
 mod opening;
 mod outbox;
 mod queue;
+mod round_trips;
 mod routes;
 mod session;
+mod shared;
 mod times;
 
 pub use ending::End;
 pub use opening::Parameters;
+pub use shared::Shared;
 
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::config::Settings;
 use crate::connection::common::Common;
+use crate::connection::keepalive::NETWORK_CHANGE_TIMEOUT;
 use crate::connection::opening::Opening;
 use crate::connection::outbox::Outbox;
 use crate::connection::queue::LONGEST;
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::times::Times;
-use crate::crypto::KeyStream;
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::event::Events;
 use crate::id::{RelayId, RouteId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
-use crate::status::{ConnectTimes, RouteStatus, Traffic};
+use crate::status::{ConnectTimes, RoundTrips, RouteStatus, Traffic};
 use crate::wire::frame::MIN_FRAME;
 use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
@@ -132,14 +136,16 @@ impl Connection {
         &mut self,
         now: Instant,
         mut input: &mut [u8],
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
         let given = input.len();
-        let result = self.receive_messages(now, &mut input, key_stream, events);
-        key_stream.wipe();
+        self.common.times.set_heard(now);
+        let result = self.receive_messages(now, &mut input, shared, events);
+        shared.key_stream.wipe();
         let taken = given - input.len();
         self.common.traffic.bytes_in += taken as u64;
+        shared.counters.all.bytes_in += taken as u64;
         result.map(|()| taken)
     }
 
@@ -147,7 +153,7 @@ impl Connection {
         &mut self,
         now: Instant,
         input: &mut &mut [u8],
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
         if let State::Opening(opening) = &mut self.state
@@ -158,7 +164,7 @@ impl Connection {
         }
         match &mut self.state {
             State::Opening(_) => Ok(()),
-            State::Established(session) => session.receive(now, input, key_stream, &mut self.common, events),
+            State::Established(session) => session.receive(now, input, shared, &mut self.common, events),
         }
     }
 
@@ -176,6 +182,35 @@ impl Connection {
         }
     }
 
+    /// Queues a ping with this id, if the connection is established and has no ping that was not answered yet. Returns
+    /// whether it did.
+    pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
+        match &mut self.state {
+            State::Opening(_) => false,
+            State::Established(session) => session.ping(now, ping, &mut self.common),
+        }
+    }
+
+    /// The network has changed, so the transport may be dead: whoever does not answer soon is late. `ping` is the id of
+    /// the ping that an established connection queues.
+    pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
+        let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
+        match &mut self.state {
+            State::Opening(opening) => opening.shorten(now + patience),
+            State::Established(session) => {
+                session.handle_network_changed(now, ping, patience, &mut self.common)
+            }
+        }
+    }
+
+    /// Replaces the settings. A new ping interval counts from the last ping. What is being answered keeps its timeout.
+    pub fn set_settings(&mut self, settings: Arc<Settings>) {
+        self.common.settings = settings;
+        if let State::Established(session) = &mut self.state {
+            session.handle_settings(&self.common.settings);
+        }
+    }
+
     /// The transport has ended: returns why the connection ended.
     pub fn handle_end(&self, end: End) -> DisconnectReason {
         match &self.state {
@@ -184,41 +219,43 @@ impl Connection {
         }
     }
 
-    /// Whether anything is queued for sending.
+    /// Whether there is something to write now. Packets cannot be written before the handshake response has arrived.
     pub fn has_output(&self) -> bool {
-        !self.common.outbox.is_empty()
+        match &self.state {
+            State::Opening(_) => self.common.outbox.has_raw(),
+            State::Established(_) => !self.common.outbox.is_empty(),
+        }
     }
 
-    /// Passes what is queued for sending to `write`, until all is written (`true`) or the transport is full (`false`).
+    /// Passes what can be sent to `write`, until all is written (`true`) or the transport is full (`false`).
     /// Packets are sealed in `scratch`.
     pub fn flush(
         &mut self,
         now: Instant,
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let flushed = match &mut self.state {
-            State::Opening(_) => self.common.outbox.flush(None, key_stream, scratch, write, |_| {}),
-            State::Established(session) => session.flush(now, key_stream, scratch, write, &mut self.common),
+            State::Opening(_) => self.common.outbox.flush(None, shared, scratch, write, |_| {}),
+            State::Established(session) => session.flush(now, shared, scratch, write, &mut self.common),
         };
-        key_stream.wipe();
+        shared.key_stream.wipe();
         let flushed = flushed?;
         self.common.traffic.bytes_out += flushed.bytes as u64;
+        shared.counters.all.bytes_out += flushed.bytes as u64;
         self.common.traffic.packets_out += flushed.packets as u64;
         Ok(flushed.all)
     }
 
     /// Whether [`Event::Writable`](crate::event::Event::Writable) is due. Returns `true` once for each time that it is.
     pub fn take_writable(&mut self) -> bool {
-        self.common.outbox.take_writable(self.common.settings.send_queue)
+        let bound = self.send_bound();
+        self.common.outbox.take_writable(bound)
     }
 
-    /// Asks the relay for a route to `peer`.
+    /// Asks the relay for a route to `peer`, in any stage: the request is sent after the first ping.
     pub fn open_route(&mut self, peer: PublicKey) -> Result<RouteId, RouteError> {
-        if self.stage() != Stage::Connected {
-            return Err(RouteError::NotConnected);
-        }
         let (route, request) = self.common.routes.open(self.common.id, peer)?;
         if request {
             self.common.outbox.push_important(Packet::RoutingRequest { peer });
@@ -280,14 +317,18 @@ impl Connection {
     }
 
     fn send(&mut self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.stage() != Stage::Connected {
-            return Err(SendError::NotConnected);
+        let bound = self.send_bound();
+        if self.common.outbox.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
+    }
+
+    /// The most bytes that the data queue may hold. What was sent to a relay that has not proved itself counts until it
+    /// has: the holder of an old handshake response gets no more than this out of us, however much it reads.
+    fn send_bound(&self) -> usize {
+        let bound = self.common.settings.send_queue;
+        if self.common.times.connected.is_known() {
+            return bound;
         }
-        if self.common.outbox.push(packet, self.common.settings.send_queue) {
-            Ok(())
-        } else {
-            Err(SendError::WouldBlock)
-        }
+        bound.saturating_sub(usize::try_from(self.common.traffic.bytes_out).unwrap_or(usize::MAX))
     }
 
     pub fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
@@ -307,10 +348,10 @@ impl Connection {
         self.common.routes.len()
     }
 
-    pub fn round_trip(&self) -> Option<Duration> {
+    pub fn round_trips(&self) -> RoundTrips {
         match &self.state {
-            State::Opening(_) => None,
-            State::Established(session) => session.round_trip(),
+            State::Opening(_) => RoundTrips::default(),
+            State::Established(session) => session.round_trips(),
         }
     }
 
@@ -321,12 +362,27 @@ impl Connection {
     /// Whether the data queue may have no room for the longest packet on some route.
     pub fn is_nearly_full(&self) -> bool {
         // No flow holds more than all flows together.
-        2 * self.common.outbox.queued() + LONGEST > self.common.settings.send_queue
+        2 * self.common.outbox.queued() + LONGEST > self.send_bound()
+    }
+
+    /// Whether nothing is queued, neither packets nor the rest of one.
+    pub fn has_drained(&self) -> bool {
+        self.common.outbox.is_empty()
     }
 
     /// Bytes in the data queue.
     pub fn queued(&self) -> usize {
         self.common.outbox.queued()
+    }
+
+    /// When the transport began to connect.
+    pub fn started(&self) -> Instant {
+        self.common.times.started()
+    }
+
+    /// When anything was last received.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.common.times.last_heard()
     }
 
     pub fn times(&self) -> ConnectTimes {

@@ -84,6 +84,11 @@ impl Opening {
         self.deadline.at()
     }
 
+    /// The answers must arrive before `at`, if that is earlier.
+    pub(super) fn shorten(&mut self, at: Instant) {
+        self.deadline.shorten(at);
+    }
+
     /// Excludes the time from `since` to `now`, in which input was ready and the connection had no turn to read it.
     pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
         let waited = now.saturating_duration_since(since.max(common.times.started()));
@@ -203,7 +208,7 @@ impl Opening {
         if !end.is_close() && !matches!(end, End::Late) {
             return None;
         }
-        let all_has_left = common.outbox.is_empty();
+        let all_has_left = !common.outbox.has_raw();
         match &self.state {
             State::Connecting { .. } => None,
             State::Tunnelling(tunnel) => (tunnel.is_asked_for() && all_has_left).then_some(Hint::NotReached),

@@ -5,9 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tox_relay_client::internals::{
-    Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, relay_id,
-};
+use tox_relay_client::internals::{Connection, Entropy, Parameters, Settings, Shared, SharedKey, relay_id};
 use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
 use tox_test_relay::session::{Fresh, Hello, Session, public_key};
@@ -23,7 +21,7 @@ pub struct Pair {
     pub connection: Connection,
     pub events: Events,
     now: Instant,
-    key_stream: KeyStream,
+    shared: Shared,
     scratch: Vec<u8>,
     relay: Session,
     /// The relay's handshake response, created in advance.
@@ -48,7 +46,7 @@ impl Pair {
             connection: Connection::new(parameters(), now),
             events: Events::with_capacity(256),
             now,
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             scratch,
             relay,
             response: response.into(),
@@ -94,14 +92,14 @@ impl Pair {
     /// Passes the bytes of one read to the connection. Its events replace those of the last read.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
-        let taken = self.connection.receive(self.now, stream, &mut self.key_stream, &mut self.events);
+        let taken = self.connection.receive(self.now, stream, &mut self.shared, &mut self.events);
         assert_eq!(taken, Ok(stream.len()));
     }
 
     /// Sends all output to a transport that accepts everything.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
-        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, write);
+        let all = self.connection.flush(self.now, &mut self.shared, &mut self.scratch, write);
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -133,7 +131,7 @@ fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = Connection::new(parameters(), now);
     connection.handle_connected(now);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

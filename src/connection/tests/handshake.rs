@@ -12,7 +12,7 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
     assert_eq!(pair.connection.stage(), Stage::Connected);
     assert_eq!(pair.take_events(), ["Connected { relay: RelayId(3.9) }"]);
-    assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
+    assert_eq!(pair.connection.round_trips().latest, Some(Duration::from_millis(40)));
 }
 
 /// A key that is moved leaves a copy at its old address.
@@ -47,7 +47,7 @@ fn response_and_packets_arrive_in_any_pieces() {
         let mut events = Events::with_capacity(8);
         for piece in stream.chunks_mut(split) {
             let len = piece.len();
-            assert_eq!(connection.receive(now, piece, &mut KeyStream::new(), &mut events), Ok(len));
+            assert_eq!(connection.receive(now, piece, &mut Shared::new(), &mut events), Ok(len));
         }
         let told: Vec<_> = events.iter().collect();
         let id = connection.id();
@@ -61,7 +61,7 @@ fn a_response_made_with_another_key_is_an_impostors() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
-    let result = connection.receive(now, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8));
+    let result = connection.receive(now, &mut response, &mut Shared::new(), &mut Events::with_capacity(8));
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)));
 }
 
@@ -71,12 +71,8 @@ fn our_own_hello_sent_back_is_an_impostors() {
     let mut connection = connecting(now);
     connection.handle_connected(now);
     let hello = flush(&mut connection, now, &mut [0; 4096]);
-    let result = connection.receive(
-        now,
-        &mut hello[32..].to_vec(),
-        &mut KeyStream::new(),
-        &mut Events::with_capacity(8),
-    );
+    let result =
+        connection.receive(now, &mut hello[32..].to_vec(), &mut Shared::new(), &mut Events::with_capacity(8));
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::Reflection)));
 }
 
@@ -94,7 +90,7 @@ fn an_old_response_never_connects() {
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(
-        second.receive(now, &mut recorded, &mut KeyStream::new(), &mut events),
+        second.receive(now, &mut recorded, &mut Shared::new(), &mut events),
         Err(DisconnectReason::Impostor(Impostor::Replay))
     );
     assert!(events.is_empty());
@@ -140,7 +136,7 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
     connection
-        .receive(back + seconds(9), &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8))
+        .receive(back + seconds(9), &mut response, &mut Shared::new(), &mut Events::with_capacity(8))
         .unwrap();
     assert_eq!(connection.stage(), Stage::Confirming);
 }
@@ -154,19 +150,6 @@ fn a_relay_that_never_proves_itself_has_ten_seconds_for_its_pong() {
 }
 
 #[test]
-fn nothing_can_be_asked_for_before_it_is_connected() {
-    let mut pair = Pair::confirming();
-    let not_connected = Err(SendError::NotConnected);
-    assert_eq!(pair.connection.open_route(key(1)), Err(RouteError::NotConnected));
-    assert_eq!(pair.connection.send_oob(key(1), b"x"), not_connected);
-    assert_eq!(pair.connection.send_to(key(1), b"x"), not_connected);
-    assert_eq!(pair.connection.send_onion_request(&[0; 200]), not_connected);
-    let destination = Destination::Udp("127.0.0.1:1".parse().unwrap());
-    assert_eq!(pair.connection.send_forward_request(destination, b"x"), not_connected);
-    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
-}
-
-#[test]
 fn the_times_of_connecting_are_kept() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
@@ -174,10 +157,10 @@ fn the_times_of_connecting_are_kept() {
     assert_eq!(connection.times(), ConnectTimes::default());
     let (mut response, mut relay) = hello(&mut connection, at(10)).accept(&fresh());
     let mut events = Events::with_capacity(8);
-    connection.receive(at(25), &mut response, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(25), &mut response, &mut Shared::new(), &mut events).unwrap();
     let mut packet = Vec::new();
     relay.seal(&pong(FIRST_PING), &mut packet);
-    connection.receive(at(45), &mut packet, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(45), &mut packet, &mut Shared::new(), &mut events).unwrap();
     let millis = |millis| Some(Duration::from_millis(millis));
     let times =
         ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };

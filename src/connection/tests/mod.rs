@@ -1,7 +1,10 @@
 //! The core in virtual time, against a relay that the tests control packet by packet.
 
+mod counters;
+mod early;
 mod handshake;
 mod keepalive;
+mod liveness;
 mod malicious;
 mod receiving;
 mod routes;
@@ -9,6 +12,8 @@ mod sending;
 mod sharing;
 mod tunnel;
 mod turns;
+
+use std::time::Duration;
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
@@ -39,7 +44,7 @@ struct Pair {
     now: Instant,
     started: Instant,
     events: Events,
-    key_stream: KeyStream,
+    shared: Shared,
     scratch: Vec<u8>,
     /// The id of the next ping.
     ping: u64,
@@ -99,7 +104,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -119,7 +124,7 @@ impl Pair {
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
         assert_eq!(
-            connection.receive(now, &mut response, &mut KeyStream::new(), &mut events),
+            connection.receive(now, &mut response, &mut Shared::new(), &mut events),
             Ok(response.len())
         );
         assert!(events.is_empty());
@@ -129,7 +134,7 @@ impl Pair {
             now,
             started: now,
             events,
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             scratch: vec![0; 64 * 1024],
             ping: 1000,
         }
@@ -169,7 +174,7 @@ impl Pair {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
-        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
+        self.connection.receive(self.now, &mut bytes.to_vec(), &mut self.shared, &mut self.events)
     }
 
     /// The connection receives packets of the relay in one read.
@@ -189,7 +194,7 @@ impl Pair {
     /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, &mut self.key_stream, &mut self.scratch, |part| {
+        let all = self.connection.flush(self.now, &mut self.shared, &mut self.scratch, |part| {
             let taken = part.len().min(room);
             if taken == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());

@@ -21,7 +21,7 @@ fn granted(now: Instant) -> (Connection, Vec<u8>) {
 }
 
 fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
-    let taken = connection.receive(now, bytes, &mut KeyStream::new(), &mut Events::with_capacity(8));
+    let taken = connection.receive(now, bytes, &mut Shared::new(), &mut Events::with_capacity(8));
     assert_eq!(taken, Ok(bytes.len()));
 }
 
@@ -202,7 +202,7 @@ proptest! {
                 let most = pair.connection.input_of_packets(pair.events.room_for_packets());
                 let most = if cuts.next().is_some_and(|cut| cut % 2 == 0) { most } else { most.min(cuts.next().unwrap()) };
                 let (piece, rest) = stream.split_at_mut(most.min(stream.len()));
-                let taken = pair.connection.receive(pair.now, piece, &mut pair.key_stream, &mut pair.events);
+                let taken = pair.connection.receive(pair.now, piece, &mut pair.shared, &mut pair.events);
                 prop_assert_eq!(taken, Ok(piece.len()));
                 stream = rest;
             }

@@ -35,6 +35,8 @@ pub struct Model {
     /// The plaintexts that wait.
     important: VecDeque<Vec<u8>>,
     queue: SendQueue,
+    /// All bytes that were sent.
+    sent: usize,
     /// Bytes of the last packet begun that have not left.
     unfinished: usize,
     /// The packets begun that the relay has not seen whole.
@@ -87,7 +89,8 @@ impl Model {
             round_trip: None,
             raw: VecDeque::new(),
             important: VecDeque::new(),
-            queue: SendQueue::new(settings.send_queue),
+            queue: SendQueue::default(),
+            sent: 0,
             unfinished: 0,
             begun: VecDeque::new(),
             routes: Vec::new(),
@@ -139,6 +142,8 @@ impl Model {
             Step::Keys => {
                 self.stage = Stage::Confirming;
                 self.ping(self.keepalive.id, now);
+                // It leaves before what the caller has asked for meanwhile.
+                self.important.rotate_right(1);
             }
             Step::Packet(plaintext) => {
                 if self.stage == Stage::Confirming {
@@ -277,7 +282,7 @@ impl Model {
             && self.keepalive.id == id
         {
             self.keepalive.answered = true;
-            self.round_trip = Some(now - left);
+            self.round_trip = Some((now - left).max(Duration::from_micros(1)));
             self.set_deadline(queued + self.settings.ping_interval);
         }
         Ok(())
@@ -320,11 +325,13 @@ impl Model {
     // Output.
 
     pub fn has_output(&self) -> bool {
-        !self.raw.is_empty() || self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0
+        let packets = self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0;
+        !self.raw.is_empty() || packets && matches!(self.stage, Stage::Confirming | Stage::Connected)
     }
 
     /// These bytes were sent. Returns those of them that belong to packets.
     pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
+        self.sent += bytes.len();
         let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
         assert!(
             self.raw.drain(..raw.len()).eq(raw.iter().copied()),
@@ -365,7 +372,7 @@ impl Model {
 
     /// Whether `Writable` is due.
     pub fn take_writable(&mut self) -> bool {
-        self.queue.take_writable()
+        self.queue.take_writable(self.bound())
     }
 
     /// The bytes in the send queue.
@@ -377,9 +384,6 @@ impl Model {
 
     /// Whether a route can be opened.
     pub fn may_open(&self, peer: &PublicKey) -> Result<(), RouteError> {
-        if self.stage != Stage::Connected {
-            return Err(RouteError::NotConnected);
-        }
         match self.visible().find(|(_, other, _)| other == peer) {
             Some((name, ..)) => Err(RouteError::Exists(name)),
             None if self.routes.len() == 240 => Err(RouteError::TooMany),
@@ -455,11 +459,14 @@ impl Model {
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
-        let packet = parts.concat();
-        if self.stage != Stage::Connected {
-            return Err(SendError::NotConnected);
-        }
-        if self.queue.push(packet) { Ok(()) } else { Err(SendError::WouldBlock) }
+        let (packet, bound) = (parts.concat(), self.bound());
+        if self.queue.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
+    }
+
+    /// What the send queue may hold: less before the relay has proved itself, since what was sent counts until then.
+    fn bound(&self) -> usize {
+        let sent = if self.stage == Stage::Connected { 0 } else { self.sent };
+        self.settings.send_queue.saturating_sub(sent)
     }
 
     /// The routes that the caller knows.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{
-    Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings, SharedKey,
+    Connection, Entropy, EventsInternals, Handshake, KeyPair, Parameters, Settings, Shared, SharedKey,
     relay_id, slot,
 };
 use tox_relay_client::{
@@ -84,7 +84,7 @@ pub enum Response<'a> {
 
 pub struct Pair {
     connection: Connection,
-    key_stream: KeyStream,
+    shared: Shared,
     /// When the last turn began.
     turned: Instant,
     model: Model,
@@ -134,7 +134,7 @@ impl Pair {
         };
         Self {
             connection: Connection::new(parameters, now),
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),
             session: Greeting::get().opened.session(&RELAY_TEMPORARY, RELAY_NONCE),
@@ -215,7 +215,7 @@ impl Pair {
         let since = std::mem::replace(&mut self.turned, self.now);
         self.connection.handle_turn(self.now, since);
         self.model.turn(self.now, since);
-        let result = self.connection.receive(self.now, &mut input, &mut self.key_stream, &mut events);
+        let result = self.connection.receive(self.now, &mut input, &mut self.shared, &mut events);
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
@@ -262,8 +262,7 @@ impl Pair {
             written.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         };
-        let all =
-            self.connection.flush(self.now, &mut self.key_stream, &mut vec![0; scratch.max(2050)], write);
+        let all = self.connection.flush(self.now, &mut self.shared, &mut vec![0; scratch.max(2050)], write);
 
         self.left += written.len();
         let sealed = self.model.leave(&written, self.now);
@@ -319,7 +318,7 @@ impl Pair {
         assert_eq!(connection.has_output(), model.has_output());
         assert_eq!(connection.queued(), model.queued());
         assert_eq!(connection.route_count(), model.route_count());
-        assert_eq!(connection.round_trip(), model.round_trip);
+        assert_eq!(connection.round_trips().latest, model.round_trip);
         assert_eq!(connection.traffic().bytes_in, self.down.taken() as u64);
         assert_eq!(connection.traffic().bytes_out, self.left as u64);
     }

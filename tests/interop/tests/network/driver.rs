@@ -69,10 +69,16 @@ impl Ours {
 
     /// Opens a route from each of the two to the other.
     pub fn join(&mut self, near: RelayId, far: RelayId) -> Route {
+        let route = self.request(near, far);
+        self.expect_all(route.told());
+        route
+    }
+
+    /// Requests a route from each of the two to the other.
+    pub fn request(&mut self, near: RelayId, far: RelayId) -> Route {
         let [near_key, far_key] = [near, far].map(|relay| self.client.relay(relay).unwrap().identity);
         let there = self.client.open_route(near, far_key).unwrap();
         let back = self.client.open_route(far, near_key).unwrap();
-        self.expect_all([there, back].into_iter().flat_map(|end| [Told::Opened(end), Told::Online(end)]));
         Route { there, back }
     }
 
@@ -126,6 +132,13 @@ impl Ours {
                 told => panic!("{told:?} after {arrived:?} packets"),
             }
         }
+    }
+}
+
+impl Route {
+    /// What is told of it until both ends are online.
+    pub fn told(self) -> impl Iterator<Item = Told> {
+        [self.there, self.back].into_iter().flat_map(|end| [Told::Opened(end), Told::Online(end)])
     }
 }
 
