@@ -127,10 +127,11 @@
 //! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two do |
 //! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (4 MB/s on a line of 100 ms) |
 //! | waiting at the relay | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
-//! | ends not reported yet | one of 400 bytes for each connection that was begun and ended since the last poll |
+//! | ends not reported yet | one of 500 bytes for each connection that was begun and ended since the last poll |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
 //! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |
 //! | ping; its pong | every 30 s; within 10 s ([`Config::ping_interval`], [`Config::pong_timeout`]) |
+//! | pong after a changed network | 5 s, or the pong timeout ([`Client::network_changed`]) |
 //! | answer of an HTTP proxy | 16 KiB |
 //! | user name and password for a proxy; host name of a relay | 255 bytes each |
 //! | shared keys kept for the next connection | with 1024 relays, wiped with the client |

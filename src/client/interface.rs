@@ -34,7 +34,7 @@ use crate::status::{RelayStatus, RouteStatus, TrafficByKind};
 /// | connection, in the kernel | 64 KiB not sent yet (Linux, Android), or 256 KiB not acknowledged (elsewhere) |
 /// | connection | 240 routes |
 /// | client | as many connections as the process may have file descriptors |
-/// | client | the final status of each connection that ended since the last poll: about 400 bytes each |
+/// | client | the final status of each connection that ended since the last poll: about 500 bytes each |
 /// | client | shared keys with 1024 relays, kept for the next connection and wiped when the client is dropped |
 pub struct Client {
     pub(super) identity: KeyPair,

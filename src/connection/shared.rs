@@ -6,13 +6,13 @@ use crate::wire::frame::{MIN_FRAME, OVERHEAD};
 
 /// See the module. Each connection uses it during its calls of `receive` and `flush`.
 pub struct Shared {
-    pub key_stream: KeyStream,
-    pub counters: Counters,
+    pub(crate) key_stream: KeyStream,
+    pub(crate) counters: Counters,
 }
 
 /// Counts the packets of all connections by kind. They outlive the connections, and cost a connection no memory.
 #[derive(Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Bytes on sockets, and all packets.
     pub(super) all: Traffic,
     received: [Count; CLASSES],
@@ -74,7 +74,7 @@ impl Counters {
         self.all.packets_out += 1;
     }
 
-    pub fn get(&self) -> TrafficByKind {
+    pub(crate) fn get(&self) -> TrafficByKind {
         let class = |class: usize| {
             let (received, sent) = (self.received[class], self.sent[class]);
             Traffic {

@@ -52,6 +52,8 @@ struct KeepAlive {
     queued: Instant,
     left: Option<Instant>,
     answered: bool,
+    /// When the relay was first asked for what it has not answered.
+    asked: Instant,
 }
 
 struct Route {
@@ -85,7 +87,7 @@ impl Model {
             put_off: false,
             pardoned: 0,
             started: now,
-            keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false },
+            keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false, asked: now },
             round_trip: None,
             raw: VecDeque::new(),
             important: VecDeque::new(),
@@ -292,7 +294,7 @@ impl Model {
 
     /// The client checks its deadlines.
     pub fn look(&mut self, now: Instant, unread: bool, ping: NonZeroU64) -> Result<(), DisconnectReason> {
-        let opening = matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking);
+        let opening = self.is_opening();
         let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
         let waits = opening || !self.keepalive.answered;
         if now < self.deadline {
@@ -313,9 +315,39 @@ impl Model {
     }
 
     fn ping(&mut self, id: NonZeroU64, now: Instant) {
-        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false };
+        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false, asked: now };
         self.set_deadline(now + self.settings.pong_timeout);
         self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
+    }
+
+    fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking)
+    }
+
+    /// The caller wants a ping. Returns whether one is sent.
+    pub fn ask(&mut self, id: NonZeroU64, now: Instant) -> bool {
+        let asks = !self.is_opening() && self.keepalive.answered;
+        if asks {
+            self.ping(id, now);
+        }
+        asks
+    }
+
+    /// The caller says that the network has changed.
+    pub fn network_changed(&mut self, id: NonZeroU64, now: Instant) {
+        let patience = Duration::from_secs(5).min(self.settings.pong_timeout);
+        if self.is_opening() || self.ask(id, now) {
+            self.deadline = self.deadline.min(now + patience);
+            return;
+        }
+        let pardoned = Duration::from_millis(self.pardoned.into());
+        let last = self.keepalive.asked + self.settings.pong_timeout + patience + pardoned;
+        self.deadline = last.min(now + patience);
+        self.keepalive.queued = now;
+        if self.keepalive.left.take().is_some() {
+            self.keepalive.id = id;
+            self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
+        }
     }
 
     fn set_deadline(&mut self, at: Instant) {

@@ -284,8 +284,7 @@ impl Pair {
         if self.over {
             return;
         }
-        self.pings += 1;
-        let (ping, unread) = (NonZeroU64::new(self.pings).unwrap_or(NonZeroU64::MIN), self.coming() > 0);
+        let (ping, unread) = (self.next_ping(), self.coming() > 0);
         let end = self.connection.handle_timeout(self.now, unread, ping);
         let bare = end.map_err(|reason| match reason {
             DisconnectReason::TimedOut { stage, .. } => timed_out(stage),
@@ -295,6 +294,26 @@ impl Pair {
         });
         assert_eq!(bare, self.model.look(self.now, unread, ping));
         self.settle(end);
+    }
+
+    /// The caller asks for a ping.
+    pub fn ask(&mut self) {
+        let ping = self.next_ping();
+        assert_eq!(self.connection.ping(self.now, ping), self.model.ask(ping, self.now));
+        self.check();
+    }
+
+    /// The caller says that the network has changed.
+    pub fn network_changed(&mut self) {
+        let ping = self.next_ping();
+        self.connection.handle_network_changed(self.now, ping);
+        self.model.network_changed(ping, self.now);
+        self.check();
+    }
+
+    fn next_ping(&mut self) -> NonZeroU64 {
+        self.pings += 1;
+        NonZeroU64::new(self.pings).unwrap_or(NonZeroU64::MIN)
     }
 
     fn settle(&mut self, end: Result<(), DisconnectReason>) {

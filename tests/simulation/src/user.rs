@@ -296,6 +296,9 @@ impl User {
                 };
                 seat.open(peer);
             }
+            2 if chance.one_in(6) => {
+                seat.connection.ping(self.looked, ping(chance));
+            }
             2 if chance.one_in(3) => {
                 if let Some(&route) = chance.pick(&routes) {
                     seat.close(route);
