@@ -27,7 +27,7 @@ pub struct RelayStatus {
     pub started: Instant,
     /// When the relay proved that it holds its secret key: [`Connected`](crate::Event::Connected).
     pub connected_at: Option<Instant>,
-    /// When anything was last received, from the relay or from the proxy.
+    /// When the client last handled anything that the relay, or its proxy, has sent.
     pub last_heard: Option<Instant>,
     /// How long pings were under way, and how many there were.
     pub round_trips: RoundTrips,

@@ -17,8 +17,8 @@ pub(super) struct KeepAlive {
     unanswered: Option<NonZeroU64>,
     /// When the last ping was written to the transport.
     sent_at: Option<Instant>,
-    /// Milliseconds from the first ping without an answer to the last one. Not 0 if the network has changed between them.
-    asked_before: u32,
+    /// Nanoseconds from the first ping without an answer to the last one. Not 0 if the network has changed between them.
+    asked_before: u64,
     /// When the next ping is due, or until when the pong must arrive.
     deadline: Deadline,
     /// The bytes received from the relay when the last ping was queued.
@@ -94,11 +94,10 @@ impl KeepAlive {
             return true;
         }
         // However often the network changes, a relay that answers no ping has this long.
-        let asked_at = self.queued_at - Duration::from_millis(self.asked_before.into());
+        let asked_at = self.queued_at - Duration::from_nanos(self.asked_before);
         let last = asked_at + settings.pong_timeout + patience + self.deadline.excluded();
         self.deadline.set(last.min(now + patience));
-        let asked_before = now.saturating_duration_since(asked_at).as_millis();
-        self.asked_before = u32::try_from(asked_before).unwrap_or(u32::MAX);
+        self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // 584 years
         self.queued_at = now;
         if self.sent_at.take().is_none() {
             return false;

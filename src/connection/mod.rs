@@ -140,7 +140,9 @@ impl Connection {
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
         let given = input.len();
-        self.common.times.set_heard(now);
+        if given > 0 {
+            self.common.times.set_heard(now);
+        }
         let result = self.receive_messages(now, &mut input, shared, events);
         shared.key_stream.wipe();
         let taken = given - input.len();

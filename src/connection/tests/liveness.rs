@@ -137,6 +137,21 @@ fn a_network_that_always_changes_hides_a_dead_line_for_fifteen_seconds() {
     assert_eq!(pair.now - started, seconds(15));
 }
 
+/// As above, with a change each half of a millisecond: the time from the first ping on is kept exactly.
+#[test]
+fn changes_in_a_tight_loop_are_counted_exactly() {
+    let mut pair = Pair::connected();
+    let started = pair.now;
+    let step = Duration::from_micros(500);
+    while pair.now < started + seconds(15) {
+        pair.network_changes();
+        pair.sent();
+        pair.now += step;
+        let is_over = pair.now >= started + seconds(15);
+        assert_eq!(pair.timeout(false).is_err(), is_over, "{:?}", pair.now - started);
+    }
+}
+
 #[test]
 fn a_shorter_pong_timeout_holds_after_a_change_as_well() {
     let mut pair = Pair::connected_with(Settings { pong_timeout: seconds(2), ..Settings::default() });
