@@ -12,19 +12,21 @@ use crate::testbed::{Testbed, with_testbed};
 const DELAY: Duration = Duration::from_millis(100);
 const ROUND_TRIP: Duration = Duration::from_millis(200);
 
-/// The handshake, and the request with its answers, are two round trips after TCP has connected. In each, the relay may
-/// look for packets up to 30 ms later; the rest is for a busy machine.
-const SOON: Duration = Duration::from_millis(500);
+/// TCP, the handshake, and the request with its answers are three round trips. There is a fourth with `tox-bootstrapd`: it
+/// writes each packet by itself and leaves Nagle's algorithm on, so its system holds the answer to the request back until
+/// the pong before it is acknowledged, 40 ms late. The rest is for the relay, which looks for packets every 30 ms, and for
+/// a busy machine. Whoever waits for `Connected` before it requests a route needs a fifth.
+const SOON: Duration = Duration::from_millis(1_000);
 
 #[test]
-fn a_route_is_online_two_round_trips_after_tcp_and_hardly_later_than_that_of_the_c_client() {
+fn a_route_that_is_opened_right_after_connect_is_online_no_later_than_that_of_the_c_client() {
     let quality = Quality { delay: DELAY, ..Quality::default() };
     with_testbed(quality, quality, |testbed| {
         // The best of three, since other tests may hold the machine up.
         let [ours, theirs] = [ours_online, theirs_online]
             .map(|online| (0..3).map(|_| online(testbed)).min().expect("a measurement"));
-        assert!(ours < ROUND_TRIP + SOON, "{ours:?} after the first packet");
-        assert!(ours < theirs + ROUND_TRIP, "{ours:?}, and the C client {theirs:?}");
+        assert!(ours < SOON, "{ours:?} after the first packet");
+        assert!(ours < theirs + ROUND_TRIP / 2, "{ours:?}, and the C client {theirs:?}");
     });
 }
 
