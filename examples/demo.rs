@@ -58,7 +58,7 @@ fn demo() -> Result<()> {
     for person in [&mut alice, &mut bob] {
         let connection = person.connect(place)?;
         let status = person.client.connection(connection).ok_or("a connected relay has no status")?;
-        let ping = status.round_trip.ok_or("the first ping has no round-trip time")?;
+        let ping = status.round_trips.latest.ok_or("the first ping has no round-trip time")?;
         let [tcp, handshake, connected] =
             [status.times.transport, status.times.handshake, status.times.connected]
                 .map(Option::unwrap_or_default);

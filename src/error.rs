@@ -87,9 +87,10 @@ pub enum RouteError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The socket accepts no more data, and the send queue, or this route's share of it, is full.
+    /// The socket accepts no more data, and the send queue, or this route's share of it, is full. Before the connection
+    /// is [`Connected`](crate::Event::Connected), what was already sent counts, too.
     /// [`Event::Writable`](crate::Event::Writable) reports when there is room again.
-    #[error("the relay reads too slowly: the send queue is full")]
+    #[error("the send queue is full: the relay is not connected yet, or reads too slowly")]
     WouldBlock,
     /// The data are too short or too long for a packet of this kind.
     #[error("{packet} has {min} to {max} bytes of data, not {length}")]

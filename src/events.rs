@@ -241,12 +241,14 @@ impl<'a> IntoIterator for &'a Events {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::error::DisconnectReason;
     use crate::id::{ConnectionId, RouteId};
     use crate::key::PublicKey;
     use crate::stage::Stage;
-    use crate::status::{ConnectTimes, Traffic};
+    use crate::status::{ConnectTimes, RoundTrips, Traffic};
 
     const ID: ConnectionId = ConnectionId { index: 1, generation: 2 };
     const WRITABLE: Event<'static> = Event::Writable { connection: ID, token: 7 };
@@ -261,7 +263,10 @@ mod tests {
             proxy: None,
             public_key: PublicKey::from([1; 32]),
             identity: PublicKey::from([2; 32]),
-            round_trip: None,
+            started: Instant::now(),
+            connected_at: None,
+            last_heard: None,
+            round_trips: RoundTrips::default(),
             times: ConnectTimes::default(),
             traffic: Traffic::default(),
             queued,

@@ -16,7 +16,7 @@ pub use crate::id::AttemptId;
 use crate::phrase::Phrase;
 
 pub use crate::config::{Credentials, Protocol, Settings};
-pub use crate::connection::{Connection, End, Parameters};
+pub use crate::connection::{Connection, End, Parameters, Shared};
 pub use crate::crypto::{Channel, Entropy, Handshake, Key, KeyStream, Nonce, Sealer, SharedKey};
 pub use crate::key::KeyPair;
 pub use crate::proxy::{Http, MAX_REQUEST, Progress, Socks4, Socks5, Tunnel};

@@ -1,7 +1,8 @@
 //! The status of a connection or a route.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::error::DisconnectReason;
@@ -29,8 +30,14 @@ pub struct ConnectionStatus {
     pub public_key: PublicKey,
     /// The public key of the identity that this connection uses.
     pub identity: PublicKey,
-    /// The time between the last answered ping and its pong.
-    pub round_trip: Option<Duration>,
+    /// When [`connect`](crate::Client::connect) was called.
+    pub started: Instant,
+    /// When the relay proved that it holds its secret key: [`Connected`](crate::Event::Connected).
+    pub connected_at: Option<Instant>,
+    /// When the client last handled anything that the relay, or its proxy, has sent.
+    pub last_heard: Option<Instant>,
+    /// How long pings were under way, and how many there were.
+    pub round_trips: RoundTrips,
     /// When each step of connecting was complete.
     pub times: ConnectTimes,
     /// Packets and bytes in both directions.
@@ -68,7 +75,38 @@ pub struct ConnectTimes {
     pub connected: Option<Duration>,
 }
 
-/// Counters of one connection.
+/// The times between pings and their pongs, from 1 µs to 71 minutes; `None` before the first pong. They include what was
+/// in the way at both ends: a ping waits for the bytes that the system has already accepted, and a pong until the relay and
+/// then this program get to it. A relay that looks for packets every 30 ms answers once after 0.1 ms and once after 30 ms,
+/// so look at more than the latest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RoundTrips {
+    /// The last one.
+    pub latest: Option<Duration>,
+    /// The smallest one: nearest to what the network takes.
+    pub smallest: Option<Duration>,
+    /// A moving average, in which each new one has a share of one eighth, as in RFC 6298.
+    pub smoothed: Option<Duration>,
+    /// How many pings were sent.
+    pub pings: u32,
+    /// How many pongs were received that answered one of them. Any other pong is ignored.
+    pub pongs: u32,
+}
+
+/// Bytes and packets in both directions, of one connection or of several.
+///
+/// ```
+/// # use tox_relay_client::*;
+/// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+/// # let (client, _, _) = shared::connected();
+/// let mut sum = Traffic::default();
+/// for relay in client.relays() {
+///     sum += client.relay(relay).map(|status| status.traffic).unwrap_or_default();
+/// }
+/// # assert_eq!(sum, client.traffic().all);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -80,6 +118,41 @@ pub struct Traffic {
     pub packets_in: u64,
     /// Packets of which at least the first byte was written to the socket.
     pub packets_out: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+    }
+}
+
+/// What all connections of a client have sent and received, by kind of packet: see
+/// [`Client::traffic`](crate::Client::traffic).
+///
+/// The bytes of a packet are those on the stream, its 18 bytes of overhead included. A packet counts in full as soon as
+/// its first byte was sent, or once all of it was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TrafficByKind {
+    /// All bytes, those of handshakes and proxies included, and all packets.
+    pub all: Traffic,
+    /// Data packets on routes.
+    pub data: Traffic,
+    /// Out-of-band packets.
+    pub oob: Traffic,
+    /// Onion requests and responses.
+    pub onion: Traffic,
+    /// Forward requests, and what relays have forwarded to this client.
+    pub forward: Traffic,
+    /// Routing requests and responses.
+    pub routing: Traffic,
+    /// Connect and disconnect notifications.
+    pub notifications: Traffic,
+    /// Pings and pongs.
+    pub pings: Traffic,
 }
 
 /// The state of a route.

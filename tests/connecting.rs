@@ -34,7 +34,7 @@ fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
     let times = status.times;
     assert!(times.transport.unwrap() <= times.handshake.unwrap());
     assert!(times.handshake.unwrap() <= times.connected.unwrap());
-    assert!(status.round_trip.is_some(), "the first packet was the pong");
+    assert!(status.round_trips.latest.is_some(), "the first packet was the pong");
     // Hello and ping; response and pong.
     assert_eq!((status.traffic.bytes_out, status.traffic.packets_out), (128 + 2 + 16 + 9, 1));
     assert_eq!((status.traffic.bytes_in, status.traffic.packets_in), (96 + 2 + 16 + 9, 1));

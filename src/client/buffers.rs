@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::client::slot::Slot;
 use crate::client::socket::Read;
-use crate::crypto::KeyStream;
+use crate::connection::Shared;
 use crate::error::DisconnectReason;
 use crate::events::Events;
 use crate::id::ConnectionId;
 use crate::stage::Stage;
+use crate::status::TrafficByKind;
 
 /// The most bytes that one connection reads in a turn, and that are sealed for one write. With this many, a system call
 /// costs little compared with handling the packets that it moves.
@@ -22,7 +23,7 @@ pub(super) struct Buffers {
     leftover: Option<Leftover>,
     /// For packets while they are sealed, and for reading while `input` holds a leftover.
     scratch: Box<[u8]>,
-    key_stream: Box<KeyStream>,
+    shared: Box<Shared>,
 }
 
 /// A range of `Buffers::input` that has not been handled yet.
@@ -37,7 +38,7 @@ impl Buffers {
             input: vec![0; BUFFER_LEN].into_boxed_slice(),
             leftover: None,
             scratch: vec![0; BUFFER_LEN].into_boxed_slice(),
-            key_stream: Box::new(KeyStream::new()),
+            shared: Box::new(Shared::new()),
         }
     }
 
@@ -64,7 +65,7 @@ impl Buffers {
         }
         self.receive_leftover(slot, now, events)?;
         let id = slot.connection.id();
-        let Self { input, leftover, scratch, key_stream } = self;
+        let Self { input, leftover, scratch, shared } = self;
         let mut budget = BUFFER_LEN;
         if let Some(leftover) = leftover {
             // If this connection's leftover is still there, its share of `events` is full. If another connection's is
@@ -75,7 +76,7 @@ impl Buffers {
                     break;
                 };
                 budget -= len;
-                let taken = slot.receive(now, &mut scratch[..len], key_stream, events)?;
+                let taken = slot.receive(now, &mut scratch[..len], shared, events)?;
                 debug_assert_eq!(taken, len);
             }
             return Ok(());
@@ -88,7 +89,7 @@ impl Buffers {
                 break;
             };
             budget -= len;
-            let taken = slot.receive(now, &mut input[..len], key_stream, events)?;
+            let taken = slot.receive(now, &mut input[..len], shared, events)?;
             if taken < len {
                 *leftover = Some(Leftover { id, range: taken..len });
                 break;
@@ -104,20 +105,25 @@ impl Buffers {
         now: Instant,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
-        let Self { input, leftover, key_stream, .. } = self;
+        let Self { input, leftover, shared, .. } = self;
         let id = slot.connection.id();
         let Some(Leftover { range, .. }) = leftover.take_if(|leftover| leftover.id == id) else {
             return Ok(());
         };
-        let taken = slot.receive(now, &mut input[range.clone()], key_stream, events)?;
+        let taken = slot.receive(now, &mut input[range.clone()], shared, events)?;
         if taken < range.len() {
             *leftover = Some(Leftover { id, range: range.start + taken..range.end });
         }
         Ok(())
     }
 
+    /// What all connections have sent and received, by kind of packet.
+    pub(super) fn traffic(&self) -> TrafficByKind {
+        self.shared.counters.get()
+    }
+
     /// Writes a connection's output: see [`Slot::flush`].
     pub(super) fn flush(&mut self, slot: &mut Slot) -> bool {
-        slot.flush(&mut self.key_stream, &mut self.scratch)
+        slot.flush(&mut self.shared, &mut self.scratch)
     }
 }

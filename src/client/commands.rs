@@ -259,8 +259,15 @@ impl Client {
     }
 
     /// Requests a route to `peer` from the relay. [`RouteOpened`](crate::Event::RouteOpened) or
-    /// [`RouteRefused`](crate::Event::RouteRefused) follows. Data can be sent after
-    /// [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this client too.
+    /// [`RouteRefused`](crate::Event::RouteRefused) follows, after [`Connected`](crate::Event::Connected). Data can be
+    /// sent after [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this
+    /// client too.
+    ///
+    /// This need not wait for `Connected`: a request that is made earlier, from [`connect`](Self::connect) on, is sent
+    /// right after the handshake response and the first ping, which saves a round trip. Then it may go to somebody who
+    /// has replayed an old handshake response. That does not reveal the peer: the request is encrypted for the relay
+    /// alone. All that such an impostor can make this client send, until it is found out within the pong timeout, is a
+    /// ping, the requests (12,267 bytes together) and as many bytes as the [send queue](crate::Config::send_queue) has.
     ///
     /// It can be called as soon as [`connect`](Self::connect) has returned: the request then leaves with the first ping,
     /// which saves a round trip. That is before the relay has proved that it holds its key. Whoever replays an old
@@ -371,9 +378,14 @@ impl Client {
     /// Sends 1 to 1024 bytes out of band (OOB) to the client with the key `peer`, with or without a route. The relay
     /// does not report whether they arrived.
     ///
+    /// What is sent before [`Connected`](crate::Event::Connected) is queued, and leaves right after the handshake
+    /// response, the first ping and the routing requests. Whoever has replayed an old handshake response cannot decrypt
+    /// it, and gets no more than the [send queue](crate::Config::send_queue) holds: until the relay has proved itself,
+    /// the bytes that were already sent count, too.
+    ///
     /// # Errors
     ///
-    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock), [`NotConnected`](SendError::NotConnected) or
+    /// [`SendError::Length`], [`WouldBlock`](SendError::WouldBlock) or
     /// [`UnknownConnection`](SendError::UnknownConnection). Then nothing of the packet was queued.
     ///
     /// ```
@@ -393,7 +405,8 @@ impl Client {
     }
 
     /// Sends to a peer in the way that the specification prescribes: like [`send_data`](Self::send_data) if there is a
-    /// route to it that is online, otherwise like [`send_oob`](Self::send_oob).
+    /// route to it that is online, otherwise like [`send_oob`](Self::send_oob), also before
+    /// [`Connected`](crate::Event::Connected).
     ///
     /// # Errors
     ///
@@ -471,7 +484,10 @@ impl Client {
         }
         let slot = self.event_loop.table.get_mut(connection).ok_or(SendError::UnknownConnection)?;
         send(&mut slot.connection)?;
-        self.event_loop.mark_unflushed(connection);
+        // Before the handshake response there is nothing to write.
+        if slot.has_output() {
+            self.event_loop.mark_unflushed(connection);
+        }
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ pub(super) struct Loop {
     pub(super) notices: Notices,
     /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     /// When the poller last returned without being interrupted.
     last_polled: Instant,
 }

@@ -1,5 +1,5 @@
-//! The client: many connections on one poller. Its type and the methods that return its state are in [`interface`], and
-//! the other public methods in [`commands`].
+//! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state),
+//! [`commands`] (those that do something), [`liveness`] (those that ask whether relays answer) and [`settings`].
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is
@@ -12,7 +12,9 @@ mod commands;
 mod event_loop;
 mod interface;
 mod keys;
+mod liveness;
 mod notices;
+mod settings;
 mod slot;
 mod socket;
 mod sockets;

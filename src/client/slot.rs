@@ -9,8 +9,7 @@ use mio::Registry;
 use crate::client::keys::{self, SharedKeyHash};
 use crate::client::socket::{Read, Socket};
 use crate::client::sockets::{Sockets, Source};
-use crate::connection::{Connection, End};
-use crate::crypto::KeyStream;
+use crate::connection::{Connection, End, Shared};
 use crate::error::DisconnectReason;
 use crate::events::Events;
 use crate::id::AttemptId;
@@ -192,10 +191,10 @@ impl Slot {
         &mut self,
         now: Instant,
         input: &mut [u8],
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         events: &mut Events,
     ) -> Result<usize, DisconnectReason> {
-        self.connection.receive(now, self.last_read, input, key_stream, events)
+        self.connection.receive(now, self.last_read, input, shared, events)
     }
 
     /// Checks timeouts. If one has passed and a write has failed before, the connection ends with that failure.
@@ -221,16 +220,17 @@ impl Slot {
 
     /// Writes the connection's output, as far as its sockets accept it. Returns `false` if writing has failed: the
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
-    pub(super) fn flush(&mut self, key_stream: &mut KeyStream, scratch: &mut [u8]) -> bool {
+    pub(super) fn flush(&mut self, shared: &mut Shared, scratch: &mut [u8]) -> bool {
         let mut all = true;
         for socket in self.sockets.as_mut_slice() {
-            all &= socket.flush(&mut self.connection, key_stream, scratch);
+            all &= socket.flush(&mut self.connection, shared, scratch);
         }
         all
     }
 
     /// `client` is the client's own public key.
     pub(super) fn status(&self, client: PublicKey) -> ConnectionStatus {
+        let (started, times) = (self.connection.started(), self.connection.times());
         ConnectionStatus {
             connection: self.connection.id(),
             token: self.connection.token(),
@@ -240,8 +240,11 @@ impl Slot {
             proxy: self.connection.proxy().map(|proxy| proxy.address()),
             public_key: self.keys.relay,
             identity: self.keys.identity.as_deref().copied().unwrap_or(client),
-            round_trip: self.connection.round_trip(),
-            times: self.connection.times(),
+            started,
+            connected_at: times.connected.map(|time| started + time),
+            last_heard: self.connection.last_heard(),
+            round_trips: self.connection.round_trips(),
+            times,
             traffic: self.connection.traffic(),
             queued: self.connection.queued(),
             routes: self.connection.route_count(),
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {
-        assert!(size_of::<Slot>() <= 304, "{}", size_of::<Slot>());
-        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+        assert!(size_of::<Slot>() <= 312, "{}", size_of::<Slot>());
+        assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
     }
 }

@@ -7,8 +7,7 @@ use mio::event::Source as _;
 use mio::{Interest, Registry, Token};
 
 use crate::client::stream::{SHORT_READ_DRAINS, Transport};
-use crate::connection::{Connection, End};
-use crate::crypto::KeyStream;
+use crate::connection::{Connection, End, Shared};
 use crate::id::{AttemptId, INDEX_BITS};
 
 /// See the module.
@@ -154,7 +153,7 @@ impl Socket {
     pub(super) fn flush(
         &mut self,
         connection: &mut Connection,
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         scratch: &mut [u8],
     ) -> bool {
         if !self.may_write() {
@@ -162,7 +161,7 @@ impl Socket {
         }
         // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
         let (now, stream) = (Instant::now(), &mut self.stream);
-        match connection.flush(now, self.attempt, key_stream, scratch, |bytes| stream.write(bytes)) {
+        match connection.flush(now, self.attempt, shared, scratch, |bytes| stream.write(bytes)) {
             Ok(true) => true,
             Ok(false) => {
                 self.writing = Writing::Full;

@@ -61,7 +61,7 @@ impl Default for Settings {
 pub(crate) const MIN_SEND_QUEUE: usize = 4_068;
 
 /// 100 years. Longer times are shortened to this, since adding them to an `Instant` might overflow.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Config {
     /// The default settings, and this DHT secret key as the client's identity.
@@ -118,14 +118,20 @@ impl Config {
         self
     }
 
+    /// See [`Settings::check`].
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.settings.check()
+    }
+}
+
+impl Settings {
     /// Returns an error for the first invalid setting.
     pub(crate) fn check(&self) -> io::Result<()> {
-        let settings = &self.settings;
-        let wrong = if settings.send_queue < MIN_SEND_QUEUE {
+        let wrong = if self.send_queue < MIN_SEND_QUEUE {
             "a send queue has at least 4,068 bytes"
-        } else if settings.connect_timeout.is_zero()
-            || settings.ping_interval.is_zero()
-            || settings.pong_timeout.is_zero()
+        } else if self.connect_timeout.is_zero()
+            || self.ping_interval.is_zero()
+            || self.pong_timeout.is_zero()
         {
             "a timeout or an interval can't be zero"
         } else {

@@ -39,6 +39,16 @@ impl Deadline {
         self.at = self.at.max(at);
     }
 
+    /// Moves the deadline to `at`, if that is earlier.
+    pub(super) fn shorten(&mut self, at: Instant) {
+        self.at = self.at.min(at);
+    }
+
+    /// Moves the deadline to `at`. What was excluded still counts.
+    pub(super) fn set(&mut self, at: Instant) {
+        self.at = at;
+    }
+
     /// Excludes the time `waited`, in which input was ready and the connection had no turn to read it.
     pub(super) fn exclude(&mut self, waited: Duration, timeout: Duration) {
         let remaining = (timeout * MAX_EXCLUDED).saturating_sub(self.excluded());

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::connection::deadline::Deadline;
+use crate::connection::round_trips::Trips;
+use crate::connection::times::Micros;
+use crate::status::RoundTrips;
 
 /// One ping at a time: the next is due one interval after the last, and only if the last was answered.
 pub(super) struct KeepAlive {
@@ -14,16 +17,22 @@ pub(super) struct KeepAlive {
     unanswered: Option<NonZeroU64>,
     /// When the last ping was written to the transport.
     sent_at: Option<Instant>,
+    /// Nanoseconds from the first ping without an answer to the last one. Not 0 if the network has changed between them.
+    asked_before: u64,
     /// When the next ping is due, or until when the pong must arrive.
     deadline: Deadline,
     /// The bytes received from the relay when the last ping was queued.
     bytes_before: u64,
-    round_trip: Option<Duration>,
+    trips: Trips,
 }
 
 /// The most bytes that may precede a pong: what the kernels at both ends may hold (Linux by default: 6 MB to receive
 /// and 4 MB to send), rounded up. A relay that has sent more since the ping, and no pong, has not answered.
 const MAX_BACKLOG: u64 = 16 * 1024 * 1024;
+
+/// How long a relay may take to answer after the network has changed, if the pong timeout is not even shorter. A line that
+/// still works answers within a second or two, even if TCP has to send something again.
+pub(super) const NETWORK_CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is to be done when the deadline is reached.
 pub(super) enum Due {
@@ -39,9 +48,10 @@ impl KeepAlive {
             queued_at: now,
             unanswered: Some(ping),
             sent_at: None,
+            asked_before: 0,
             deadline: Deadline::new(now + settings.pong_timeout),
             bytes_before: bytes_in,
-            round_trip: None,
+            trips: Trips::default(),
         }
     }
 
@@ -49,13 +59,64 @@ impl KeepAlive {
         self.deadline.at()
     }
 
-    pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+    pub(super) fn round_trips(&self) -> RoundTrips {
+        self.trips.get()
+    }
+
+    /// Begins a ping that is queued now, unless the last one has no answer yet: then it returns `false`.
+    pub(super) fn begin_ping(
+        &mut self,
+        now: Instant,
+        ping: NonZeroU64,
+        settings: &Settings,
+        bytes_in: u64,
+    ) -> bool {
+        if self.unanswered.is_some() {
+            return false;
+        }
+        let trips = std::mem::take(&mut self.trips);
+        *self = Self { trips, ..Self::new(now, ping, settings, bytes_in) };
+        true
+    }
+
+    /// The network has changed: the relay must answer a ping that is sent from now on, within `patience`. Returns whether
+    /// this ping is to be queued; if not, the last one has not been sent yet, and serves.
+    pub(super) fn handle_network_changed(
+        &mut self,
+        now: Instant,
+        ping: NonZeroU64,
+        patience: Duration,
+        settings: &Settings,
+        bytes_in: u64,
+    ) -> bool {
+        if self.begin_ping(now, ping, settings, bytes_in) {
+            self.deadline.shorten(now + patience);
+            return true;
+        }
+        // However often the network changes, a relay that answers no ping has this long.
+        let asked_at = self.queued_at - Duration::from_nanos(self.asked_before);
+        let last = asked_at + settings.pong_timeout + patience + self.deadline.excluded();
+        self.deadline.set(last.min(now + patience));
+        self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // 584 years
+        self.queued_at = now;
+        if self.sent_at.take().is_none() {
+            return false;
+        }
+        self.unanswered = Some(ping);
+        true
+    }
+
+    /// The ping interval has changed. A ping that has no answer yet keeps its time.
+    pub(super) fn handle_settings(&mut self, settings: &Settings) {
+        if self.unanswered.is_none() {
+            self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
+        }
     }
 
     /// The last ping was written to the transport.
     pub(super) fn handle_ping_sent(&mut self, now: Instant) {
         self.sent_at = Some(now);
+        self.trips.count_ping();
     }
 
     /// Handles a pong. Returns whether it answers the last ping; any other pong is ignored.
@@ -63,7 +124,7 @@ impl KeepAlive {
         match self.sent_at {
             Some(sent_at) if self.unanswered == Some(id) => {
                 self.unanswered = None;
-                self.round_trip = Some(now.saturating_duration_since(sent_at));
+                self.trips.add(Micros::between(sent_at, now));
                 self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
                 true
             }
@@ -98,9 +159,7 @@ impl KeepAlive {
         if now < self.deadline.at() {
             return Due::Nothing;
         }
-        if self.unanswered.is_none() {
-            let round_trip = self.round_trip;
-            *self = Self { round_trip, ..Self::new(now, ping, settings, bytes_in) };
+        if self.begin_ping(now, ping, settings, bytes_in) {
             return Due::Ping(ping);
         }
         if unread && self.pong_may_follow(bytes_in) {

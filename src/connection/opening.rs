@@ -139,6 +139,11 @@ impl Opening {
         deadlines.min().unwrap_or(self.next_at)
     }
 
+    /// The answers must arrive before `at`, if that is earlier.
+    pub(super) fn shorten(&mut self, at: Instant) {
+        self.attempts.iter_mut().for_each(|attempt| attempt.shorten(at));
+    }
+
     /// Whether an attempt is to begin.
     pub(super) fn is_attempt_due(&self, now: Instant) -> bool {
         !self.addresses.is_empty() && now >= self.next_at

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
-use crate::crypto::{Channel, KeyStream};
+use crate::connection::shared::{Counters, Shared};
+use crate::crypto::Channel;
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{Packet, RouteNumber};
 
@@ -130,12 +131,12 @@ impl Outbox {
     }
 
     /// Writes until everything is sent or the socket takes no more. `scratch` holds the batches and has room for at
-    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, there are no
-    /// packets.
+    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, packets
+    /// stay queued.
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut sent: impl FnMut(&Packet<'static>),
@@ -151,7 +152,7 @@ impl Outbox {
             let batch = match &channel {
                 _ if begun => &buffers.begun[..],
                 Some(channel) => {
-                    let len = buffers.seal_batch(channel, key_stream, &mut scratch[..room]);
+                    let len = buffers.seal_batch(channel, shared, &mut scratch[..room]);
                     &scratch[..len]
                 }
                 None => &[][..],
@@ -167,7 +168,7 @@ impl Outbox {
             if begun {
                 buffers.begun.drain(..taken);
             } else {
-                let count = buffers.commit(taken, scratch, &mut sent);
+                let count = buffers.commit(taken, scratch, &mut shared.counters, &mut sent);
                 flushed.packets += count;
                 if let Some(channel) = &mut channel {
                     channel.commit(count);
@@ -220,14 +221,17 @@ impl Buffers {
     }
 
     /// Seals as many packets into `scratch` as fit, important ones first. Returns the length of all frames together.
-    fn seal_batch(&mut self, channel: &Channel, key_stream: &mut KeyStream, scratch: &mut [u8]) -> usize {
+    fn seal_batch(&mut self, channel: &Channel, shared: &mut Shared, scratch: &mut [u8]) -> usize {
+        let Shared { key_stream, counters } = shared;
         let mut sealer = channel.sealer(key_stream);
+        counters.begin_batch(scratch.len());
         let mut end = 0;
         for packet in &self.important {
             let Some(frame) = scratch.get_mut(end..end + OVERHEAD + packet.emitted_len()) else {
                 return end;
             };
             packet.emit(&mut frame[OVERHEAD..]);
+            counters.add_to_batch(frame[OVERHEAD]);
             frame::emit_prefix(frame);
             sealer.seal(&mut frame[PREFIX_LEN..]);
             end += frame.len();
@@ -236,6 +240,7 @@ impl Buffers {
             && let Some(frame) = scratch.get_mut(end..end + OVERHEAD + len)
         {
             self.queue.take(&mut frame[OVERHEAD..]);
+            counters.add_to_batch(frame[OVERHEAD]);
             frame::emit_prefix(frame);
             sealer.seal(&mut frame[PREFIX_LEN..]);
             end += frame.len();
@@ -245,7 +250,13 @@ impl Buffers {
 
     /// Removes the packets of the batch in `scratch` of which at least one byte is among the first `taken`, and keeps
     /// the unsent bytes of the last one. Returns how many packets were removed; the others stay queued.
-    fn commit(&mut self, taken: usize, scratch: &[u8], sent: &mut impl FnMut(&Packet<'static>)) -> usize {
+    fn commit(
+        &mut self,
+        taken: usize,
+        scratch: &[u8],
+        counters: &mut Counters,
+        sent: &mut impl FnMut(&Packet<'static>),
+    ) -> usize {
         let (mut end, mut count, mut from_queue) = (0, 0, 0);
         while end < taken {
             match self.important.pop_front() {
@@ -255,7 +266,9 @@ impl Buffers {
                 }
                 None => from_queue += 1,
             }
-            end += frame::emitted_len(&scratch[end..]);
+            let len = frame::emitted_len(&scratch[end..]);
+            counters.count_sent(count, len);
+            end += len;
             count += 1;
         }
         self.queue.commit(from_queue);

@@ -7,12 +7,14 @@ use std::io;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use crate::config::Settings;
 use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::{Due, KeepAlive};
 use crate::connection::outbox::{Flushed, TooManyPongs};
 use crate::connection::routes::{Answer, RouteInfo};
-use crate::crypto::{Channel, KeyStream};
+use crate::connection::shared::Shared;
+use crate::crypto::Channel;
 use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Violation};
 use crate::event::Event;
@@ -20,6 +22,7 @@ use crate::events::Events;
 use crate::id::AttemptId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
+use crate::status::RoundTrips;
 use crate::wire::frame::{MIN_FRAME, PREFIX_LEN, frame_len};
 use crate::wire::{Packet, RouteNumber};
 
@@ -59,8 +62,35 @@ impl Session {
         self.keepalive.deadline()
     }
 
-    pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.keepalive.round_trip()
+    pub(super) fn round_trips(&self) -> RoundTrips {
+        self.keepalive.round_trips()
+    }
+
+    /// See [`Connection::ping`](crate::connection::Connection::ping).
+    pub(super) fn ping(&mut self, now: Instant, ping: NonZeroU64, common: &mut Common) -> bool {
+        let begun = self.keepalive.begin_ping(now, ping, &common.settings, common.traffic.bytes_in);
+        if begun {
+            common.outbox.push_important(Packet::Ping(ping));
+        }
+        begun
+    }
+
+    /// The relay must answer a ping within `patience`.
+    pub(super) fn handle_network_changed(
+        &mut self,
+        now: Instant,
+        ping: NonZeroU64,
+        patience: Duration,
+        common: &mut Common,
+    ) {
+        let bytes_in = common.traffic.bytes_in;
+        if self.keepalive.handle_network_changed(now, ping, patience, &common.settings, bytes_in) {
+            common.outbox.push_important(Packet::Ping(ping));
+        }
+    }
+
+    pub(super) fn handle_settings(&mut self, settings: &Settings) {
+        self.keepalive.handle_settings(settings);
     }
 
     /// The most bytes of input that contain at most this many whole packets, and no byte of another.
@@ -80,7 +110,7 @@ impl Session {
         &mut self,
         now: Instant,
         input: &mut &mut [u8],
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         common: &mut Common,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
@@ -94,9 +124,10 @@ impl Session {
             let Some(frame) = self.frames.next(input, frame_len).map_err(fault)? else {
                 break;
             };
-            let opened = self.channel.open(key_stream, &mut frame[PREFIX_LEN..]);
+            let opened = self.channel.open(&mut shared.key_stream, &mut frame[PREFIX_LEN..]);
             let plaintext = opened.ok_or_else(|| fault(Violation::Forged))?;
             common.traffic.packets_in += 1;
+            shared.counters.count_received(plaintext);
             if !confirmed {
                 common.times.connected = common.times.until(now);
                 events.push(Event::Connected { connection: common.id, token: common.token });
@@ -135,13 +166,13 @@ impl Session {
     pub(super) fn flush(
         &mut self,
         now: Instant,
-        key_stream: &mut KeyStream,
+        shared: &mut Shared,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
         common: &mut Common,
     ) -> io::Result<Flushed> {
         let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
-        common.outbox.flush(Some(&mut self.channel), key_stream, scratch, write, |packet| match packet {
+        common.outbox.flush(Some(&mut self.channel), shared, scratch, write, |packet| match packet {
             Packet::RoutingRequest { peer } => routes.handle_request_sent(peer),
             Packet::DisconnectNotification(id) => routes.handle_disconnect_sent(*id),
             Packet::Ping(_) => keepalive.handle_ping_sent(now),

@@ -12,26 +12,37 @@ pub(super) struct Times {
     pub(super) tunnel: Micros,
     pub(super) handshake: Micros,
     pub(super) connected: Micros,
+    /// Nanoseconds from the start until anything was last received; 0 before.
+    heard: u64,
 }
 
 /// A time in microseconds; 0 if it is not known.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Micros(u32);
 
 impl Times {
     pub(super) fn new(started: Instant) -> Self {
-        let none = Micros(0);
-        Self { started, transport: none, tunnel: none, handshake: none, connected: none }
+        let none = Micros::default();
+        Self { started, transport: none, tunnel: none, handshake: none, connected: none, heard: 0 }
     }
 
     pub(super) fn started(&self) -> Instant {
         self.started
     }
 
-    /// The time from the start to `now`: at least 1 µs, and at most 71 minutes.
+    /// The time from the start to `now`.
     pub(super) fn until(&self, now: Instant) -> Micros {
-        let micros = now.saturating_duration_since(self.started).as_micros();
-        Micros(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
+        Micros::between(self.started, now)
+    }
+
+    /// Something was received.
+    pub(super) fn set_heard(&mut self, now: Instant) {
+        let nanos = now.saturating_duration_since(self.started).as_nanos();
+        self.heard = (nanos as u64).max(1); // 584 years
+    }
+
+    pub(super) fn last_heard(&self) -> Option<Instant> {
+        (self.heard > 0).then(|| self.started + Duration::from_nanos(self.heard))
     }
 
     /// Who is at the other end once the hello is queued: the relay, directly or through a tunnel.
@@ -50,11 +61,23 @@ impl Times {
 }
 
 impl Micros {
+    /// The time between the two: at least 1 µs, and at most 71 minutes.
+    pub(super) fn between(from: Instant, to: Instant) -> Self {
+        let micros = to.saturating_duration_since(from).as_micros();
+        Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// This time, moved by one of so many equal parts of the way to another one.
+    pub(super) fn towards(self, other: Self, parts: u32) -> Self {
+        let (from, to) = (i64::from(self.0), i64::from(other.0));
+        Self((from + (to - from) / i64::from(parts)) as u32)
+    }
+
     pub(super) fn is_known(self) -> bool {
         self.0 > 0
     }
 
-    fn get(self) -> Option<Duration> {
+    pub(super) fn get(self) -> Option<Duration> {
         self.is_known().then(|| Duration::from_micros(self.0.into()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    AttemptId, Connection, Entropy, KeyStream, Parameters, Settings, SharedKey, connection_id,
+    AttemptId, Connection, Entropy, Parameters, Settings, Shared, SharedKey, connection_id,
 };
 use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
@@ -23,7 +23,7 @@ pub struct Pair {
     pub connection: Connection,
     pub events: Events,
     now: Instant,
-    key_stream: KeyStream,
+    shared: Shared,
     scratch: Vec<u8>,
     relay: Session,
     /// The relay's handshake response, created in advance.
@@ -48,7 +48,7 @@ impl Pair {
             connection: begun(now),
             events: Events::with_capacity(256),
             now,
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             scratch,
             relay,
             response: response.into(),
@@ -94,13 +94,8 @@ impl Pair {
     /// Passes the bytes of one read to the connection. Its events replace those of the last read.
     pub fn receive(&mut self, stream: &mut [u8]) {
         self.events.clear();
-        let taken = self.connection.receive(
-            self.now,
-            AttemptId::FIRST,
-            stream,
-            &mut self.key_stream,
-            &mut self.events,
-        );
+        let taken =
+            self.connection.receive(self.now, AttemptId::FIRST, stream, &mut self.shared, &mut self.events);
         assert_eq!(taken, Ok(stream.len()));
     }
 
@@ -108,7 +103,7 @@ impl Pair {
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
         let all =
-            self.connection.flush(self.now, AttemptId::FIRST, &mut self.key_stream, &mut self.scratch, write);
+            self.connection.flush(self.now, AttemptId::FIRST, &mut self.shared, &mut self.scratch, write);
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -150,7 +145,7 @@ fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = begun(now);
     connection.handle_connected(now, AttemptId::FIRST);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, AttemptId::FIRST, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, AttemptId::FIRST, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

@@ -96,6 +96,11 @@ impl Attempt {
         self.deadline.at()
     }
 
+    /// The answers must arrive before `at`, if that is earlier.
+    pub(super) fn shorten(&mut self, at: Instant) {
+        self.deadline.shorten(at);
+    }
+
     /// The temporary key in the hello, if it is created.
     pub(super) fn temporary(&self) -> Option<PublicKey> {
         match &self.state {
@@ -136,6 +141,9 @@ impl Attempt {
         input: &mut &mut [u8],
         ours: &[PublicKey],
     ) -> Result<Option<Box<Channel>>, DisconnectReason> {
+        if !input.is_empty() {
+            self.times.set_heard(now);
+        }
         loop {
             match &mut self.state {
                 State::Connecting { .. } => return Ok(None),

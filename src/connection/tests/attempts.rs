@@ -49,7 +49,7 @@ fn all_connected(count: u8, start: Instant) -> (Connection, Vec<Hello>) {
 /// What an attempt writes.
 fn written(connection: &mut Connection, attempt: AttemptId) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(Instant::now(), attempt, &mut KeyStream::new(), &mut [0; 4096], |part| {
+    let all = connection.flush(Instant::now(), attempt, &mut Shared::new(), &mut [0; 4096], |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -64,7 +64,7 @@ fn receive(
     bytes: &[u8],
 ) -> Result<Events, DisconnectReason> {
     let mut events = Events::with_capacity(8);
-    let taken = connection.receive(now, attempt, &mut bytes.to_vec(), &mut KeyStream::new(), &mut events)?;
+    let taken = connection.receive(now, attempt, &mut bytes.to_vec(), &mut Shared::new(), &mut events)?;
     assert_eq!(taken, bytes.len());
     Ok(events)
 }

@@ -12,7 +12,7 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
     assert_eq!(pair.connection.stage(), Stage::Connected);
     assert_eq!(pair.take_events(), ["Connected { connection: ConnectionId(3.9), token: 55 }"]);
-    assert_eq!(pair.connection.round_trip(), Some(Duration::from_millis(40)));
+    assert_eq!(pair.connection.round_trips().latest, Some(Duration::from_millis(40)));
 }
 
 /// A key that is moved leaves a copy at its old address.
@@ -47,7 +47,7 @@ fn response_and_packets_arrive_in_any_pieces() {
         let mut events = Events::with_capacity(8);
         for piece in stream.chunks_mut(split) {
             let len = piece.len();
-            assert_eq!(connection.receive(now, FIRST, piece, &mut KeyStream::new(), &mut events), Ok(len));
+            assert_eq!(connection.receive(now, FIRST, piece, &mut Shared::new(), &mut events), Ok(len));
         }
         let told: Vec<_> = events.iter().collect();
         let oob = Event::Oob { connection: ID, token: TOKEN, sender: peer, data: b"out of band" };
@@ -61,7 +61,7 @@ fn a_response_made_with_another_key_is_an_impostors() {
     let mut connection = connecting(now);
     let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
     let result =
-        connection.receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8));
+        connection.receive(now, FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8));
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)));
 }
 
@@ -75,7 +75,7 @@ fn our_own_hello_sent_back_is_an_impostors() {
         now,
         FIRST,
         &mut hello[32..].to_vec(),
-        &mut KeyStream::new(),
+        &mut Shared::new(),
         &mut Events::with_capacity(8),
     );
     assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::Reflection)));
@@ -94,7 +94,7 @@ fn an_old_response_never_connects() {
     hello(&mut second, now);
     let mut events = Events::with_capacity(8);
     assert_eq!(
-        second.receive(now, FIRST, &mut recorded, &mut KeyStream::new(), &mut events),
+        second.receive(now, FIRST, &mut recorded, &mut Shared::new(), &mut events),
         Err(DisconnectReason::Impostor(Impostor::Replay))
     );
     assert!(events.is_empty());
@@ -140,13 +140,7 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
     connection
-        .receive(
-            back + seconds(9),
-            FIRST,
-            &mut response,
-            &mut KeyStream::new(),
-            &mut Events::with_capacity(8),
-        )
+        .receive(back + seconds(9), FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8))
         .unwrap();
     assert_eq!(connection.stage(), Stage::Confirming);
 }
@@ -176,9 +170,7 @@ fn what_was_asked_for_since_the_start_is_sent_after_the_first_ping() {
     connection.send_to(key(2), b"to").unwrap();
     connection.send_onion_request(&[0; 200]).unwrap();
     assert!(!connection.has_output(FIRST), "nothing follows the hello before the response");
-    connection
-        .receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut Events::with_capacity(8))
-        .unwrap();
+    connection.receive(now, FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8)).unwrap();
     assert_eq!(connection.stage(), Stage::Confirming);
     let sent = relay.open(&flush(&mut connection, now, &mut vec![0; 64 * 1024])).unwrap();
     // The closed route is closed by the answer to its request.
@@ -205,7 +197,7 @@ fn an_impostor_receives_no_more_than_was_queued_and_causes_no_event() {
     assert!((queue / 2..queue / 2 + 2048).contains(&queued), "{queued}");
     hello(&mut connection, now);
     let mut events = Events::with_capacity(8);
-    connection.receive(now, FIRST, &mut response.to_vec(), &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(now, FIRST, &mut response.to_vec(), &mut Shared::new(), &mut events).unwrap();
     let sent = flush(&mut connection, now, &mut vec![0; 64 * 1024]);
     let important = (2 + 16 + 9) + 240 * (2 + 16 + 33);
     assert!(sent.len() <= queued + queued / 1059 * 16 + 16 + important, "{}", sent.len());
@@ -223,10 +215,10 @@ fn the_times_of_connecting_are_kept() {
     assert_eq!(connection.times(), ConnectTimes::default());
     let (mut response, mut relay) = hello(&mut connection, at(10)).accept(&fresh());
     let mut events = Events::with_capacity(8);
-    connection.receive(at(25), FIRST, &mut response, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(25), FIRST, &mut response, &mut Shared::new(), &mut events).unwrap();
     let mut packet = Vec::new();
     relay.seal(&pong(FIRST_PING), &mut packet);
-    connection.receive(at(45), FIRST, &mut packet, &mut KeyStream::new(), &mut events).unwrap();
+    connection.receive(at(45), FIRST, &mut packet, &mut Shared::new(), &mut events).unwrap();
     let millis = |millis| Some(Duration::from_millis(millis));
     let times =
         ConnectTimes { transport: millis(10), tunnel: None, handshake: millis(25), connected: millis(45) };

@@ -3,6 +3,7 @@
 mod attempts;
 mod handshake;
 mod keepalive;
+mod liveness;
 mod malicious;
 mod receiving;
 mod routes;
@@ -11,17 +12,28 @@ mod sharing;
 mod tunnel;
 mod turns;
 
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
-use std::sync::Arc;
-
-use super::*;
 use crate::config::Settings;
+use crate::connection::transport::State;
+use crate::connection::{Connection, End, Parameters, Shared};
 use crate::crypto::{Entropy, SharedKey};
+use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::error::{Hint, Impostor, Violation};
 use crate::event::Event;
+use crate::events::Events;
+use crate::id::{AttemptId, ConnectionId, RouteId};
+use crate::key::PublicKey;
 use crate::key::SecretKey;
 use crate::stage::Party;
+use crate::stage::Stage;
+use crate::status::ConnectTimes;
+use crate::wire::Destination;
 
 const RELAY_SECRET: [u8; 32] = [1; 32];
 const CLIENT_SECRET: [u8; 32] = [2; 32];
@@ -45,7 +57,7 @@ struct Pair {
     now: Instant,
     started: Instant,
     events: Events,
-    key_stream: KeyStream,
+    shared: Shared,
     scratch: Vec<u8>,
     /// The id of the next ping.
     ping: u64,
@@ -132,7 +144,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, FIRST, &mut KeyStream::new(), scratch, |part| {
+    let all = connection.flush(now, FIRST, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -152,7 +164,7 @@ impl Pair {
         let (mut response, relay) = hello(&mut connection, now).accept(&fresh());
         let mut events = Events::with_capacity(10_000);
         assert_eq!(
-            connection.receive(now, FIRST, &mut response, &mut KeyStream::new(), &mut events),
+            connection.receive(now, FIRST, &mut response, &mut Shared::new(), &mut events),
             Ok(response.len())
         );
         assert!(events.is_empty());
@@ -162,7 +174,7 @@ impl Pair {
             now,
             started: now,
             events,
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             scratch: vec![0; 64 * 1024],
             ping: 1000,
         }
@@ -202,7 +214,7 @@ impl Pair {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<usize, DisconnectReason> {
-        self.connection.receive(self.now, FIRST, &mut bytes.to_vec(), &mut self.key_stream, &mut self.events)
+        self.connection.receive(self.now, FIRST, &mut bytes.to_vec(), &mut self.shared, &mut self.events)
     }
 
     /// The connection receives packets of the relay in one read.
@@ -222,7 +234,7 @@ impl Pair {
     /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, FIRST, &mut self.key_stream, &mut self.scratch, |part| {
+        let all = self.connection.flush(self.now, FIRST, &mut self.shared, &mut self.scratch, |part| {
             let taken = part.len().min(room);
             if taken == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());

@@ -69,7 +69,7 @@ fn a_full_buffer_of_events_loses_nothing() {
     let mut input = &mut stream[..];
     while !input.is_empty() {
         let taken =
-            pair.connection.receive(pair.now, FIRST, input, &mut KeyStream::new(), &mut pair.events).unwrap();
+            pair.connection.receive(pair.now, FIRST, input, &mut Shared::new(), &mut pair.events).unwrap();
         assert!(taken > 0 && pair.events.len() <= pair.events.capacity());
         for event in &pair.events {
             let Event::Data { route: from, data, .. } = event else { panic!("{event:?}") };

@@ -140,14 +140,13 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
     let (mut stream, mut offered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let mut room = 1500;
-        let flushed =
-            pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |part| {
-                offered.push(part.len());
-                let taken = part.len().min(room);
-                room -= taken;
-                stream.extend_from_slice(&part[..taken]);
-                if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
-            });
+        let flushed = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |part| {
+            offered.push(part.len());
+            let taken = part.len().min(room);
+            room -= taken;
+            stream.extend_from_slice(&part[..taken]);
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        });
         assert!(!flushed.unwrap());
     }
     assert!(offered[0] > 60_000, "{offered:?}");
@@ -156,7 +155,7 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
 
     // Now the socket takes everything, and the batches grow again.
     let mut grown = Vec::new();
-    let all = pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |part| {
+    let all = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |part| {
         grown.push(part.len());
         stream.extend_from_slice(part);
         Ok(part.len())
@@ -236,9 +235,9 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
     let result = pair
         .connection
-        .flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |_| results.pop().unwrap());
+        .flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |_| results.pop().unwrap());
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    let result = pair.connection.flush(pair.now, FIRST, &mut pair.key_stream, &mut pair.scratch, |_| Ok(0));
+    let result = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
     // The failed writes have lost no packet and used no nonce.
     assert_eq!(pair.sent(), [data(16, b"x")]);
@@ -250,13 +249,13 @@ fn key_stream_is_wiped_behind_each_call() {
     for len in [10, 2000] {
         pair.connection.send_data(route, &vec![1; len]).unwrap();
         pair.flush_some(usize::MAX);
-        assert!(pair.key_stream.is_wiped(), "sending {len} bytes");
+        assert!(pair.shared.key_stream.is_wiped(), "sending {len} bytes");
         pair.connection.send_data(route, &vec![1; len]).unwrap();
         pair.flush_some(0);
-        assert!(pair.key_stream.is_wiped(), "sending to a full socket");
+        assert!(pair.shared.key_stream.is_wiped(), "sending to a full socket");
         pair.relay_sends(&[data(16, &vec![1; len])]).unwrap();
-        assert!(pair.key_stream.is_wiped(), "receiving {len} bytes");
+        assert!(pair.shared.key_stream.is_wiped(), "receiving {len} bytes");
     }
     assert!(pair.receive(&[0, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]).is_err());
-    assert!(pair.key_stream.is_wiped(), "a packet that is none");
+    assert!(pair.shared.key_stream.is_wiped(), "a packet that is none");
 }

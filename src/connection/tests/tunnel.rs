@@ -30,7 +30,7 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<()
         now,
         FIRST,
         &mut bytes.to_vec(),
-        &mut KeyStream::new(),
+        &mut Shared::new(),
         &mut Events::with_capacity(8),
     )?;
     assert_eq!(taken, bytes.len());
@@ -73,8 +73,7 @@ fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
         let mut connection = asked(now);
         let mut events = Events::with_capacity(8);
         for part in [&stream[..split], &stream[split..]] {
-            let taken =
-                connection.receive(now, FIRST, &mut part.to_vec(), &mut KeyStream::new(), &mut events);
+            let taken = connection.receive(now, FIRST, &mut part.to_vec(), &mut Shared::new(), &mut events);
             assert_eq!(taken, Ok(part.len()));
         }
         assert_eq!(connection.stage(), Stage::Connected, "split at {split}");
@@ -190,7 +189,7 @@ fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
     connection.handle_connected(now, FIRST);
     assert_eq!(told(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
     let mut room = 127;
-    let all = connection.flush(now, FIRST, &mut KeyStream::new(), &mut [0; 4096], |bytes| {
+    let all = connection.flush(now, FIRST, &mut Shared::new(), &mut [0; 4096], |bytes| {
         let taken = bytes.len().min(std::mem::take(&mut room));
         if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     });

@@ -19,7 +19,7 @@ fn granted(now: Instant) -> (Connection, Vec<u8>) {
 }
 
 fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
-    let taken = connection.receive(now, FIRST, bytes, &mut KeyStream::new(), &mut Events::with_capacity(8));
+    let taken = connection.receive(now, FIRST, bytes, &mut Shared::new(), &mut Events::with_capacity(8));
     assert_eq!(taken, Ok(bytes.len()));
 }
 
@@ -201,7 +201,7 @@ proptest! {
                 let is_whole = cuts.next().is_some_and(|cut| cut % 2 == 0);
                 let most = if is_whole { most } else { most.min(cuts.next().unwrap()) };
                 let (piece, rest) = stream.split_at_mut(most.min(stream.len()));
-                let taken = pair.connection.receive(pair.now, FIRST, piece, &mut pair.key_stream, &mut pair.events);
+                let taken = pair.connection.receive(pair.now, FIRST, piece, &mut pair.shared, &mut pair.events);
                 prop_assert_eq!(taken, Ok(piece.len()));
                 stream = rest;
             }

@@ -35,6 +35,8 @@ pub struct Model {
     /// The plaintexts that wait.
     important: VecDeque<Vec<u8>>,
     queue: SendQueue,
+    /// All bytes that were sent.
+    sent: usize,
     /// Bytes of the last packet begun that have not left.
     unfinished: usize,
     /// The packets begun that the relay has not seen whole.
@@ -50,6 +52,8 @@ struct KeepAlive {
     queued: Instant,
     left: Option<Instant>,
     answered: bool,
+    /// When the relay was first asked for what it has not answered.
+    asked: Instant,
 }
 
 struct Route {
@@ -90,11 +94,12 @@ impl Model {
             put_off: false,
             pardoned: 0,
             started: now,
-            keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false },
+            keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false, asked: now },
             round_trip: None,
             raw: VecDeque::new(),
             important: VecDeque::new(),
-            queue: SendQueue::new(settings.send_queue),
+            queue: SendQueue::default(),
+            sent: 0,
             unfinished: 0,
             begun: VecDeque::new(),
             routes: Vec::new(),
@@ -146,6 +151,8 @@ impl Model {
             Step::Keys => {
                 self.stage = Stage::Confirming;
                 self.ping(self.keepalive.id, now);
+                // It leaves before what the caller has asked for meanwhile.
+                self.important.rotate_right(1);
             }
             Step::Packet(plaintext) => {
                 if self.stage == Stage::Confirming {
@@ -292,7 +299,7 @@ impl Model {
             && self.keepalive.id == id
         {
             self.keepalive.answered = true;
-            self.round_trip = Some(now - left);
+            self.round_trip = Some((now - left).max(Duration::from_micros(1)));
             self.set_deadline(queued + self.settings.ping_interval);
         }
         Ok(())
@@ -323,13 +330,34 @@ impl Model {
     }
 
     fn ping(&mut self, id: NonZeroU64, now: Instant) {
-        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false };
+        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false, asked: now };
         self.set_deadline(now + self.settings.pong_timeout);
-        // The first ping is sent before the requests that wait for it; at any other, there may be none.
-        let ping = [&[PING], &id.get().to_be_bytes()[..]].concat();
-        match self.stage {
-            Stage::Confirming => self.important.push_front(ping),
-            _ => self.important.push_back(ping),
+        self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
+    }
+
+    /// The caller wants a ping. Returns whether one is sent.
+    pub fn ask(&mut self, id: NonZeroU64, now: Instant) -> bool {
+        let asks = !self.is_opening() && self.keepalive.answered;
+        if asks {
+            self.ping(id, now);
+        }
+        asks
+    }
+
+    /// The caller says that the network has changed.
+    pub fn network_changed(&mut self, id: NonZeroU64, now: Instant) {
+        let patience = Duration::from_secs(5).min(self.settings.pong_timeout);
+        if self.is_opening() || self.ask(id, now) {
+            self.deadline = self.deadline.min(now + patience);
+            return;
+        }
+        let pardoned = Duration::from_millis(self.pardoned.into());
+        let last = self.keepalive.asked + self.settings.pong_timeout + patience + pardoned;
+        self.deadline = last.min(now + patience);
+        self.keepalive.queued = now;
+        if self.keepalive.left.take().is_some() {
+            self.keepalive.id = id;
+            self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
         }
     }
 
@@ -350,6 +378,7 @@ impl Model {
 
     /// These bytes were sent. Returns those of them that belong to packets.
     pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
+        self.sent += bytes.len();
         let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
         assert!(
             self.raw.drain(..raw.len()).eq(raw.iter().copied()),
@@ -390,7 +419,7 @@ impl Model {
 
     /// Whether `Writable` is due.
     pub fn take_writable(&mut self) -> bool {
-        self.queue.take_writable()
+        self.queue.take_writable(self.bound())
     }
 
     /// The bytes in the send queue.
@@ -477,8 +506,14 @@ impl Model {
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> Result<(), SendError> {
-        let packet = parts.concat();
-        if self.queue.push(packet) { Ok(()) } else { Err(SendError::WouldBlock) }
+        let (packet, bound) = (parts.concat(), self.bound());
+        if self.queue.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
+    }
+
+    /// What the send queue may hold: less before the relay has proved itself, since what was sent counts until then.
+    fn bound(&self) -> usize {
+        let sent = if self.stage == Stage::Connected { 0 } else { self.sent };
+        self.settings.send_queue.saturating_sub(sent)
     }
 
     /// The routes that the caller knows.

@@ -52,7 +52,12 @@ struct Relay {
 
 impl Table {
     fn step(&mut self, input: &mut Input<'_>) {
-        match input.byte() % 24 {
+        let operation = match input.byte() {
+            240..=247 => return self.pair.ask(),
+            248.. => return self.pair.network_changed(),
+            byte => byte % 24,
+        };
+        match operation {
             0 => self.connect(),
             1 => self.pair.open_route(peer(input.byte() % 8)),
             2 => {

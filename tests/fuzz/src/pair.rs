@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tox_relay_client::internals::{
-    AttemptId, Connection, Entropy, EventsInternals, Handshake, KeyPair, KeyStream, Parameters, Settings,
+    AttemptId, Connection, Entropy, EventsInternals, Handshake, KeyPair, Parameters, Settings, Shared,
     SharedKey, connection_id, slot,
 };
 use tox_relay_client::{
@@ -84,7 +84,7 @@ pub enum Response<'a> {
 
 pub struct Pair {
     connection: Connection,
-    key_stream: KeyStream,
+    shared: Shared,
     /// When the last turn began.
     turned: Instant,
     model: Model,
@@ -137,7 +137,7 @@ impl Pair {
         connection.begin_attempt(now, entropy()).expect("the first attempt");
         Self {
             connection,
-            key_stream: KeyStream::new(),
+            shared: Shared::new(),
             turned: now,
             model: Model::new(RELAY, settings, NonZeroU64::MIN, now),
             session: Greeting::get().opened.session(&RELAY_TEMPORARY, RELAY_NONCE),
@@ -219,13 +219,8 @@ impl Pair {
         let since = std::mem::replace(&mut self.turned, self.now);
         self.connection.handle_turn(self.now, since);
         self.model.turn(self.now, since);
-        let result = self.connection.receive(
-            self.now,
-            AttemptId::FIRST,
-            &mut input,
-            &mut self.key_stream,
-            &mut events,
-        );
+        let result =
+            self.connection.receive(self.now, AttemptId::FIRST, &mut input, &mut self.shared, &mut events);
 
         let mut foretold = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
@@ -275,7 +270,7 @@ impl Pair {
         let all = self.connection.flush(
             self.now,
             AttemptId::FIRST,
-            &mut self.key_stream,
+            &mut self.shared,
             &mut vec![0; scratch.max(2050)],
             write,
         );
@@ -300,8 +295,7 @@ impl Pair {
         if self.over {
             return;
         }
-        self.pings += 1;
-        let (ping, unread) = (NonZeroU64::new(self.pings).unwrap_or(NonZeroU64::MIN), self.coming() > 0);
+        let (ping, unread) = (self.next_ping(), self.coming() > 0);
         let end = self.connection.handle_timeout(self.now, unread, ping);
         let bare = end.map_err(|reason| match reason {
             DisconnectReason::TimedOut { stage, .. } => timed_out(stage),
@@ -311,6 +305,26 @@ impl Pair {
         });
         assert_eq!(bare, self.model.look(self.now, unread, ping));
         self.settle(end);
+    }
+
+    /// The caller asks for a ping.
+    pub fn ask(&mut self) {
+        let ping = self.next_ping();
+        assert_eq!(self.connection.ping(self.now, ping), self.model.ask(ping, self.now));
+        self.check();
+    }
+
+    /// The caller says that the network has changed.
+    pub fn network_changed(&mut self) {
+        let ping = self.next_ping();
+        self.connection.handle_network_changed(self.now, ping);
+        self.model.network_changed(ping, self.now);
+        self.check();
+    }
+
+    fn next_ping(&mut self) -> NonZeroU64 {
+        self.pings += 1;
+        NonZeroU64::new(self.pings).unwrap_or(NonZeroU64::MIN)
     }
 
     fn settle(&mut self, end: Result<(), DisconnectReason>) {
@@ -334,7 +348,7 @@ impl Pair {
         assert_eq!(connection.has_output(AttemptId::FIRST), model.has_output());
         assert_eq!(connection.queued(), model.queued());
         assert_eq!(connection.route_count(), model.route_count());
-        assert_eq!(connection.round_trip(), model.round_trip);
+        assert_eq!(connection.round_trips().latest, model.round_trip);
         assert_eq!(connection.traffic().bytes_in, self.down.taken() as u64);
         assert_eq!(connection.traffic().bytes_out, self.left as u64);
     }

@@ -12,8 +12,8 @@ const ON_STREAM: usize = 18;
 const IN_QUEUE: usize = 2;
 
 /// Packets by flow: the number of their route, or 0 if they belong to none.
+#[derive(Default)]
 pub struct SendQueue {
-    bound: usize,
     packets: BTreeMap<u8, VecDeque<Vec<u8>>>,
     /// Who has packets, and what each may send, in the order of their turns.
     turns: VecDeque<(u8, usize)>,
@@ -22,10 +22,6 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
-    pub fn new(bound: usize) -> Self {
-        Self { bound, packets: BTreeMap::new(), turns: VecDeque::new(), refused: BTreeSet::new() }
-    }
-
     pub fn len(&self) -> usize {
         self.packets.keys().map(|flow| self.len_of(*flow)).sum()
     }
@@ -35,9 +31,9 @@ impl SendQueue {
     }
 
     /// A flow may hold as much as is free beside it.
-    pub fn push(&mut self, packet: Vec<u8>) -> bool {
+    pub fn push(&mut self, packet: Vec<u8>, bound: usize) -> bool {
         let flow = if packet[0] < 16 { 0 } else { packet[0] };
-        if self.len_of(flow) + IN_QUEUE + packet.len() > self.bound - self.len() {
+        if self.len_of(flow) + IN_QUEUE + packet.len() > bound.saturating_sub(self.len()) {
             self.refused.insert(flow);
             return false;
         }
@@ -68,8 +64,8 @@ impl SendQueue {
     }
 
     /// Whether one who was refused has half of what it may hold free, and room for any packet.
-    pub fn take_writable(&mut self) -> bool {
-        let free = self.bound - self.len();
+    pub fn take_writable(&mut self, bound: usize) -> bool {
+        let free = bound.saturating_sub(self.len());
         let waiting = self.refused.len();
         let mut refused = std::mem::take(&mut self.refused);
         refused.retain(|flow| {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tox_relay_client::internals::{
-    AttemptId, Connection, End, Entropy, EventsInternals, KeyPair, KeyStream, Parameters, Settings,
-    SharedKey, connection_id,
+    AttemptId, Connection, End, Entropy, EventsInternals, KeyPair, Parameters, Settings, Shared, SharedKey,
+    connection_id,
 };
 use tox_relay_client::{
     Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
@@ -305,6 +305,9 @@ impl User {
                 };
                 seat.open(peer);
             }
+            2 if chance.one_in(6) => {
+                seat.connection.ping(self.looked, ping(chance));
+            }
             2 if chance.one_in(3) => {
                 if let Some(&route) = chance.pick(&routes) {
                     seat.close(route);
@@ -455,7 +458,7 @@ impl Seat {
                 budget -= bytes.len();
             }
             let taken =
-                self.connection.receive(now, AttemptId::FIRST, &mut bytes, &mut KeyStream::new(), events)?;
+                self.connection.receive(now, AttemptId::FIRST, &mut bytes, &mut Shared::new(), events)?;
             assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
             self.leftover = bytes.split_off(taken);
             if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
@@ -470,21 +473,21 @@ impl Seat {
         }
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
-        let all =
-            self.connection.flush(now, AttemptId::FIRST, &mut KeyStream::new(), &mut scratch, |bytes| {
-                let some = chance.magnitude(1, bytes.len());
-                match link.up.write(&bytes[..some], now, chance) {
-                    0 => Err(io::ErrorKind::WouldBlock.into()),
-                    taken => Ok(taken),
-                }
-            });
+        let all = self.connection.flush(now, AttemptId::FIRST, &mut Shared::new(), &mut scratch, |bytes| {
+            let some = chance.magnitude(1, bytes.len());
+            match link.up.write(&bytes[..some], now, chance) {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                taken => Ok(taken),
+            }
+        });
         assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(AttemptId::FIRST));
         drop(link);
         if self.connection.take_writable() {
             assert!(self.blocked, "room, and nobody was refused");
             self.untold = false;
         }
-        if self.connection.queued() == 0 {
+        // Before it is connected, what was sent counts, too.
+        if self.connected && self.connection.queued() == 0 {
             assert!(!self.untold, "an empty queue, and nobody is told");
             self.blocked = false;
         }

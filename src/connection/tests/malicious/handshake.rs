@@ -35,7 +35,7 @@ fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
         let (mut connection, hello) = greeting(3);
         let (mut answer, mut events) = (answer(&hello), Events::with_capacity(8));
         let result = answer.chunks_mut(len).try_for_each(|piece| {
-            connection.receive(Instant::now(), FIRST, piece, &mut KeyStream::new(), &mut events)?;
+            connection.receive(Instant::now(), FIRST, piece, &mut Shared::new(), &mut events)?;
             assert!(connection.memory() <= AT_MOST);
             Ok(())
         });
@@ -59,9 +59,9 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
         response[bit / 8] ^= 1 << (bit % 8);
         let mut events = Events::with_capacity(8);
         let (last, front) = response.split_last_mut().unwrap();
-        assert_eq!(connection.receive(now, FIRST, front, &mut KeyStream::new(), &mut events), Ok(95));
+        assert_eq!(connection.receive(now, FIRST, front, &mut Shared::new(), &mut events), Ok(95));
         assert!(connection.memory() <= AT_MOST);
-        let result = connection.receive(now, FIRST, &mut [*last], &mut KeyStream::new(), &mut events);
+        let result = connection.receive(now, FIRST, &mut [*last], &mut Shared::new(), &mut events);
         assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)), "bit {bit}");
         assert!(events.is_empty() && !connection.has_output(FIRST));
     }
@@ -136,7 +136,7 @@ fn what_was_said_before_never_connects() {
         let start = Instant::now();
         let (mut connection, _) = greeting(3);
         connection
-            .receive(start, FIRST, &mut old.to_vec(), &mut KeyStream::new(), &mut Events::with_capacity(8))
+            .receive(start, FIRST, &mut old.to_vec(), &mut Shared::new(), &mut Events::with_capacity(8))
             .unwrap();
         assert_eq!(connection.stage(), Stage::Confirming);
         let end = start + seconds(10);
@@ -178,12 +178,12 @@ fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) 
     let now = Instant::now();
     let ((mut a, hello_a), (mut b, hello_b)) = (a, b);
     let mut events = Events::with_capacity(8);
-    a.receive(now, FIRST, &mut hello_b[32..].to_vec(), &mut KeyStream::new(), &mut events).unwrap();
-    b.receive(now, FIRST, &mut hello_a[32..].to_vec(), &mut KeyStream::new(), &mut events).unwrap();
+    a.receive(now, FIRST, &mut hello_b[32..].to_vec(), &mut Shared::new(), &mut events).unwrap();
+    b.receive(now, FIRST, &mut hello_a[32..].to_vec(), &mut Shared::new(), &mut events).unwrap();
     assert!(events.is_empty());
     let mut pass = |from: &mut Connection, to: &mut Connection| {
         let mut bytes = flush(from, now, &mut [0; 4096]);
-        to.receive(now, FIRST, &mut bytes, &mut KeyStream::new(), &mut events)
+        to.receive(now, FIRST, &mut bytes, &mut Shared::new(), &mut events)
     };
     pass(&mut a, &mut b).unwrap();
     pass(&mut b, &mut a).unwrap();

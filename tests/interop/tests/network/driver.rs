@@ -50,6 +50,14 @@ pub struct Route {
     pub back: RouteId,
 }
 
+impl Route {
+    /// The events until both ends are online.
+    pub fn events(&self) -> impl Iterator<Item = ReceivedEvent> + use<> {
+        let ends = [self.there, self.back].into_iter();
+        ends.flat_map(|end| [ReceivedEvent::Opened(end), ReceivedEvent::Online(end)])
+    }
+}
+
 impl TwoIdentities {
     pub fn new(configure: impl FnOnce(Config) -> Config) -> Self {
         let identities = [SecretKey::generate(), SecretKey::generate()];
@@ -71,14 +79,17 @@ impl TwoIdentities {
 
     /// Opens a route from each of the two connections to the other, and waits until both are online.
     pub fn open_routes(&mut self, near: ConnectionId, far: ConnectionId) -> Route {
-        let [near_key, far_key] = [near, far].map(|relay| self.client.connection(relay).unwrap().identity);
+        let route = self.request(near, far);
+        self.expect_all(route.events());
+        route
+    }
+
+    /// Requests a route from each of the two connections to the other.
+    pub fn request(&mut self, near: ConnectionId, far: ConnectionId) -> Route {
+        let [near_key, far_key] =
+            [near, far].map(|connection| self.client.connection(connection).unwrap().identity);
         let there = self.client.open_route(near, far_key).unwrap();
         let back = self.client.open_route(far, near_key).unwrap();
-        self.expect_all(
-            [there, back]
-                .into_iter()
-                .flat_map(|end| [ReceivedEvent::Opened(end), ReceivedEvent::Online(end)]),
-        );
         Route { connections: [near, far], there, back }
     }
 

@@ -12,4 +12,5 @@ mod driver;
 mod line;
 mod loss;
 mod namespace;
+mod route;
 mod testbed;

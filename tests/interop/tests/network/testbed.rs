@@ -1,7 +1,7 @@
 //! The network of each test: our client in one network namespace, a relay in another one, and a line between them.
 
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use interop::Bootstrapd;
 use tox_relay_client::Relay;
@@ -29,7 +29,15 @@ pub struct Testbed {
 impl Testbed {
     /// The relay, with its address at the other end of the line.
     pub fn relay(&self) -> Relay {
-        Relay::new((RELAY, self.bootstrapd.addr().port()), self.bootstrapd.public_key().into())
+        Relay::new(self.relay_addr(), self.relay_key().into())
+    }
+
+    pub fn relay_addr(&self) -> SocketAddr {
+        (RELAY, self.bootstrapd.addr().port()).into()
+    }
+
+    pub fn relay_key(&self) -> [u8; 32] {
+        self.bootstrapd.public_key()
     }
 }
 

@@ -1,0 +1,217 @@
+//! What a caller can ask of a connection: routes, packets, and its state.
+
+use std::time::Instant;
+
+use crate::address::Address;
+use crate::config::Proxy;
+#[cfg(test)]
+use crate::connection::ending::End;
+use crate::connection::queue::LONGEST;
+use crate::connection::times::Times;
+use crate::connection::transport::{Connection, State};
+#[cfg(test)]
+use crate::error::DisconnectReason;
+use crate::error::{RouteError, SendError};
+use crate::id::RouteId;
+use crate::key::PublicKey;
+use crate::status::{ConnectTimes, FailedAttempt, RoundTrips, RouteStatus, Traffic};
+use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
+use crate::wire::{Destination, Packet};
+
+impl Connection {
+    /// Asks the relay for a route to `peer`. The request is queued until the session begins. `generation` is that of no
+    /// other route.
+    pub fn open_route(
+        &mut self,
+        peer: PublicKey,
+        generation: u32,
+        token: u64,
+    ) -> Result<RouteId, RouteError> {
+        let (route, request) = self.common.routes.open(self.common.id, peer, generation, token)?;
+        if request {
+            self.common.outbox.push_important(Packet::RoutingRequest { peer });
+        }
+        Ok(route)
+    }
+
+    /// Closes a route and removes what is queued for it. Returns how many bytes of data were removed.
+    pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
+        let Some(id) = self.common.routes.close(route)? else {
+            return Ok(0);
+        };
+        self.common.outbox.push_important(Packet::DisconnectNotification(id));
+        Ok(self.common.outbox.remove(id))
+    }
+
+    /// Closes all routes and removes what is queued for them.
+    pub fn close_all_routes(&mut self) {
+        self.common.outbox.remove_all_routes();
+        for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
+            // This cannot fail: the route is in the table.
+            let _ = self.close_route(route);
+        }
+    }
+
+    pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
+        check_len("a data packet", data, ROUTE_DATA)?;
+        let Some(number) = self.common.routes.number(route) else {
+            let known = self.route_status(route).is_some();
+            return Err(if known { SendError::RouteOffline } else { SendError::UnknownRoute });
+        };
+        self.send(&Packet::Data { number, data })
+    }
+
+    pub fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        check_len("an OOB packet", data, OOB_DATA)?;
+        self.send(&Packet::OobSend { destination, data })
+    }
+
+    /// Sends as data if the peer is online on a route, since that packet is smaller, and out of band otherwise.
+    pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
+        match self.common.routes.online_to(&peer) {
+            Some(number) => {
+                check_len("a data packet", data, ROUTE_DATA)?;
+                self.send(&Packet::Data { number, data })
+            }
+            None => self.send_oob(peer, data),
+        }
+    }
+
+    pub fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
+        check_len("an onion request", request, ONION_REQUEST)?;
+        self.send(&Packet::OnionRequest(request))
+    }
+
+    pub fn send_forward_request(&mut self, destination: Destination, data: &[u8]) -> Result<(), SendError> {
+        check_len("a forward request", data, FORWARD_DATA)?;
+        self.send(&Packet::ForwardRequest { destination, data })
+    }
+
+    fn send(&mut self, packet: &Packet<'_>) -> Result<(), SendError> {
+        let bound = self.send_bound();
+        if self.common.outbox.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
+    }
+
+    pub fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
+        self.common.routes.find(self.common.id, peer)
+    }
+
+    pub fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
+        self.common.routes.status(self.common.id, route)
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = RouteStatus> {
+        self.common.routes.iter(self.common.id)
+    }
+
+    /// The number of routes in use, including closed ones whose end the relay does not know yet.
+    pub fn route_count(&self) -> usize {
+        self.common.routes.len()
+    }
+
+    pub fn round_trips(&self) -> RoundTrips {
+        match &self.state {
+            State::Opening(_) => RoundTrips::default(),
+            State::Established(session) => session.round_trips(),
+        }
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        self.common.traffic
+    }
+
+    /// Whether the data queue may have no room for the longest packet on some route.
+    pub fn is_nearly_full(&self) -> bool {
+        // No flow holds more than all flows together.
+        2 * self.common.outbox.queued() + LONGEST > self.send_bound()
+    }
+
+    /// Whether nothing is queued, neither packets nor the rest of one.
+    pub fn has_drained(&self) -> bool {
+        self.common.outbox.is_empty()
+    }
+
+    /// Bytes in the data queue.
+    pub fn queued(&self) -> usize {
+        self.common.outbox.queued()
+    }
+
+    /// When the transport began to connect.
+    pub fn started(&self) -> Instant {
+        self.common.times.started()
+    }
+
+    /// When anything was last received.
+    pub fn last_heard(&self) -> Option<Instant> {
+        match self.progress() {
+            Some((_, times)) => times.last_heard(),
+            None => self.common.times.last_heard(),
+        }
+    }
+
+    pub fn times(&self) -> ConnectTimes {
+        match self.progress() {
+            Some((_, times)) => times.get(),
+            None => self.common.times.get(),
+        }
+    }
+
+    /// The relay's address: the one that is in use, or the attempt has come furthest with.
+    pub fn address(&self) -> &Address {
+        self.progress().map_or(&self.common.address, |(address, _)| address)
+    }
+
+    /// The attempts that have failed, while none has won.
+    pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
+        match &self.state {
+            State::Opening(opening) => opening.failures().collect(),
+            State::Established(_) => Vec::new(),
+        }
+    }
+
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.common.proxy.as_deref()
+    }
+
+    fn progress(&self) -> Option<(&Address, &Times)> {
+        match &self.state {
+            State::Opening(opening) => opening.progress(),
+            State::Established(_) => None,
+        }
+    }
+
+    /// The bytes allocated for all buffers, queues and tables, used or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.input_memory() + self.common.outbox.memory() + self.common.routes.memory()
+    }
+
+    /// The reason if the transport ended like this; nothing ends.
+    #[cfg(test)]
+    pub(super) fn reason(&self, end: End) -> DisconnectReason {
+        match &self.state {
+            State::Opening(opening) => opening.reason(end),
+            State::Established(session) => session.handle_end(end, &self.common),
+        }
+    }
+
+    /// The bytes allocated for an incomplete message, used or not.
+    #[cfg(test)]
+    pub(super) fn input_memory(&self) -> usize {
+        match &self.state {
+            State::Opening(opening) => opening.memory(),
+            State::Established(session) => session.memory(),
+        }
+    }
+}
+
+fn check_len(
+    packet: &'static str,
+    data: &[u8],
+    legal: std::ops::RangeInclusive<usize>,
+) -> Result<(), SendError> {
+    if legal.contains(&data.len()) {
+        return Ok(());
+    }
+    Err(SendError::Length { packet, length: data.len(), min: *legal.start(), max: *legal.end() })
+}

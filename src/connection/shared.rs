@@ -1,0 +1,105 @@
+//! What all connections of a client share while they receive and send.
+
+use crate::crypto::KeyStream;
+use crate::status::{Traffic, TrafficByKind};
+use crate::wire::frame::{MIN_FRAME, OVERHEAD};
+
+/// See the module. Each connection uses it during its calls of `receive` and `flush`.
+pub struct Shared {
+    pub(crate) key_stream: KeyStream,
+    pub(crate) counters: Counters,
+}
+
+/// Counts the packets of all connections by kind. They outlive the connections, and cost a connection no memory.
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Bytes on sockets, and all packets.
+    pub(super) all: Traffic,
+    received: [Count; CLASSES],
+    sent: [Count; CLASSES],
+    /// The kind of each packet in the batch that was sealed last.
+    batch: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    packets: u64,
+    bytes: u64,
+}
+
+/// The kinds below 16 in pairs, each of which belongs together, and data.
+const CLASSES: usize = 9;
+
+const ROUTING: usize = 0;
+const NOTIFICATIONS: usize = 1;
+const PINGS: usize = 2;
+const OOB: usize = 3;
+const ONION: usize = 4;
+const FORWARD: usize = 5;
+const DATA: usize = 8;
+
+/// Where packets of this kind are counted.
+fn class(kind: u8) -> usize {
+    usize::from(kind.min(16) >> 1)
+}
+
+impl Shared {
+    pub fn new() -> Self {
+        Self { key_stream: KeyStream::new(), counters: Counters::default() }
+    }
+}
+
+impl Counters {
+    /// A packet was decrypted.
+    pub(super) fn count_received(&mut self, plaintext: &[u8]) {
+        let kind = plaintext.first().copied().unwrap_or_default();
+        self.received[class(kind)].add(OVERHEAD + plaintext.len());
+        self.all.packets_in += 1;
+    }
+
+    /// A batch begins, of at most `len` bytes.
+    pub(super) fn begin_batch(&mut self, len: usize) {
+        self.batch.clear();
+        self.batch.reserve(len / MIN_FRAME);
+    }
+
+    /// A packet was added to the batch.
+    pub(super) fn add_to_batch(&mut self, kind: u8) {
+        self.batch.push(kind);
+    }
+
+    /// The packet with this number in the batch is on the stream, with so many bytes.
+    pub(super) fn count_sent(&mut self, number: usize, bytes: usize) {
+        self.sent[class(self.batch[number])].add(bytes);
+        self.all.packets_out += 1;
+    }
+
+    pub(crate) fn get(&self) -> TrafficByKind {
+        let class = |class: usize| {
+            let (received, sent) = (self.received[class], self.sent[class]);
+            Traffic {
+                bytes_in: received.bytes,
+                bytes_out: sent.bytes,
+                packets_in: received.packets,
+                packets_out: sent.packets,
+            }
+        };
+        TrafficByKind {
+            all: self.all,
+            data: class(DATA),
+            oob: class(OOB),
+            onion: class(ONION),
+            forward: class(FORWARD),
+            routing: class(ROUTING),
+            notifications: class(NOTIFICATIONS),
+            pings: class(PINGS),
+        }
+    }
+}
+
+impl Count {
+    fn add(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+}

@@ -1,0 +1,268 @@
+//! Pings on demand, a network that has changed, settings that are changed, and when a relay was last heard.
+
+use super::*;
+
+const NO_PONG: Result<(), DisconnectReason> = Err(DisconnectReason::NoPong(Stage::Connected));
+
+impl Pair {
+    fn asks(&mut self) -> bool {
+        self.ping += 1;
+        self.connection.ping(self.now, NonZeroU64::new(self.ping).unwrap())
+    }
+
+    fn network_changes(&mut self) {
+        self.ping += 1;
+        self.connection.handle_network_changed(self.now, NonZeroU64::new(self.ping).unwrap());
+    }
+
+    /// The time until the deadline.
+    fn left(&self) -> Duration {
+        self.connection.deadline() - self.now
+    }
+
+    fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        self.connection.set_settings(Arc::new(settings));
+    }
+}
+
+#[test]
+fn a_ping_leaves_when_it_is_asked_for_and_the_next_one_an_interval_later() {
+    let mut pair = Pair::connected();
+    pair.now += seconds(12);
+    assert!(pair.asks());
+    assert_eq!(pair.left(), seconds(10));
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    pair.now += Duration::from_millis(70);
+    pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    assert_eq!(pair.connection.round_trips().latest, Some(Duration::from_millis(70)));
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.elapsed(), seconds(42));
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+}
+
+#[test]
+fn no_second_ping_leaves_while_one_is_unanswered() {
+    let mut pair = Pair::confirming();
+    assert!(!pair.asks(), "the first one is queued");
+    assert_eq!(pair.sent(), [ping(FIRST_PING)]);
+    assert!(!pair.asks(), "it is sent");
+    pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
+    assert!(pair.asks());
+    let deadline = pair.connection.deadline();
+    pair.now += seconds(9);
+    assert!(!pair.asks());
+    assert_eq!(pair.connection.deadline(), deadline, "asking does not put the answer off");
+    assert_eq!(pair.sent().len(), 1);
+    assert_eq!(pair.next_deadline(), NO_PONG);
+}
+
+#[test]
+fn a_connection_that_is_opened_pings_by_itself() {
+    let now = Instant::now();
+    let mut connection = connecting(now);
+    assert!(!connection.ping(now, NonZeroU64::MIN));
+    hello(&mut connection, now);
+    assert!(!connection.ping(now, NonZeroU64::MIN));
+}
+
+#[test]
+fn a_dead_line_is_found_five_seconds_after_the_network_has_changed() {
+    let mut pair = Pair::connected();
+    pair.now += seconds(7);
+    pair.network_changes();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    assert_eq!(pair.next_deadline(), NO_PONG);
+    assert_eq!(pair.elapsed(), seconds(12));
+}
+
+#[test]
+fn a_line_that_works_stays_and_is_asked_again_an_interval_later() {
+    let mut pair = Pair::connected();
+    pair.now += seconds(7);
+    pair.network_changes();
+    pair.sent();
+    pair.now += seconds(4);
+    pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.elapsed(), seconds(37));
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    assert_eq!(pair.left(), seconds(10), "with the pong timeout as always");
+}
+
+#[test]
+fn the_pong_of_a_ping_from_before_the_change_does_not_count() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    let old = pair.ping;
+    pair.now += seconds(1);
+    pair.network_changes();
+    assert_eq!(pair.sent(), [ping(pair.ping)], "one more, although the last one has no answer");
+    pair.relay_sends(&[pong(old)]).unwrap();
+    assert_eq!(pair.connection.round_trips().pongs, 1, "only that of the first ping");
+    assert_eq!(pair.left(), seconds(5));
+    assert_eq!(pair.next_deadline(), NO_PONG);
+}
+
+#[test]
+fn a_ping_that_has_not_left_yet_serves() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    let queued = pair.ping;
+    pair.now += seconds(3);
+    for _ in 0..100 {
+        pair.network_changes();
+    }
+    assert_eq!(pair.sent(), [ping(queued)], "one, however often the network has changed");
+    assert_eq!(pair.left(), seconds(5));
+    pair.relay_sends(&[pong(queued)]).unwrap();
+    assert!(pair.left() > seconds(20));
+}
+
+#[test]
+fn a_network_that_always_changes_hides_a_dead_line_for_fifteen_seconds() {
+    let mut pair = Pair::connected();
+    let started = pair.now;
+    let end = loop {
+        pair.network_changes();
+        pair.sent();
+        pair.now = pair.connection.deadline().min(pair.now + seconds(2));
+        if let Err(reason) = pair.timeout(false) {
+            break reason;
+        }
+    };
+    assert_eq!(Err(end), NO_PONG);
+    assert_eq!(pair.now - started, seconds(15));
+}
+
+/// As above, with a change each half of a millisecond: the time from the first ping on is kept exactly.
+#[test]
+fn changes_in_a_tight_loop_are_counted_exactly() {
+    let mut pair = Pair::connected();
+    let started = pair.now;
+    let step = Duration::from_micros(500);
+    while pair.now < started + seconds(15) {
+        pair.network_changes();
+        pair.sent();
+        pair.now += step;
+        let is_over = pair.now >= started + seconds(15);
+        assert_eq!(pair.timeout(false).is_err(), is_over, "{:?}", pair.now - started);
+    }
+}
+
+#[test]
+fn a_shorter_pong_timeout_holds_after_a_change_as_well() {
+    let mut pair = Pair::connected_with(Settings { pong_timeout: seconds(2), ..Settings::default() });
+    pair.network_changes();
+    assert_eq!(pair.left(), seconds(2));
+}
+
+#[test]
+fn a_pong_that_has_arrived_unread_is_never_late_after_a_change() {
+    let mut pair = Pair::connected();
+    pair.network_changes();
+    pair.sent();
+    let id = pair.ping;
+    // The program is away for a minute, and other connections have their turns first.
+    let since = pair.now;
+    pair.now += seconds(60);
+    pair.timeout(true).unwrap();
+    pair.connection.handle_turn(pair.now, since);
+    pair.timeout(false).unwrap();
+    pair.relay_sends(&[pong(id)]).unwrap();
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.connection.round_trips().pongs, 2);
+}
+
+#[test]
+fn what_is_being_opened_has_five_seconds_after_a_change_and_never_more_than_before() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    connection.handle_network_changed(start + seconds(2), NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(7));
+    hello(&mut connection, start + seconds(3));
+    assert_eq!(connection.deadline(), start + seconds(7));
+    connection.handle_network_changed(start + seconds(6), NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(7));
+    let end = connection.handle_timeout(start + seconds(7), false, NonZeroU64::MIN);
+    assert_eq!(end, Err(timed_out(Stage::Handshaking)));
+}
+
+#[test]
+fn a_relay_that_drips_does_not_outlive_many_changes() {
+    let mut pair = Pair::connected();
+    let stream = pair.sealed(&vec![oob(&[1; 1024]); 10]);
+    let started = pair.now;
+    let end = stream.iter().find_map(|byte| {
+        pair.network_changes();
+        pair.sent();
+        let since = pair.now;
+        pair.now += seconds(1);
+        pair.connection.handle_turn(pair.now, since);
+        pair.receive(&[*byte]).unwrap();
+        pair.timeout(false).err()
+    });
+    assert_eq!(end, Some(DisconnectReason::NoPong(Stage::Connected)));
+    assert!(pair.now - started <= seconds(116), "{:?}", pair.now - started);
+}
+
+#[test]
+fn a_new_interval_counts_from_the_last_ping() {
+    let mut pair = Pair::connected();
+    pair.now += seconds(5);
+    pair.set(|settings| settings.ping_interval = seconds(120));
+    assert_eq!(pair.left(), seconds(115));
+    pair.set(|settings| settings.ping_interval = seconds(8));
+    assert_eq!(pair.left(), seconds(3));
+    // One that is overdue is sent at once.
+    pair.set(|settings| settings.ping_interval = seconds(1));
+    pair.timeout(false).unwrap();
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+}
+
+#[test]
+fn a_ping_under_way_keeps_its_time_and_the_next_one_has_the_new_one() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    pair.set(|settings| (settings.pong_timeout, settings.ping_interval) = (seconds(3), seconds(60)));
+    assert_eq!(pair.left(), seconds(10));
+    pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    assert_eq!(pair.left(), seconds(60));
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.left(), seconds(3));
+}
+
+#[test]
+fn settings_that_change_while_it_is_opened_hold_for_its_pings() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    let settings = Settings { pong_timeout: seconds(3), ..Settings::default() };
+    connection.set_settings(Arc::new(Settings { connect_timeout: seconds(1), ..settings }));
+    assert_eq!(connection.deadline(), start + seconds(10), "it keeps its own time");
+    let (mut response, _) = hello(&mut connection, start).accept(&fresh());
+    connection
+        .receive(start, FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8))
+        .unwrap();
+    assert_eq!(connection.deadline(), start + seconds(3));
+}
+
+#[test]
+fn it_is_known_when_a_relay_was_last_heard() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    let (mut response, _) = hello(&mut connection, start).accept(&fresh());
+    assert_eq!((connection.started(), connection.last_heard()), (start, None));
+    connection
+        .receive(start + seconds(1), FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8))
+        .unwrap();
+    assert_eq!(connection.last_heard(), Some(start + seconds(1)));
+    // Whatever it is, even a part of a packet; and after years.
+    let mut pair = Pair::connected();
+    let stream = pair.sealed(&[oob(b"x")]);
+    pair.now += seconds(10 * 365 * 24 * 3600);
+    pair.receive(&stream[..1]).unwrap();
+    assert_eq!(pair.connection.last_heard(), Some(pair.now));
+}

@@ -1,0 +1,197 @@
+//! Whether relays still answer: pings on demand, a network that has changed, and settings that are changed meanwhile.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use support::scripted_proxy::{ScriptedProxy, Then};
+use support::scripted_relay::ScriptedRelay;
+use support::{AT_ONCE, Conduct, Couple, Peer, SHORT, address, any_key, honest, relay};
+use tox_relay_client::DisconnectReason::{NoPong, TimedOut};
+use tox_relay_client::{Proxy, SendError, Stage, TrafficByKind};
+use tox_test_relay::kind;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn pongs(peer: &Peer, id: tox_relay_client::ConnectionId) -> u32 {
+    peer.client.connection(id).unwrap().round_trips.pongs
+}
+
+#[test]
+fn a_ping_that_is_asked_for_leaves_at_once_and_its_answer_is_measured() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let id = peer.connect(&relay);
+    let before = peer.client.connection(id).unwrap();
+    assert_eq!(before.round_trips.pongs, 1);
+    assert!(peer.client.ping(id).unwrap());
+    assert_eq!(peer.client.has_drained(id), Some(true), "no poll was needed");
+    assert!(!peer.client.ping(id).unwrap(), "one is under way");
+    peer.until("the pong", |peer| pongs(peer, id) == 2);
+    let status = peer.client.connection(id).unwrap();
+    assert_eq!(status.round_trips.pings, 2);
+    assert!(status.round_trips.smallest <= status.round_trips.latest);
+    assert!(status.started <= status.connected_at.unwrap());
+    assert!(status.connected_at <= status.last_heard);
+    assert!(before.last_heard < status.last_heard);
+    assert!(peer.client.ping(id).unwrap());
+    peer.client.disconnect(id);
+    assert_eq!(peer.client.ping(id), Err(SendError::UnknownConnection));
+}
+
+#[test]
+fn a_dead_line_ends_within_seconds_of_a_network_change_and_a_good_one_stays() {
+    // The relay answers no ping after the first one, as if the line were cut.
+    let mut peer = Peer::with(|config| config.pong_timeout(4 * SHORT).ping_interval(DAY));
+    let (mut dead, dead_id) = ScriptedRelay::connect(&mut peer);
+    let relay = honest();
+    let good = peer.connect(&relay);
+    let start = Instant::now();
+    peer.client.network_changed();
+    assert!(peer.client.all_drained(), "both pings have left");
+    assert_eq!(peer.end(dead_id), NoPong(Stage::Connected));
+    assert!((4 * SHORT..AT_ONCE).contains(&start.elapsed()));
+    assert_eq!(dead.receive(&mut peer)[0], kind::PING);
+    peer.until("the good one answers", |peer| pongs(peer, good) == 2);
+    assert_eq!(peer.client.stage(good), Some(Stage::Connected));
+}
+
+#[test]
+fn an_answer_from_before_the_change_saves_nobody() {
+    let mut peer = Peer::with(|config| config.pong_timeout(4 * SHORT).ping_interval(DAY));
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
+    assert!(peer.client.ping(id).unwrap());
+    let old = relay.receive(&mut peer);
+    peer.client.network_changed();
+    let new = relay.receive(&mut peer);
+    assert_ne!(old, new);
+    relay.send(&[&[kind::PONG], &old[1..]].concat());
+    assert_eq!(peer.end(id), NoPong(Stage::Connected));
+}
+
+/// A phone sleeps for longer than the timeout, with the pong in its socket.
+#[test]
+fn a_pong_that_came_while_the_program_slept_is_in_time() {
+    let mut peer = Peer::with(|config| config.pong_timeout(SHORT).ping_interval(DAY));
+    let (mut relay, id) = ScriptedRelay::connect(&mut peer);
+    peer.client.network_changed();
+    let mut ping = None;
+    while ping.is_none() {
+        relay.read();
+        ping = relay.received.pop_front();
+    }
+    relay.send(&[&[kind::PONG], &ping.unwrap()[1..]].concat());
+    std::thread::park_timeout(2 * SHORT); // what is tested is a program that does not poll
+    peer.poll(Duration::ZERO);
+    peer.until("the pong", |peer| pongs(peer, id) == 2);
+    assert_eq!(peer.ends(id), []);
+}
+
+#[test]
+fn what_is_being_opened_when_the_network_changes_has_no_more_than_the_same_time() {
+    let relay = relay(Conduct::Mute);
+    let mut peer = Peer::with(|config| config.pong_timeout(SHORT));
+    let id = peer.begin(&relay);
+    peer.client.network_changed();
+    let end = peer.end(id);
+    assert!(matches!(end, TimedOut { stage: Stage::Connecting | Stage::Handshaking, .. }), "{end}");
+}
+
+#[test]
+fn intervals_change_while_connected() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.ping_interval(DAY));
+    let id = peer.connect(&relay);
+    peer.client.set_ping_interval(Duration::from_millis(1)).unwrap();
+    peer.until("pings", |peer| pongs(peer, id) > 5);
+    peer.client.set_ping_interval(DAY).unwrap();
+    peer.until("the last pong", |peer| {
+        let trips = peer.client.connection(id).unwrap().round_trips;
+        trips.pings == trips.pongs
+    });
+    let before = pongs(&peer, id);
+    peer.poll(SHORT);
+    assert_eq!(pongs(&peer, id), before, "no more for a day");
+    // What connects later has the new settings, too.
+    let silent = support::relay(Conduct::NoPong);
+    peer.client.set_pong_timeout(SHORT).unwrap();
+    let id = peer.begin(&silent);
+    assert!(matches!(peer.end(id), NoPong(_)));
+    let mute = support::relay(Conduct::Mute);
+    peer.client.set_connect_timeout(SHORT).unwrap();
+    let id = peer.begin(&mute);
+    assert!(matches!(peer.end(id), TimedOut { .. }));
+}
+
+#[test]
+fn settings_that_can_not_work_are_refused_and_change_nothing() {
+    let mut peer = Peer::new();
+    let kind = |result: std::io::Result<()>| result.map_err(|error| error.kind());
+    let refused = Err(ErrorKind::InvalidInput);
+    assert_eq!(kind(peer.client.set_ping_interval(Duration::ZERO)), refused);
+    assert_eq!(kind(peer.client.set_pong_timeout(Duration::ZERO)), refused);
+    assert_eq!(kind(peer.client.set_connect_timeout(Duration::ZERO)), refused);
+    assert_eq!(kind(peer.client.set_connect_timeout(Duration::MAX)), Ok(()));
+    peer.connect(&honest());
+}
+
+#[test]
+fn a_changed_proxy_is_used_by_what_connects_from_then_on() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    let direct = peer.connect(&relay);
+    let proxy = ScriptedProxy::start(vec![], Then::Close);
+    let url: Proxy = format!("socks5://{}", proxy.address).parse().unwrap();
+    peer.client.set_proxy(Some(url));
+    let other = honest();
+    let through = peer.client.connect(address(&other)).unwrap();
+    assert_eq!(peer.client.connection(through).unwrap().proxy, Some(proxy.address));
+    peer.end(through);
+    assert_eq!(peer.client.stage(direct), Some(Stage::Connected), "what exists stays");
+    peer.client.set_proxy(None);
+    peer.connect(&other);
+}
+
+#[test]
+fn a_client_counts_by_kind_and_forgets_nothing_when_connections_end() {
+    let relay = honest();
+    let mut couple = Couple::on(&relay);
+    couple.a.client.send_data(couple.to_b, &[1; 100]).unwrap();
+    couple.a.client.send_oob(couple.at_a, couple.b.key, &[2; 50]).unwrap();
+    couple.until("both packets", |couple| couple.b.told.len() == 2);
+    let TrafficByKind { all, data, oob, routing, pings, .. } = couple.a.client.traffic();
+    assert_eq!(all, couple.a.client.connection(couple.at_a).unwrap().traffic);
+    assert_eq!((data.packets_out, data.bytes_out, data.packets_in), (1, 18 + 101, 0));
+    assert_eq!((oob.packets_out, oob.bytes_out), (1, 18 + 1 + 32 + 50));
+    assert_eq!((routing.packets_out, routing.packets_in), (1, 1));
+    assert_eq!((pings.packets_out, pings.packets_in), (1, 1));
+    let there = couple.b.client.traffic();
+    assert_eq!((there.data.bytes_in, there.oob.bytes_in), (data.bytes_out, oob.bytes_out));
+    couple.a.client.disconnect(couple.at_a);
+    couple.a.connect(&honest());
+    let after = couple.a.client.traffic();
+    assert_eq!((after.data, after.oob), (data, oob));
+    assert_eq!(after.pings.packets_out, 2, "one for each connection");
+}
+
+#[test]
+fn whether_all_has_drained_is_known_for_one_connection_and_for_all() {
+    let relay = honest();
+    let mut peer = Peer::new();
+    assert!(peer.client.all_drained(), "there is none");
+    let id = peer.connect(&relay);
+    assert!(peer.client.all_drained());
+    peer.client.open_route(id, any_key()).unwrap();
+    assert_eq!((peer.client.queued(id), peer.client.has_drained(id)), (Some(0), Some(false)));
+    peer.client.send_oob(id, any_key(), b"x").unwrap();
+    assert_eq!(peer.client.queued(id), Some(2 + 1 + 32 + 1));
+    assert!(!peer.client.all_drained());
+    peer.client.flush();
+    assert!(peer.client.all_drained());
+    peer.client.disconnect(id);
+    assert_eq!(
+        (peer.client.queued(id), peer.client.has_drained(id), peer.client.stage(id)),
+        (None, None, None)
+    );
+}
