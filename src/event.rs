@@ -5,7 +5,7 @@ use crate::id::{ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::status::ConnectionStatus;
 
-/// One thing that happened. Its payload and status are borrowed from the [`Events`] that holds it;
+/// One thing that happened. Its payload and status are borrowed from the [`Events`](crate::Events) that holds it;
 /// [`to_owned`](EventWith::to_owned) copies them. The variants are those of [`EventWith`].
 ///
 /// Its ids may already be stale: later events of the same poll may report why. So

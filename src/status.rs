@@ -101,8 +101,8 @@ pub struct RoundTrips {
 /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
 /// # let (client, _, _) = shared::connected();
 /// let mut sum = Traffic::default();
-/// for relay in client.relays() {
-///     sum += client.relay(relay).map(|status| status.traffic).unwrap_or_default();
+/// for connection in client.connections() {
+///     sum += client.connection(connection).map(|status| status.traffic).unwrap_or_default();
 /// }
 /// # assert_eq!(sum, client.traffic().all);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

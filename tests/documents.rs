@@ -1,5 +1,5 @@
-//! The documents are correct: the tables of promises name tests that exist, the README shows the example `echo`, and the
-//! functions that `lib.rs` names on the path of a packet exist.
+//! The documents are correct: the tables of promises name tests that exist, the README shows the example `echo`, and
+//! the functions that `lib.rs` names on the path of a packet exist.
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! Faults of the machine: no file descriptors left, and system calls that are interrupted or find no memory. The failure
-//! is reported, and everything else continues. Each test runs itself again in a child process with fewer resources;
-//! strace makes its system calls fail.
+//! Faults of the machine: no file descriptors left, and system calls that are interrupted or find no memory. The
+//! failure is reported, and everything else continues. Each test runs itself again in a child process with fewer
+//! resources; strace makes its system calls fail.
 
 #![cfg(unix)]
 
@@ -35,8 +35,8 @@ fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
     }
 }
 
-/// Runs `body` in a process whose system calls fail, once for each of these fault specifications of strace: which calls,
-/// with which error, and at which of each thread's calls.
+/// Runs `body` in a process whose system calls fail, once for each of these fault specifications of strace: which
+/// calls, with which error, and at which of each thread's calls.
 #[track_caller]
 fn failing(ways: &[&str], test: &str, body: impl FnOnce()) {
     let mut trial = Command::new("strace");

@@ -1,5 +1,5 @@
-//! Keys with which `connect` refuses to begin: those that no relay has, and those with which an attacker between the two
-//! could connect two connections to each other.
+//! Keys with which `connect` refuses to begin: those that no relay has, and those with which an attacker between the
+//! two could connect two connections to each other.
 
 mod support;
 

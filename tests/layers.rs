@@ -99,7 +99,8 @@ impl Source {
         imported.chain(declared).filter(|path| *path != self.path).collect()
     }
 
-    /// Whether a `super::` refers to something outside this file. In an inline module, the first one refers to the file.
+    /// Whether a `super::` refers to something outside this file. In an inline module, the first one refers to the
+    /// file.
     fn reaches_out(&self) -> bool {
         let mut inner: Vec<String> = Vec::new();
         self.code.lines().any(|line| {

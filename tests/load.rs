@@ -1,5 +1,6 @@
 //! Ten thousand connections in one client, all with routes and data. In each round a tenth of them is cut and connects
-//! again. `LOAD_SECONDS` is the duration in seconds; the default is 10. A slow machine takes longer, for `LEAST_ROUNDS`.
+//! again. `LOAD_SECONDS` is the duration in seconds; the default is 10. A slow machine takes longer, for
+//! `LEAST_ROUNDS`.
 
 #![cfg(unix)]
 

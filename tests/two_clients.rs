@@ -239,7 +239,8 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     assert_eq!(couple.b.data(), [b"the last words"]);
     couple.b.told.retain(|told| !matches!(told, Told::Data(..)));
     assert!(routes(1));
-    // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as well.
+    // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as
+    // well.
     for _ in 0..3 {
         let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
         couple.a.client.close_route(route).unwrap();

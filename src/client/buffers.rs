@@ -1,4 +1,5 @@
-//! The buffers that all connections share, and what uses them: reading a connection in its turn, and writing its output.
+//! The buffers that all connections share, and what uses them: reading a connection in its turn, and writing its
+//! output.
 
 use std::ops::Range;
 use std::time::Instant;

@@ -184,8 +184,8 @@ impl Client {
     /// Queued packets are sent first, and then a disconnect notification for each route that the relay has registered,
     /// because a relay may take 40 seconds to notice that a client is gone: both as far as the socket accepts them
     /// without waiting. They may still be lost: the network may not have delivered them when the socket closes.
-    /// Dropping the client does the same for all its connections. [`ended`](Self::ended) returns how many bytes were
-    /// never sent (`queued`).
+    /// Dropping the client does the same for all its connections. The final status in the event
+    /// shows how many bytes were never sent (`queued`).
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -251,7 +251,7 @@ impl Client {
     /// # let (mut client, route, _) = shared::online();
     /// client.send_data(route, b"without delay")?;
     /// client.flush();
-    /// assert_eq!(client.connection(route.relay()).map(|status| status.queued), Some(0));
+    /// assert_eq!(client.route(route).and_then(|route| client.queued(route.connection)), Some(0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&mut self) {
@@ -269,9 +269,9 @@ impl Client {
     /// alone. All that such an impostor can make this client send, until it is found out within the pong timeout, is a
     /// ping, the requests (12,267 bytes together) and as many bytes as the [send queue](crate::Config::send_queue) has.
     ///
-    /// It can be called as soon as [`connect`](Self::connect) has returned: the request then leaves with the first ping,
-    /// which saves a round trip. That is before the relay has proved that it holds its key. Whoever replays an old
-    /// handshake response receives the requests and what else is queued, and cannot decrypt them; no event follows.
+    /// It can be called as soon as [`connect`](Self::connect) has returned: the request then leaves with the first
+    /// ping, which saves a round trip. That is before the relay has proved that it holds its key. Whoever replays an
+    /// old handshake response receives the requests and what else is queued, and cannot decrypt them; no event follows.
     ///
     /// # Errors
     ///
@@ -290,8 +290,8 @@ impl Client {
         self.open_route_with_token(connection, peer, 0)
     }
 
-    /// Like [`open_route`](Self::open_route), with a token of the caller's: its events and its status contain it, so that
-    /// the caller needs no map from routes to its own objects.
+    /// Like [`open_route`](Self::open_route), with a token of the caller's: its events and its status contain it, so
+    /// that the caller needs no map from routes to its own objects.
     ///
     /// # Errors
     ///

@@ -150,8 +150,8 @@ impl Client {
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (client, connected, _) = shared::connected();
-    /// for relay in client.connections() {
-    ///     println!("{relay}: {:?}", client.connection(connection));
+    /// for connection in client.connections() {
+    ///     println!("{connection}: {:?}", client.connection(connection));
     /// }
     /// # assert!(client.connections().eq([connected]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -195,7 +195,7 @@ impl Client {
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (client, route, _) = shared::online();
-    /// # let relay = route.relay();
+    /// # let connection = client.route(route).unwrap().connection;
     /// let online = client.routes(connection).filter(|route| route.state == RouteState::Online);
     /// assert_eq!(online.count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -8,15 +8,15 @@ use crate::error::SendError;
 use crate::id::ConnectionId;
 
 impl Client {
-    /// Sends a ping to a relay now, instead of after the [ping interval](crate::Config::ping_interval). Packets that are
-    /// queued are sent as well, as far as the socket accepts them.
+    /// Sends a ping to a relay now, instead of after the [ping interval](crate::Config::ping_interval). Packets that
+    /// are queued are sent as well, as far as the socket accepts them.
     ///
-    /// The connection ends with [`NoPong`](crate::DisconnectReason::NoPong) if the relay does not answer within the pong
-    /// timeout; its answer shows in [`round_trips`](crate::ConnectionStatus::round_trips). The next ping follows one ping
-    /// interval later.
+    /// The connection ends with [`NoPong`](crate::DisconnectReason::NoPong) if the relay does not answer within the
+    /// pong timeout; its answer shows in [`round_trips`](crate::ConnectionStatus::round_trips). The next ping follows
+    /// one ping interval later.
     ///
-    /// Returns `false`, and sends nothing, if a ping is already under way that the relay has not answered, and while the
-    /// connection is opened: then the first ping is sent without being asked for.
+    /// Returns `false`, and sends nothing, if a ping is already under way that the relay has not answered, and while
+    /// the connection is opened: then the first ping is sent without being asked for.
     ///
     /// # Errors
     ///
@@ -41,14 +41,15 @@ impl Client {
     }
 
     /// To be called when the network has changed: another Wi-Fi, a telephone that wakes up, a tunnel that has come or
-    /// gone. It finds out within seconds which connections are dead; otherwise that takes up to the ping interval and the
-    /// pong timeout together, 40 s by default, in which sending still succeeds.
+    /// gone. It finds out within seconds which connections are dead; otherwise that takes up to the ping interval and
+    /// the pong timeout together, 40 s by default, in which sending still succeeds.
     ///
-    /// Each connection sends a ping now, even if it has sent one before: an answer to an earlier ping does not count any
-    /// more. A relay that has not answered after 5 s, or after the [pong timeout](crate::Config::pong_timeout) if that is
-    /// shorter, ends with [`NoPong`](crate::DisconnectReason::NoPong). If the network changes again meanwhile, the time
-    /// begins anew, but a relay that answers no ping has at most the pong timeout and 5 s together. A connection that is
-    /// still opened has at most the same 5 s, and ends with [`TimedOut`](crate::DisconnectReason::TimedOut).
+    /// Each connection sends a ping now, even if it has sent one before: an answer to an earlier ping does not count
+    /// any more. A relay that has not answered after 5 s, or after the [pong timeout](crate::Config::pong_timeout) if
+    /// that is shorter, ends with [`NoPong`](crate::DisconnectReason::NoPong). If the network changes again meanwhile,
+    /// the time begins anew, but a relay that answers no ping has at most the pong timeout and 5 s together. A
+    /// connection that is still opened has at most the same 5 s, and ends with
+    /// [`TimedOut`](crate::DisconnectReason::TimedOut).
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -3,9 +3,9 @@
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is
-//! one connection with its [`sockets`], [`socket`] is one of these, [`stream`] hides what differs between operating systems,
-//! [`timers`] holds the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait from another
-//! thread.
+//! one connection with its [`sockets`], [`socket`] is one of these, [`stream`] hides what differs between operating
+//! systems, [`timers`] holds the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait from
+//! another thread.
 
 mod buffers;
 mod commands;

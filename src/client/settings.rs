@@ -11,8 +11,8 @@ impl Client {
     /// Changes the [ping interval](crate::Config::ping_interval), for all connections. It counts from the last ping: a
     /// ping that is overdue now is sent in the next [`poll`](Self::poll).
     ///
-    /// A longer interval saves power on a telephone that is not in use, but it takes longer to find that a connection is
-    /// dead.
+    /// A longer interval saves power on a telephone that is not in use, but it takes longer to find that a connection
+    /// is dead.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl Client {
         self.set(|settings| settings.ping_interval = interval.min(FOREVER))
     }
 
-    /// Changes the [pong timeout](crate::Config::pong_timeout), for all connections, from their next ping on. A ping that
-    /// is not answered yet keeps its time.
+    /// Changes the [pong timeout](crate::Config::pong_timeout), for all connections, from their next ping on. A ping
+    /// that is not answered yet keeps its time.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ impl Client {
         self.set(|settings| settings.pong_timeout = timeout.min(FOREVER))
     }
 
-    /// Changes the [connect timeout](crate::Config::connect_timeout), for what connects from now on. Connections that are
-    /// being opened keep their time.
+    /// Changes the [connect timeout](crate::Config::connect_timeout), for what connects from now on. Connections that
+    /// are being opened keep their time.
     ///
     /// # Errors
     ///
@@ -69,9 +69,9 @@ impl Client {
         self.set(|settings| settings.connect_timeout = timeout.min(FOREVER))
     }
 
-    /// Changes the [proxy](crate::Config::proxy), for what connects from now on; `None` for direct connections. Existing
-    /// connections stay as they are, also those that are being opened: [`disconnect`](Self::disconnect) those that must
-    /// not go on.
+    /// Changes the [proxy](crate::Config::proxy), for what connects from now on; `None` for direct connections.
+    /// Existing connections stay as they are, also those that are being opened: [`disconnect`](Self::disconnect) those
+    /// that must not go on.
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -133,8 +133,8 @@ impl Slot {
         !std::mem::replace(&mut self.is_ready, true)
     }
 
-    /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and not all of its sockets are
-    /// full. (The poller reports when a full socket has room again.)
+    /// Returns `true` if the caller must add it to `Loop::unflushed`: it is not there yet, and not all of its sockets
+    /// are full. (The poller reports when a full socket has room again.)
     pub(super) fn mark_unflushed(&mut self) -> bool {
         self.sockets.as_slice().iter().any(Socket::may_write)
             && !std::mem::replace(&mut self.is_unflushed, true)

@@ -14,8 +14,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 /// A stream socket that the caller has made, for [`Client::connect_with`](crate::Client::connect_with): connected or
 /// connecting, to the relay or to its proxy.
 ///
-/// It can be created from a `std::net::TcpStream`, on Unix also from a `UnixStream` (to a local SOCKS proxy, for example)
-/// and from an `OwnedFd` of any stream socket. The library makes it non-blocking, and closes it at the end.
+/// It can be created from a `std::net::TcpStream`, on Unix also from a `UnixStream` (to a local SOCKS proxy, for
+/// example) and from an `OwnedFd` of any stream socket. The library makes it non-blocking, and closes it at the end.
 ///
 /// ```no_run
 /// use std::net::TcpStream;

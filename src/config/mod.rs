@@ -240,8 +240,8 @@ impl Relay {
         self
     }
 
-    /// How long connecting, the exchange with a proxy and the handshake may take together, for each address. Default: the
-    /// client's [`connect_timeout`](Config::connect_timeout). An onion service may need a minute.
+    /// How long connecting, the exchange with a proxy and the handshake may take together, for each address. Default:
+    /// the client's [`connect_timeout`](Config::connect_timeout). An onion service may need a minute.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -289,8 +289,8 @@ impl Relay {
         self
     }
 
-    /// The addresses in the order of the attempts: IPv4 and IPv6 take turns, beginning with the family of the first (RFC
-    /// 8305, section 4).
+    /// The addresses in the order of the attempts: IPv4 and IPv6 take turns, beginning with the family of the first
+    /// (RFC 8305, section 4).
     pub(crate) fn interleaved(&self) -> Result<Vec<Address>, AddressError> {
         let addresses = self.addresses.clone()?;
         let is_ipv6 = |address: &Address| address.socket_addr().is_some_and(|address| address.is_ipv6());

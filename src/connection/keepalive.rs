@@ -1,6 +1,6 @@
 //! Pings: by default one every 30 s, with a pong expected within 10 s. They also measure the round trip.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
@@ -15,9 +15,10 @@ pub(super) struct KeepAlive {
     queued_at: Instant,
     /// The id of the last ping, until its pong arrives.
     unanswered: Option<NonZeroU64>,
-    /// When the last ping was written to the transport.
-    sent_at: Option<Instant>,
-    /// Nanoseconds from the first ping without an answer to the last one. Not 0 if the network has changed between them.
+    /// How long the last ping was queued, once it is written to the transport.
+    sent_after: Option<Wait>,
+    /// Nanoseconds from the first ping without an answer to the last one. Not 0 if the network has changed between
+    /// them.
     asked_before: u64,
     /// When the next ping is due, or until when the pong must arrive.
     deadline: Deadline,
@@ -26,12 +27,27 @@ pub(super) struct KeepAlive {
     trips: Trips,
 }
 
+/// A time of 0 µs to 71 minutes, plus 1 µs: with it, `Option<Wait>` takes 4 bytes.
+#[derive(Clone, Copy)]
+struct Wait(NonZeroU32);
+
+impl Wait {
+    fn between(from: Instant, to: Instant) -> Self {
+        let micros = to.saturating_duration_since(from).as_micros();
+        Self(u32::try_from(micros).map_or(NonZeroU32::MAX, |micros| NonZeroU32::MIN.saturating_add(micros)))
+    }
+
+    fn get(self) -> Duration {
+        Duration::from_micros(u64::from(self.0.get()) - 1)
+    }
+}
+
 /// The most bytes that may precede a pong: what the kernels at both ends may hold (Linux by default: 6 MB to receive
 /// and 4 MB to send), rounded up. A relay that has sent more since the ping, and no pong, has not answered.
 const MAX_BACKLOG: u64 = 16 * 1024 * 1024;
 
-/// How long a relay may take to answer after the network has changed, if the pong timeout is not even shorter. A line that
-/// still works answers within a second or two, even if TCP has to send something again.
+/// How long a relay may take to answer after the network has changed, if the pong timeout is not even shorter. A line
+/// that still works answers within a second or two, even if TCP has to send something again.
 pub(super) const NETWORK_CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is to be done when the deadline is reached.
@@ -47,7 +63,7 @@ impl KeepAlive {
         Self {
             queued_at: now,
             unanswered: Some(ping),
-            sent_at: None,
+            sent_after: None,
             asked_before: 0,
             deadline: Deadline::new(now + settings.pong_timeout),
             bytes_before: bytes_in,
@@ -79,8 +95,8 @@ impl KeepAlive {
         true
     }
 
-    /// The network has changed: the relay must answer a ping that is sent from now on, within `patience`. Returns whether
-    /// this ping is to be queued; if not, the last one has not been sent yet, and serves.
+    /// The network has changed: the relay must answer a ping that is sent from now on, within `patience`. Returns
+    /// whether this ping is to be queued; if not, the last one has not been sent yet, and serves.
     pub(super) fn handle_network_changed(
         &mut self,
         now: Instant,
@@ -99,7 +115,7 @@ impl KeepAlive {
         self.deadline.set(last.min(now + patience));
         self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // 584 years
         self.queued_at = now;
-        if self.sent_at.take().is_none() {
+        if self.sent_after.take().is_none() {
             return false;
         }
         self.unanswered = Some(ping);
@@ -115,16 +131,16 @@ impl KeepAlive {
 
     /// The last ping was written to the transport.
     pub(super) fn handle_ping_sent(&mut self, now: Instant) {
-        self.sent_at = Some(now);
+        self.sent_after = Some(Wait::between(self.queued_at, now));
         self.trips.count_ping();
     }
 
     /// Handles a pong. Returns whether it answers the last ping; any other pong is ignored.
     pub(super) fn handle_pong(&mut self, now: Instant, id: NonZeroU64, settings: &Settings) -> bool {
-        match self.sent_at {
-            Some(sent_at) if self.unanswered == Some(id) => {
+        match self.sent_after {
+            Some(wait) if self.unanswered == Some(id) => {
                 self.unanswered = None;
-                self.trips.add(Micros::between(sent_at, now));
+                self.trips.add(Micros::between(self.queued_at + wait.get(), now));
                 self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
                 true
             }

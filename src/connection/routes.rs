@@ -89,8 +89,8 @@ impl Routes {
         usize::from(self.used)
     }
 
-    /// Adds a route to `peer`, with a generation that no other route has. Returns its id, and whether its request is to be
-    /// queued now.
+    /// Adds a route to `peer`, with a generation that no other route has. Returns its id, and whether its request is to
+    /// be queued now.
     pub(super) fn open(
         &mut self,
         connection: ConnectionId,

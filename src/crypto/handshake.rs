@@ -93,9 +93,9 @@ impl Handshake {
         if !key.is_canonical() {
             return Err(Impostor::NonCanonicalKey);
         }
-        // Both boxes are sealed with the same key, so our own hello opens here like a response, and so does the hello of
-        // another attempt. Comparing bytes is enough: only somebody with the relay's secret key can seal another encoding
-        // of our key.
+        // Both boxes are sealed with the same key, so our own hello opens here like a response, and so does the hello
+        // of another attempt. Comparing bytes is enough: only somebody with the relay's secret key can seal another
+        // encoding of our key.
         if key == self.temporary_public || ours.contains(&key) {
             return Err(Impostor::Reflection);
         }

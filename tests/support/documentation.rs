@@ -1,6 +1,5 @@
-// Shared by the examples in the documentation. Each includes this file as a hidden module, so that it shows only what it
-// is about.
-// (No `//!`: an included file can't have it.)
+// Shared by the examples in the documentation. Each includes this file as a hidden module, so that it shows only what
+// it is about. (No `//!`: an included file can't have it.)
 
 use std::net::SocketAddr;
 use std::{mem, thread};

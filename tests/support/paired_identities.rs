@@ -1,4 +1,5 @@
-//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one sends, its partner receives whole and in order.
+//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one sends, its partner receives whole and in
+//! order.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

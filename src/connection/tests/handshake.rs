@@ -181,8 +181,8 @@ fn what_was_asked_for_since_the_start_is_sent_after_the_first_ping() {
     assert_eq!(refused, Err(SendError::UnknownRoute));
 }
 
-/// An old response, sent again, makes the client send everything that is queued. Nobody can decrypt it, and no more than
-/// is queued is sent.
+/// An old response, sent again, makes the client send everything that is queued. Nobody can decrypt it, and no more
+/// than is queued is sent.
 #[test]
 fn an_impostor_receives_no_more_than_was_queued_and_causes_no_event() {
     let now = Instant::now();

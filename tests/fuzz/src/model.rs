@@ -1,5 +1,5 @@
-//! What a connection must do, written once more: from the documents, for all routes in one list, and without any sealing.
-//! It predicts every event, every packet that is sent, every deadline and the end.
+//! What a connection must do, written once more: from the documents, for all routes in one list, and without any
+//! sealing. It predicts every event, every packet that is sent, every deadline and the end.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;

@@ -11,8 +11,8 @@ use tox_relay_client::{Destination, PublicKey};
 
 use crate::input::Input;
 
-/// Any bytes are a packet that emits them again or no packet; any packet reads back; frames are found however the stream
-/// is cut.
+/// Any bytes are a packet that emits them again or no packet; any packet reads back; frames are found however the
+/// stream is cut.
 pub fn packets(data: &[u8]) {
     if let Ok(packet) = Packet::parse(data) {
         assert_eq!(emit(&packet), data);

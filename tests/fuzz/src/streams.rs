@@ -5,8 +5,8 @@ use tox_relay_client::Stage;
 use crate::input::Input;
 use crate::pair::{Pair, Response, Socket, filling, peer};
 
-/// Whatever arrives, however it is split: the connection reports the events of the model, and nothing else; it ends when
-/// and how the model does, if at all; and it holds no more than it should.
+/// Whatever arrives, however it is split: the connection reports the events of the model, and nothing else; it ends
+/// when and how the model does, if at all; and it holds no more than it should.
 pub fn streams(data: &[u8]) {
     let mut input = Input::new(data);
     let kind = input.byte();

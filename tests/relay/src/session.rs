@@ -1,7 +1,7 @@
 //! The relay's side of one connection, without a socket, a clock or a random source.
 //!
-//! [`Hello::open`] reads the client's hello, [`Hello::accept`] answers it, and the resulting [`Session`] seals and opens
-//! the packets that follow. The caller chooses every key and nonce, so a test knows each byte in advance.
+//! [`Hello::open`] reads the client's hello, [`Hello::accept`] answers it, and the resulting [`Session`] seals and
+//! opens the packets that follow. The caller chooses every key and nonce, so a test knows each byte in advance.
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
 //! A simulation: the cores of many clients, many relays, and the network between them, on virtual time and from one
 //! seed.
 //!
-//! The network splits and merges bytes anywhere, delays, stalls, cuts and half-closes connections. Relays restart, which
-//! forgets all routes, answer late, read slowly, or flood their clients. Clients open, close and reopen routes, send all
-//! kinds of packets, poll rarely, or stop polling for a minute. The simulation sees both ends of each connection, and
-//! checks at every step:
+//! The network splits and merges bytes anywhere, delays, stalls, cuts and half-closes connections. Relays restart,
+//! which forgets all routes, answer late, read slowly, or flood their clients. Clients open, close and reopen routes,
+//! send all kinds of packets, poll rarely, or stop polling for a minute. The simulation sees both ends of each
+//! connection, and checks at every step:
 //!
 //! - a relay receives from a client exactly what the client accepted for sending, in order, except what was queued for a
 //!   route that was closed meanwhile; and an honest relay never drops the client for an invalid packet;

@@ -8,8 +8,8 @@ use tox_test_relay::session::Key;
 
 use crate::chance::Chance;
 
-/// The capacity of a pipe without long delays: what kernels hold of a connection whose client limits its unsent bytes. A
-/// relay that reads 50 KB/s has read all of it after 5 s.
+/// The capacity of a pipe without long delays: what kernels hold of a connection whose client limits its unsent bytes.
+/// A relay that reads 50 KB/s has read all of it after 5 s.
 const WIDE: usize = 256 * 1024;
 
 /// One direction.

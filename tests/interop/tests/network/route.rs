@@ -12,10 +12,10 @@ use crate::testbed::{Testbed, with_testbed};
 const DELAY: Duration = Duration::from_millis(100);
 const ROUND_TRIP: Duration = Duration::from_millis(200);
 
-/// TCP, the handshake, and the request with its answers are three round trips. There is a fourth with `tox-bootstrapd`: it
-/// writes each packet by itself and leaves Nagle's algorithm on, so its system holds the answer to the request back until
-/// the pong before it is acknowledged, 40 ms late. The rest is for the relay, which looks for packets every 30 ms, and for
-/// a busy machine. Whoever waits for `Connected` before it requests a route needs a fifth.
+/// TCP, the handshake, and the request with its answers are three round trips. There is a fourth with `tox-bootstrapd`:
+/// it writes each packet by itself and leaves Nagle's algorithm on, so its system holds the answer to the request back
+/// until the pong before it is acknowledged, 40 ms late. The rest is for the relay, which looks for packets every 30
+/// ms, and for a busy machine. Whoever waits for `Connected` before it requests a route needs a fifth.
 const SOON: Duration = Duration::from_millis(1_000);
 
 #[test]
