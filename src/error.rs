@@ -59,8 +59,8 @@ pub enum ConnectError {
     /// connection.
     #[error("connection {0} has the same identity and the same relay")]
     AlreadyConnected(ConnectionId),
-    /// The operating system did not create a socket, or could not start to connect. With several addresses: the error of
-    /// the last attempt, after all have failed at once.
+    /// The operating system did not create a socket, or could not start to connect. With several addresses: the error
+    /// of the last attempt, after all have failed at once.
     #[error("the connection could not be started: {0}")]
     Io(#[source] io::Error),
 }

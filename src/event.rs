@@ -53,7 +53,8 @@ pub enum EventWith<Payload, Status> {
         token: u64,
         /// Why it ended.
         reason: DisconnectReason,
-        /// Its final status: how far it came and how long that took, what each of several attempts met, and its traffic.
+        /// Its final status: how far it came and how long that took, what each of several attempts met, and its
+        /// traffic.
         status: Status,
     },
     /// The relay has registered a route. The peer is offline until [`RouteOnline`](Self::RouteOnline) follows.

@@ -75,10 +75,10 @@ pub struct ConnectTimes {
     pub connected: Option<Duration>,
 }
 
-/// The times between pings and their pongs, from 1 µs to 71 minutes; `None` before the first pong. They include what was
-/// in the way at both ends: a ping waits for the bytes that the system has already accepted, and a pong until the relay and
-/// then this program get to it. A relay that looks for packets every 30 ms answers once after 0.1 ms and once after 30 ms,
-/// so look at more than the latest one.
+/// The times between pings and their pongs, from 1 µs to 71 minutes; `None` before the first pong. They include what
+/// was in the way at both ends: a ping waits for the bytes that the system has already accepted, and a pong until the
+/// relay and then this program get to it. A relay that looks for packets every 30 ms answers once after 0.1 ms and once
+/// after 30 ms, so look at more than the latest one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RoundTrips {
