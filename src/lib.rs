@@ -140,6 +140,17 @@
 //! | user name and password for a proxy; host name of a relay | 255 bytes each |
 //! | shared keys kept for the next connection | with 1024 relays, wiped with the client |
 //!
+//! # Types of other crates
+//!
+//! These are part of the interface; a new incompatible version of such a crate means one of this crate, too. What other
+//! crates it uses is not visible.
+//!
+//! | crate | type or trait | where |
+//! | --- | --- | --- |
+//! | `crypto_box` | `PublicKey`, `SecretKey` | conversions into [`PublicKey`] and [`SecretKey`] |
+//! | `socks` | `TargetAddr`, `ToTargetAddr` | exported as [`socks`]; conversions from and into [`Address`] |
+//! | `serde` | `Serialize`, `Deserialize` | with the feature `serde`: [`PublicKey`], [`Address`], [`Relay`] |
+//!
 //! # Logging
 //!
 //! The library logs through the [`log`](https://docs.rs/log) crate: the start and the end of connections, and socket
@@ -188,6 +199,7 @@ mod deframer;
 mod error;
 mod event;
 mod events;
+mod foreign;
 mod id;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -208,6 +220,7 @@ pub use error::{
 };
 pub use event::{Event, EventWith, OwnedEvent};
 pub use events::{Events, Iter};
+pub use foreign::socks;
 pub use id::{ConnectionId, RouteId};
 pub use key::{KEY_LEN, KeyError, PublicKey, SecretKey};
 pub use phrase::Phrase;
@@ -217,12 +230,6 @@ pub use status::{
     TrafficByKind,
 };
 pub use wire::Destination;
-
-/// An [`Address`] can be created from the type [`TargetAddr`](socks::TargetAddr) of the crate `socks`, and from each
-/// type for which that crate implements [`ToTargetAddr`](socks::ToTargetAddr).
-pub mod socks {
-    pub use ::socks::{TargetAddr, ToTargetAddr};
-}
 
 /// The core is not shown to users.
 ///

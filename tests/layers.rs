@@ -1,13 +1,17 @@
 //! The layers of the library: what the core may not use, and in which direction imports run.
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use sources::{Source, code, sources};
 
 /// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
 /// already listed.
-const LEVELS: [&str; 19] = [
+const LEVELS: [&str; 20] = [
     "internals",
+    "foreign",
     "pool",
     "client",
     "timer",
@@ -53,13 +57,6 @@ const FORBIDDEN: [&str; 16] = [
 
 /// The files that may say `unsafe`.
 const UNSAFE: [&str; 1] = ["crypto/secretbox/lanes.rs"];
-
-/// One file of the library, without comments and without its tests.
-struct Source {
-    /// Below `src`, with `/` on every system.
-    path: String,
-    code: String,
-}
 
 impl Source {
     /// The top-level module that this file belongs to.
@@ -124,52 +121,6 @@ impl Source {
             !(starts && before || ends && behind)
         })
     }
-}
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
-    let sources = files.iter().map(|file| {
-        let path = file.strip_prefix(&root).expect("a file below src").to_string_lossy().replace('\\', "/");
-        Source { path, code: code(&fs::read_to_string(file).expect("a file that can be read")) }
-    });
-    sources.collect()
-}
-
-/// All `.rs` files below a folder, except those of unit tests.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder that can be read") {
-        let path = entry.expect("an entry that can be read").path();
-        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-        if path.is_dir() && !is_test {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
-            files.push(path);
-        }
-    }
-}
-
-/// The code without line comments, and without each item after a `#[cfg(test)]`, up to the end of its block.
-fn code(text: &str) -> String {
-    let mut code = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.trim() == "#[cfg(test)]" {
-            let indent = line.len() - line.trim_start().len();
-            // An item without a block ends in this line, one with a block where a line with the same indent closes it.
-            let is_end = |line: &str| line.trim_end() == format!("{:indent$}}}", "");
-            let head = lines.by_ref().find(|line| !line.trim().starts_with("#[")).unwrap_or_default();
-            if !head.trim_end().ends_with([';', '}']) {
-                lines.by_ref().find(|line| is_end(line));
-            }
-            continue;
-        }
-        code.push_str(line.split("//").next().unwrap_or_default());
-        code.push('\n');
-    }
-    code
 }
 
 fn level(module: &str) -> Option<usize> {

@@ -5,8 +5,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
-use socks::TargetAddr;
-
 /// The address of a relay: an IP address or a host name, and a port.
 ///
 /// It can be created from text, from a host and a port, and from the address types of the standard library and of the
@@ -14,7 +12,7 @@ use socks::TargetAddr;
 ///
 /// | from | example |
 /// | --- | --- |
-/// | text | `"198.51.100.7:33445"`, `"[2001:db8::7]:33445"`, `"relay.example:33445"` |
+/// | text (`&str`, `String`, `&String`) | `"198.51.100.7:33445"`, `"[2001:db8::7]:33445"`, `"relay.example:33445"` |
 /// | a host as text, and a port | `("198.51.100.7", 33445)`, `("2001:db8::7", 33445)`, `("relay.example", 33445)` |
 /// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6` |
 /// | a tuple of both | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
@@ -272,13 +270,19 @@ impl TryFrom<(&str, u16)> for Address {
     }
 }
 
-impl TryFrom<(String, u16)> for Address {
-    type Error = AddressError;
+macro_rules! by_host_and_port {
+    ($($text:ty),*) => {
+        $(impl TryFrom<($text, u16)> for Address {
+            type Error = AddressError;
 
-    fn try_from((host, port): (String, u16)) -> Result<Self, AddressError> {
-        (host.as_str(), port).try_into()
-    }
+            fn try_from((host, port): ($text, u16)) -> Result<Self, AddressError> {
+                (host.as_str(), port).try_into()
+            }
+        })*
+    };
 }
+
+by_host_and_port!(String, &String);
 
 impl TryFrom<&str> for Address {
     type Error = AddressError;
@@ -301,26 +305,6 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, AddressError> {
         text.parse()
-    }
-}
-
-impl TryFrom<TargetAddr> for Address {
-    type Error = AddressError;
-
-    fn try_from(target: TargetAddr) -> Result<Self, AddressError> {
-        match target {
-            TargetAddr::Ip(address) => address.try_into(),
-            TargetAddr::Domain(name, port) => (name, port).try_into(),
-        }
-    }
-}
-
-impl From<Address> for TargetAddr {
-    fn from(address: Address) -> Self {
-        match address.0 {
-            Kind::Ip(address) => Self::Ip(address),
-            Kind::Name(name, port) => Self::Domain(name.into(), port),
-        }
     }
 }
 

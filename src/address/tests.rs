@@ -126,7 +126,8 @@ fn what_is_meant_is_read_and_reads_back() {
         assert_eq!(address.socket_addr(), text.parse().ok());
         let name = text.rsplit_once(':').map(|(name, _)| name).filter(|_| address.socket_addr().is_none());
         assert_eq!(address.host_name(), name);
-        assert_eq!(Address::try_from(TargetAddr::from(address.clone())), Ok(address));
+        assert_eq!(Address::try_from(&address.to_string()), Ok(address.clone()));
+        assert_eq!(Address::try_from(address.to_string()), Ok(address));
     }
     assert_eq!(parse("relay.example:033445").unwrap().to_string(), "relay.example:33445");
 }
@@ -155,8 +156,10 @@ fn a_host_and_a_port_are_read_as_strictly_as_a_text() {
     }
     assert_eq!(Address::try_from(("relay.example", 0)), Err(Port));
     assert_eq!(Address::try_from((Ipv4Addr::LOCALHOST, 0)), Err(Port));
-    assert_eq!(Address::try_from(TargetAddr::Domain("a b".into(), 1)), Err(Character(' ')));
-    assert_eq!(Address::try_from(TargetAddr::Domain("127.0.0.1".into(), 1)), parse("127.0.0.1:1"));
+    let host = "relay.example".to_owned();
+    assert_eq!(Address::try_from((&host, 1)), parse("relay.example:1"));
+    assert_eq!(Address::try_from((host, 1)), parse("relay.example:1"));
+    assert_eq!(Address::try_from((IpAddr::from([127, 0, 0, 1]), 1)), parse("127.0.0.1:1"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod x25519;
 pub use x25519::KEY_LEN;
 
 use std::fmt;
+use std::hint::black_box;
 use std::str::FromStr;
 
 use rand::TryRng;
@@ -34,6 +35,17 @@ const TOX_ID_DIGITS: usize = 2 * (KEY_LEN + 4 + 2);
 pub struct PublicKey([u8; KEY_LEN]);
 
 impl PublicKey {
+    /// The key with these 32 bytes; usable in constants.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// const KEY: PublicKey = PublicKey::from_bytes([9; KEY_LEN]);
+    /// ```
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+        Self(bytes)
+    }
+
     /// The key's 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
@@ -55,14 +67,16 @@ impl From<[u8; KEY_LEN]> for PublicKey {
     }
 }
 
-/// For callers who keep their keys in `crypto_box`.
-impl From<&crypto_box::PublicKey> for PublicKey {
-    fn from(key: &crypto_box::PublicKey) -> Self {
-        Self(*key.as_bytes())
+/// 32 bytes, as from a file or a message.
+impl TryFrom<&[u8]> for PublicKey {
+    type Error = KeyError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, KeyError> {
+        bytes.try_into().map(Self).map_err(|_| KeyError::Bytes(bytes.len()))
     }
 }
 
-/// Why a text is not a public key.
+/// Why a text, or a sequence of bytes, is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -74,8 +88,11 @@ pub enum KeyError {
     )]
     ToxId,
     /// The text does not have 64 bytes. This is its length in bytes.
-    #[error("a public key has 64 hexadecimal digits, not {0} bytes of text")]
+    #[error("a key has 64 hexadecimal digits, not {0} bytes of text")]
     Length(usize),
+    /// There are not 32 bytes.
+    #[error("a key has 32 bytes, not {0}")]
+    Bytes(usize),
     /// The character at this position (in bytes) is not a hexadecimal digit.
     #[error("the character at position {0} is not a hexadecimal digit")]
     Digit(usize),
@@ -85,19 +102,25 @@ impl FromStr for PublicKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        if text.len() == TOX_ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(KeyError::ToxId);
-        }
-        if text.len() != 2 * KEY_LEN {
-            return Err(KeyError::Length(text.len()));
-        }
-        let mut bytes = [0; KEY_LEN];
-        for (position, digit) in text.bytes().enumerate() {
-            let value = char::from(digit).to_digit(16).ok_or(KeyError::Digit(position))?;
-            bytes[position / 2] = bytes[position / 2] << 4 | value as u8;
-        }
-        Ok(Self(bytes))
+        let mut key = Self([0; KEY_LEN]);
+        read_digits(text, &mut key.0)?;
+        Ok(key)
     }
+}
+
+/// Reads 64 hexadecimal digits into `key`, which is zero before. Keeps them nowhere else.
+fn read_digits(text: &str, key: &mut [u8; KEY_LEN]) -> Result<(), KeyError> {
+    if text.len() == TOX_ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(KeyError::ToxId);
+    }
+    if text.len() != 2 * KEY_LEN {
+        return Err(KeyError::Length(text.len()));
+    }
+    for (position, digit) in text.bytes().enumerate() {
+        let value = char::from(digit).to_digit(16).ok_or(KeyError::Digit(position))?;
+        key[position / 2] = key[position / 2] << 4 | value as u8;
+    }
+    Ok(())
 }
 
 /// 64 upper-case hexadecimal digits; `{:.8}` shows the first 8, which people use to compare keys.
@@ -120,15 +143,19 @@ impl fmt::Debug for PublicKey {
 }
 
 /// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay at the same address
-/// on the heap when it is moved, so that moves leave no copies in memory.
+/// on the heap when it is moved, so that moves leave no copies in memory. Keys are compared in constant time.
+///
+/// It can be created from its bytes (an array, a slice, a vector), and from 64 hexadecimal digits. What is moved into the
+/// key is wiped; a slice or a text that the caller keeps is the caller's to wipe.
 ///
 /// ```
 /// use tox_relay_client::SecretKey;
 ///
 /// let key = SecretKey::generate();
-/// let same = SecretKey::from(*key.as_bytes());
-/// assert_eq!(key.public_key(), same.public_key());
+/// let from_file = key.as_bytes().to_vec(); // from `fs::read`
+/// assert_eq!(SecretKey::try_from(from_file)?, key);
 /// assert_eq!(format!("{key:?}"), "SecretKey(..)");
+/// # Ok::<(), tox_relay_client::KeyError>(())
 /// ```
 #[derive(Clone)]
 pub struct SecretKey(Box<[u8; KEY_LEN]>);
@@ -182,12 +209,49 @@ impl From<[u8; KEY_LEN]> for SecretKey {
     }
 }
 
-/// For callers who keep their keys in `crypto_box`.
-impl From<&crypto_box::SecretKey> for SecretKey {
-    fn from(key: &crypto_box::SecretKey) -> Self {
-        key.to_bytes().into()
+/// Does not wipe the slice.
+impl TryFrom<&[u8]> for SecretKey {
+    type Error = KeyError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, KeyError> {
+        let bytes: &[u8; KEY_LEN] = bytes.try_into().map_err(|_| KeyError::Bytes(bytes.len()))?;
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        key.0.copy_from_slice(bytes);
+        Ok(key)
     }
 }
+
+/// Wipes the vector, even if it is not a key.
+impl TryFrom<Vec<u8>> for SecretKey {
+    type Error = KeyError;
+
+    fn try_from(mut bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let key = bytes.as_slice().try_into();
+        bytes.zeroize();
+        key
+    }
+}
+
+/// 64 hexadecimal digits. Does not wipe the text.
+impl FromStr for SecretKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut key = Self(Box::new([0; KEY_LEN]));
+        read_digits(text, &mut key.0)?;
+        Ok(key)
+    }
+}
+
+/// In constant time.
+impl PartialEq for SecretKey {
+    fn eq(&self, other: &Self) -> bool {
+        let differences = self.0.iter().zip(&*other.0).fold(0, |all, (one, other)| all | (one ^ other));
+        black_box(differences) == 0
+    }
+}
+
+impl Eq for SecretKey {}
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -270,14 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_crypto_box_are_the_same_here() {
-        let theirs = crypto_box::SecretKey::from_bytes([7; KEY_LEN]);
-        let ours = SecretKey::from(&theirs);
-        assert_eq!(ours.as_bytes(), &[7; KEY_LEN]);
-        assert_eq!(ours.public_key(), PublicKey::from(&theirs.public_key()));
-    }
-
-    #[test]
     fn digits_are_read_in_either_case_and_written_in_upper_case() {
         let bytes: [u8; KEY_LEN] = std::array::from_fn(|at| 0x9a_u8.wrapping_add(5 * at as u8));
         let upper: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
@@ -285,6 +341,36 @@ mod tests {
             let key: PublicKey = text.parse().expect("64 digits");
             assert_eq!(key.as_bytes(), &bytes);
             assert_eq!(key.to_string(), upper);
+        }
+    }
+
+    #[test]
+    fn a_secret_key_is_read_from_digits_slices_and_vectors_of_the_right_length() {
+        for [secret, public] in PAIRS {
+            let key: SecretKey = secret.parse().expect("64 digits");
+            assert_eq!(key.public_key(), public.parse().expect("64 digits"));
+            assert_eq!(SecretKey::try_from(&key.as_bytes()[..]).as_ref(), Ok(&key));
+            assert_eq!(SecretKey::try_from(key.as_bytes().to_vec()), Ok(key));
+        }
+        for len in (0..100).filter(|len| *len != KEY_LEN) {
+            assert_eq!(SecretKey::try_from(vec![1; len]), Err(KeyError::Bytes(len)));
+            assert_eq!(SecretKey::try_from(&vec![1; len][..]), Err(KeyError::Bytes(len)));
+            assert_eq!(PublicKey::try_from(&vec![1; len][..]), Err(KeyError::Bytes(len)));
+        }
+        assert_eq!(PublicKey::try_from(&[7; KEY_LEN][..]), Ok(PublicKey::from_bytes([7; KEY_LEN])));
+        assert_eq!("0".repeat(63).parse::<SecretKey>(), Err(KeyError::Length(63)));
+        assert_eq!(("0".repeat(63) + "g").parse::<SecretKey>(), Err(KeyError::Digit(63)));
+        assert_eq!("0".repeat(76).parse::<SecretKey>(), Err(KeyError::ToxId));
+    }
+
+    #[test]
+    fn secret_keys_are_equal_if_all_bytes_are() {
+        let key = SecretKey::from([7; KEY_LEN]);
+        assert_eq!(key, key.clone());
+        for at in 0..KEY_LEN {
+            let mut bytes = [7; KEY_LEN];
+            bytes[at] ^= 0x80;
+            assert_ne!(key, SecretKey::from(bytes), "byte {at}");
         }
     }
 

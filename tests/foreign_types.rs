@@ -1,0 +1,220 @@
+//! The types of other crates in the public interface: those that the front page of the documentation lists, and only in
+//! the files of `src/foreign/`. A new incompatible version of such a crate is one of this crate, too, so that none gets in
+//! unnoticed.
+//!
+//! It reads the source. Each item that stands at the left margin is public if `lib.rs` exports
+//! it, and an `impl` if its first line names something that `lib.rs` exports.
+
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use sources::{Source, code, sources};
+
+/// The crates that the library depends on, as they are named in the source.
+fn dependencies() -> BTreeSet<String> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the manifest");
+    let mut dependencies = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]") && !line.contains("dev-") && !line.contains("workspace");
+        } else if inside && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            dependencies.insert(name.replace('-', "_"));
+        }
+    }
+    dependencies
+}
+
+/// The names that `lib.rs` exports.
+fn exported(sources: &[Source]) -> BTreeSet<String> {
+    let lib = sources.iter().find(|source| source.path == "lib.rs").expect("lib.rs");
+    let uses = lib.code.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    uses.flat_map(leaves).map(str::to_owned).collect()
+}
+
+/// The names that a `use` brings in.
+fn leaves(tree: &str) -> impl Iterator<Item = &str> {
+    let parts = tree.split(['{', '}', ',']).map(str::trim).filter(|part| !part.is_empty());
+    parts.filter_map(|part| part.rsplit([':', ' ']).next()).filter(|name| !name.is_empty())
+}
+
+/// The items at the left margin: the first line up to its block, and the lines of the block.
+fn items(code: &str) -> Vec<(String, Vec<&str>)> {
+    let mut items: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut in_head = false;
+    for line in code.lines().filter(|line| !line.is_empty() && !line.starts_with("#[")) {
+        if !in_head && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            items.push((String::new(), Vec::new()));
+            in_head = true;
+        }
+        let Some((head, body)) = items.last_mut() else { continue };
+        if in_head {
+            head.push_str(line);
+            head.push(' ');
+            // An import may have braces of its own.
+            in_head = match head.contains("use ") {
+                true => !line.ends_with(';'),
+                false => !line.ends_with(['{', ';', '}']),
+            };
+        } else {
+            body.push(line);
+        }
+    }
+    items
+}
+
+/// The parts of an item that its users see.
+fn visible((head, body): &(String, Vec<&str>)) -> String {
+    let is = |kind: &str| head.split_whitespace().take(2).any(|word| word == kind);
+    // A tuple's fields are private unless they say otherwise.
+    let hides_its_fields = is("struct") && head.contains('(') && !head.contains("(pub ");
+    let mut text =
+        if hides_its_fields { head.split('(').next().unwrap_or_default().into() } else { head.clone() };
+    let mut inside = is("enum") || is("trait");
+    let all = inside;
+    for line in body {
+        let start = line.trim_start();
+        let begins = start.starts_with("pub ") || start.starts_with("type ") || start.starts_with("const ");
+        inside |= begins;
+        if inside {
+            text.push_str(start);
+            text.push(' ');
+        }
+        inside = all || inside && !line.ends_with(['{', ';', ',', '}']);
+    }
+    text
+}
+
+/// The types and traits of other crates that this text names, as `crate::Name`.
+fn foreign_names(
+    text: &str,
+    imported: &BTreeMap<&str, &str>,
+    dependencies: &BTreeSet<String>,
+) -> Vec<String> {
+    let paths = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+    let paths = paths.map(|path| path.trim_matches(':')).filter(|path| !path.is_empty());
+    let names = paths.filter_map(|path| {
+        let (first, last) = (path.split("::").next()?, path.rsplit("::").next()?);
+        if dependencies.contains(first) && first != last {
+            return Some(format!("{first}::{last}"));
+        }
+        imported.get(first).map(|origin| format!("{origin}::{last}"))
+    });
+    names.collect()
+}
+
+/// Whether users see something of the item with this first line.
+fn is_public(head: &str, path: &str, exported: &BTreeSet<String>) -> bool {
+    let mut words = head.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    if head.starts_with("pub use ") {
+        // What `lib.rs` takes from modules is judged there.
+        return path != "lib.rs" || head.starts_with("pub use ::");
+    }
+    if head.starts_with("pub ") {
+        return words.nth(2).is_some_and(|name| exported.contains(name));
+    }
+    head.starts_with("impl") && words.any(|word| exported.contains(word))
+}
+
+/// Each type of another crate in the public interface, and the file that names it.
+fn foreign_types(sources: &[Source]) -> BTreeSet<(String, String)> {
+    let (exported, dependencies) = (exported(sources), dependencies());
+    let mut found = BTreeSet::new();
+    for source in sources.iter().filter(|source| source.path != "internals.rs") {
+        let items = items(&source.code);
+        let mut imported = BTreeMap::new();
+        for (head, _) in &items {
+            let Some(tree) = head.trim_start_matches("pub ").strip_prefix("use ") else { continue };
+            let tree = tree.trim().trim_end_matches(';').trim_start_matches("::");
+            let origin = tree.split("::").next().unwrap_or_default();
+            if dependencies.contains(origin) {
+                imported.extend(leaves(tree).map(|name| (name, origin)));
+            }
+        }
+        for item in &items {
+            if is_public(&item.0, &source.path, &exported) {
+                let names = foreign_names(&visible(item), &imported, &dependencies);
+                found.extend(names.into_iter().map(|name| (name, source.path.clone())));
+            }
+        }
+    }
+    found
+}
+
+/// The table in the documentation, as `crate::Name`.
+fn listed() -> BTreeSet<String> {
+    let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs");
+    let lib = fs::read_to_string(lib).expect("lib.rs");
+    let (_, table) = lib.split_once("//! # Types of other crates").expect("the table");
+    let rows =
+        table.lines().take_while(|line| !line.starts_with("//! # ")).filter(|line| line.contains("| `"));
+    let mut listed = BTreeSet::new();
+    for row in rows {
+        let columns: Vec<_> = row.split('|').map(str::trim).collect();
+        let names = columns[2].split(", ").map(|name| name.trim_matches('`'));
+        listed.extend(names.map(|name| format!("{}::{name}", columns[1].trim_matches('`'))));
+    }
+    listed
+}
+
+#[test]
+fn types_of_other_crates_are_those_that_the_documentation_lists() {
+    let found = foreign_types(&sources());
+    assert_eq!(found.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), listed());
+}
+
+#[test]
+fn each_conversion_is_in_the_file_of_its_crate() {
+    for (name, path) in foreign_types(&sources()) {
+        let origin = name.split("::").next().expect("a crate");
+        assert_eq!(path, format!("foreign/{origin}.rs"), "{name}");
+    }
+}
+
+#[test]
+fn a_type_that_gets_into_the_interface_is_found() {
+    for (path, text, name) in [
+        (
+            "client/waker.rs",
+            "impl Waker {\n    pub fn inner(&self) -> &mio::Waker {\n        &self.0\n    }\n}",
+            "mio::Waker",
+        ),
+        (
+            "client/waker.rs",
+            "impl Waker {\n    pub fn new(\n        registry: &Registry,\n    ) -> Self {\n    }\n}",
+            "mio::Registry",
+        ),
+        ("client/waker.rs", "pub struct Waker(pub Arc<mio::Waker>);", "mio::Waker"),
+        (
+            "status.rs",
+            "pub struct Traffic {\n    pub secret: zeroize::Zeroizing<u8>,\n}",
+            "zeroize::Zeroizing",
+        ),
+        ("error.rs", "pub enum SendError {\n    Random(rand::Error),\n}", "rand::Error"),
+        ("key/mod.rs", "impl zeroize::ZeroizeOnDrop for SecretKey {}", "zeroize::ZeroizeOnDrop"),
+        ("key/mod.rs", "impl From<SysError> for KeyError {\n}", "rand::SysError"),
+        ("events.rs", "impl Iterator for Events {\n    type Item = slab::Slab<u8>;\n}", "slab::Slab"),
+        ("foreign/socks.rs", "pub use ::socks::Socks5Stream;", "socks::Socks5Stream"),
+    ] {
+        let mut sources = sources();
+        let source = sources.iter_mut().find(|source| source.path == path).expect("a file of the library");
+        source.code.push_str(&code(text));
+        let new: Vec<_> = foreign_types(&sources).into_iter().filter(|(found, _)| *found == name).collect();
+        assert_eq!(new, [(name.to_owned(), path.to_owned())], "{text}");
+    }
+}
+
+#[test]
+fn what_users_do_not_see_is_not_found() {
+    let private = "pub struct Waker(Arc<mio::Waker>);\nimpl Waker {\n    pub(super) fn new(registry: &Registry) {\n        \
+                   let token: mio::Token;\n    }\n}\npub fn helper(events: &mio::Events) {\n}\n";
+    let mut planted = sources();
+    let source = planted.iter_mut().find(|source| source.path == "client/waker.rs").expect("a file");
+    source.code.push_str(private);
+    assert_eq!(foreign_types(&planted), foreign_types(&sources()));
+}

@@ -1,0 +1,93 @@
+//! The feature `serde`: what is written reads back, in a format that people read and in one of bytes, and nothing secret
+//! is written.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tox_relay_client::{Address, PublicKey, Relay, SecretKey};
+
+const KEY: &str = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+
+fn cbor(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+fn from_cbor<T: DeserializeOwned>(value: &impl Serialize) -> Result<T, String> {
+    ciborium::from_reader(&cbor(value)[..]).map_err(|error| error.to_string())
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_public_key_is_digits_for_people_and_bytes_otherwise() {
+    let key: PublicKey = KEY.parse().unwrap();
+    let json = serde_json::to_string(&key).unwrap();
+    assert_eq!(json, format!("{KEY:?}"));
+    assert_eq!(from_json(&json), Ok(key));
+    // A byte string of 32 bytes: two bytes for its length, and the key.
+    assert_eq!(cbor(&key), [&[0x58, 32][..], key.as_bytes()].concat());
+    assert_eq!(from_cbor(&key), Ok(key));
+    assert_eq!(from_cbor(key.as_bytes()), Ok(key), "a list of 32 numbers");
+}
+
+#[test]
+fn what_is_no_key_is_refused_with_the_reason() {
+    for (text, reason) in [("\"3F\"", "64 hexadecimal digits, not 2"), ("7", "expected a public key")] {
+        let error = from_json::<PublicKey>(text).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+    for len in [0, 31, 33] {
+        assert!(from_cbor::<PublicKey>(&vec![7; len]).is_err(), "{len} numbers");
+        let error = from_cbor::<PublicKey>(&ciborium::Value::Bytes(vec![7; len])).unwrap_err();
+        assert!(error.contains(&format!("not {len}")), "{error}");
+    }
+}
+
+#[test]
+fn an_address_is_its_text() {
+    for text in ["198.51.100.7:33445", "[2001:db8::7]:33445", "relay.example:33445"] {
+        let address: Address = text.parse().unwrap();
+        assert_eq!(serde_json::to_string(&address).unwrap(), format!("{text:?}"));
+        assert_eq!(from_json(&format!("{text:?}")), Ok(address.clone()));
+        assert_eq!(from_cbor(&address), Ok(address));
+    }
+    let error = from_json::<Address>("\"2001:db8::7:33445\"").unwrap_err();
+    assert!(error.contains("in brackets"), "{error}");
+}
+
+#[test]
+fn a_relay_is_written_without_what_only_this_program_may_know() {
+    let secret = SecretKey::from([0x5e; 32]);
+    let proxy = "socks5://alice:password@127.0.0.1:9050".parse().unwrap();
+    let relay = Relay::new("relay.example:33445", KEY.parse().unwrap());
+    let private = relay.clone().identity(secret).proxy(proxy).token(7);
+    let json = serde_json::to_string(&private).unwrap();
+    assert_eq!(json, format!(r#"{{"addresses":["relay.example:33445"],"public_key":"{KEY}"}}"#));
+    assert_eq!(json, serde_json::to_string(&relay).unwrap());
+    let back: Relay = from_json(&json).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), json);
+    let back: Relay = from_cbor(&relay).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), json);
+}
+
+#[test]
+fn a_relay_keeps_all_its_addresses_in_their_order() {
+    let relay = Relay::new("198.51.100.7:33445", KEY.parse().unwrap()).address("[2001:db8::7]:443");
+    let json = serde_json::to_string(&relay).unwrap();
+    let addresses = r#"["198.51.100.7:33445","[2001:db8::7]:443"]"#;
+    assert_eq!(json, format!(r#"{{"addresses":{addresses},"public_key":"{KEY}"}}"#));
+    assert_eq!(serde_json::to_string(&from_json::<Relay>(&json).unwrap()).unwrap(), json);
+}
+
+#[test]
+fn a_relay_without_a_usable_address_is_refused_both_ways() {
+    let malformed = Relay::new("relay.example", KEY.parse().unwrap());
+    assert!(serde_json::to_string(&malformed).unwrap_err().to_string().contains("there is no port"));
+    for addresses in [r#"[]"#, r#"["relay.example"]"#, r#""relay.example:1""#] {
+        let json = format!(r#"{{"addresses":{addresses},"public_key":"{KEY}"}}"#);
+        assert!(from_json::<Relay>(&json).is_err(), "{json}");
+    }
+}
