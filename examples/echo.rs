@@ -30,18 +30,20 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let key = |name, key: &str| key.parse::<PublicKey>().map_err(|error| format!("{name}: {error}"));
     let (relay_key, friend) = (key("RELAY_KEY", relay_key)?, key("FRIEND_KEY", friend)?);
-    let relay = Relay::new(address.as_str(), relay_key);
+    let relay = Relay::new(address.as_str(), relay_key); // .address(…) adds other addresses of the same relay
 
     let mut client = Client::new(Config::new(secret_key("echo.key")?))?;
     println!("my key is {}", client.public_key());
     let mut events = Events::with_capacity(256);
     let mut pause = FIRST_PAUSE;
     let mut connect_at = Some(Instant::now()); // `None` while there is a connection
-    let mut connected_at = None;
     loop {
         if connect_at.is_some_and(|at| at <= Instant::now()) {
             match client.connect(relay.clone()) {
-                Ok(_) => connect_at = None,
+                Ok(connection) => {
+                    connect_at = None;
+                    client.open_route(connection, friend)?; // is sent as early as possible
+                }
                 Err(ConnectError::Io(error)) => connect_at = Some(next_attempt(&mut pause, &error)),
                 Err(error) => return Err(error.into()), // another attempt would not help
             }
@@ -49,11 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
         for event in &events {
             match event {
-                Event::Connected { connection, .. } => {
-                    connected_at = Some(Instant::now());
-                    println!("connected, waiting for {friend:.8}");
-                    let _ = client.open_route(connection, friend); // if it fails, `Disconnected` follows
-                }
+                Event::Connected { .. } => println!("connected, waiting for {friend:.8}"),
                 Event::RouteRefused { peer, .. } => {
                     return Err(format!("the relay has no route to {peer}").into());
                 }
@@ -64,8 +62,8 @@ fn run() -> Result<(), Box<dyn Error>> {
                         println!("not sent: {error}"); // the queue is full, or the peer is gone
                     }
                 }
-                Event::Disconnected { reason, .. } => {
-                    if connected_at.take().is_some_and(|at: Instant| at.elapsed() >= STABLE) {
+                Event::Disconnected { reason, status, .. } => {
+                    if status.connected_at.is_some_and(|at| at.elapsed() >= STABLE) {
                         pause = FIRST_PAUSE;
                     }
                     connect_at = Some(next_attempt(&mut pause, &reason));
@@ -87,8 +85,7 @@ fn next_attempt(pause: &mut Duration, reason: &dyn Error) -> Instant {
 /// Reads the key from a file, or creates both; only the owner can read the file.
 fn secret_key(file: &str) -> Result<SecretKey, Box<dyn Error>> {
     if fs::exists(file)? {
-        let key: [u8; 32] = fs::read(file)?.try_into().map_err(|_| format!("{file}: not 32 bytes"))?;
-        return Ok(key.into());
+        return fs::read(file)?.try_into().map_err(|error| format!("{file}: {error}").into());
     }
     let key = SecretKey::generate();
     let mut options = fs::OpenOptions::new();
