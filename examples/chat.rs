@@ -21,7 +21,7 @@ use std::{env, fmt, fs, io, thread};
 
 use tox_relay_client::{
     Address, Client, Config, ConnectError, ConnectionId, Event, Events, Proxy, PublicKey, Relay, RouteError,
-    SecretKey, SendError,
+    SecretKey, SendError, Stage,
 };
 
 const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
@@ -90,6 +90,8 @@ struct Chat {
     connect_at: Instant,
     /// The pause after the next failure.
     pause: Duration,
+    /// Whether there was ever a relay that has proved its key.
+    was_connected: bool,
     /// A line for which the send queue had no room. No other line is read until it is sent.
     unsent: Option<String>,
 }
@@ -104,8 +106,7 @@ impl Chat {
             if argument == "--secret" {
                 let file = arguments.next().ok_or("--secret needs a file")?;
                 let bytes = fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
-                let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| format!("{file}: not 32 bytes"))?;
-                secret_key = bytes.into();
+                secret_key = bytes.try_into().map_err(|error| format!("{file}: {error}"))?;
             } else if argument == "--proxy" {
                 // The error does not repeat the URL, since it may contain a password.
                 proxy = Some(arguments.next().ok_or("--proxy needs a URL")?.parse::<Proxy>()?);
@@ -132,6 +133,7 @@ impl Chat {
             connection: None,
             connect_at: Instant::now(),
             pause: FIRST_PAUSE,
+            was_connected: false,
             unsent: None,
         })
     }
@@ -167,7 +169,10 @@ impl Chat {
 
     fn connect(&mut self) -> Result<(), ConnectError> {
         match self.client.connect(Relay::new(self.address.clone(), self.relay_key)) {
-            Ok(connection) => self.connection = Some(connection),
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.open_route();
+            }
             Err(ConnectError::Io(error)) => self.pause(&error), // the network may be down
             Err(error) => return Err(error),
         }
@@ -186,7 +191,7 @@ impl Chat {
             Event::Connected { .. } => {
                 println!("* Connected to the relay");
                 self.pause = FIRST_PAUSE;
-                self.open_route();
+                self.was_connected = true;
             }
             Event::Disconnected { reason, .. } => self.pause(&reason),
             Event::RouteRefused { peer, .. } => println!("* The relay refused a route to {peer:.8}"),
@@ -210,7 +215,7 @@ impl Chat {
         if let (Some(connection), Some(peer)) = (self.connection, self.peer) {
             match self.client.open_route(connection, peer) {
                 Ok(_) => println!("* Waiting for {peer:.8}"),
-                // The route is opened at the next `Connected`.
+                // The route is opened with the next connection.
                 Err(RouteError::UnknownConnection) => {}
                 Err(error) => println!("* No route to {peer:.8}: {error}"),
             }
@@ -261,16 +266,16 @@ impl Chat {
     /// Sends the unsent line: as data if the peer is online, otherwise out of band.
     fn send_unsent(&mut self) {
         let Some(text) = &self.unsent else { return };
-        match self
-            .connection
-            .zip(self.peer)
-            .map(|(connection, peer)| self.client.send_to(connection, peer, text.as_bytes()))
-        {
-            Some(Err(SendError::WouldBlock)) => return, // tried again after the next poll
-            Some(Err(error)) => println!("* Not sent: {error}"),
-            Some(Ok(())) => {}
-            None if self.connection.is_none() => println!("* Not sent: not connected to the relay"),
-            None => println!("* Not sent: there is nobody to talk to; /peer KEY says who"),
+        // Before that, it would be accepted, and lost if the relay does not answer.
+        let is_connected = |id: &ConnectionId| self.client.stage(*id) == Some(Stage::Connected);
+        match (self.connection.filter(is_connected), self.peer) {
+            (None, _) => println!("* Not sent: not connected to the relay"),
+            (_, None) => println!("* Not sent: no peer is set. Set one with /peer KEY"),
+            (Some(connection), Some(peer)) => match self.client.send_to(connection, peer, text.as_bytes()) {
+                Ok(()) => {}
+                Err(SendError::WouldBlock) => return, // tried again after the next poll
+                Err(error) => println!("* Not sent: {error}"),
+            },
         }
         self.unsent = None;
     }
@@ -278,6 +283,9 @@ impl Chat {
     /// Waits up to two seconds until everything is sent, then closes the route. The relay reports a closed route to the
     /// peer at once, but may need 40 s to notice a closed connection.
     fn leave(mut self) -> Result<(), Box<dyn Error>> {
+        if !self.was_connected {
+            return Err("it was never connected to the relay".into());
+        }
         let Some(connection) = self.connection else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);
         let mut events = Events::with_capacity(64);

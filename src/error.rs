@@ -1,4 +1,4 @@
-//! What can go wrong: errors of calls ([`ConnectError`], [`RouteError`], [`SendError`]), and the ends of connections
+//! What can go wrong: errors of calls ([`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`]), and the ends of connections
 //! ([`DisconnectReason`]). A failure of the transport, a refusal by a proxy and a relay that breaks the protocol never
 //! share a variant.
 
@@ -9,9 +9,38 @@ use crate::id::{ConnectionId, RouteId};
 use crate::phrase::Phrase;
 use crate::stage::{Party, Stage};
 
-/// Why [`connect`](crate::Client::connect) did not start a connection. Another attempt may succeed after
-/// [`Io`](ConnectError::Io), and after [`AlreadyConnected`](ConnectError::AlreadyConnected) and
-/// [`SameSharedKey`](ConnectError::SameSharedKey) when that connection has ended, but not after the other errors.
+/// Why [`Client::new`](crate::Client::new) did not create a client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A setting is not valid.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The operating system did not create a poller, or returned no random numbers.
+    #[error("the operating system did not create a poller: {0}")]
+    Io(#[source] io::Error),
+}
+
+/// Why a setting is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// [`Config::send_queue`](crate::Config::send_queue) has too few bytes: this many.
+    #[error("a send queue has at least 4,068 bytes, not {0}")]
+    SendQueue(usize),
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout) is zero.
+    #[error("the connect timeout cannot be zero")]
+    ConnectTimeout,
+    /// [`Config::ping_interval`](crate::Config::ping_interval) is zero.
+    #[error("the ping interval cannot be zero")]
+    PingInterval,
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) is zero.
+    #[error("the pong timeout cannot be zero")]
+    PongTimeout,
+}
+
+/// Why [`connect`](crate::Client::connect) did not start a connection. [`retry`](ConnectError::retry) says whether another
+/// attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -116,7 +145,10 @@ pub enum SendError {
 }
 
 /// Why a connection ended. Reported exactly once, in [`Event::Disconnected`](crate::Event::Disconnected).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+///
+/// [`stage`](DisconnectReason::stage), [`fault`](DisconnectReason::fault) and [`retry`](DisconnectReason::retry) say when,
+/// because of whom, and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The caller called [`disconnect`](crate::Client::disconnect).
@@ -126,7 +158,7 @@ pub enum DisconnectReason {
     #[error("{0} refused the connection: nothing listens at its address")]
     Refused(Party),
     /// The connect timeout has passed.
-    #[error("{party} did not answer in time {stage}{}", aside(.hint))]
+    #[error("{party} did not answer in time {}{}", when(.stage), aside(.hint))]
     TimedOut {
         /// The stage in which it passed.
         stage: Stage,
@@ -136,10 +168,10 @@ pub enum DisconnectReason {
         hint: Option<Hint>,
     },
     /// A ping was not answered in time.
-    #[error("no ping was answered in time ({0})")]
+    #[error("no ping was answered in time ({})", when(.0))]
     NoPong(Stage),
     /// The other side closed the connection.
-    #[error("closed by {party} {stage}{}", aside(.hint))]
+    #[error("closed by {party} {}{}", when(.stage), aside(.hint))]
     Closed {
         /// The stage in which it was closed.
         stage: Stage,
@@ -149,7 +181,7 @@ pub enum DisconnectReason {
         hint: Option<Hint>,
     },
     /// The network or the operating system ended the connection: a reset, an unreachable host.
-    #[error("the connection {} failed {stage}: {}{}", way(.party), said(.kind, .code), aside(.hint))]
+    #[error("the connection {} failed {}: {}{}", way(.party), when(.stage), said(.kind, .code), aside(.hint))]
     Transport {
         /// The stage in which it happened.
         stage: Stage,
@@ -176,6 +208,16 @@ pub enum DisconnectReason {
     PingFlood,
 }
 
+fn when(stage: &Stage) -> &'static str {
+    match stage {
+        Stage::Connecting => "while connecting",
+        Stage::Tunnelling => "while opening the tunnel",
+        Stage::Handshaking => "during the handshake",
+        Stage::Confirming => "before the relay's first packet",
+        Stage::Connected => "after connecting",
+    }
+}
+
 fn way(party: &Party) -> &'static str {
     match party {
         Party::Relay => "to the relay",
@@ -193,7 +235,7 @@ fn aside(hint: &Option<Hint>) -> String {
 }
 
 /// The probable cause of the end of a connection, if what was observed suggests one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Hint {
     /// Our whole hello was sent, and the server closed the connection without an answer. A relay does that if its
@@ -219,7 +261,7 @@ pub enum Hint {
 }
 
 /// Why a proxy did not open a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// A SOCKS5 proxy requires a method of authentication that was not offered: user name and password although none
@@ -313,7 +355,7 @@ fn socks4_reply(code: u8) -> &'static str {
 }
 
 /// What shows that the other side is not the relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Impostor {
     /// Its handshake response was not encrypted with the relay's key.
@@ -338,7 +380,7 @@ pub enum Impostor {
 }
 
 /// A kind of server, recognised by the first bytes that it sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Server {
     /// TLS, as in HTTPS.
@@ -353,7 +395,7 @@ pub enum Server {
 }
 
 /// How a relay broke the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// The length field of a packet is not within 17 to 2048.

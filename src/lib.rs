@@ -31,15 +31,14 @@
 //! # });
 //! let mut client = Client::new(Config::new(secret_key))?;
 //! let connection = client.connect(Relay::new(address, relay_public_key))?; // returns at once
+//! client.open_route(connection, friend)?; // is sent as early as possible
 //! let mut events = Events::with_capacity(256);
 //! 'running: loop {
 //!     client.poll(&mut events, Some(Duration::from_millis(50)))?; // the only call that waits
 //!     for event in &events {
 //!         match event {
 //!             Event::Connected { connection, .. } => {
-//!                 if let Err(error) = client.open_route(connection, friend) {
-//!                     println!("no route: {error}"); // `Disconnected` follows
-//!                 }
+//!                 println!("{connection} is connected"); // the relay has proved who it is
 //!             }
 //!             Event::RouteOnline { route, .. } => {
 //!                 if let Err(error) = client.send_data(route, b"hello") {
@@ -72,9 +71,9 @@
 //! | events | [`Events`], the buffer of a poll; [`Event`], [`OwnedEvent`], and both as [`EventWith`] |
 //! | status | [`ConnectionStatus`] with [`Stage`], [`ConnectTimes`], [`RoundTrips`], [`FailedAttempt`], [`Traffic`]; [`RouteStatus`] with [`RouteState`]; [`TrafficByKind`] |
 //! | proxy | [`Proxy`] |
-//! | errors of calls | [`ConnectError`], [`RouteError`], [`SendError`] |
-//! | errors in arguments | [`AddressError`], [`KeyError`], [`ProxyConfigError`] |
-//! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`] |
+//! | errors of calls | [`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`] |
+//! | errors in arguments | [`AddressError`], [`KeyError`], [`ProxyConfigError`], [`SettingError`] |
+//! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`]; [`Fault`] and [`Retry`] |
 //! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`socks`] |
 //!
 //! # How it is used
@@ -87,7 +86,8 @@
 //!
 //! Packets are queued until the next [`Client::poll`] or [`Client::flush`], or until the queue is nearly full, so that
 //! many packets are sent in one system call. The library does not reconnect: after [`Event::Disconnected`], call
-//! [`Client::connect`] again after a pause that grows with each attempt.
+//! [`Client::connect`] again after a pause that grows with each attempt; [`DisconnectReason::retry`] returns whether that
+//! may help.
 //!
 //! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`]
 //! reconnects and keeps its key in a file, [`chat`] is for two people on a relay, [`main_loop`] runs in a toxcore-style
@@ -171,7 +171,7 @@
 //! | `proxy` | the exchange with a SOCKS or HTTP proxy |
 //! | `crypto` | the handshake, and encryption with counted nonces |
 //! | `wire` | frames and packets: bytes to values and back |
-//! | the others | events, statuses, errors, settings, keys, ids and addresses, which all of them share |
+//! | the others | events, advice, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
 //! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`).
 //!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Buffers::read`).
@@ -191,6 +191,7 @@
 // only the build with it, and `missing_docs` only the build without it, which is the one for users.
 
 mod address;
+mod advice;
 mod client;
 mod config;
 mod connection;
@@ -213,10 +214,12 @@ mod timer;
 mod wire;
 
 pub use address::{Address, AddressError};
+pub use advice::{Fault, Retry};
 pub use client::{Client, Stream, Waker};
 pub use config::{Config, Proxy, ProxyConfigError, Relay};
 pub use error::{
-    ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server, Violation,
+    ClientError, ConnectError, DisconnectReason, Hint, Impostor, ProxyError, RouteError, SendError, Server,
+    SettingError, Violation,
 };
 pub use event::{Event, EventWith, OwnedEvent};
 pub use events::{Events, Iter};

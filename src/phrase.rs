@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A short text from a remote server: up to 47 bytes of letters, digits, spaces and punctuation. Other characters are
 /// replaced by `?`, since they could control a terminal or hide in a log.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Phrase {
     len: u8,
     /// UTF-8.

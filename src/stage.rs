@@ -19,14 +19,16 @@ pub enum Stage {
     Connected,
 }
 
+/// One word for the state of a connection, as in statistics: `connecting`, `tunnelling`, `handshake`, `confirming` or
+/// `connected`.
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connecting => "while connecting",
-            Self::Tunnelling => "while opening the tunnel",
-            Self::Handshaking => "during the handshake",
-            Self::Confirming => "before the relay's first packet",
-            Self::Connected => "after connecting",
+        f.pad(match self {
+            Self::Connecting => "connecting",
+            Self::Tunnelling => "tunnelling",
+            Self::Handshaking => "handshake",
+            Self::Confirming => "confirming",
+            Self::Connected => "connected",
         })
     }
 }
@@ -50,5 +52,19 @@ impl fmt::Display for Party {
             Self::Proxy => "the proxy",
             Self::Tunnel => "the relay or the proxy",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_prints_as_one_word() {
+        let stages =
+            [Stage::Connecting, Stage::Tunnelling, Stage::Handshaking, Stage::Confirming, Stage::Connected];
+        let words = stages.map(|stage| stage.to_string());
+        assert_eq!(words, ["connecting", "tunnelling", "handshake", "confirming", "connected"]);
+        assert_eq!(format!("{:>11}", Stage::Connected), "  connected");
     }
 }

@@ -1,5 +1,6 @@
 //! The status of a connection or a route.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -181,4 +182,107 @@ pub struct RouteStatus {
     pub peer: PublicKey,
     /// Its state.
     pub state: RouteState,
+}
+
+/// One line: the address, the stage, and what matters most of the rest. For people, and not to be parsed.
+impl fmt::Display for ConnectionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, stage, public_key, routes, queued, .. } = self;
+        write!(f, "{address} ({public_key:.8}")?;
+        if let Some(proxy) = self.proxy {
+            write!(f, " through {proxy}")?;
+        }
+        write!(f, "): {stage}")?;
+        if let Some(round_trip) = self.round_trips.latest {
+            write!(f, ", ping {round_trip:.1?}")?;
+        }
+        write!(f, ", {routes} routes, {queued} bytes queued")
+    }
+}
+
+/// The steps that are complete, such as `transport 12.1ms, handshake 25.0ms`. For people, and not to be parsed.
+impl fmt::Display for ConnectTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { transport, tunnel, handshake, connected } = *self;
+        let steps = [
+            ("transport", transport),
+            ("tunnel", tunnel),
+            ("handshake", handshake),
+            ("connected", connected),
+        ];
+        let mut separator = "";
+        for (name, time) in steps {
+            if let Some(time) = time {
+                write!(f, "{separator}{name} {time:.1?}")?;
+                separator = ", ";
+            }
+        }
+        if separator.is_empty() { f.write_str("no step is complete") } else { Ok(()) }
+    }
+}
+
+/// One word: `requested`, `offline` or `online`.
+impl fmt::Display for RouteState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Requested => "requested",
+            Self::Offline => "offline",
+            Self::Online => "online",
+        })
+    }
+}
+
+/// The route, its peer and its state. For people, and not to be parsed.
+impl fmt::Display for RouteStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route {} to {:.8}: {}", self.route, self.peer, self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_lines_that_people_can_read() {
+        let connection = ConnectionId { index: 3, generation: 5 };
+        let mut status = ConnectionStatus {
+            stage: Stage::Handshaking,
+            address: "relay.example:33445".parse().expect("an address"),
+            proxy: Some(([127, 0, 0, 1], 9050).into()),
+            public_key: [0xab; 32].into(),
+            identity: [7; 32].into(),
+            connection,
+            token: 0,
+            failed_attempts: Vec::new(),
+            started: Instant::now(),
+            connected_at: None,
+            last_heard: None,
+            round_trips: RoundTrips::default(),
+            times: ConnectTimes::default(),
+            traffic: Traffic::default(),
+            queued: 0,
+            routes: 0,
+        };
+        assert_eq!(
+            status.to_string(),
+            "relay.example:33445 (ABABABAB through 127.0.0.1:9050): handshake, 0 routes, 0 bytes queued"
+        );
+        assert_eq!(status.times.to_string(), "no step is complete");
+        (status.stage, status.proxy) = (Stage::Connected, None);
+        status.round_trips.latest = Some(Duration::from_micros(31_240));
+        (status.routes, status.queued) = (2, 1500);
+        assert_eq!(
+            status.to_string(),
+            "relay.example:33445 (ABABABAB): connected, ping 31.2ms, 2 routes, 1500 bytes queued"
+        );
+        let millis = |millis| Some(Duration::from_millis(millis));
+        let times = ConnectTimes { transport: millis(12), handshake: millis(25), ..ConnectTimes::default() };
+        assert_eq!(times.to_string(), "transport 12.0ms, handshake 25.0ms");
+        let route = RouteId::new(connection, 7, 9);
+        let (peer, state) = ([0xcd; 32].into(), RouteState::Online);
+        let status = RouteStatus { route, connection, peer, token: 0, state };
+        assert_eq!(status.to_string(), "route 3/7.9 to CDCDCDCD: online");
+        assert_eq!(status, status.clone());
+    }
 }

@@ -132,7 +132,7 @@ fn a_chat_goes_through_a_proxy_and_never_around_it() {
     assert_eq!(request, format!("CONNECT {} HTTP/1.1\r\n", place[0]));
     stream.write_all(b"HTTP/1.1 403 Not here\r\n\r\n").unwrap();
     chat.wait_for_line("HTTP status 403 Not here");
-    assert!(chat.end().success());
+    assert_eq!(chat.end().code(), Some(1), "it was never connected");
 }
 
 #[test]
@@ -192,6 +192,14 @@ fn help_is_printed_without_a_relay() {
     {
         assert!(help.contains(text), "{text}");
     }
+}
+
+#[test]
+fn a_chat_that_was_never_connected_ends_with_an_error() {
+    let key = PublicKey::from([9; 32]).to_string();
+    let output = example("chat").args(["127.0.0.1:1", &key]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("never connected"), "{output:?}");
 }
 
 #[test]

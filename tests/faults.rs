@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child_process::{child_process, is_child_process};
 use support::{GUARD, Peer, Told, numbered, pair, until};
 use tox_relay_client::{
-    Client, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, SecretKey,
+    Client, ClientError, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey,
+    Relay, SecretKey,
 };
 
 /// Environment variable with the relay's address, for the child. The relay runs in the parent, which has no faults.
@@ -177,6 +178,7 @@ fn what_cannot_begin_is_refused_at_once() {
         };
         let new = || Client::new(Config::new(SecretKey::generate()));
         let mut client = new().or_else(|error| {
+            let ClientError::Io(error) = error else { panic!("{error}") };
             note(error);
             new()
         });

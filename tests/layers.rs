@@ -9,7 +9,7 @@ use sources::{Source, code, sources};
 
 /// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
 /// already listed.
-const LEVELS: [&str; 20] = [
+const LEVELS: [&str; 21] = [
     "internals",
     "foreign",
     "pool",
@@ -23,6 +23,7 @@ const LEVELS: [&str; 20] = [
     "events",
     "event",
     "status",
+    "advice",
     "config",
     "error",
     "id",

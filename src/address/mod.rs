@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// | a host as text, and a port | `("198.51.100.7", 33445)`, `("2001:db8::7", 33445)`, `("relay.example", 33445)` |
 /// | an IP address and a port | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6` |
 /// | a tuple of both | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` |
-/// | an address of the crate `socks` | [`TargetAddr`] |
+/// | an address of the crate `socks` | [`TargetAddr`](crate::socks::TargetAddr) |
 ///
 /// Ambiguous text is an [`AddressError`] that says what is expected: for example an IPv6 address without brackets,
 /// whose last group could be a port, or numbers that are not an IPv4 address. An IPv4-mapped IPv6 address

@@ -243,9 +243,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        for relay in self.connections().collect::<Vec<_>>() {
-            self.disconnect(relay);
-        }
+        self.disconnect_all();
     }
 }
 

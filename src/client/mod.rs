@@ -1,5 +1,6 @@
 //! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state),
-//! [`commands`] (those that do something), [`liveness`] (those that ask whether relays answer) and [`settings`].
+//! [`commands`] and [`exchange`] (those that do something), [`liveness`] (those that ask whether relays answer) and
+//! [`settings`].
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is
@@ -10,6 +11,7 @@
 mod buffers;
 mod commands;
 mod event_loop;
+mod exchange;
 mod interface;
 mod keys;
 mod liveness;

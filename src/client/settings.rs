@@ -1,11 +1,11 @@
 //! Settings that can be changed while there are connections.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::interface::Client;
 use crate::config::{FOREVER, Proxy, Settings};
+use crate::error::SettingError;
 
 impl Client {
     /// Changes the [ping interval](crate::Config::ping_interval), for all connections. It counts from the last ping: a
@@ -16,7 +16,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is zero. Then nothing has changed.
+    /// A [`SettingError`] if it is zero. Then nothing has changed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -27,7 +27,7 @@ impl Client {
     /// assert!(client.set_ping_interval(Duration::ZERO).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn set_ping_interval(&mut self, interval: Duration) -> io::Result<()> {
+    pub fn set_ping_interval(&mut self, interval: Duration) -> Result<(), SettingError> {
         self.set(|settings| settings.ping_interval = interval.min(FOREVER))
     }
 
@@ -36,7 +36,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is zero. Then nothing has changed.
+    /// A [`SettingError`] if it is zero. Then nothing has changed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -46,7 +46,7 @@ impl Client {
     /// client.set_pong_timeout(Duration::from_secs(20))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn set_pong_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+    pub fn set_pong_timeout(&mut self, timeout: Duration) -> Result<(), SettingError> {
         self.set(|settings| settings.pong_timeout = timeout.min(FOREVER))
     }
 
@@ -55,7 +55,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is zero. Then nothing has changed.
+    /// A [`SettingError`] if it is zero. Then nothing has changed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -65,7 +65,7 @@ impl Client {
     /// client.set_connect_timeout(Duration::from_secs(60))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn set_connect_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+    pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<(), SettingError> {
         self.set(|settings| settings.connect_timeout = timeout.min(FOREVER))
     }
 
@@ -86,7 +86,7 @@ impl Client {
     }
 
     /// Replaces the settings, which all connections share, by changed ones.
-    fn set(&mut self, change: impl FnOnce(&mut Settings)) -> io::Result<()> {
+    fn set(&mut self, change: impl FnOnce(&mut Settings)) -> Result<(), SettingError> {
         let mut settings = Settings::clone(&self.settings);
         change(&mut settings);
         settings.check()?;

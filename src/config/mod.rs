@@ -6,12 +6,12 @@ pub use proxy::{Credentials, Protocol};
 pub use proxy::{Proxy, ProxyConfigError};
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Address, AddressError};
+use crate::error::SettingError;
 use crate::key::{PublicKey, SecretKey};
 
 /// The settings of a [`Client`](crate::Client). The defaults are those of the protocol; most callers only give a key.
@@ -24,9 +24,10 @@ use crate::key::{PublicKey, SecretKey};
 ///     .send_queue(256 * 1024)
 ///     .connect_timeout(Duration::from_secs(5));
 /// let client = Client::new(config)?;
-/// # Ok::<(), std::io::Error>(())
+/// # Ok::<(), tox_relay_client::ClientError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "a `Config` does nothing until it is given to `Client::new`"]
 pub struct Config {
     pub(crate) secret_key: SecretKey,
     pub(crate) proxy: Option<Arc<Proxy>>,
@@ -72,7 +73,6 @@ impl Config {
     /// Reaches all relays through this proxy. Default: none.
     ///
     /// A connection through a proxy never falls back to a direct one.
-    #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = Some(Arc::new(proxy));
         self
@@ -81,21 +81,18 @@ impl Config {
     /// How long connecting, the exchange with a proxy and the handshake may take together. Default: 10 s.
     ///
     /// With a longer timeout, a relay that is gone occupies a socket for longer.
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout.min(FOREVER);
         self
     }
 
     /// The time from one ping to the next. Default: 30 s, as the specification says.
-    #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.settings.ping_interval = interval.min(FOREVER);
         self
     }
 
     /// How long a relay may take to answer a ping. Default: 10 s, as the specification says.
-    #[must_use]
     pub fn pong_timeout(mut self, timeout: Duration) -> Self {
         self.settings.pong_timeout = timeout.min(FOREVER);
         self
@@ -112,32 +109,26 @@ impl Config {
     /// A larger queue takes more memory for each relay that reads slowly, and delays what is sent last on a route.
     /// Important packets (routing requests, disconnect notifications, pings, pongs) do not wait in it. Memory is
     /// allocated in pages of 512 bytes, at least one for each route with queued data.
-    #[must_use]
     pub fn send_queue(mut self, bytes: usize) -> Self {
         self.settings.send_queue = bytes;
         self
-    }
-
-    /// See [`Settings::check`].
-    pub(crate) fn check(&self) -> io::Result<()> {
-        self.settings.check()
     }
 }
 
 impl Settings {
     /// Returns an error for the first invalid setting.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        let wrong = if self.send_queue < MIN_SEND_QUEUE {
-            "a send queue has at least 4,068 bytes"
-        } else if self.connect_timeout.is_zero()
-            || self.ping_interval.is_zero()
-            || self.pong_timeout.is_zero()
-        {
-            "a timeout or an interval can't be zero"
+    pub(crate) fn check(&self) -> Result<(), SettingError> {
+        if self.send_queue < MIN_SEND_QUEUE {
+            Err(SettingError::SendQueue(self.send_queue))
+        } else if self.connect_timeout.is_zero() {
+            Err(SettingError::ConnectTimeout)
+        } else if self.ping_interval.is_zero() {
+            Err(SettingError::PingInterval)
+        } else if self.pong_timeout.is_zero() {
+            Err(SettingError::PongTimeout)
         } else {
-            return Ok(());
-        };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
+            Ok(())
+        }
     }
 }
 
@@ -154,6 +145,7 @@ impl Settings {
 /// # Ok::<(), tox_relay_client::KeyError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "a `Relay` does nothing until it is given to `Client::connect`"]
 pub struct Relay {
     /// In the order of the attempts; never empty, and without repetition.
     pub(crate) addresses: Result<Vec<Address>, AddressError>,
@@ -224,7 +216,6 @@ impl Relay {
     ///     .address("198.51.100.7:443")
     ///     .address("[2001:db8::7]:33445");
     /// ```
-    #[must_use]
     pub fn address<A>(mut self, address: A) -> Self
     where
         A: TryInto<Address>,
@@ -249,7 +240,6 @@ impl Relay {
     /// # let key = PublicKey::from([9; 32]);
     /// let relay = Relay::new("relayexample.onion:33445", key).connect_timeout(Duration::from_secs(60));
     /// ```
-    #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout.min(FOREVER));
         self
@@ -266,7 +256,6 @@ impl Relay {
     /// let relay = Relay::new("198.51.100.7:33445", key).local_address("192.0.2.10:0".parse()?);
     /// # Ok::<(), std::net::AddrParseError>(())
     /// ```
-    #[must_use]
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
         self
@@ -283,7 +272,6 @@ impl Relay {
     /// assert_eq!(client.connection(connection).map(|status| status.token), Some(7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn token(mut self, token: u64) -> Self {
         self.token = token;
         self
@@ -312,7 +300,6 @@ impl Relay {
     /// # let key = PublicKey::from([9; 32]);
     /// let relay = Relay::new("198.51.100.7:33445", key).identity(SecretKey::generate());
     /// ```
-    #[must_use]
     pub fn identity(mut self, secret_key: SecretKey) -> Self {
         self.identity = Some(secret_key);
         self
@@ -327,7 +314,6 @@ impl Relay {
     /// let relay = Relay::new("relayexample.onion:33445", key).proxy(tor);
     /// # Ok::<(), ProxyConfigError>(())
     /// ```
-    #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = ProxyChoice::Through(Arc::new(proxy));
         self
@@ -340,10 +326,16 @@ impl Relay {
     /// # let key = PublicKey::from([9; 32]);
     /// let relay = Relay::new("192.168.1.7:33445", key).direct();
     /// ```
-    #[must_use]
     pub fn direct(mut self) -> Self {
         self.proxy = ProxyChoice::Direct;
         self
+    }
+}
+
+/// So that [`connect`](crate::Client::connect) takes a relay by value or by reference.
+impl From<&Self> for Relay {
+    fn from(relay: &Self) -> Self {
+        relay.clone()
     }
 }
 
@@ -359,18 +351,18 @@ mod tests {
     fn the_defaults_are_those_of_the_protocol_document() {
         let Settings { connect_timeout, ping_interval, pong_timeout, .. } = config().settings;
         assert_eq!([connect_timeout, ping_interval, pong_timeout].map(|time| time.as_secs()), [10, 30, 10]);
-        assert!(config().check().is_ok());
+        assert!(config().settings.check().is_ok());
     }
 
     #[test]
     fn settings_that_can_not_work_are_refused() {
-        let kind = |config: Config| config.check().map_err(|error| error.kind());
-        let refused = Err(io::ErrorKind::InvalidInput);
-        assert_eq!(kind(config().send_queue(4_068)), Ok(()));
-        assert_eq!(kind(config().send_queue(4_067)), refused);
-        assert_eq!(kind(config().connect_timeout(Duration::ZERO)), refused);
-        assert_eq!(kind(config().ping_interval(Duration::ZERO)), refused);
-        assert_eq!(kind(config().pong_timeout(Duration::ZERO)), refused);
+        let check = |config: Config| config.settings.check();
+        assert_eq!(check(config().send_queue(4_068)), Ok(()));
+        assert_eq!(check(config().send_queue(4_067)), Err(SettingError::SendQueue(4_067)));
+        let zero = Duration::ZERO;
+        assert_eq!(check(config().connect_timeout(zero)), Err(SettingError::ConnectTimeout));
+        assert_eq!(check(config().ping_interval(zero)), Err(SettingError::PingInterval));
+        assert_eq!(check(config().pong_timeout(zero)), Err(SettingError::PongTimeout));
     }
 
     #[test]

@@ -1,0 +1,296 @@
+//! What to do about an error: who caused it, in which stage, and whether another try may help.
+
+use std::io;
+
+use crate::error::{ConnectError, DisconnectReason, Hint, Impostor, ProxyError, Violation};
+use crate::stage::{Party, Stage};
+
+/// Who most probably caused the end of a connection, or an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The program or its settings: an address, a key, credentials.
+    Caller,
+    /// The network between the two, or the operating system.
+    Network,
+    /// The proxy.
+    Proxy,
+    /// The relay, or whoever answers at its address.
+    Relay,
+}
+
+/// Whether another try may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Retry {
+    /// The cause may pass within minutes: try again, after a pause that grows with each attempt from a second to some
+    /// minutes.
+    Soon,
+    /// The cause usually lasts, but may pass by itself: try again once an hour or less often.
+    Seldom,
+    /// Another try does not help until a person has changed something: tell one. (A program that runs unattended may
+    /// treat it like [`Seldom`](Self::Seldom).)
+    Ask,
+}
+
+impl DisconnectReason {
+    /// The stage in which the connection ended. `None` if the caller ended it, which is possible in any stage: the
+    /// [final status](crate::EventWith::Disconnected) has it.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// assert_eq!(DisconnectReason::Refused(Party::Relay).stage(), Some(Stage::Connecting));
+    /// ```
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        Some(match self {
+            Self::ClosedByCaller => return None,
+            Self::Refused(_) => Stage::Connecting,
+            Self::Proxy(_) => Stage::Tunnelling,
+            Self::Impostor(Impostor::Replay) => Stage::Confirming,
+            Self::Impostor(_) => Stage::Handshaking,
+            Self::Protocol(_) | Self::PingFlood => Stage::Connected,
+            Self::NoPong(stage)
+            | Self::TimedOut { stage, .. }
+            | Self::Closed { stage, .. }
+            | Self::Transport { stage, .. } => *stage,
+        })
+    }
+
+    /// Who most probably caused it. What an open tunnel hides is attributed to the relay, unless a [`Hint`] says that the
+    /// proxy may not have reached it.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// assert_eq!(DisconnectReason::Refused(Party::Proxy).fault(), Fault::Proxy);
+    /// assert_eq!(DisconnectReason::Proxy(ProxyError::Credentials).fault(), Fault::Caller);
+    /// ```
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::ClosedByCaller => Fault::Caller,
+            Self::Refused(party) => fault_of(*party, None),
+            // Nobody has answered anything: a firewall, or a machine that is not there.
+            Self::TimedOut { stage: Stage::Connecting, .. } | Self::NoPong(_) | Self::Transport { .. } => {
+                Fault::Network
+            }
+            Self::TimedOut { party, hint, .. } | Self::Closed { party, hint, .. } => fault_of(*party, *hint),
+            Self::Proxy(error) => error.advice().0,
+            Self::Impostor(_) | Self::Protocol(_) | Self::PingFlood => Fault::Relay,
+        }
+    }
+
+    /// Whether another try may help.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let reason = DisconnectReason::NoPong(Stage::Connected);
+    /// match reason.retry() {
+    ///     Retry::Soon => println!("trying again in a few seconds"),
+    ///     Retry::Seldom => println!("trying again in an hour"),
+    ///     _ => println!("please check the settings: {reason}"),
+    /// }
+    /// # assert_eq!(reason.retry(), Retry::Soon);
+    /// ```
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            // A firewall of this machine, or a sandbox.
+            Self::Transport { kind: io::ErrorKind::PermissionDenied, .. } => Retry::Ask,
+            // Wrong keys stay wrong, but some relays also close like this when they are full.
+            Self::Closed { hint: Some(Hint::OtherKey), .. } => Retry::Seldom,
+            Self::ClosedByCaller
+            | Self::Refused(_)
+            | Self::TimedOut { .. }
+            | Self::NoPong(_)
+            | Self::Closed { .. }
+            | Self::Transport { .. } => Retry::Soon,
+            Self::Proxy(error) => error.advice().1,
+            Self::Impostor(Impostor::WrongKey) => Retry::Ask,
+            // A network that wants a login answers for every server.
+            Self::Impostor(_) => Retry::Seldom,
+            // Something on the way has changed a packet.
+            Self::Protocol(Violation::Forged) => Retry::Soon,
+            Self::Protocol(_) | Self::PingFlood => Retry::Seldom,
+        }
+    }
+}
+
+fn fault_of(party: Party, hint: Option<Hint>) -> Fault {
+    match (party, hint) {
+        (Party::Proxy, _) | (_, Some(Hint::NotReached | Hint::NotReachedOrOtherKey)) => Fault::Proxy,
+        (Party::Relay | Party::Tunnel, _) => Fault::Relay,
+    }
+}
+
+impl ProxyError {
+    fn advice(self) -> (Fault, Retry) {
+        match self {
+            Self::NoAcceptableMethod | Self::Credentials | Self::Unauthorized { .. } => {
+                (Fault::Caller, Retry::Ask)
+            }
+            Self::Protocol { .. } => (Fault::Proxy, Retry::Ask),
+            Self::Malformed(_) => (Fault::Proxy, Retry::Seldom),
+            Self::Socks5 { code } => socks5_advice(code),
+            Self::Socks4 { code: 91 } => (Fault::Proxy, Retry::Soon),
+            Self::Socks4 { code: 92 | 93 } => (Fault::Caller, Retry::Ask),
+            Self::Socks4 { .. } => (Fault::Proxy, Retry::Seldom),
+            // Bad gateway, gateway timeout: it did not reach the relay.
+            Self::Http { status: 502 | 504, .. } => (Fault::Relay, Retry::Soon),
+            // Request timeout, too many requests, and its own failures.
+            Self::Http { status: 408 | 429 | 500..=599, .. } => (Fault::Proxy, Retry::Soon),
+            Self::Http { status: 400..=499, .. } => (Fault::Proxy, Retry::Ask),
+            Self::Http { .. } => (Fault::Proxy, Retry::Seldom),
+        }
+    }
+}
+
+/// The codes of RFC 1928, section 6, and of the `SocksPort` in Tor's manual.
+fn socks5_advice(code: u8) -> (Fault, Retry) {
+    match code {
+        1 => (Fault::Proxy, Retry::Soon),
+        2 | 7 | 8 => (Fault::Proxy, Retry::Ask),
+        3 | 4 | 6 => (Fault::Network, Retry::Soon),
+        5 => (Fault::Relay, Retry::Soon),
+        // The descriptor of an onion service is not there, or is invalid.
+        0xf0 | 0xf1 => (Fault::Relay, Retry::Seldom),
+        0xf2 | 0xf3 | 0xf7 => (Fault::Network, Retry::Soon),
+        // A client authorization is missing or wrong; not an onion address.
+        0xf4..=0xf6 => (Fault::Caller, Retry::Ask),
+        _ => (Fault::Proxy, Retry::Seldom),
+    }
+}
+
+impl ConnectError {
+    /// Who most probably caused it.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// assert_eq!(ConnectError::OwnKey.fault(), Fault::Caller);
+    /// ```
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        if matches!(self, Self::Io(_)) { Fault::Network } else { Fault::Caller }
+    }
+
+    /// Whether another try may help.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// assert_eq!(ConnectError::OwnKey.retry(), Retry::Ask);
+    /// ```
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Retry::Ask,
+            // The network may come back; other connections end.
+            Self::Io(_) | Self::AlreadyConnected(_) | Self::SameSharedKey(_) | Self::TooManyConnections => {
+                Retry::Soon
+            }
+            Self::Address(_)
+            | Self::BeyondProxy { .. }
+            | Self::NameWithoutProxy(_)
+            | Self::LowOrderKey
+            | Self::NonCanonicalKey
+            | Self::TooManyAddresses
+            | Self::ZeroTimeout
+            | Self::OwnKey => Retry::Ask,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Server;
+    use crate::phrase::Phrase;
+
+    const STAGES: [Stage; 5] =
+        [Stage::Connecting, Stage::Tunnelling, Stage::Handshaking, Stage::Confirming, Stage::Connected];
+
+    fn transport(stage: Stage, kind: io::ErrorKind) -> DisconnectReason {
+        DisconnectReason::Transport { stage, party: Party::Relay, hint: None, kind, code: None }
+    }
+
+    #[test]
+    fn each_reason_says_its_stage_and_only_a_caller_ends_in_any() {
+        for stage in STAGES {
+            let (party, hint) = (Party::Tunnel, None);
+            for reason in [
+                DisconnectReason::NoPong(stage),
+                DisconnectReason::TimedOut { stage, party, hint },
+                DisconnectReason::Closed { stage, party, hint },
+                transport(stage, io::ErrorKind::ConnectionReset),
+            ] {
+                assert_eq!(reason.stage(), Some(stage), "{reason}");
+            }
+        }
+        for (reason, stage) in [
+            (DisconnectReason::Refused(Party::Proxy), Stage::Connecting),
+            (DisconnectReason::Proxy(ProxyError::Credentials), Stage::Tunnelling),
+            (DisconnectReason::Impostor(Impostor::WrongKey), Stage::Handshaking),
+            (DisconnectReason::Impostor(Impostor::Replay), Stage::Confirming),
+            (DisconnectReason::Protocol(Violation::Forged), Stage::Connected),
+            (DisconnectReason::PingFlood, Stage::Connected),
+        ] {
+            assert_eq!(reason.stage(), Some(stage), "{reason}");
+        }
+        assert_eq!(DisconnectReason::ClosedByCaller.stage(), None);
+    }
+
+    #[test]
+    fn a_fault_is_that_of_whoever_could_have_acted_otherwise() {
+        let (stage, hint) = (Stage::Handshaking, None);
+        let closed = |party, hint| DisconnectReason::Closed { stage, party, hint };
+        for (reason, fault) in [
+            (DisconnectReason::ClosedByCaller, Fault::Caller),
+            (DisconnectReason::Refused(Party::Relay), Fault::Relay),
+            (DisconnectReason::Refused(Party::Proxy), Fault::Proxy),
+            (
+                DisconnectReason::TimedOut { stage: Stage::Connecting, party: Party::Proxy, hint },
+                Fault::Network,
+            ),
+            (DisconnectReason::TimedOut { stage, party: Party::Relay, hint }, Fault::Relay),
+            (closed(Party::Tunnel, None), Fault::Relay),
+            (closed(Party::Tunnel, Some(Hint::NotReached)), Fault::Proxy),
+            (closed(Party::Relay, Some(Hint::OtherKey)), Fault::Relay),
+            (transport(stage, io::ErrorKind::NetworkUnreachable), Fault::Network),
+            (DisconnectReason::Impostor(Impostor::Reflection), Fault::Relay),
+            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 5 }), Fault::Relay),
+            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 0xf5 }), Fault::Caller),
+        ] {
+            assert_eq!(reason.fault(), fault, "{reason}");
+        }
+    }
+
+    #[test]
+    fn another_try_is_soon_seldom_or_a_persons_decision() {
+        let http = |status| DisconnectReason::Proxy(ProxyError::Http { status, reason: Phrase::new("no") });
+        for (reason, retry) in [
+            (DisconnectReason::NoPong(Stage::Connected), Retry::Soon),
+            (DisconnectReason::Refused(Party::Relay), Retry::Soon),
+            (transport(Stage::Connecting, io::ErrorKind::NetworkUnreachable), Retry::Soon),
+            (transport(Stage::Connecting, io::ErrorKind::PermissionDenied), Retry::Ask),
+            (DisconnectReason::Impostor(Impostor::OtherServer(Server::Http)), Retry::Seldom),
+            (DisconnectReason::Impostor(Impostor::WrongKey), Retry::Ask),
+            (DisconnectReason::Protocol(Violation::Forged), Retry::Soon),
+            (DisconnectReason::Protocol(Violation::PingId), Retry::Seldom),
+            (DisconnectReason::PingFlood, Retry::Seldom),
+            (DisconnectReason::Proxy(ProxyError::Credentials), Retry::Ask),
+            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 1 }), Retry::Soon),
+            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 0xf0 }), Retry::Seldom),
+            (http(503), Retry::Soon),
+            (http(403), Retry::Ask),
+            (http(302), Retry::Seldom),
+        ] {
+            assert_eq!(reason.retry(), retry, "{reason}");
+        }
+        for (error, fault, retry) in [
+            (ConnectError::OwnKey, Fault::Caller, Retry::Ask),
+            (ConnectError::TooManyConnections, Fault::Caller, Retry::Soon),
+            (ConnectError::Io(io::ErrorKind::NetworkUnreachable.into()), Fault::Network, Retry::Soon),
+        ] {
+            assert_eq!((error.fault(), error.retry()), (fault, retry), "{error}");
+        }
+    }
+}
