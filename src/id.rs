@@ -39,7 +39,7 @@ pub struct RouteId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId(pub u8);
 
-/// The number of bits of a connection's index. (Linux gives a process at most 2^20 descriptors unless it is told
+/// The number of bits of a connection's index. (Linux gives a process at most 2^20 descriptors unless it is
 /// otherwise.)
 pub(crate) const INDEX_BITS: u32 = 24;
 

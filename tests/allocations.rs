@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use counting::{calls, held};
 use support::scripted_relay::ScriptedRelay;
-use support::{GUARD, Peer, Told, address, honest, numbered};
+use support::{GUARD, Peer, Reported, address, honest, numbered};
 use tox_relay_client::{Event, RouteId, SecretKey};
 
 /// How many times `run` allocates in this thread.
@@ -54,7 +54,7 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
         relay.read();
         relay.received.len() == sent
     });
-    assert_eq!(peer.told, [Told::Writable(id)]);
+    assert_eq!(peer.reported, [Reported::Writable(id)]);
     // Of the measured lengths, this is the one of which a poll returns the most payload bytes.
     let count = relay.flood(&packet(1400));
     receive(peer, count - 1);
@@ -120,9 +120,9 @@ fn an_idle_connection_holds_less_than_700_bytes() {
         }
     }
     peer.until("all are connected", |peer| {
-        waiting.iter().all(|id| peer.told.contains(&Told::Connected(*id)))
+        waiting.iter().all(|id| peer.reported.contains(&Reported::Connected(*id)))
     });
-    drop((waiting, std::mem::take(&mut peer.told)));
+    drop((waiting, std::mem::take(&mut peer.reported)));
     let each = (held() - before) / CONNECTIONS as isize;
     assert!(each < 700, "{each} bytes");
 }

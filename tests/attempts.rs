@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
-use support::{AT_ONCE, GUARD, Peer, SHORT, TestRelay, Told, any_key, dead_port, honest};
+use support::{AT_ONCE, GUARD, Peer, Reported, SHORT, TestRelay, any_key, dead_port, honest};
 use tox_relay_client::{ConnectError, DisconnectReason, Impostor, Party, Relay, Server, Stage};
 
 /// A port whose queue of connections is full, so that further ones get no answer. It stays so while this exists.
@@ -61,7 +61,7 @@ fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
         .address(relay.addr());
     let start = Instant::now();
     let id = peer.client.connect(addresses).unwrap();
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     // The second attempt begins after 250 ms; it and the third fail at once, and the fourth begins.
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     let status = peer.client.connection(id).unwrap();
@@ -71,7 +71,7 @@ fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
     // The relay sees one connection, and it stays.
     relay.wait_until(GUARD, |relay| relay.confirmed == 1).unwrap();
     peer.poll(SHORT);
-    assert_eq!(peer.told, [Told::Connected(id)]);
+    assert_eq!(peer.reported, [Reported::Connected(id)]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn two_addresses_of_the_same_relay_are_one_connection() {
     let mut peer = Peer::new();
     let both = Relay::new(silent.local_addr().unwrap(), relay.public_key().into()).address(relay.addr());
     let id = peer.client.connect(both).unwrap();
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     // The other is closed, and nothing but the hello was sent on it.
     let (mut stream, _) = silent.accept().unwrap();
     stream.set_read_timeout(Some(GUARD)).unwrap();
@@ -160,7 +160,7 @@ fn a_socket_of_the_caller_is_used_connected_or_not() {
     let local = connected.local_addr().unwrap();
     let mut peer = Peer::new();
     let id = peer.client.connect_with(of(&relay), connected).unwrap();
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     assert!(peer.client.disconnect(id));
     peer.end(id);
     assert!(TcpListener::bind(local).is_ok() || TcpStream::connect(local).is_err(), "it is closed");
@@ -169,7 +169,7 @@ fn a_socket_of_the_caller_is_used_connected_or_not() {
     connecting.set_nonblocking(true).unwrap();
     let _ = connecting.connect(&relay.addr().into());
     let id = peer.client.connect_with(of(&relay), TcpStream::from(connecting)).unwrap();
-    peer.until("connected", |peer| peer.told.last() == Some(&Told::Connected(id)));
+    peer.until("connected", |peer| peer.reported.last() == Some(&Reported::Connected(id)));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_unix_socket_leads_to_a_local_proxy() {
     let by_proxy =
         Relay::new(target, relay.public_key().into()).proxy("socks4://127.0.0.1:1".parse().unwrap());
     let id = peer.client.connect_with(by_proxy, ours).unwrap();
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     assert!(peer.client.connection(id).unwrap().times.tunnel.is_some());
     drop(peer);
     drop(relay);
@@ -232,7 +232,7 @@ fn any_descriptor_of_a_stream_socket_will_do() {
     let duplicate = tcp.try_clone().unwrap();
     let mut peer = Peer::new();
     let id = peer.client.connect_with(Relay::new(relay.addr(), relay.public_key().into()), tcp).unwrap();
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     let socket = socket2::SockRef::from(&duplicate);
     assert!(socket.tcp_nodelay().unwrap(), "it has the options of a TCP socket");
     // The poller lets go of it, although the caller holds a duplicate.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use support::{
-    AT_ONCE, Conduct, Options, Peer, SHORT, TestRelay, Told, address, any_key, assert_end, assert_over,
+    AT_ONCE, Conduct, Options, Peer, Reported, SHORT, TestRelay, address, any_key, assert_end, assert_over,
     closed, dead_port, honest, timed_out, until,
 };
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, Refused, TimedOut};
@@ -27,7 +27,7 @@ fn a_relay_proves_itself_and_its_times_and_bytes_are_counted() {
     assert_eq!(status.stage, Stage::Connecting);
     assert_eq!(status.times.connected, None);
 
-    peer.until("connected", |peer| peer.told == [Told::Connected(id)]);
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     let status = peer.client.connection(id).unwrap();
     assert_eq!(status.stage, Stage::Connected);
     assert_eq!((status.identity, status.public_key), (peer.key, relay.public_key().into()));
@@ -51,9 +51,10 @@ fn routes_opened_at_once_are_online_without_waiting_for_connected() {
     a.client.send_oob(at_a, any_key(), b"out of band").unwrap();
     assert_eq!(a.client.route(to_b).unwrap().connection, at_a);
     until([&mut a, &mut b], "both routes are online", |[a, b]| {
-        a.told.contains(&Told::Online(to_b, b.key)) && b.told.contains(&Told::Online(to_a, a.key))
+        a.reported.contains(&Reported::Online(to_b, b.key))
+            && b.reported.contains(&Reported::Online(to_a, a.key))
     });
-    assert_eq!(a.told[..2], [Told::Connected(at_a), Told::Opened(to_b, b.key)], "in this order");
+    assert_eq!(a.reported[..2], [Reported::Connected(at_a), Reported::Opened(to_b, b.key)], "in this order");
     assert_eq!(a.client.route(to_b).unwrap().token, 7);
     // A ping, a request and the packet out of band were sent.
     assert_eq!(a.client.connection(at_a).unwrap().traffic.packets_out, 3);
@@ -68,13 +69,13 @@ fn what_was_asked_for_of_a_relay_that_is_not_there_causes_no_event() {
     let route = peer.client.open_route(id, any_key()).unwrap();
     peer.client.send_oob(id, any_key(), &[7; 100]).unwrap();
     assert_eq!(peer.end(id), Refused(Party::Relay));
-    assert_eq!(peer.told.len(), 1);
+    assert_eq!(peer.reported.len(), 1);
     assert_eq!(peer.final_status(id).queued, 2 + 1 + 32 + 100);
     assert_eq!(peer.client.close_route(route), Err(RouteError::UnknownRoute));
 }
 
 #[test]
-fn a_refused_connection_is_told_at_once() {
+fn a_refused_connection_is_reported_at_once() {
     let (_reserved, dead) = dead_port();
     let mut peer = Peer::new();
     let start = Instant::now();
@@ -85,7 +86,7 @@ fn a_refused_connection_is_told_at_once() {
 }
 
 #[test]
-fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
+fn many_dead_ports_are_reported_one_by_one_and_leave_nothing() {
     let ports: Vec<_> = (0..60).map(|_| dead_port()).collect();
     let mut peer = Peer::new().capacity(8);
     let mut connect =
@@ -94,7 +95,7 @@ fn many_dead_ports_are_told_of_one_by_one_and_leave_nothing_behind() {
     for &id in &ids {
         assert_eq!(peer.end(id), Refused(Party::Relay));
     }
-    assert_eq!(peer.told.len(), ids.len());
+    assert_eq!(peer.reported.len(), ids.len());
     assert_eq!(peer.client.connections().count(), 0);
     assert_eq!(peer.client.next_timeout(), None);
 }
@@ -216,7 +217,7 @@ fn a_relay_is_reached_by_its_ipv4_address_mapped_to_ipv6() {
     let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), relay.addr().port());
     let mut peer = Peer::new();
     let id = peer.client.connect(Relay::new(mapped, relay.public_key().into())).unwrap();
-    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
     assert_eq!(peer.client.connection(id).unwrap().address.socket_addr(), Some(relay.addr()));
 }
 
@@ -238,7 +239,7 @@ fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
 }
 
 #[test]
-fn servers_of_another_kind_are_told_and_not_called_relays_with_another_key() {
+fn servers_of_another_kind_are_reported_and_not_called_relays_with_another_key() {
     let other_server = |server| DisconnectReason::Impostor(Impostor::OtherServer(server));
     assert_eq!(end_at_server(b"SSH-2.0-OpenSSH_9.2p1\r\n"), other_server(Server::Ssh));
     assert_eq!(end_at_server(&[0x15, 3, 3, 0, 2, 2, 70]), other_server(Server::Tls));
@@ -261,13 +262,13 @@ fn one_identity_connects_to_one_relay_once_at_a_time() {
         assert!(matches!(result, Err(ConnectError::AlreadyConnected(id)) if id == first), "{result:?}");
     };
     assert_refused(&mut peer);
-    peer.until("connected", |peer| peer.told.contains(&Told::Connected(first)));
+    peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(first)));
     assert_refused(&mut peer);
     // Another identity may connect. After the end this one may connect again, even before the end is reported.
     let other = peer.client.connect(address(&relay).identity(SecretKey::generate())).unwrap();
     assert!(peer.client.disconnect(first));
     let again = peer.connect(&relay);
-    peer.until("the other", |peer| peer.told.contains(&Told::Connected(other)));
+    peer.until("the other", |peer| peer.reported.contains(&Reported::Connected(other)));
     assert_ne!(first, again);
     assert_eq!(peer.ends(first), [ClosedByCaller]);
     assert_eq!(peer.client.connections().count(), 2);
@@ -279,9 +280,9 @@ fn a_second_client_with_the_same_key_takes_the_place_of_the_first() {
     let secret = SecretKey::generate();
     let (mut first, mut second) = (Peer::new(), Peer::new());
     let old = first.client.connect(address(&relay).identity(secret.clone())).unwrap();
-    first.until("connected", |peer| peer.told.contains(&Told::Connected(old)));
+    first.until("connected", |peer| peer.reported.contains(&Reported::Connected(old)));
     let new = second.client.connect(address(&relay).identity(secret)).unwrap();
-    second.until("connected", |peer| peer.told.contains(&Told::Connected(new)));
+    second.until("connected", |peer| peer.reported.contains(&Reported::Connected(new)));
     assert_eq!(first.end(old), closed(Stage::Connected));
     assert!(second.client.connection(new).is_some());
 }
@@ -292,7 +293,7 @@ fn the_client_can_be_used_while_its_events_are_read() {
     let mut peer = Peer::new();
     let first = peer.begin(&relay);
     let mut second = None;
-    peer.until("the second connection", |Peer { client, events, told, .. }| {
+    peer.until("the second connection", |Peer { client, events, reported, .. }| {
         for event in &*events {
             match event {
                 Event::Connected { connection: relay, .. } if relay == first => {
@@ -300,13 +301,13 @@ fn the_client_can_be_used_while_its_events_are_read() {
                 }
                 Event::Disconnected { connection: id, reason, .. } if id == first => {
                     assert_eq!(reason, ClosedByCaller);
-                    assert!(second.is_none(), "told once");
+                    assert!(second.is_none(), "reported once");
                     second = Some(client.connect(address(&relay)).unwrap());
                 }
                 _ => {}
             }
         }
-        second.is_some_and(|id| told.contains(&Told::Connected(id)))
+        second.is_some_and(|id| reported.contains(&Reported::Connected(id)))
     });
     assert_eq!(peer.ends(first), [ClosedByCaller]);
 }

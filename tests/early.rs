@@ -5,11 +5,11 @@ mod support;
 use std::time::Duration;
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Conduct, Peer, SHORT, Told, any_key, honest, relay, until};
+use support::{Conduct, Peer, Reported, SHORT, any_key, honest, relay, until};
 use tox_relay_client::{Destination, DisconnectReason, RouteState, SendError, Stage};
 
 #[test]
-fn routes_that_are_opened_right_after_connect_come_online_and_are_told_after_connected() {
+fn routes_that_are_opened_right_after_connect_come_online_and_are_reported_after_connected() {
     let relay = honest();
     let (mut a, mut b) = (Peer::new(), Peer::new());
     let (at_a, at_b) = (a.begin(&relay), b.begin(&relay));
@@ -17,10 +17,17 @@ fn routes_that_are_opened_right_after_connect_come_online_and_are_told_after_con
     assert_eq!(a.client.route(to_b).unwrap().state, RouteState::Requested);
     assert_eq!(a.client.send_data(to_b, b"x"), Err(SendError::RouteOffline));
     until([&mut a, &mut b], "online", |[a, b]| {
-        a.told.contains(&Told::Online(to_b, b.key)) && b.told.contains(&Told::Online(to_a, a.key))
+        a.reported.contains(&Reported::Online(to_b, b.key))
+            && b.reported.contains(&Reported::Online(to_a, a.key))
     });
-    assert_eq!(a.told, [Told::Connected(at_a), Told::Opened(to_b, b.key), Told::Online(to_b, b.key)]);
-    assert_eq!(b.told, [Told::Connected(at_b), Told::Opened(to_a, a.key), Told::Online(to_a, a.key)]);
+    assert_eq!(
+        a.reported,
+        [Reported::Connected(at_a), Reported::Opened(to_b, b.key), Reported::Online(to_b, b.key)]
+    );
+    assert_eq!(
+        b.reported,
+        [Reported::Connected(at_b), Reported::Opened(to_a, a.key), Reported::Online(to_a, a.key)]
+    );
 }
 
 #[test]
@@ -33,8 +40,8 @@ fn packets_that_are_sent_right_after_connect_arrive() {
     a.client.send_to(at_a, b.key, b"two").unwrap();
     a.client.send_onion_request(at_a, &[7; 178]).unwrap();
     a.client.send_forward_request(at_a, Destination::Udp("127.0.0.1:9".parse().unwrap()), b"x").unwrap();
-    until([&mut a, &mut b], "both packets", |[_, b]| b.told.len() == 3);
-    let datas: Vec<_> = b.told[1..].iter().map(support::payload).collect();
+    until([&mut a, &mut b], "both packets", |[_, b]| b.reported.len() == 3);
+    let datas: Vec<_> = b.reported[1..].iter().map(support::payload).collect();
     assert_eq!(datas, [b"one", b"two"]);
     let status = a.client.connection(at_a).unwrap();
     assert_eq!((status.queued, status.traffic.packets_out), (0, 5), "the ping, and these");
@@ -63,19 +70,19 @@ fn packets_that_wait_for_the_handshake_keep_no_loop_awake() {
 }
 
 #[test]
-fn a_queue_that_was_filled_before_connecting_is_told_writable_once_it_has_room() {
+fn a_queue_that_was_filled_before_connecting_is_reported_writable_once_it_has_room() {
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.begin(&relay);
     while peer.client.send_oob(id, any_key(), &[1; 1024]).is_ok() {}
-    peer.until("room", |peer| peer.told.contains(&Told::Writable(id)));
-    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    peer.until("room", |peer| peer.reported.contains(&Reported::Writable(id)));
+    peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
     peer.until("all is sent", |peer| peer.client.all_drained());
     assert_eq!(peer.client.send_oob(id, any_key(), &[1; 1024]), Ok(()));
 }
 
 #[test]
-fn a_route_that_is_closed_before_connected_is_told_of_by_nobody() {
+fn a_route_that_is_closed_before_connected_is_reported_by_nobody() {
     let relay = honest();
     let (mut a, mut b) = (Peer::new(), Peer::new());
     let at_b = b.connect(&relay);
@@ -84,10 +91,10 @@ fn a_route_that_is_closed_before_connected_is_told_of_by_nobody() {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     assert_eq!(a.client.close_route(to_b), Ok(0));
     until([&mut a, &mut b], "the route has gone", |[a, _]| {
-        a.told.contains(&Told::Connected(at_a)) && a.client.connection(at_a).unwrap().routes == 0
+        a.reported.contains(&Reported::Connected(at_a)) && a.client.connection(at_a).unwrap().routes == 0
     });
-    assert_eq!(a.told, [Told::Connected(at_a)]);
-    assert!(!b.told.contains(&Told::Disconnected(at_b, DisconnectReason::ClosedByCaller)));
+    assert_eq!(a.reported, [Reported::Connected(at_a)]);
+    assert!(!b.reported.contains(&Reported::Disconnected(at_b, DisconnectReason::ClosedByCaller)));
     assert_ne!(b.client.route(to_a).unwrap().state, RouteState::Online);
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use support::scripted_relay::ScriptedRelay;
-use support::{Conduct, Peer, SHORT, Told, any_key, assert_end, assert_over, closed, honest, relay};
+use support::{Conduct, Peer, Reported, SHORT, any_key, assert_end, assert_over, closed, honest, relay};
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, NoPong, Protocol};
 use tox_relay_client::{Config, Hint, Impostor, Party, Relay, Stage, Violation};
 use tox_test_relay::kind;
@@ -29,7 +29,7 @@ fn reset(stage: Stage) -> DisconnectReason {
 }
 
 #[test]
-fn a_close_in_each_stage_is_told_at_once() {
+fn a_close_in_each_stage_is_reported_at_once() {
     assert_end(Conduct::CloseAfterHello, |config| config, closed(Stage::Handshaking));
     assert_end(Conduct::CloseAfterHandshake, |config| config, closed(Stage::Confirming));
 
@@ -50,7 +50,7 @@ fn a_close_in_each_stage_is_told_at_once() {
 }
 
 #[test]
-fn a_reset_in_each_stage_is_told_at_once() {
+fn a_reset_in_each_stage_is_reported_at_once() {
     assert_end(Conduct::ResetAfterHello, |config| config, reset(Stage::Handshaking));
     assert_end(Conduct::ResetAfterHandshake, |config| config, reset(Stage::Confirming));
 
@@ -63,7 +63,7 @@ fn a_reset_in_each_stage_is_told_at_once() {
 }
 
 #[test]
-fn a_reset_before_the_first_poll_is_told() {
+fn a_reset_before_the_first_poll_is_reported() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::new();
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
@@ -75,7 +75,7 @@ fn a_reset_before_the_first_poll_is_told() {
 }
 
 #[test]
-fn a_reset_that_a_write_meets_first_is_told_as_a_reset() {
+fn a_reset_that_a_write_meets_first_is_reported_as_a_reset() {
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
@@ -87,7 +87,7 @@ fn a_reset_that_a_write_meets_first_is_told_as_a_reset() {
 }
 
 #[test]
-fn a_relay_that_answers_no_ping_is_told() {
+fn a_relay_that_answers_no_ping_is_reported() {
     let quick = |config: Config| config.pong_timeout(SHORT);
     for conduct in [Conduct::NoPong, Conduct::SilentAfterHandshake, Conduct::DeafAfterHandshake] {
         assert_end(conduct, quick, NoPong(Stage::Confirming));
@@ -103,7 +103,7 @@ fn a_relay_that_answers_no_ping_is_told() {
         peer.client.connection(id).unwrap().stage == Stage::Confirming && relay.send(&key, &ping)
     });
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
-    assert_eq!(peer.told[0], Told::Connected(id));
+    assert_eq!(peer.reported[0], Reported::Connected(id));
     assert_over(&mut peer, id);
 }
 
@@ -150,7 +150,7 @@ fn an_old_response_played_again_is_never_connected() {
     });
     assert!(relay.send_raw(&key, &[&[0, 25][..], &[9; 25]].concat()));
     assert_eq!(peer.end(talking), DisconnectReason::Impostor(Impostor::Replay));
-    let connected = peer.told.iter().filter(|told| matches!(told, Told::Connected(_)));
+    let connected = peer.reported.iter().filter(|reported| matches!(reported, Reported::Connected(_)));
     assert_eq!(connected.count(), 1, "only the real one");
 }
 
@@ -185,7 +185,7 @@ fn what_breaks_the_protocol_ends_the_connection() {
         let mut peer = Peer::new();
         let id = peer.begin(&relay);
         assert_eq!(peer.end(id), Protocol(expected));
-        assert_eq!(peer.told[0], Told::Connected(id), "the pong in front was good");
+        assert_eq!(peer.reported[0], Reported::Connected(id), "the pong in front was good");
         assert_over(&mut peer, id);
     }
 }
@@ -201,11 +201,11 @@ fn late_packets_of_routes_that_are_gone_do_no_harm() {
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
     peer.until("all of them", |peer| peer.client.connection(id).unwrap().traffic.packets_in == 5);
-    assert_eq!(peer.told, [Told::Connected(id)]);
+    assert_eq!(peer.reported, [Reported::Connected(id)]);
 }
 
 #[test]
-fn an_end_that_the_caller_wants_is_told_once_in_any_stage() {
+fn an_end_that_the_caller_wants_is_reported_once_in_any_stage() {
     let relay = honest();
     let mut peer = Peer::new();
     for stage in [Stage::Connecting, Stage::Handshaking, Stage::Connected] {

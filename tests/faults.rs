@@ -12,7 +12,7 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child_process::{child_process, is_child_process};
-use support::{GUARD, Peer, Told, numbered, pair, until};
+use support::{GUARD, Peer, Reported, numbered, pair, until};
 use tox_relay_client::{
     Client, ClientError, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey,
     Relay, SecretKey,
@@ -60,7 +60,7 @@ fn relay() -> Relay {
 
 fn connect(peer: &mut Peer, relay: Relay) -> ConnectionId {
     let id = peer.client.connect(relay).unwrap();
-    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
     id
 }
 
@@ -79,7 +79,8 @@ fn meet_and_part(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: Connectio
     assert!(a.data() == packets && b.data() == packets);
     assert!(a.client.disconnect(at_a));
     until([&mut *a, &mut *b], "the end", |[a, b]| {
-        a.ends(at_a) == [DisconnectReason::ClosedByCaller] && b.told.contains(&Told::Offline(to_a, a.key))
+        a.ends(at_a) == [DisconnectReason::ClosedByCaller]
+            && b.reported.contains(&Reported::Offline(to_a, a.key))
     });
     assert_eq!(b.ends(at_b), []);
 }
@@ -102,14 +103,14 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
         assert!(a.client.connect(relay()).is_err());
         setrlimit(Resource::Nofile, limit).unwrap();
 
-        a.told.clear();
+        a.reported.clear();
         let again = connect(&mut a, relay());
         connect(&mut a, other());
-        assert_eq!(a.told.len(), 2, "what was refused is told nothing of");
+        assert_eq!(a.reported.len(), 2, "what was refused is reported nothing of");
         let to_a = b.client.find_route(at_b, &a.key).unwrap();
         let to_b = a.client.open_route(again, b.key).unwrap();
-        let online = Told::Online(to_b, b.key);
-        until([&mut a, &mut b], "online again", |[a, _]| a.told.contains(&online));
+        let online = Reported::Online(to_b, b.key);
+        until([&mut a, &mut b], "online again", |[a, _]| a.reported.contains(&online));
         b.client.send_data(to_a, b"again").unwrap();
         until([&mut a, &mut b], "data again", |[a, _]| a.data().last() == Some(&&b"again"[..]));
     });
@@ -127,17 +128,17 @@ fn interrupted_calls_are_made_again() {
 }
 
 #[test]
-fn a_poller_that_fails_is_told_and_costs_nothing() {
+fn a_poller_that_fails_is_reported_and_costs_nothing() {
     let ways = ["?epoll_wait,epoll_pwait:error=ENOMEM:when=1+2"];
-    failing(&ways, "a_poller_that_fails_is_told_and_costs_nothing", || {
+    failing(&ways, "a_poller_that_fails_is_reported_and_costs_nothing", || {
         let mut client = Client::new(Config::new(SecretKey::generate())).unwrap();
         let key = client.public_key();
         let relay = client.connect(relay()).unwrap();
-        let (mut events, mut told, mut failures) = (Events::with_capacity(16), Vec::new(), 0);
-        let mut until = |client: &mut Client, last: Told| {
-            while told.last() != Some(&last) {
+        let (mut events, mut reported, mut failures) = (Events::with_capacity(16), Vec::new(), 0);
+        let mut until = |client: &mut Client, last: Reported| {
+            while reported.last() != Some(&last) {
                 match client.poll(&mut events, Some(GUARD)) {
-                    Ok(()) => told.extend(events.iter().map(Told::from)),
+                    Ok(()) => reported.extend(events.iter().map(Reported::from)),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
                         assert!(events.is_empty());
@@ -146,15 +147,15 @@ fn a_poller_that_fails_is_told_and_costs_nothing() {
                 }
             }
         };
-        until(&mut client, Told::Connected(relay));
+        until(&mut client, Reported::Connected(relay));
         for n in 0..100 {
             let data = numbered(n, 1000);
             client.send_oob(relay, key, &data).unwrap();
-            until(&mut client, Told::Oob(relay, key, data));
+            until(&mut client, Reported::Oob(relay, key, data));
         }
         client.disconnect(relay);
-        until(&mut client, Told::Disconnected(relay, DisconnectReason::ClosedByCaller));
-        assert_eq!(told.len(), 1 + 100 + 1);
+        until(&mut client, Reported::Disconnected(relay, DisconnectReason::ClosedByCaller));
+        assert_eq!(reported.len(), 1 + 100 + 1);
         assert!(failures >= 50, "{failures}");
     });
 }
@@ -214,7 +215,7 @@ fn a_socket_that_fails_ends_its_connection_and_no_other() {
         let others = [(); 6].map(|()| relay().identity(SecretKey::generate()));
         let others = others.map(|relay| a.client.connect(relay).unwrap());
         a.until("all are connected, or have ended", |a| {
-            others.iter().all(|id| a.told.contains(&Told::Connected(*id)) || !a.ends(*id).is_empty())
+            others.iter().all(|id| a.reported.contains(&Reported::Connected(*id)) || !a.ends(*id).is_empty())
         });
         let is_failure = |reason: &DisconnectReason| {
             matches!(reason, DisconnectReason::Transport { kind: ErrorKind::OutOfMemory, .. })

@@ -157,7 +157,7 @@ fn a_client_counts_by_kind_and_forgets_nothing_when_connections_end() {
     let mut couple = Couple::on(&relay);
     couple.a.client.send_data(couple.to_b, &[1; 100]).unwrap();
     couple.a.client.send_oob(couple.at_a, couple.b.key, &[2; 50]).unwrap();
-    couple.until("both packets", |couple| couple.b.told.len() == 2);
+    couple.until("both packets", |couple| couple.b.reported.len() == 2);
     let TrafficByKind { all, data, oob, routing, pings, .. } = couple.a.client.traffic();
     assert_eq!(all, couple.a.client.connection(couple.at_a).unwrap().traffic);
     assert_eq!((data.packets_out, data.bytes_out, data.packets_in), (1, 18 + 101, 0));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
 use support::{
-    AT_ONCE, Conduct, Couple, Peer, SHORT, Told, address, any_key, assert_over, closed, honest, numbered,
+    AT_ONCE, Conduct, Couple, Peer, Reported, SHORT, address, any_key, assert_over, closed, honest, numbered,
     relay, settled,
 };
 use tox_relay_client::{ConnectionId, DisconnectReason, Impostor, Relay, SecretKey, Stage, Violation};
@@ -33,8 +33,8 @@ fn oob(number: u32, len: usize) -> Vec<u8> {
     [&[kind::OOB_RECEIVE][..], &[9; 32], &numbered(number, len)].concat()
 }
 
-fn told_of_oob(id: ConnectionId, number: u32, len: usize) -> Told {
-    Told::Oob(id, [9; 32].into(), numbered(number, len))
+fn reported_of_oob(id: ConnectionId, number: u32, len: usize) -> Reported {
+    Reported::Oob(id, [9; 32].into(), numbered(number, len))
 }
 
 fn is_reset(reason: DisconnectReason, at: Stage) -> bool {
@@ -53,7 +53,7 @@ fn noise_that_waits_before_the_first_poll_is_an_impostors() {
     }
     assert!(written as u64 > READ_A_POLL, "{written} bytes");
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
-    assert_eq!(peer.told.len(), 1);
+    assert_eq!(peer.reported.len(), 1);
     assert!(peer.final_status(id).traffic.bytes_in <= READ_A_POLL);
     assert_over(&mut peer, id);
 }
@@ -71,12 +71,12 @@ fn an_echo_is_an_impostor() {
 }
 
 #[test]
-fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
+fn more_than_a_megabyte_that_waits_for_a_poll_is_reported_in_pieces_and_in_order() {
     const COUNT: u32 = 1200;
     let relay = honest();
     let mut peer = Peer::new().capacity(16);
     let id = peer.connect(&relay);
-    peer.told.clear();
+    peer.reported.clear();
     for number in 0..COUNT {
         assert!(relay.send(peer.raw_key(), &oob(number, 1000)));
     }
@@ -91,9 +91,9 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_told_in_pieces_and_in_order() {
             before = status.traffic.bytes_in;
         }
     }
-    let end = Told::Disconnected(id, closed(Stage::Connected));
-    let expected = (0..COUNT).map(|number| told_of_oob(id, number, 1000)).chain([end]);
-    assert!(peer.told.iter().eq(expected.collect::<Vec<_>>().iter()), "all of it, and then the end");
+    let end = Reported::Disconnected(id, closed(Stage::Connected));
+    let expected = (0..COUNT).map(|number| reported_of_oob(id, number, 1000)).chain([end]);
+    assert!(peer.reported.iter().eq(expected.collect::<Vec<_>>().iter()), "all of it, and then the end");
     assert_over(&mut peer, id);
 }
 
@@ -110,7 +110,7 @@ const BEFORE_THE_END: [fn(&mut ScriptedRelay); 5] = [
 ];
 
 #[test]
-fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
+fn what_is_whole_before_an_end_in_each_stage_is_reported_and_nothing_else() {
     for reset in [false, true] {
         for (case, before) in BEFORE_THE_END.iter().enumerate() {
             let mut peer = Peer::new();
@@ -128,8 +128,8 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
                 (Stage::Handshaking, vec![]),
                 (Stage::Confirming, vec![]),
                 (Stage::Confirming, vec![]),
-                (Stage::Connected, vec![told_of_oob(id, 0, 100), told_of_oob(id, 1, 1)]),
-                (Stage::Connected, vec![told_of_oob(id, 0, 100)]),
+                (Stage::Connected, vec![reported_of_oob(id, 0, 100), reported_of_oob(id, 1, 1)]),
+                (Stage::Connected, vec![reported_of_oob(id, 0, 100)]),
             ][case]
                 .clone();
             let reason = peer.end(id);
@@ -137,10 +137,10 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
                 true => assert!(is_reset(reason, stage), "{case}: {reason}"),
                 false => assert_eq!(reason, closed(stage), "{case}"),
             }
-            let connected = (stage == Stage::Connected).then_some(Told::Connected(id));
-            let end = Told::Disconnected(id, reason);
+            let connected = (stage == Stage::Connected).then_some(Reported::Connected(id));
+            let end = Reported::Disconnected(id, reason);
             assert_eq!(
-                peer.told,
+                peer.reported,
                 connected.into_iter().chain(whole).chain([end]).collect::<Vec<_>>(),
                 "{case}"
             );
@@ -150,7 +150,7 @@ fn what_is_whole_before_an_end_in_each_stage_is_told_and_nothing_else() {
 }
 
 #[test]
-fn a_fault_behind_good_packets_is_told_behind_them_and_what_follows_never() {
+fn a_fault_after_good_packets_is_reported_after_them_and_what_follows_never() {
     for capacity in [2, 3, 256] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut relay, id) = ScriptedRelay::connect(&mut peer);
@@ -158,8 +158,8 @@ fn a_fault_behind_good_packets_is_told_behind_them_and_what_follows_never() {
         relay.send_all(packets.iter().map(|packet| &packet[..]));
         let reason = peer.end(id);
         assert_eq!(reason, DisconnectReason::Protocol(Violation::Kind(0x0c)));
-        let good = (0..3).map(|number| told_of_oob(id, number, 10));
-        assert_eq!(peer.told, good.chain([Told::Disconnected(id, reason)]).collect::<Vec<_>>());
+        let good = (0..3).map(|number| reported_of_oob(id, number, 10));
+        assert_eq!(peer.reported, good.chain([Reported::Disconnected(id, reason)]).collect::<Vec<_>>());
         assert_over(&mut peer, id);
     }
 }
@@ -170,7 +170,7 @@ fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     relay.send_all_but_one_byte(&oob(0, 1024));
     assert_eq!(peer.end(id), DisconnectReason::NoPong(Stage::Connected));
-    assert_eq!(peer.told.len(), 1);
+    assert_eq!(peer.reported.len(), 1);
     assert_over(&mut peer, id);
 }
 
@@ -202,7 +202,7 @@ fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
     assert!(relay.stop_reading(&key));
     let start = Instant::now();
     let mut oobs = 0;
-    peer.told.clear();
+    peer.reported.clear();
     while peer.ends(id).is_empty() {
         // Until the client has gone.
         for number in 0..64 {
@@ -210,12 +210,12 @@ fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
             relay.send(&key, &[kind::CONNECTION_NOTIFICATION, NUMBER]);
         }
         peer.poll(Duration::ZERO);
-        let before = peer.told.len();
-        peer.told.retain(|told| !matches!(told, Told::Oob(..)));
-        oobs += before - peer.told.len();
+        let before = peer.reported.len();
+        peer.reported.retain(|reported| !matches!(reported, Reported::Oob(..)));
+        oobs += before - peer.reported.len();
         assert_eq!(peer.client.connection(id).map_or(0, |status| status.queued), 0);
     }
-    assert_eq!(peer.told, [Told::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
+    assert_eq!(peer.reported, [Reported::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
     assert!(start.elapsed() < AT_ONCE, "it was always heard, and still cut off");
     assert!(oobs > 64, "{oobs}");
     assert_over(&mut peer, id);
@@ -279,5 +279,5 @@ fn urgent_data_do_not_hide_the_pong_behind_them() {
         relay.send(&[&[kind::PONG], &ping[1..]].concat());
     }
     assert_eq!(relay.receive(&mut peer)[0], kind::PING);
-    assert_eq!(peer.told, [0, 1, 2].map(|number| told_of_oob(id, number, 10)));
+    assert_eq!(peer.reported, [0, 1, 2].map(|number| reported_of_oob(id, number, 10)));
 }

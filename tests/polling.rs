@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, TestRelay, Told, any_key, honest, settled};
+use support::{Couple, GUARD, Peer, Reported, TestRelay, any_key, honest, settled};
 use tox_relay_client::{ConnectionId, DisconnectReason, Event, Stage};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -30,7 +30,7 @@ fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, Connectio
     let relay = honest();
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
     let id = peer.connect(&relay);
-    peer.told.clear();
+    peer.reported.clear();
     (relay, peer, id)
 }
 
@@ -47,16 +47,16 @@ fn a_poll_with_a_timeout_of_zero_does_not_wait() {
         peer.poll(Duration::ZERO);
     }
     assert!(start.elapsed() < Duration::from_secs(5), "{:?} for 2000 polls", start.elapsed());
-    assert_eq!(peer.told, [Told::Connected(id)]);
+    assert_eq!(peer.reported, [Reported::Connected(id)]);
 }
 
 #[test]
-fn a_poll_waits_as_long_as_it_was_told_and_no_longer() {
+fn a_poll_waits_as_long_as_its_timeout_and_no_longer() {
     let relay = honest();
     let mut peer = Peer::new();
     for timeout in [Duration::from_nanos(1), MILLISECOND, 50 * MILLISECOND] {
         for connected in [false, true] {
-            if connected && peer.told.is_empty() {
+            if connected && peer.reported.is_empty() {
                 peer.connect(&relay);
             }
             let start = Instant::now();
@@ -82,8 +82,8 @@ fn a_poll_without_a_timeout_ends_when_something_happens() {
         });
         peer.client.poll(&mut peer.events, None).unwrap();
     });
-    let told: Vec<_> = peer.events.iter().map(Told::from).collect();
-    assert_eq!(told, [Told::Onion(id, b"an answer".to_vec())]);
+    let reported: Vec<_> = peer.events.iter().map(Reported::from).collect();
+    assert_eq!(reported, [Reported::Onion(id, b"an answer".to_vec())]);
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn a_poll_without_a_timeout_goes_on_behind_pings_and_ends_with_the_connection() 
         });
         peer.client.poll(&mut peer.events, None).unwrap();
     });
-    let told: Vec<_> = peer.events.iter().map(Told::from).collect();
-    assert_eq!(told, [Told::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
+    let reported: Vec<_> = peer.events.iter().map(Reported::from).collect();
+    assert_eq!(reported, [Reported::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_waker_ends_a_poll_of_another_thread_once() {
     let start = Instant::now();
     peer.poll(50 * MILLISECOND);
     assert!(start.elapsed() >= 50 * MILLISECOND);
-    assert_eq!(peer.told, []);
+    assert_eq!(peer.reported, []);
 }
 
 /// The signal is sent to this thread, repeatedly until the poll has ended.
@@ -176,7 +176,7 @@ fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_dea
     assert_eq!(peer.client.next_timeout(), None);
     let id = peer.begin(&relay);
     assert!(peer.client.next_timeout().unwrap() <= timeout);
-    peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+    peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
     let next = peer.client.next_timeout().unwrap();
     assert!(!next.is_zero() && next <= 2 * timeout, "{next:?}");
 
@@ -189,7 +189,7 @@ fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_dea
     peer.poll(Duration::ZERO);
 
     peer.client.disconnect(id);
-    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO), "the end is still to be told");
+    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO), "the end is still to be reported");
     peer.poll(Duration::ZERO);
     assert_eq!(peer.ends(id).len(), 1);
     assert_eq!(peer.client.next_timeout(), None);
@@ -219,14 +219,16 @@ fn what_little_room_has_left_over_is_a_reason_to_come_again_at_once() {
         assert!(relay.send(peer.raw_key(), b"\x09an answer"));
     }
     settled(&relay);
-    peer.told.clear();
+    peer.reported.clear();
     peer.poll(GUARD);
-    while peer.told.len() < 10 {
+    while peer.reported.len() < 10 {
         assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO));
         peer.poll(Duration::ZERO);
         assert!(!peer.events.is_empty());
     }
-    assert!(peer.told.iter().all(|told| matches!(told, Told::Onion(relay, _) if *relay == id)));
+    assert!(
+        peer.reported.iter().all(|reported| matches!(reported, Reported::Onion(relay, _) if *relay == id))
+    );
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn a_loop_that_sleeps_for_next_timeout_keeps_its_connections() {
         away(peer.client.next_timeout().unwrap().min(50 * MILLISECOND));
         peer.poll(Duration::ZERO);
     }
-    assert_eq!(peer.told, []);
+    assert_eq!(peer.reported, []);
     assert_eq!(relay.statistics().dropped, 0);
 }
 
@@ -262,14 +264,14 @@ fn another_poller_wakes_up_for_what_a_client_gets() {
     for round in 0..100u8 {
         couple.b.client.send_data(couple.to_a, &[round]).unwrap();
         couple.b.client.flush();
-        while couple.a.told.is_empty() {
+        while couple.a.reported.is_empty() {
             let timeout = couple.a.client.next_timeout();
             poll.poll(&mut ready, timeout).unwrap();
             assert!(!ready.is_empty() || timeout.is_some_and(|timeout| timeout < GUARD), "nobody woke us");
             couple.a.poll(Duration::ZERO);
         }
-        assert_eq!(couple.a.told, [Told::Data(couple.to_b, couple.b.key, vec![round])]);
-        couple.a.told.clear();
+        assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![round])]);
+        couple.a.reported.clear();
     }
 }
 
@@ -287,7 +289,7 @@ fn a_program_that_was_away_finds_the_pong_before_it_judges() {
         assert!(relay.wait_until(GUARD, move |statistics| statistics.packets_out > answered).is_some());
         away(interval + timeout + 50 * MILLISECOND);
         peer.poll(Duration::ZERO);
-        assert_eq!(peer.told, []);
+        assert_eq!(peer.reported, []);
     }
     assert!(peer.client.connection(id).is_some());
 }
@@ -309,9 +311,9 @@ fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
         away(2 * timeout);
         peer.poll(Duration::ZERO);
         let status = peer.client.connection(id);
-        assert_eq!(status.map(|status| status.stage), Some(stage), "{:?}", peer.told);
+        assert_eq!(status.map(|status| status.stage), Some(stage), "{:?}", peer.reported);
     }
-    assert_eq!(peer.told, [Told::Connected(id)]);
+    assert_eq!(peer.reported, [Reported::Connected(id)]);
 }
 
 #[test]
@@ -319,7 +321,7 @@ fn events_are_forgotten_by_the_next_poll() {
     let relay = honest();
     let mut a = Peer::new();
     let id = a.begin(&relay);
-    a.until("connected", |a| !a.told.is_empty());
+    a.until("connected", |a| !a.reported.is_empty());
     assert_eq!((a.events.len(), a.events.is_empty()), (1, false));
     assert_eq!(a.events.iter().next(), Some(Event::Connected { connection: id, token: 0 }));
     a.poll(Duration::ZERO);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Told, address, any_key, closed, honest, numbered, settled};
+use support::{Couple, GUARD, Peer, Reported, address, any_key, closed, honest, numbered, settled};
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -31,8 +31,8 @@ fn fill(peer: &mut Peer, route: RouteId, len: usize) -> u32 {
         }
     }
     let connection = peer.connection_of(route);
-    peer.told.retain(|told| *told != Told::Writable(connection));
-    assert_eq!(peer.told, []);
+    peer.reported.retain(|reported| *reported != Reported::Writable(connection));
+    assert_eq!(peer.reported, []);
     count
 }
 
@@ -61,11 +61,11 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
 
     peer.until("room", |peer| {
         relay.read();
-        !peer.told.is_empty()
+        !peer.reported.is_empty()
     });
     assert!(peer.client.connection(id).unwrap().queued <= 32 * 1024, "half of what a route may hold is free");
     read_all(&mut relay, &mut peer);
-    assert_eq!(peer.told, [Told::Writable(id)], "told once");
+    assert_eq!(peer.reported, [Reported::Writable(id)], "reported once");
     let expected: Vec<_> = (0..count).map(|n| [&[NUMBER], &numbered(n, 1000)[..]].concat()).collect();
     assert!(relay.received == expected, "all that was accepted, in order");
 }
@@ -79,10 +79,10 @@ fn a_small_queue_is_as_good_for_packets_of_any_size() {
         let len = [1, 700, 2031][n as usize % 3];
         while let Err(error) = peer.client.send_data(route, &numbered(n, len)) {
             assert_eq!(error, SendError::WouldBlock);
-            peer.told.clear();
+            peer.reported.clear();
             peer.until("room", |peer| {
                 relay.read();
-                peer.told == [Told::Writable(id)]
+                peer.reported == [Reported::Writable(id)]
             });
         }
         assert!(peer.client.connection(id).unwrap().queued <= 4_068);
@@ -104,7 +104,7 @@ fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
     relay.send(&[&[kind::PING][..], &[7; 8]].concat());
     let packets_in = peer.client.connection(id).unwrap().traffic.packets_in;
     peer.until("the ping", |peer| peer.client.connection(id).unwrap().traffic.packets_in > packets_in);
-    assert!(peer.told.is_empty());
+    assert!(peer.reported.is_empty());
 
     read_all(&mut relay, &mut peer);
     let important = [
@@ -151,10 +151,10 @@ fn a_relay_that_pings_and_does_not_read_is_cut_off() {
         peer.poll(Duration::ZERO);
     }
     peer.poll(Duration::from_millis(20));
-    assert!(peer.told.is_empty(), "so many may wait");
+    assert!(peer.reported.is_empty(), "so many may wait");
     relay.send(&ping);
     assert_eq!(peer.end(id), DisconnectReason::PingFlood);
-    assert_eq!(peer.told.len(), 1);
+    assert_eq!(peer.reported.len(), 1);
 }
 
 #[test]
@@ -185,15 +185,18 @@ fn a_flooding_relay_does_not_starve_another() {
         flooding.flood(&packet);
         // Polled once, so that it comes before the other in the order of turns.
         peer.poll(GUARD);
-        peer.told.clear();
+        peer.reported.clear();
         quiet.send(&[&[kind::ONION_RESPONSE], &b"a word"[..]].concat());
         for _ in 0..polls {
             peer.poll(Duration::ZERO);
         }
-        assert!(peer.told.contains(&Told::Onion(id, b"a word".to_vec())), "{len}: not within {polls} polls");
-        let before = peer.told.len();
+        assert!(
+            peer.reported.contains(&Reported::Onion(id, b"a word".to_vec())),
+            "{len}: not within {polls} polls"
+        );
+        let before = peer.reported.len();
         peer.poll(GUARD);
-        assert!(peer.told.len() > before, "{len}: the flood was not over yet");
+        assert!(peer.reported.len() > before, "{len}: the flood was not over yet");
     }
 }
 
@@ -204,7 +207,7 @@ fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
     relay.open_route(&mut peer, id, NUMBER);
     let sent = relay.flood(&[&[NUMBER], &numbered(9, 1400)[..]].concat());
     let mut polls = 0;
-    while peer.told.len() < sent - 1 {
+    while peer.reported.len() < sent - 1 {
         let before = peer.client.connection(id).unwrap().traffic.bytes_in;
         peer.poll(GUARD);
         let read = peer.client.connection(id).unwrap().traffic.bytes_in - before;
@@ -222,36 +225,36 @@ fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
         let packets: Vec<_> = (0..500).map(|n| [&[NUMBER], &numbered(n, 50)[..]].concat()).collect();
         relay.send_all(packets.iter().map(|packet| &packet[..]));
         relay.close();
-        while !matches!(peer.told.last(), Some(Told::Disconnected(..))) {
+        while !matches!(peer.reported.last(), Some(Reported::Disconnected(..))) {
             peer.poll(GUARD);
             assert!((1..=capacity).contains(&peer.events.len()));
         }
         let data: Vec<_> = packets.iter().map(|packet| &packet[1..]).collect();
         assert_eq!(peer.data(), data, "in order");
-        assert_eq!(peer.told.len(), 501);
+        assert_eq!(peer.reported.len(), 501);
         assert_eq!(peer.ends(id), [closed(Stage::Connected)]);
     }
 }
 
 #[test]
-fn the_end_of_many_connections_is_told_in_as_few_events_as_there_is_room_for() {
+fn the_end_of_many_connections_is_reported_in_as_few_events_as_there_is_room_for() {
     let relay = honest();
     let mut peer = Peer::new().capacity(2);
     let identities = [(); 20].map(|()| SecretKey::generate());
     let begin = |secret| peer.client.connect(address(&relay).identity(secret)).unwrap();
     let ids = identities.map(begin);
-    peer.until("all connected", |peer| peer.told.len() == ids.len());
+    peer.until("all connected", |peer| peer.reported.len() == ids.len());
     for id in ids {
         assert!(peer.client.disconnect(id));
     }
-    let expected: Vec<_> = ids.map(|id| Told::Disconnected(id, DisconnectReason::ClosedByCaller)).into();
-    peer.told.clear();
-    peer.until("all ends", |peer| peer.told.len() == ids.len());
-    assert_eq!(peer.told, expected);
+    let expected: Vec<_> = ids.map(|id| Reported::Disconnected(id, DisconnectReason::ClosedByCaller)).into();
+    peer.reported.clear();
+    peer.until("all ends", |peer| peer.reported.len() == ids.len());
+    assert_eq!(peer.reported, expected);
 }
 
 #[test]
-fn what_arrived_before_a_reset_is_told_before_the_end() {
+fn what_arrived_before_a_reset_is_reported_before_the_end() {
     for writes_first in [false, true] {
         let mut peer = Peer::new().capacity(8);
         let (mut relay, id) = ScriptedRelay::connect(&mut peer);
@@ -269,7 +272,7 @@ fn what_arrived_before_a_reset_is_told_before_the_end() {
             "{end}"
         );
         assert_eq!(peer.data().len(), 50);
-        assert!(matches!(peer.told.last(), Some(Told::Disconnected(..))));
+        assert!(matches!(peer.reported.last(), Some(Reported::Disconnected(..))));
     }
 }
 
@@ -289,7 +292,7 @@ fn data_sent_right_before_disconnecting_arrive() {
             couple.a.client.send_data(couple.to_b, &numbered(n, 1000)).unwrap();
         }
         assert!(couple.a.client.disconnect(couple.at_a));
-        couple.b.until("offline", |b| matches!(b.told.last(), Some(Told::Offline(..))));
+        couple.b.until("offline", |b| matches!(b.reported.last(), Some(Reported::Offline(..))));
         let expected: Vec<_> = (0..20).map(|n| numbered(n, 1000)).collect();
         assert_eq!(couple.b.data(), expected, "unread input: {unread}");
         assert_eq!(couple.a.end(couple.at_a), DisconnectReason::ClosedByCaller);
@@ -333,7 +336,7 @@ fn ends_without_end_do_not_keep_the_relays_from_being_heard() {
     peer.connect(&relay);
     assert!(relay.send(peer.raw_key(), &[kind::ONION_RESPONSE, 1]));
     settled(&relay);
-    peer.told.clear();
+    peer.reported.clear();
     // More events in each poll than the buffer holds.
     for _ in 0..10 {
         for _ in 0..8 {
@@ -342,6 +345,6 @@ fn ends_without_end_do_not_keep_the_relays_from_being_heard() {
         }
         peer.poll(Duration::ZERO);
     }
-    assert!(peer.told.iter().any(|told| matches!(told, Told::Onion(..))));
-    assert!(peer.told.iter().any(|told| matches!(told, Told::Disconnected(..))));
+    assert!(peer.reported.iter().any(|reported| matches!(reported, Reported::Onion(..))));
+    assert!(peer.reported.iter().any(|reported| matches!(reported, Reported::Disconnected(..))));
 }

@@ -9,7 +9,7 @@ use std::thread;
 use socks::{Socks4Stream, Socks5Stream, TargetAddr};
 use support::scripted_proxy::{ScriptedProxy, Then, Turn};
 use support::{
-    Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, assert_over, dead_port, honest,
+    Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, assert_over, dead_port, honest,
 };
 use tox_relay_client::{
     Address, AddressError, ConnectError, DisconnectReason, Hint, Party, Proxy, ProxyError, Relay, Stage,
@@ -89,7 +89,7 @@ fn each_kind_of_proxy_leads_to_the_relay() {
         };
         let mut a = Peer::with(|config| config.proxy(proxy(scripted.address)));
         let at_a = a.client.connect(relay_at(&target, &relay)).unwrap();
-        a.until(kind, |a| a.told.contains(&Told::Connected(at_a)));
+        a.until(kind, |a| a.reported.contains(&Reported::Connected(at_a)));
         let status = a.client.connection(at_a).unwrap();
         assert_eq!((status.address, status.proxy), (target, Some(scripted.address)));
         let times = status.times;
@@ -256,14 +256,14 @@ fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
 }
 
 #[test]
-fn a_refusal_is_told_whether_the_proxy_then_closes_or_falls_silent() {
+fn a_refusal_is_reported_whether_the_proxy_then_closes_or_falls_silent() {
     let no_tunnel = |why| format!("the proxy made no tunnel to the relay: {why}");
     for then in [|| Then::Close, || Then::Wait] {
-        let told = |answer: &[u8]| end_of_http(answer, then()).1;
-        assert_eq!(told(b"HTTP/1.0 403 Forbidden\r\n"), no_tunnel("HTTP status 403 Forbidden"));
-        assert_eq!(told(b"HTTP/1.0 403 Forbidden"), no_tunnel("HTTP status 403 Forbidden"));
+        let reported = |answer: &[u8]| end_of_http(answer, then()).1;
+        assert_eq!(reported(b"HTTP/1.0 403 Forbidden\r\n"), no_tunnel("HTTP status 403 Forbidden"));
+        assert_eq!(reported(b"HTTP/1.0 403 Forbidden"), no_tunnel("HTTP status 403 Forbidden"));
         let wanted =
-            told(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Basic re");
+            reported(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Basic re");
         assert_eq!(wanted, no_tunnel("HTTP status 407, it wants (other) credentials: Negotiate, Basic"));
         let (reason, _) = end_of_http(b"SSH-2.0-x\r\n", then());
         let no_http = ProxyError::Protocol { expected: "HTTP", first: b'S' };
@@ -285,9 +285,9 @@ fn a_proxy_that_grants_a_tunnel_and_closes_is_not_called_a_relay_with_another_ke
     };
     let hints = [Hint::NotReached, Hint::NotReachedOrOtherKey].map(expected);
     assert!(hints.contains(&reason), "{reason:?}");
-    let told =
+    let reported =
         "closed by the relay or the proxy during the handshake (the proxy may not have reached the relay";
-    assert!(text.starts_with(told), "{text}");
+    assert!(text.starts_with(reported), "{text}");
 
     let (reason, _) = end_of_http(granted, Then::Wait);
     let (stage, party, hint) = (Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
@@ -318,13 +318,13 @@ fn one_relay_may_go_another_way_than_all_others() {
     let tunnelled = peer.client.connect(address(&relay).proxy(Proxy::socks5(scripted.address))).unwrap();
     let third = honest();
     let as_all = peer.client.connect(address(&third)).unwrap();
-    peer.until("all three are told of", |peer| peer.told.len() == 3);
-    for told in [
-        Told::Connected(direct),
-        Told::Connected(tunnelled),
-        Told::Disconnected(as_all, DisconnectReason::Refused(Party::Proxy)),
+    peer.until("all three are reported of", |peer| peer.reported.len() == 3);
+    for reported in [
+        Reported::Connected(direct),
+        Reported::Connected(tunnelled),
+        Reported::Disconnected(as_all, DisconnectReason::Refused(Party::Proxy)),
     ] {
-        assert!(peer.told.contains(&told), "{told:?}");
+        assert!(peer.reported.contains(&reported), "{reported:?}");
     }
     let (direct, tunnelled) =
         (peer.client.connection(direct).unwrap(), peer.client.connection(tunnelled).unwrap());

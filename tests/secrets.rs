@@ -15,7 +15,7 @@ use std::process::{Child, ChildStderr, Stdio};
 
 use curve25519_dalek::MontgomeryPoint;
 use support::child_process::{child_process, is_child_process};
-use support::{GUARD, Peer, Told};
+use support::{GUARD, Peer, Reported};
 use tox_relay_client::{Proxy, Relay, SecretKey};
 use tox_test_relay::kind;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, public_key};
@@ -82,7 +82,9 @@ fn connect_and_end() {
         ids.push(peer.client.connect(relay().identity(SecretKey::generate())).unwrap());
     }
     let answered = &ids[..CONNECTIONS];
-    peer.until("connected", |peer| answered.iter().all(|id| peer.told.contains(&Told::Connected(*id))));
+    peer.until("connected", |peer| {
+        answered.iter().all(|id| peer.reported.contains(&Reported::Connected(*id)))
+    });
     comes_to("connected");
     ids.iter().for_each(|id| assert!(peer.client.disconnect(*id)));
     peer.until("the ends", |peer| ids.iter().all(|id| !peer.ends(*id).is_empty()));

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Couple, Peer, Told, address, honest, numbered, pair, until};
+use support::{Couple, Peer, Reported, address, honest, numbered, pair, until};
 use tox_relay_client::{DisconnectReason, RouteError, SecretKey, SendError};
 
 #[test]
@@ -19,36 +19,38 @@ fn routes_of_one_relay_are_never_those_of_another() {
     for (n, (to_b, _)) in routes.iter().enumerate() {
         assert!(routes[..n].iter().all(|(other, _)| other != to_b));
     }
-    a.told.clear();
-    b.told.clear();
+    a.reported.clear();
+    b.reported.clear();
     let mut expected = Vec::new();
     for (n, (to_b, to_a)) in routes.iter().enumerate() {
         for round in 0..20 {
             let data = numbered(round, 10 + n);
             a.client.send_data(*to_b, &data).unwrap();
-            expected.push(Told::Data(*to_a, a.key, data));
+            expected.push(Reported::Data(*to_a, a.key, data));
         }
     }
-    until([&mut a, &mut b], "all data", |[_, b]| b.told.len() == expected.len());
+    until([&mut a, &mut b], "all data", |[_, b]| b.reported.len() == expected.len());
     // In order on each route; there is no order between routes.
-    b.told.sort_by_key(|told| {
-        routes.iter().position(|(_, to_a)| matches!(told, Told::Data(id, ..) if id == to_a))
+    b.reported.sort_by_key(|reported| {
+        routes.iter().position(|(_, to_a)| matches!(reported, Reported::Data(id, ..) if id == to_a))
     });
-    assert_eq!(b.told, expected);
+    assert_eq!(b.reported, expected);
 
     // One route is closed and one connection ended; the others are not affected.
     a.client.close_route(routes[0].0).unwrap();
     a.client.disconnect(a.connection_of(routes[1].0));
     assert_eq!(a.client.close_route(routes[0].0), Err(RouteError::UnknownRoute));
     assert_eq!(a.client.close_route(routes[1].0), Err(RouteError::UnknownRoute));
-    b.told.clear();
-    let offline = [0, 1].map(|n: usize| Told::Offline(routes[n].1, a.key));
-    until([&mut a, &mut b], "two offline", |[_, b]| offline.iter().all(|told| b.told.contains(told)));
-    assert_eq!(b.told.len(), 2);
+    b.reported.clear();
+    let offline = [0, 1].map(|n: usize| Reported::Offline(routes[n].1, a.key));
+    until([&mut a, &mut b], "two offline", |[_, b]| {
+        offline.iter().all(|reported| b.reported.contains(reported))
+    });
+    assert_eq!(b.reported.len(), 2);
     for (to_b, to_a) in &routes[2..] {
         a.client.send_data(*to_b, b"still here").unwrap();
-        let data = Told::Data(*to_a, a.key, b"still here".to_vec());
-        until([&mut a, &mut b], "data", |[_, b]| b.told.contains(&data));
+        let data = Reported::Data(*to_a, a.key, b"still here".to_vec());
+        until([&mut a, &mut b], "data", |[_, b]| b.reported.contains(&data));
     }
 }
 
@@ -58,9 +60,9 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
     let mut couple = Couple::on(&first);
     let other = couple.a.connect(&second);
     let kept = couple.a.client.open_route(other, couple.b.key).unwrap();
-    couple
-        .a
-        .until("the answer", |a| a.told.contains(&Told::Opened(kept, a.client.route(kept).unwrap().peer)));
+    couple.a.until("the answer", |a| {
+        a.reported.contains(&Reported::Opened(kept, a.client.route(kept).unwrap().peer))
+    });
     drop(first);
     assert!(matches!(
         couple.a.end(couple.at_a),
@@ -87,18 +89,19 @@ fn a_client_with_two_identities_meets_itself() {
     let other_key = secret.public_key();
     let main = a.connect(&relay);
     let other = a.client.connect(address(&relay).identity(secret)).unwrap();
-    a.until("both connected", |a| a.told.contains(&Told::Connected(other)));
+    a.until("both connected", |a| a.reported.contains(&Reported::Connected(other)));
     assert_eq!(a.client.connection(main).unwrap().identity, a.key);
     assert_eq!(a.client.connection(other).unwrap().identity, other_key);
     let there = a.client.open_route(main, other_key).unwrap();
     let back = a.client.open_route(other, a.key).unwrap();
     a.until("both online", |a| {
-        a.told.contains(&Told::Online(there, other_key)) && a.told.contains(&Told::Online(back, a.key))
+        a.reported.contains(&Reported::Online(there, other_key))
+            && a.reported.contains(&Reported::Online(back, a.key))
     });
     a.client.send_data(there, b"to myself").unwrap();
-    a.until("data", |a| a.told.contains(&Told::Data(back, a.key, b"to myself".to_vec())));
+    a.until("data", |a| a.reported.contains(&Reported::Data(back, a.key, b"to myself".to_vec())));
     a.client.send_oob(other, a.key, b"from the other").unwrap();
-    a.until("OOB", |a| a.told.contains(&Told::Oob(main, other_key, b"from the other".to_vec())));
+    a.until("OOB", |a| a.reported.contains(&Reported::Oob(main, other_key, b"from the other".to_vec())));
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn a_client_that_is_dropped_closes_its_connections() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     drop(couple.a);
-    couple.b.until("offline", |b| matches!(b.told[..], [Told::Offline(..)]));
+    couple.b.until("offline", |b| matches!(b.reported[..], [Reported::Offline(..)]));
     drop(couple.b);
     assert!(relay.wait_until(support::GUARD, |statistics| statistics.connected == 0).is_some());
 }

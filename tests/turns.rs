@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, SHORT, TestRelay, Told, address, any_key, honest, numbered};
+use support::{Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, honest, numbered};
 use tox_relay_client::{ConnectionId, DisconnectReason, Party, Proxy, Relay, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -73,7 +73,7 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
                 assert!(Instant::now() < guard, "{:?} pings", pings(peer));
                 away(absence);
                 peer.poll(Duration::ZERO);
-                peer.told.clear();
+                peer.reported.clear();
             }
             // A new relay that accepts and answers at once.
             let other = honest();
@@ -101,14 +101,15 @@ fn a_flood_does_not_fill_the_room_of_others() {
         peer.poll(GUARD);
         for round in 0..20u8 {
             quiet.send(&[kind::ONION_RESPONSE, round]);
-            peer.told.clear();
+            peer.reported.clear();
             peer.poll(Duration::ZERO);
-            let place = peer.told.iter().position(|told| *told == Told::Onion(id, vec![round]));
+            let place =
+                peer.reported.iter().position(|reported| *reported == Reported::Onion(id, vec![round]));
             assert!(
                 place.is_some_and(|place| place <= capacity / 2),
                 "round {round}: {place:?} of {capacity}"
             );
-            assert!(peer.told.len() > 1, "the flood has its share as well");
+            assert!(peer.reported.len() > 1, "the flood has its share as well");
         }
     }
 }
@@ -128,8 +129,12 @@ fn a_byte_of_a_packet_is_not_lost_beside_a_flood() {
             peer.poll(Duration::ZERO);
             quiet.send(&[kind::FORWARDING]);
             peer.until("both", |peer| {
-                count += peer.told.iter().filter(|told| **told == Told::Forwarding(id, vec![])).count();
-                peer.told.clear();
+                count += peer
+                    .reported
+                    .iter()
+                    .filter(|reported| **reported == Reported::Forwarding(id, vec![]))
+                    .count();
+                peer.reported.clear();
                 count == 2 * round
             });
         }
@@ -164,13 +169,13 @@ fn absences_while_something_waits_to_be_read_are_not_charged() {
         relay.send(&[kind::ONION_RESPONSE, round]);
         away(TIMEOUT * 6 / 10);
         peer.poll(Duration::ZERO);
-        assert_eq!(peer.told, [Told::Onion(id, vec![round])]);
-        peer.told.clear();
+        assert_eq!(peer.reported, [Reported::Onion(id, vec![round])]);
+        peer.reported.clear();
     }
     relay.send(&[&[kind::PONG], &ping[1..]].concat());
     away(TIMEOUT * 6 / 10);
     peer.poll(Duration::ZERO);
-    assert_eq!(peer.told, []);
+    assert_eq!(peer.reported, []);
 }
 
 #[test]
@@ -181,11 +186,11 @@ fn a_long_packet_comes_through_beside_a_flood_and_little_room() {
         for round in 0..20 {
             let packet = [&[kind::ONION_RESPONSE][..], &numbered(round, 2031)].concat();
             quiet.send_all([&packet[..], &packet]);
-            let said = Told::Onion(id, packet[1..].to_vec());
+            let said = Reported::Onion(id, packet[1..].to_vec());
             let mut count = 0;
             peer.until("both", |peer| {
-                count += peer.told.iter().filter(|told| **told == said).count();
-                peer.told.clear();
+                count += peer.reported.iter().filter(|reported| **reported == said).count();
+                peer.reported.clear();
                 count == 2
             });
         }
@@ -327,7 +332,7 @@ fn last_words_leave_before_a_route_is_closed_as_far_as_the_socket_takes_them() {
         couple.a.client.send_data(couple.to_b, &numbered(number, 1000)).unwrap();
     }
     couple.a.client.close_route(couple.to_b).unwrap();
-    couple.until("offline", |couple| matches!(couple.b.told.last(), Some(Told::Offline(..))));
+    couple.until("offline", |couple| matches!(couple.b.reported.last(), Some(Reported::Offline(..))));
     let expected: Vec<_> = (0..20).map(|number| numbered(number, 1000)).collect();
     assert!(couple.b.data() == expected);
 }
@@ -338,11 +343,11 @@ fn room_that_closing_a_route_makes_is_reported() {
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (full, _) = relay.open_route(&mut peer, id, NUMBER);
     fill(&mut peer, full);
-    peer.told.clear();
+    peer.reported.clear();
     peer.client.close_route(full).unwrap();
     peer.client.send_oob(id, any_key(), b"there is room").unwrap();
     peer.poll(Duration::ZERO);
-    assert_eq!(peer.told, [Told::Writable(id)], "the relay has read nothing");
+    assert_eq!(peer.reported, [Reported::Writable(id)], "the relay has read nothing");
 }
 
 #[test]

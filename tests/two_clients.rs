@@ -3,7 +3,7 @@
 mod support;
 
 use support::{
-    Conduct, Couple, GUARD, Options, Peer, TestRelay, Told, closed, honest, numbered, relay, until,
+    Conduct, Couple, GUARD, Options, Peer, Reported, TestRelay, closed, honest, numbered, relay, until,
 };
 use tox_relay_client::{Destination, DisconnectReason, RouteError, RouteId, RouteState, SendError, Stage};
 use tox_test_relay::switch::Rules;
@@ -18,15 +18,17 @@ fn two_clients_that_ask_for_each_other_are_online() {
     let (at_a, at_b) = (a.connect(&relay), b.connect(&relay));
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     assert_eq!(a.client.route(to_b).unwrap().state, RouteState::Requested);
-    a.until("the answer", |a| a.told.contains(&Told::Opened(to_b, b.key)));
+    a.until("the answer", |a| a.reported.contains(&Reported::Opened(to_b, b.key)));
     assert_eq!(a.client.route(to_b).unwrap().state, RouteState::Offline);
     assert_eq!(a.client.send_data(to_b, b"too early"), Err(SendError::RouteOffline));
     assert_eq!(a.client.open_route(at_a, b.key), Err(RouteError::Exists(to_b)));
 
     let to_a = b.client.open_route(at_b, a.key).unwrap();
-    let told_a = [Told::Connected(at_a), Told::Opened(to_b, b.key), Told::Online(to_b, b.key)];
-    let told_b = [Told::Connected(at_b), Told::Opened(to_a, a.key), Told::Online(to_a, a.key)];
-    until([&mut a, &mut b], "online", |[a, b]| a.told == told_a && b.told == told_b);
+    let reported_a =
+        [Reported::Connected(at_a), Reported::Opened(to_b, b.key), Reported::Online(to_b, b.key)];
+    let reported_b =
+        [Reported::Connected(at_b), Reported::Opened(to_a, a.key), Reported::Online(to_a, a.key)];
+    until([&mut a, &mut b], "online", |[a, b]| a.reported == reported_a && b.reported == reported_b);
     let status = a.client.route(to_b).unwrap();
     assert_eq!((status.route, status.peer, status.state), (to_b, b.key, RouteState::Online));
     assert_eq!(a.client.find_route(at_a, &b.key), Some(to_b));
@@ -42,11 +44,11 @@ fn data_of_any_length_arrive_whole_both_ways() {
     for len in [1, 2, 1400, 2030, 2031] {
         couple.a.client.send_data(to_b, &numbered(1, len)).unwrap();
         couple.b.client.send_data(to_a, &numbered(2, len)).unwrap();
-        couple.until("data", |c| !c.a.told.is_empty() && !c.b.told.is_empty());
-        assert_eq!(couple.a.told, [Told::Data(to_b, couple.b.key, numbered(2, len))]);
-        assert_eq!(couple.b.told, [Told::Data(to_a, couple.a.key, numbered(1, len))]);
-        couple.a.told.clear();
-        couple.b.told.clear();
+        couple.until("data", |c| !c.a.reported.is_empty() && !c.b.reported.is_empty());
+        assert_eq!(couple.a.reported, [Reported::Data(to_b, couple.b.key, numbered(2, len))]);
+        assert_eq!(couple.b.reported, [Reported::Data(to_a, couple.a.key, numbered(1, len))]);
+        couple.a.reported.clear();
+        couple.b.reported.clear();
     }
     for len in [0, 2032, 70_000] {
         let result = couple.a.client.send_data(to_b, &vec![0; len]);
@@ -59,8 +61,8 @@ fn data_of_no_byte_at_all_arrive_as_that() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     assert!(relay.send(couple.a.raw_key(), &[FIRST]));
-    couple.until("data", |c| !c.a.told.is_empty());
-    assert_eq!(couple.a.told, [Told::Data(couple.to_b, couple.b.key, vec![])]);
+    couple.until("data", |c| !c.a.reported.is_empty());
+    assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![])]);
     couple.a.client.send_data(couple.to_b, b"on it goes").unwrap();
     couple.until("more data", |c| c.b.data() == [b"on it goes"]);
 }
@@ -82,10 +84,10 @@ impl Way {
     }
 
     fn pump(&mut self, sender: &mut Peer, route: RouteId, receiver: &mut Peer) {
-        for told in receiver.told.drain(..) {
-            match told {
-                Told::Data(_, _, data) => assert_eq!(data, Self::packet(self.came)),
-                Told::Writable(_) => continue,
+        for reported in receiver.reported.drain(..) {
+            match reported {
+                Reported::Data(_, _, data) => assert_eq!(data, Self::packet(self.came)),
+                Reported::Writable(_) => continue,
                 other => panic!("{other:?}"),
             }
             self.came += 1;
@@ -130,12 +132,12 @@ fn a_relay_that_sends_byte_by_byte_is_a_relay_like_any_other() {
     couple.a.client.send_data(couple.to_b, &numbered(1, 2031)).unwrap();
     couple.b.client.send_data(couple.to_a, &numbered(2, 1400)).unwrap();
     couple.a.client.send_oob(couple.at_a, couple.b.key, &numbered(3, 1024)).unwrap();
-    couple.until("all of it", |c| c.a.told.len() == 1 && c.b.told.len() == 2);
+    couple.until("all of it", |c| c.a.reported.len() == 1 && c.b.reported.len() == 2);
     assert_eq!(couple.a.data(), [numbered(2, 1400)]);
     assert_eq!(couple.b.data(), [numbered(1, 2031)]);
-    assert_eq!(couple.b.told[1], Told::Oob(couple.at_b, couple.a.key, numbered(3, 1024)));
+    assert_eq!(couple.b.reported[1], Reported::Oob(couple.at_b, couple.a.key, numbered(3, 1024)));
     assert!(couple.b.client.disconnect(couple.at_b));
-    couple.until("offline", |c| c.a.told.last() == Some(&Told::Offline(c.to_b, c.b.key)));
+    couple.until("offline", |c| c.a.reported.last() == Some(&Reported::Offline(c.to_b, c.b.key)));
 }
 
 #[test]
@@ -148,8 +150,8 @@ fn oob_packets_need_no_route() {
         b.client.send_oob(at_b, a.key, &numbered(2, len)).unwrap();
         let (for_a, for_b) = (numbered(2, len), numbered(1, len));
         until([&mut a, &mut b], "both", |[a, b]| {
-            a.told.last() == Some(&Told::Oob(at_a, b.key, for_a.clone()))
-                && b.told.last() == Some(&Told::Oob(at_b, a.key, for_b.clone()))
+            a.reported.last() == Some(&Reported::Oob(at_a, b.key, for_a.clone()))
+                && b.reported.last() == Some(&Reported::Oob(at_b, a.key, for_b.clone()))
         });
     }
     for len in [0, 1025] {
@@ -167,16 +169,16 @@ fn send_to_goes_out_of_band_until_the_route_is_online() {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     a.client.send_to(at_a, b.key, b"offline").unwrap();
     assert!(matches!(a.client.send_to(at_a, b.key, &[0; 1025]), Err(SendError::Length { max: 1024, .. })));
-    until([&mut a, &mut b], "two OOB packets", |[_, b]| b.told.len() == 3);
-    assert_eq!(b.told[1], Told::Oob(at_b, a.key, b"no route".to_vec()));
-    assert_eq!(b.told[2], Told::Oob(at_b, a.key, b"offline".to_vec()));
+    until([&mut a, &mut b], "two OOB packets", |[_, b]| b.reported.len() == 3);
+    assert_eq!(b.reported[1], Reported::Oob(at_b, a.key, b"no route".to_vec()));
+    assert_eq!(b.reported[2], Reported::Oob(at_b, a.key, b"offline".to_vec()));
 
     let to_a = b.client.open_route(at_b, a.key).unwrap();
-    let online = Told::Online(to_b, b.key);
-    until([&mut a, &mut b], "online", |[a, _]| a.told.contains(&online));
+    let online = Reported::Online(to_b, b.key);
+    until([&mut a, &mut b], "online", |[a, _]| a.reported.contains(&online));
     a.client.send_to(at_a, b.key, &[7; 2031]).unwrap();
-    let data = Told::Data(to_a, a.key, vec![7; 2031]);
-    until([&mut a, &mut b], "data", |[_, b]| b.told.contains(&data));
+    let data = Reported::Data(to_a, a.key, vec![7; 2031]);
+    until([&mut a, &mut b], "data", |[_, b]| b.reported.contains(&data));
 }
 
 #[test]
@@ -185,15 +187,15 @@ fn a_peer_that_comes_back_is_online_on_the_same_route() {
     let mut couple = Couple::on(&relay);
     for _ in 0..3 {
         assert!(couple.b.client.disconnect(couple.at_b));
-        couple.until("offline", |c| c.a.told == [Told::Offline(c.to_b, c.b.key)]);
+        couple.until("offline", |c| c.a.reported == [Reported::Offline(c.to_b, c.b.key)]);
         assert_eq!(couple.a.client.send_data(couple.to_b, b"gone"), Err(SendError::RouteOffline));
-        couple.a.told.clear();
+        couple.a.reported.clear();
         let new = couple.b.connect(&relay);
         assert_eq!(couple.b.client.routes(new).count(), 0, "a new connection has no routes");
         let to_a = couple.b.client.open_route(new, couple.a.key).unwrap();
         assert_ne!(to_a, couple.to_a);
-        couple.until("online", |c| c.a.told == [Told::Online(c.to_b, c.b.key)]);
-        couple.a.told.clear();
+        couple.until("online", |c| c.a.reported == [Reported::Online(c.to_b, c.b.key)]);
+        couple.a.reported.clear();
         couple.a.client.send_data(couple.to_b, b"welcome back").unwrap();
         couple.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
         assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownRoute));
@@ -212,10 +214,10 @@ fn a_connection_that_was_lost_comes_back_without_routes() {
     let status = couple.a.client.connection(at_a).unwrap();
     assert_eq!((status.routes, status.queued), (0, 0));
     let to_b = couple.a.client.open_route(at_a, couple.b.key).unwrap();
-    couple.until("offline and online", |c| c.b.told.len() == 2);
+    couple.until("offline and online", |c| c.b.reported.len() == 2);
     let (to_a, a) = (couple.to_a, couple.a.key);
-    assert_eq!(couple.b.told, [Told::Offline(to_a, a), Told::Online(to_a, a)]);
-    couple.until("online", |c| c.a.told.contains(&Told::Online(to_b, c.b.key)));
+    assert_eq!(couple.b.reported, [Reported::Offline(to_a, a), Reported::Online(to_a, a)]);
+    couple.until("online", |c| c.a.reported.contains(&Reported::Online(to_b, c.b.key)));
 }
 
 #[test]
@@ -235,9 +237,9 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     couple.a.client.send_data(couple.to_b, b"the last words").unwrap();
     couple.a.client.close_route(couple.to_b).unwrap();
     assert_stale(&mut couple, old);
-    couple.until("offline", |c| c.b.told.last() == Some(&Told::Offline(c.to_a, c.a.key)));
+    couple.until("offline", |c| c.b.reported.last() == Some(&Reported::Offline(c.to_a, c.a.key)));
     assert_eq!(couple.b.data(), [b"the last words"]);
-    couple.b.told.retain(|told| !matches!(told, Told::Data(..)));
+    couple.b.reported.retain(|reported| !matches!(reported, Reported::Data(..)));
     assert!(routes(1));
     // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as
     // well.
@@ -251,7 +253,7 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     // Offline.
     couple.b.client.close_route(couple.to_a).unwrap();
     let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
-    couple.until("the answer", |c| c.a.told.contains(&Told::Opened(route, c.b.key)));
+    couple.until("the answer", |c| c.a.reported.contains(&Reported::Opened(route, c.b.key)));
     couple.a.client.close_route(route).unwrap();
     assert_stale(&mut couple, route);
     couple.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
@@ -263,9 +265,9 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     let new = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
     assert_ne!(new, to_b);
     assert_eq!(couple.a.client.send_data(to_b, b"stale"), Err(SendError::UnknownRoute));
-    couple.until("online again", |c| c.a.told.contains(&Told::Online(new, c.b.key)));
+    couple.until("online again", |c| c.a.reported.contains(&Reported::Online(new, c.b.key)));
     assert!(relay.send(couple.a.raw_key(), &[FIRST, 1]));
-    couple.until("data", |c| c.a.told.contains(&Told::Data(new, c.b.key, vec![1])));
+    couple.until("data", |c| c.a.reported.contains(&Reported::Data(new, c.b.key, vec![1])));
     assert!(couple.b.data().is_empty(), "nothing was sent on an open route");
     assert_eq!(relay.statistics().dropped, 0);
 }
@@ -276,23 +278,23 @@ fn a_connection_has_240_routes_and_none_to_itself() {
     let mut a = Peer::new();
     let at_a = a.connect(&relay);
     let own = a.client.open_route(at_a, a.key).unwrap();
-    a.until("the refusal", |a| a.told.contains(&Told::Refused(own, a.key)));
+    a.until("the refusal", |a| a.reported.contains(&Reported::Refused(own, a.key)));
     assert_eq!(a.client.route(own), None);
 
     for round in 0..2u8 {
-        a.told.clear();
+        a.reported.clear();
         let open = |n| {
             a.client
                 .open_route(at_a, [n, round].repeat(16).try_into().map(|key: [u8; 32]| key.into()).unwrap())
         };
         let routes: Vec<_> = (0..240).map(open).map(Result::unwrap).collect();
         assert_eq!(a.client.open_route(at_a, a.key), Err(RouteError::TooMany));
-        a.until("240 answers", |a| a.told.len() == 240);
+        a.until("240 answers", |a| a.reported.len() == 240);
         assert!(
-            a.told
+            a.reported
                 .iter()
                 .zip(&routes)
-                .all(|(told, id)| matches!(told, Told::Opened(route, _) if route == id))
+                .all(|(reported, id)| matches!(reported, Reported::Opened(route, _) if route == id))
         );
         assert_eq!(a.client.routes(at_a).count(), 240);
         assert_eq!(relay.statistics().routes, 240);
@@ -311,16 +313,16 @@ fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
     let at_a = a.connect(&relay);
     for len in [178, 1359] {
         a.client.send_onion_request(at_a, &numbered(1, len)).unwrap();
-        let answer = Told::Onion(at_a, numbered(1, len)[24..].to_vec());
-        a.until("the onion's answer", |a| a.told.last() == Some(&answer));
+        let answer = Reported::Onion(at_a, numbered(1, len)[24..].to_vec());
+        a.until("the onion's answer", |a| a.reported.last() == Some(&answer));
     }
     for (len, address) in [(1, "192.0.2.1:1"), (1792, "[2001:db8::1]:65535")] {
         let address = address.parse().unwrap();
         for destination in [Destination::Udp(address), Destination::Tcp(address)] {
             a.client.send_forward_request(at_a, destination, &numbered(2, len)).unwrap();
-            let answer = Told::Forwarding(at_a, numbered(2, len));
-            a.until("what was forwarded", |a| a.told.last() == Some(&answer));
-            a.told.clear();
+            let answer = Reported::Forwarding(at_a, numbered(2, len));
+            a.until("what was forwarded", |a| a.reported.last() == Some(&answer));
+            a.reported.clear();
         }
     }
     let result =

@@ -24,7 +24,7 @@ use crate::stage::Stage;
 use crate::status::Traffic;
 use crate::wire::frame::MIN_FRAME;
 
-/// One relay connection, without a socket: see [the module above](crate::connection).
+/// One relay connection, without a socket: see the module `connection`.
 pub struct Connection {
     pub(super) state: State,
     pub(super) common: Common,

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tox_id_is_told_from_a_key_of_another_length() {
+    fn a_tox_id_is_distinguished_from_a_key_of_another_length() {
         let id = "56A1ADE4B65B86BCD51CC73E2CD4E542179F47959FE3E0E21B4B0ACDADE51855D34D34D37CB5";
         let error = id.parse::<PublicKey>().unwrap_err();
         assert_eq!(error, KeyError::ToxId);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_with_its_length_or_place() {
+    fn what_is_no_key_is_reported_with_its_length_or_place() {
         let parse = |text: &str| text.parse::<PublicKey>();
         for len in (0..200).filter(|len| ![64, 76].contains(len)) {
             assert_eq!(parse(&"0".repeat(len)), Err(KeyError::Length(len)));

@@ -132,7 +132,7 @@ fn an_ipv4_address_that_is_mapped_to_ipv6_is_asked_for_as_ipv4() {
 }
 
 #[test]
-fn socks5_refusals_are_told() {
+fn socks5_refusals_are_reported() {
     let url = "socks5://127.0.0.1:1080";
     for code in 1..=255 {
         assert_eq!(outcome(url, &[&[5, 0], &[5, code]]), Err(ProxyError::Socks5 { code }));
@@ -142,21 +142,21 @@ fn socks5_refusals_are_told() {
     for (version, failure) in (1..=255).flat_map(|failure| [(1, failure), (5, failure)]) {
         assert_eq!(outcome(with_login, &[&[5, 2], &[version, failure]]), Err(ProxyError::Credentials));
     }
-    let told = |code| ProxyError::Socks5 { code }.to_string();
-    assert_eq!(told(5), "SOCKS5 reply 5, connection refused");
-    assert_eq!(told(0xf0), "SOCKS5 reply 240, the onion service's descriptor was not found");
-    assert!((0xf0..=0xf7).all(|code| told(code).contains("onion")));
-    assert_eq!(told(0xf8), "SOCKS5 reply 248, an unknown one");
+    let reported = |code| ProxyError::Socks5 { code }.to_string();
+    assert_eq!(reported(5), "SOCKS5 reply 5, connection refused");
+    assert_eq!(reported(0xf0), "SOCKS5 reply 240, the onion service's descriptor was not found");
+    assert!((0xf0..=0xf7).all(|code| reported(code).contains("onion")));
+    assert_eq!(reported(0xf8), "SOCKS5 reply 248, an unknown one");
 }
 
 #[test]
-fn socks5_nonsense_is_told_at_its_first_byte() {
+fn socks5_nonsense_is_reported_at_its_first_byte() {
     let url = "socks5://127.0.0.1:1080";
     let begins = |first| Err(ProxyError::Protocol { expected: "SOCKS5", first });
     assert_eq!(outcome(url, &[b"H"]), begins(b'H'));
     assert_eq!(outcome(url, &[&[5, 0], &[4]]), begins(4));
-    let told = ProxyError::Protocol { expected: "SOCKS5", first: b'H' }.to_string();
-    assert_eq!(told, "it does not speak SOCKS5: its answer begins with 0x48, as HTTP answers do");
+    let reported = ProxyError::Protocol { expected: "SOCKS5", first: b'H' }.to_string();
+    assert_eq!(reported, "it does not speak SOCKS5: its answer begins with 0x48, as HTTP answers do");
     // A method that was not offered: a login without credentials, and an unknown method.
     for method in [1, 2, 3, 0xfe] {
         assert!(matches!(outcome(url, &[&[5, method]]), Err(ProxyError::Malformed(_))));
@@ -175,7 +175,7 @@ fn socks4_asks_by_address_and_4a_by_name() {
 }
 
 #[test]
-fn socks4_refusals_are_told() {
+fn socks4_refusals_are_reported() {
     for code in (0..=255).filter(|code| *code != 90) {
         // The whole reply, and its first two bytes, which are enough.
         for answer in [&[0, code, 0, 0, 0, 0, 0, 0][..], &[0, code]] {
@@ -225,56 +225,56 @@ fn http_answers_of_any_shape_open_the_tunnel() {
 }
 
 #[test]
-fn http_refusals_are_told_with_status_and_reason() {
+fn http_refusals_are_reported_with_status_and_reason() {
     let url = "http://127.0.0.1:3128";
-    let told = |answer: &[u8]| outcome(url, &[answer]).unwrap_err().to_string();
+    let reported = |answer: &[u8]| outcome(url, &[answer]).unwrap_err().to_string();
     // "200" outside the status does not open the tunnel.
-    assert_eq!(told(b"HTTP/1.1 502 200 OK\r\n\r\n200"), "HTTP status 502 200 OK");
-    assert_eq!(told(b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n"), "HTTP status 302 Found");
+    assert_eq!(reported(b"HTTP/1.1 502 200 OK\r\n\r\n200"), "HTTP status 502 200 OK");
+    assert_eq!(reported(b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n"), "HTTP status 302 Found");
     let long = [&b"HTTP/1.1 403 "[..], &[b'x'; 200], b"\r\n\r\n"].concat();
-    assert_eq!(told(&long), format!("HTTP status 403 {}", "x".repeat(47)));
-    assert_eq!(told(b"HTTP/1.1 403 \r\n\r\n"), "HTTP status 403");
-    assert_eq!(told(b"HTTP/1.1 403\n"), "HTTP status 403");
+    assert_eq!(reported(&long), format!("HTTP status 403 {}", "x".repeat(47)));
+    assert_eq!(reported(b"HTTP/1.1 403 \r\n\r\n"), "HTTP status 403");
+    assert_eq!(reported(b"HTTP/1.1 403\n"), "HTTP status 403");
 }
 
 #[test]
 fn words_of_a_refusal_in_other_languages_are_shown_and_steer_no_terminal() {
-    let told = |answer: &[u8]| outcome("http://127.0.0.1:3128", &[answer]).unwrap_err().to_string();
-    assert_eq!(told(b"HTTP/1.1 403 Acc\xe8s refus\xe9\r\n"), "HTTP status 403 Accès refusé");
-    assert_eq!(told("HTTP/1.1 403 Accès refusé\r\n".as_bytes()), "HTTP status 403 Accès refusé");
-    assert_eq!(told(b"HTTP/1.1 403 \x1b[2Jx\x9by\r\n"), "HTTP status 403 ?[2Jx?y");
+    let reported = |answer: &[u8]| outcome("http://127.0.0.1:3128", &[answer]).unwrap_err().to_string();
+    assert_eq!(reported(b"HTTP/1.1 403 Acc\xe8s refus\xe9\r\n"), "HTTP status 403 Accès refusé");
+    assert_eq!(reported("HTTP/1.1 403 Accès refusé\r\n".as_bytes()), "HTTP status 403 Accès refusé");
+    assert_eq!(reported(b"HTTP/1.1 403 \x1b[2Jx\x9by\r\n"), "HTTP status 403 ?[2Jx?y");
 }
 
 #[test]
-fn what_a_proxy_wants_at_a_407_is_told() {
-    let told = |headers: &str| {
+fn what_a_proxy_wants_at_a_407_is_reported() {
+    let reported = |headers: &str| {
         let answer = format!("HTTP/1.1 407 Proxy Authentication Required\r\n{headers}\r\n");
         match outcome("http://127.0.0.1:3128", &[answer.as_bytes()]) {
             Err(ProxyError::Unauthorized { schemes }) => schemes.as_str().to_owned(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(told(""), "");
-    assert_eq!(told("Server: x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"), "Basic");
+    assert_eq!(reported(""), "");
+    assert_eq!(reported("Server: x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"), "Basic");
     // Schemes in several headers, and several in one; each is listed once. Commas and names in quotes are ignored.
     let several =
         "PROXY-AUTHENTICATE: Negotiate\r\nproxy-authenticate:NTLM\r\nProxy-Authenticate: negotiate abc==\r\n";
-    assert_eq!(told(several), "Negotiate, NTLM");
+    assert_eq!(reported(several), "Negotiate, NTLM");
     let one =
         "Proxy-Authenticate: Digest realm=\"a, Fake b\", nonce = \"c\", qop=auth, Basic realm=\"d\"\r\n";
-    assert_eq!(told(one), "Digest, Basic");
+    assert_eq!(reported(one), "Digest, Basic");
     let escaped = "Proxy-Authenticate: Digest realm=\"a\\\", Kerberos b\\\\\", Basic realm=\"d\"\r\n";
-    assert_eq!(told(escaped), "Digest, Basic");
+    assert_eq!(reported(escaped), "Digest, Basic");
     // Other headers, and headers without a scheme.
-    assert_eq!(told("WWW-Authenticate: Basic\r\nProxy-Authenticate:\r\nProxy-Authenticate\r\n"), "");
+    assert_eq!(reported("WWW-Authenticate: Basic\r\nProxy-Authenticate:\r\nProxy-Authenticate\r\n"), "");
     // The text shown is short, and has no control characters for a terminal.
-    assert_eq!(told("Proxy-Authenticate: \x1b[2J\r\n"), "?[2J");
+    assert_eq!(reported("Proxy-Authenticate: \x1b[2J\r\n"), "?[2J");
     let many: String = (0..100).map(|number| format!("Proxy-Authenticate: Scheme{number}\r\n")).collect();
-    assert_eq!(told(&many), "Scheme0, Scheme1, Scheme2, Scheme3, Scheme4, Sc");
+    assert_eq!(reported(&many), "Scheme0, Scheme1, Scheme2, Scheme3, Scheme4, Sc");
 
-    let told = |schemes| ProxyError::Unauthorized { schemes: Phrase::new(schemes) }.to_string();
-    assert_eq!(told("Basic, NTLM"), "HTTP status 407, it wants (other) credentials: Basic, NTLM");
-    assert_eq!(told(""), "HTTP status 407, it wants (other) credentials");
+    let reported = |schemes| ProxyError::Unauthorized { schemes: Phrase::new(schemes) }.to_string();
+    assert_eq!(reported("Basic, NTLM"), "HTTP status 407, it wants (other) credentials: Basic, NTLM");
+    assert_eq!(reported(""), "HTTP status 407, it wants (other) credentials");
 }
 
 /// The refusal that is known when the proxy's connection ends after this answer.
@@ -288,9 +288,9 @@ fn begun(url: &str, answer: &[u8]) -> Option<ProxyError> {
 }
 
 #[test]
-fn a_refusal_that_breaks_off_is_told_as_far_as_it_came() {
+fn a_refusal_that_breaks_off_is_reported_as_far_as_it_came() {
     let url = "http://127.0.0.1:3128";
-    let told = |answer: &str| begun(url, answer.as_bytes()).map(|error| error.to_string());
+    let reported = |answer: &str| begun(url, answer.as_bytes()).map(|error| error.to_string());
     for (answer, refusal) in [
         ("HTTP/1.0 403 Forbidden\r\nServer: x", Some("HTTP status 403 Forbidden")),
         ("HTTP/1.0 403 Forbidden\r\n", Some("HTTP status 403 Forbidden")),
@@ -310,7 +310,7 @@ fn a_refusal_that_breaks_off_is_told_as_far_as_it_came() {
             Some("HTTP status 407, it wants (other) credentials: NTLM, Basic"),
         ),
     ] {
-        assert_eq!(told(answer).as_deref(), refusal, "{answer:?}");
+        assert_eq!(reported(answer).as_deref(), refusal, "{answer:?}");
     }
     // SOCKS refuses in the second byte; the first is not a refusal.
     assert_eq!(begun("socks5://127.0.0.1:1080", &[5]), None);
@@ -318,15 +318,15 @@ fn a_refusal_that_breaks_off_is_told_as_far_as_it_came() {
 }
 
 #[test]
-fn what_is_no_http_is_told_before_any_line_ends() {
+fn what_is_no_http_is_reported_before_any_line_ends() {
     let url = "http://127.0.0.1:3128";
     for answer in ["200 OK\r\n\r\n", "SSH-2.0-x", "\r\n\r\n", "\x15\x03\x01", "\x05\x01"] {
         let first = answer.as_bytes()[0];
         let expected = Err(ProxyError::Protocol { expected: "HTTP", first });
         assert_eq!(outcome(url, &[answer.as_bytes()]), expected, "{answer:?}");
     }
-    let told = outcome(url, &[b"\x15"]).unwrap_err().to_string();
-    assert_eq!(told, "it does not speak HTTP: its answer begins with 0x15, as TLS servers' answers do");
+    let reported = outcome(url, &[b"\x15"]).unwrap_err().to_string();
+    assert_eq!(reported, "it does not speak HTTP: its answer begins with 0x15, as TLS servers' answers do");
     for answer in
         ["HTTP/2", "HTML", "\n", "HTTP/1.1 2 OK\n", "HTTP/1.x 200 OK\n", "HTTP/1.1\n", "HTTP/1.1 200OK\n"]
     {

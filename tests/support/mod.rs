@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_millis(1);
 
 /// An event that owns its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Reported {
     Connected(ConnectionId),
     Disconnected(ConnectionId, DisconnectReason),
     Opened(RouteId, PublicKey),
@@ -45,7 +45,7 @@ pub enum Told {
     Writable(ConnectionId),
 }
 
-impl From<Event<'_>> for Told {
+impl From<Event<'_>> for Reported {
     fn from(event: Event<'_>) -> Self {
         match event {
             Event::Connected { connection, .. } => Self::Connected(connection),
@@ -69,7 +69,7 @@ pub struct Peer {
     pub client: Client,
     pub key: PublicKey,
     /// Oldest first.
-    pub told: Vec<Told>,
+    pub reported: Vec<Reported>,
     /// The final statuses of connections, oldest first.
     pub ended: Vec<ConnectionStatus>,
     pub events: Events,
@@ -86,7 +86,7 @@ impl Peer {
         Self {
             key: client.public_key(),
             client,
-            told: Vec::new(),
+            reported: Vec::new(),
             ended: Vec::new(),
             events: Events::with_capacity(256),
         }
@@ -108,14 +108,14 @@ impl Peer {
     #[track_caller]
     pub fn connect(&mut self, relay: &TestRelay) -> ConnectionId {
         let id = self.begin(relay);
-        self.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
+        self.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
         id
     }
 
     /// Polls once, and records the events.
     pub fn poll(&mut self, timeout: Duration) {
         self.client.poll(&mut self.events, Some(timeout)).unwrap();
-        self.told.extend(self.events.iter().map(Told::from));
+        self.reported.extend(self.events.iter().map(Reported::from));
         self.ended.extend(self.events.iter().filter_map(|event| match event {
             Event::Disconnected { status, .. } => Some(status.clone()),
             _ => None,
@@ -127,7 +127,7 @@ impl Peer {
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
         while !holds(self) {
-            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; told: {:?}", self.tail());
+            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; reported: {:?}", self.tail());
             self.poll(Duration::from_millis(10));
         }
     }
@@ -157,17 +157,17 @@ impl Peer {
 
     /// All reported ends of a connection.
     pub fn ends(&self, relay: ConnectionId) -> Vec<DisconnectReason> {
-        let end = |told: &Told| match *told {
-            Told::Disconnected(id, reason) if id == relay => Some(reason),
+        let end = |reported: &Reported| match *reported {
+            Reported::Disconnected(id, reason) if id == relay => Some(reason),
             _ => None,
         };
-        self.told.iter().filter_map(end).collect()
+        self.reported.iter().filter_map(end).collect()
     }
 
     /// The data received on all routes, in order.
     pub fn data(&self) -> Vec<&[u8]> {
-        let data = |told: &'_ Told| matches!(told, Told::Data(..));
-        self.told.iter().filter(|told| data(told)).map(payload).collect()
+        let data = |reported: &'_ Reported| matches!(reported, Reported::Data(..));
+        self.reported.iter().filter(|reported| data(reported)).map(payload).collect()
     }
 
     /// The key as the test relay takes it.
@@ -175,17 +175,18 @@ impl Peer {
         self.key.as_bytes()
     }
 
-    fn tail(&self) -> &[Told] {
-        &self.told[self.told.len().saturating_sub(20)..]
+    fn tail(&self) -> &[Reported] {
+        &self.reported[self.reported.len().saturating_sub(20)..]
     }
 }
 
 /// The data of an event; empty if it has none.
-pub fn payload(told: &Told) -> &[u8] {
-    match told {
-        Told::Data(_, _, data) | Told::Oob(_, _, data) | Told::Onion(_, data) | Told::Forwarding(_, data) => {
-            data
-        }
+pub fn payload(reported: &Reported) -> &[u8] {
+    match reported {
+        Reported::Data(_, _, data)
+        | Reported::Oob(_, _, data)
+        | Reported::Onion(_, data)
+        | Reported::Forwarding(_, data) => data,
         _ => &[],
     }
 }
@@ -200,8 +201,8 @@ pub fn until<const N: usize>(
     let guard = Instant::now() + GUARD;
     while !holds(&mut peers) {
         if Instant::now() >= guard {
-            let told: Vec<_> = peers.iter().map(|peer| peer.tail()).collect();
-            panic!("not within {GUARD:?}: {what}; told: {told:#?}");
+            let reported: Vec<_> = peers.iter().map(|peer| peer.tail()).collect();
+            panic!("not within {GUARD:?}: {what}; reported: {reported:#?}");
         }
         for peer in &mut peers {
             peer.poll(TURN);
@@ -215,7 +216,8 @@ pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) 
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     let to_a = b.client.open_route(at_b, a.key).unwrap();
     until([&mut *a, &mut *b], "both routes are online", |[a, b]| {
-        a.told.contains(&Told::Online(to_b, b.key)) && b.told.contains(&Told::Online(to_a, a.key))
+        a.reported.contains(&Reported::Online(to_b, b.key))
+            && b.reported.contains(&Reported::Online(to_a, a.key))
     });
     (to_b, to_a)
 }
@@ -240,8 +242,8 @@ impl Couple {
     pub fn of(relay: &TestRelay, mut a: Peer, mut b: Peer) -> Self {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
         let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
-        a.told.clear();
-        b.told.clear();
+        a.reported.clear();
+        b.reported.clear();
         Self { a, b, at_a, at_b, to_b, to_a }
     }
 
@@ -250,8 +252,8 @@ impl Couple {
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
         while !holds(self) {
-            let told = [self.a.tail(), self.b.tail()];
-            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; told: {told:#?}");
+            let reported = [self.a.tail(), self.b.tail()];
+            assert!(Instant::now() < guard, "not within {GUARD:?}: {what}; reported: {reported:#?}");
             self.a.poll(TURN);
             self.b.poll(TURN);
         }
@@ -327,8 +329,8 @@ pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
     );
     assert!(!peer.client.disconnect(relay));
     peer.poll(Duration::from_millis(5));
-    assert_eq!(peer.ends(relay).len(), 1, "the end is told once");
-    assert!(matches!(peer.told.last(), Some(Told::Disconnected(id, _)) if *id == relay), "and last");
+    assert_eq!(peer.ends(relay).len(), 1, "the end is reported once");
+    assert!(matches!(peer.reported.last(), Some(Reported::Disconnected(id, _)) if *id == relay), "and last");
 }
 
 /// Connects to a relay with this conduct, and asserts the reason of the end.

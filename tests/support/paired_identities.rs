@@ -88,7 +88,7 @@ impl PairedIdentities {
                 Event::Disconnected { connection: relay, reason, .. } => {
                     let member = &mut members[by_relay[&relay]];
                     assert_eq!(member.relay, relay);
-                    assert_eq!(member.ended.replace(reason), None, "told once");
+                    assert_eq!(member.ended.replace(reason), None, "reported once");
                 }
                 Event::RouteOpened { connection, route, peer, .. } => {
                     _ = route_of(members, by_relay[&connection], route, peer)

@@ -11,7 +11,7 @@ use tox_relay_client::{ConnectionId, PublicKey, Relay, RouteId};
 use tox_test_relay::kind;
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
-use super::{GUARD, Peer, Told};
+use super::{GUARD, Peer, Reported};
 
 /// The receive buffer of the relay's socket. It is small, so that a test can fill it without sending megabytes.
 const SMALL: usize = 16 * 1024;
@@ -65,8 +65,8 @@ impl ScriptedRelay {
         relay.respond();
         let ping = relay.receive(peer);
         relay.send(&[&[kind::PONG], &ping[1..]].concat());
-        peer.until("connected", |peer| peer.told.contains(&Told::Connected(id)));
-        peer.told.clear();
+        peer.until("connected", |peer| peer.reported.contains(&Reported::Connected(id)));
+        peer.reported.clear();
         (relay, id)
     }
 
@@ -77,8 +77,8 @@ impl ScriptedRelay {
         assert_eq!(self.receive(peer), [&[kind::ROUTING_REQUEST][..], friend.as_bytes()].concat());
         self.send(&[&[kind::ROUTING_RESPONSE, number][..], friend.as_bytes()].concat());
         self.send(&[kind::CONNECTION_NOTIFICATION, number]);
-        peer.until("online", |peer| peer.told.contains(&Told::Online(route, friend)));
-        peer.told.clear();
+        peer.until("online", |peer| peer.reported.contains(&Reported::Online(route, friend)));
+        peer.reported.clear();
         (route, friend)
     }
 

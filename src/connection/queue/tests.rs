@@ -167,7 +167,7 @@ fn half_of_the_smallest_queue_has_room_for_the_longest_packet() {
 }
 
 #[test]
-fn a_refused_flow_is_told_once_when_half_of_its_share_is_free() {
+fn a_refused_flow_is_notified_once_when_half_of_its_share_is_free() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1400, bound);
@@ -181,7 +181,7 @@ fn a_refused_flow_is_told_once_when_half_of_its_share_is_free() {
 }
 
 #[test]
-fn a_refused_flow_is_told_whatever_made_the_room() {
+fn a_refused_flow_is_notified_whatever_made_the_room() {
     let bound = MIN_SEND_QUEUE;
     let full = || {
         let mut queue = Queue::default();
@@ -196,14 +196,14 @@ fn a_refused_flow_is_told_whatever_made_the_room() {
     assert!(queue.take_writable(bound), "another flow is no more");
     let mut queue = full();
     queue.remove_all_routes();
-    assert!(queue.take_writable(bound) && !queue.take_writable(bound), "all are told at once");
+    assert!(queue.take_writable(bound) && !queue.take_writable(bound), "all are reported at once");
     let mut queue = full();
     leave(&mut queue, usize::MAX);
     assert!(queue.take_writable(bound) && !queue.has_refused(), "all have left");
 }
 
 #[test]
-fn a_flow_that_has_no_room_yet_is_told_later() {
+fn a_flow_that_has_no_room_yet_is_notified_later() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1000, bound);
@@ -377,9 +377,10 @@ impl Model {
             let (len, free) = (self.len_of(*flow), bound - self.len());
             3 * len <= free && len + 2034 <= free
         };
-        let (told, refused): (BTreeSet<u8>, BTreeSet<u8>) = self.refused.iter().copied().partition(has_room);
+        let (reported, refused): (BTreeSet<u8>, BTreeSet<u8>) =
+            self.refused.iter().copied().partition(has_room);
         self.refused = refused;
-        !told.is_empty()
+        !reported.is_empty()
     }
 }
 

@@ -210,7 +210,7 @@ fn a_connection_id_in_use_is_not_given_out_again() {
 }
 
 #[test]
-fn closing_a_registered_route_is_told_to_the_relay() {
+fn closing_a_registered_route_is_reported_to_the_relay() {
     for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16))] {
         assert_eq!(routes.close(route), Ok(Some(id(16))));
         assert_hidden(&mut routes, route, peer(1), id(16));

@@ -58,12 +58,12 @@ fn requests_and_packets_of_any_early_stage_leave_behind_the_first_ping() {
 
     pair.relay_sends(&[pong(FIRST_PING), routing_response(16, key(1)), routing_response(17, key(2))])
         .unwrap();
-    let told = [
+    let reported = [
         Event::Connected { relay: pair.connection.id() },
         Event::RouteOpened { route: first, peer: key(1) },
         Event::RouteOpened { route: second, peer: key(2) },
     ];
-    assert_eq!(pair.take_events(), told.map(|event| format!("{event:?}")));
+    assert_eq!(pair.take_events(), reported.map(|event| format!("{event:?}")));
     assert_eq!(pair.connection.route_status(third).unwrap().state, RouteState::Requested);
 }
 

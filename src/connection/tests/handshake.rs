@@ -49,9 +49,13 @@ fn response_and_packets_arrive_in_any_pieces() {
             let len = piece.len();
             assert_eq!(connection.receive(now, FIRST, piece, &mut Shared::new(), &mut events), Ok(len));
         }
-        let told: Vec<_> = events.iter().collect();
+        let reported: Vec<_> = events.iter().collect();
         let oob = Event::Oob { connection: ID, token: TOKEN, sender: peer, data: b"out of band" };
-        assert_eq!(told, [Event::Connected { connection: ID, token: TOKEN }, oob], "pieces of {split} bytes");
+        assert_eq!(
+            reported,
+            [Event::Connected { connection: ID, token: TOKEN }, oob],
+            "pieces of {split} bytes"
+        );
     }
 }
 

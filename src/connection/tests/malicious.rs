@@ -20,7 +20,7 @@ fn text(event: Event<'_>) -> String {
     format!("{event:?}")
 }
 
-fn told_of_oob(data: &[u8]) -> String {
+fn reported_of_oob(data: &[u8]) -> String {
     text(Event::Oob { connection: ID, token: TOKEN, sender: key(9), data })
 }
 
@@ -81,12 +81,12 @@ fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Resu
             assert!(pair.connection.memory() <= held + AT_MOST);
             Ok(())
         });
-        let mut told = pair.take_events();
-        assert_eq!(told.remove(0), told_of_oob(b"before"));
+        let mut reported = pair.take_events();
+        assert_eq!(reported.remove(0), reported_of_oob(b"before"));
         if result.is_ok() {
-            assert_eq!(told.pop(), Some(told_of_oob(b"behind")));
+            assert_eq!(reported.pop(), Some(reported_of_oob(b"behind")));
         }
-        (told, result)
+        (reported, result)
     });
     assert_eq!(whole, in_bytes);
     whole
@@ -281,9 +281,9 @@ fn responses_that_nobody_asked_for_end_the_connection() {
 fn each_id_for_a_key_that_has_one_ends_the_connection() {
     for id in 16..=255 {
         let responses = [routing_response(16, key(PEER)), routing_response(id, key(PEER))];
-        let (told, result) = outcome(requested, &responses);
+        let (reported, result) = outcome(requested, &responses);
         assert_eq!(result, Err(Violation::UnsolicitedResponse.into()), "{id}");
-        assert_eq!(told.len(), 1, "the first response was good");
+        assert_eq!(reported.len(), 1, "the first response was good");
     }
 }
 
@@ -302,8 +302,8 @@ fn one_id_for_two_keys_ends_the_connection() {
         assert_violation(both(prepare), &again, Violation::RouteNumberInUse(16));
     }
     let twice = [routing_response(20, key(PEER)), routing_response(20, key(8))];
-    let (told, result) = outcome(both(requested), &twice);
-    assert_eq!((told.len(), result), (1, Err(Violation::RouteNumberInUse(20).into())));
+    let (reported, result) = outcome(both(requested), &twice);
+    assert_eq!((reported.len(), result), (1, Err(Violation::RouteNumberInUse(20).into())));
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn notifications_tell_only_what_they_change() {
 }
 
 #[test]
-fn data_on_each_id_that_is_not_an_online_route_are_never_told() {
+fn data_on_each_id_that_is_not_an_online_route_are_never_reported() {
     let all: Vec<_> =
         (16..=255).flat_map(|id| [data(id, b"x"), data(id, b""), data(id, &[1; 2031])]).collect();
     for prepare in [Pair::connected, requested, closing, closed, offline] {

@@ -198,11 +198,11 @@ impl Pair {
         let route = pair.connection.open(peer).unwrap();
         assert_eq!(pair.sent(), [routing_request(peer)]);
         pair.relay_sends(&[routing_response(16, peer), vec![2, 16]]).unwrap();
-        let told = [
+        let reported = [
             format!("{:?}", Event::RouteOpened { connection: ID, route, token: route_token(peer), peer }),
             format!("{:?}", Event::RouteOnline { connection: ID, route, token: route_token(peer), peer }),
         ];
-        assert_eq!(pair.take_events(), told);
+        assert_eq!(pair.take_events(), reported);
         (pair, route)
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn each_kind_of_packet_is_told() {
+fn each_kind_of_packet_is_reported() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let sender = key(8);
     let longest = vec![9; 1024];
@@ -16,9 +16,9 @@ fn each_kind_of_packet_is_told() {
         vec![2, 16],
     ])
     .unwrap();
-    let told: Vec<_> = pair.events.iter().collect();
+    let reported: Vec<_> = pair.events.iter().collect();
     assert_eq!(
-        told,
+        reported,
         [
             Event::Data { connection: ID, route, token: route_token(key(7)), peer: key(7), data: b"data" },
             Event::Oob { connection: ID, token: TOKEN, sender, data: &longest },
@@ -46,11 +46,11 @@ fn data_of_every_length_arrive_in_pieces_of_every_size() {
             for piece in stream.chunks(piece) {
                 pair.receive(piece).unwrap();
             }
-            let told: Vec<_> = pair.events.iter().collect();
+            let reported: Vec<_> = pair.events.iter().collect();
             let event =
                 |data| Event::Data { connection: ID, route, token: route_token(key(7)), peer: key(7), data };
             assert_eq!(
-                told,
+                reported,
                 [event(&payload[..len]), event(&b"next"[..])],
                 "{len} bytes in pieces of {piece}"
             );
@@ -83,7 +83,7 @@ fn a_full_buffer_of_events_loses_nothing() {
 }
 
 #[test]
-fn what_came_before_the_fault_is_told() {
+fn what_came_before_the_fault_is_reported() {
     let (mut pair, _) = Pair::with_route(Settings::default(), key(7));
     let mut stream = pair.sealed(&[data(16, b"good"), data(16, b"bad")]);
     *stream.last_mut().unwrap() ^= 1;

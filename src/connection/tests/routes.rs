@@ -18,7 +18,7 @@ fn requested() -> (Pair, RouteId) {
 }
 
 #[test]
-fn a_refusal_is_told_and_frees_the_route() {
+fn a_refusal_is_reported_and_frees_the_route() {
     let (mut pair, route) = requested();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
     assert_eq!(
@@ -176,7 +176,7 @@ fn the_connection_id_is_given_out_again() {
 }
 
 #[test]
-fn a_connection_id_is_not_free_before_the_relay_was_told() {
+fn a_connection_id_is_not_free_before_the_relay_was_notified() {
     let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.open(key(8)).unwrap();
     pair.sent();

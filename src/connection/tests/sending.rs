@@ -219,7 +219,7 @@ fn packets_of_a_closed_route_never_leave() {
         let third = pair.connection.open(key(9)).unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
         let sent = pair.relay.open(&stream).unwrap();
-        let end = sent.iter().position(|packet| packet == &[3, 16]).expect("the relay is told");
+        let end = sent.iter().position(|packet| packet == &[3, 16]).expect("the relay is reported");
         assert!(sent[end..].iter().all(|packet| packet[0] != 16), "after {room} bytes: {sent:?}");
         assert_eq!(sent.iter().filter(|packet| packet[0] == 17).count(), 3);
         pair.relay_sends(&[routing_response(16, key(9)), vec![2, 16]]).unwrap();

@@ -61,7 +61,7 @@ fn a_file_transfer_does_not_block_what_belongs_to_no_route() {
 }
 
 #[test]
-fn room_is_told_whatever_made_it() {
+fn room_is_reported_whatever_made_it() {
     let close: fn(&mut Pair, &[RouteId]) = |pair, routes| _ = pair.connection.close_route(routes[0]).unwrap();
     let close_all: fn(&mut Pair, &[RouteId]) = |pair, _| pair.connection.close_all_routes();
     let offline: fn(&mut Pair, &[RouteId]) = |pair, _| pair.relay_sends(&[vec![3, 16]]).unwrap();
@@ -80,7 +80,7 @@ fn room_is_told_whatever_made_it() {
             assert!(!pair.connection.take_writable());
             make_room(&mut pair, &routes);
             assert!(pair.connection.take_writable(), "refused: {refused}");
-            assert!(!pair.connection.take_writable(), "told once");
+            assert!(!pair.connection.take_writable(), "reported once");
         }
     }
 }
@@ -118,8 +118,8 @@ fn data_for_a_peer_that_went_offline_do_not_block_others() {
     let taken = fill(&mut pair, routes[0], 1000);
     while pair.connection.send_oob(key(9), &[1; 1024]).is_ok() {}
     pair.relay_sends(&[vec![3, 16]]).unwrap();
-    let told = pair.events.iter().next();
-    assert!(matches!(told, Some(Event::RouteOffline { unsent, .. }) if unsent == taken), "{told:?}");
+    let reported = pair.events.iter().next();
+    assert!(matches!(reported, Some(Event::RouteOffline { unsent, .. }) if unsent == taken), "{reported:?}");
     pair.connection.send_oob(key(9), &[1; 1024]).unwrap();
 }
 
@@ -168,7 +168,7 @@ proptest! {
     /// However many bytes the socket takes at a time, and whichever peers go offline: every accepted packet is sent
     /// once, in the order of its route, or is reported as unsent.
     #[test]
-    fn all_that_is_accepted_leaves_in_order_or_is_told(
+    fn all_that_is_accepted_leaves_in_order_or_is_reported(
         send_queue in MIN_SEND_QUEUE..30_000_usize,
         steps in prop::collection::vec(any_step(), 1..200),
     ) {
@@ -200,14 +200,14 @@ proptest! {
                 Step::Flush(room) => stream.extend(pair.flush_some(room)),
                 Step::Leave(flow) => {
                     pair.relay_sends(&[vec![3, 16 + flow as u8], vec![2, 16 + flow as u8]]).unwrap();
-                    let told = pair.events.iter().next();
-                    let Some(Event::RouteOffline { unsent, .. }) = told else { panic!("{told:?}") };
+                    let reported = pair.events.iter().next();
+                    let Some(Event::RouteOffline { unsent, .. }) = reported else { panic!("{reported:?}") };
                     unsent_bytes[flow] += unsent;
                     pair.events.clear();
                 }
                 Step::Writable => {
-                    let told = pair.connection.take_writable();
-                    prop_assert!(refused || !told, "room for nobody");
+                    let reported = pair.connection.take_writable();
+                    prop_assert!(refused || !reported, "room for nobody");
                 }
             }
             prop_assert!(pair.connection.queued() <= send_queue);

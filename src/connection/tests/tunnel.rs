@@ -130,7 +130,7 @@ fn ends(connection: &Connection) -> [DisconnectReason; 3] {
 
 /// The stage and the party of these reasons, which must be the same in all, and their hints.
 #[track_caller]
-fn told(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
+fn reported(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
     let parts = ends(connection).map(|reason| match reason {
         DisconnectReason::Closed { stage, party, hint }
         | DisconnectReason::TimedOut { stage, party, hint }
@@ -154,24 +154,24 @@ fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
     let refused = End::Failed(io::ErrorKind::ConnectionRefused, None);
     let direct = connecting(now);
     assert_eq!(direct.reason(refused), DisconnectReason::Refused(Party::Relay));
-    assert_eq!(told(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
+    assert_eq!(reported(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
 
     let mut connection = through_proxy(now);
     assert_eq!(connection.reason(refused), DisconnectReason::Refused(Party::Proxy));
-    assert_eq!(told(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
+    assert_eq!(reported(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
     connection.handle_connected(now, FIRST);
     sent(&mut connection, now);
-    assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
+    assert_eq!(reported(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
     let not_reached = Some(Hint::NotReached);
     let mut connection = asked(now);
-    assert_eq!(told(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
+    assert_eq!(reported(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
 
     // The tunnel is open, and the hello is not sent yet; then it is.
     receive(&mut connection, now, &GRANTED).unwrap();
-    assert_eq!(told(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
+    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
     sent(&mut connection, now);
     let either = Some(Hint::NotReachedOrOtherKey);
-    assert_eq!(told(&connection), (Stage::Handshaking, Party::Tunnel, [either, either, not_reached]));
+    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Tunnel, [either, either, not_reached]));
 
     let [closed, reset, late] = ends(&connection).map(|reason| reason.to_string());
     let cause = "the proxy may not have reached the relay, or the relay has another public key";
@@ -187,22 +187,22 @@ fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
     let now = Instant::now();
     let mut connection = connecting(now);
     connection.handle_connected(now, FIRST);
-    assert_eq!(told(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
+    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
     let mut room = 127;
     let all = connection.flush(now, FIRST, &mut Shared::new(), &mut [0; 4096], |bytes| {
         let taken = bytes.len().min(std::mem::take(&mut room));
         if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     });
     assert!(!all.unwrap());
-    assert_eq!(told(&connection).2, [None; 3], "the last byte is missing");
+    assert_eq!(reported(&connection).2, [None; 3], "the last byte is missing");
     sent(&mut connection, now);
     let other_key = Some(Hint::OtherKey);
-    assert_eq!(told(&connection).2, [other_key, other_key, None]);
+    assert_eq!(reported(&connection).2, [other_key, other_key, None]);
     let other = End::Failed(io::ErrorKind::HostUnreachable, None);
     assert!(matches!(connection.reason(other), DisconnectReason::Transport { hint: None, .. }));
     // If the bytes are of no known server, the hint is their number.
     receive(&mut connection, now, &[7; 95]).unwrap();
-    assert_eq!(told(&connection).2, [Some(Hint::Incomplete(95)); 3]);
+    assert_eq!(reported(&connection).2, [Some(Hint::Incomplete(95)); 3]);
 }
 
 #[test]
@@ -226,12 +226,12 @@ fn a_server_of_another_kind_is_recognised_whole_or_not() {
         let whole = [bytes, &[b'x'; 96]].concat();
         assert_eq!(receive(&mut connection, now, &whole), Err(impostor));
     }
-    let told = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
-    assert_eq!(told, "not the relay that was asked for: a TLS server answers");
+    let reported = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
+    assert_eq!(reported, "not the relay that was asked for: a TLS server answers");
 }
 
 #[test]
-fn a_proxys_refusal_is_told_when_its_connection_ends_in_the_middle_of_it() {
+fn a_proxys_refusal_is_reported_when_its_connection_ends_in_the_middle_of_it() {
     let now = Instant::now();
     let asked = |answer: &[u8]| {
         let mut connection = through("http://127.0.0.1:3128", now);
@@ -248,18 +248,18 @@ fn a_proxys_refusal_is_told_when_its_connection_ends_in_the_middle_of_it() {
     assert_eq!(ends(&begun), [DisconnectReason::Proxy(unauthorized); 3]);
     // An incomplete answer that would open the tunnel is not a refusal.
     let granting = asked(b"HTTP/1.0 200 OK\r\n").unwrap();
-    assert_eq!(told(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
+    assert_eq!(reported(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
 }
 
 #[test]
 fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
     let same_key = Some(Hint::SameKey);
     for (pair, stage) in [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)] {
-        assert_eq!(told(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
+        assert_eq!(reported(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
         let lost = End::Failed(io::ErrorKind::TimedOut, None);
         assert!(matches!(pair.connection.reason(lost), DisconnectReason::Transport { hint: None, .. }));
     }
-    let told = Pair::connected().connection.reason(End::Closed).to_string();
+    let reported = Pair::connected().connection.reason(End::Closed).to_string();
     let hint = "the relay may have stopped, or a newer connection with the same key has replaced this one";
-    assert_eq!(told, format!("closed by the relay after connecting ({hint})"));
+    assert_eq!(reported, format!("closed by the relay after connecting ({hint})"));
 }

@@ -188,11 +188,11 @@ proptest! {
         let mut pair = Pair::confirming();
         pair.sent();
         // A forwarding packet is an event even if it is empty; a notification for an unknown route is not.
-        let is_told = |len: &usize| len % 4 != 3;
-        let packet = |len: &usize| if is_told(len) { vec![11; 1 + len] } else { vec![2, 77] };
+        let is_reported = |len: &usize| len % 4 != 3;
+        let packet = |len: &usize| if is_reported(len) { vec![11; 1 + len] } else { vec![2, 77] };
         let plaintexts: Vec<_> = kinds.iter().map(packet).collect();
         let mut stream = &mut pair.sealed(&plaintexts)[..];
-        let (mut told, mut cuts) = (0, cuts.into_iter().cycle());
+        let (mut reported, mut cuts) = (0, cuts.into_iter().cycle());
         while !stream.is_empty() {
             pair.events.clear();
             pair.events.limit(room);
@@ -205,8 +205,8 @@ proptest! {
                 prop_assert_eq!(taken, Ok(piece.len()));
                 stream = rest;
             }
-            told += pair.events.len();
+            reported += pair.events.len();
         }
-        prop_assert_eq!(told, 1 + kinds.iter().filter(|len| is_told(len)).count());
+        prop_assert_eq!(reported, 1 + kinds.iter().filter(|len| is_reported(len)).count());
     }
 }

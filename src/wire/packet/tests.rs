@@ -199,7 +199,7 @@ fn a_ping_id_of_0_is_refused() {
 }
 
 #[test]
-fn a_malformed_packet_is_told_as_the_violation_it_is() {
+fn a_malformed_packet_is_reported_as_the_violation_it_is() {
     for (bytes, violation) in [
         (&[0x0c][..], Violation::Kind(0x0c)),
         (&[0x02], Violation::Length { kind: 0x02, length: 1 }),

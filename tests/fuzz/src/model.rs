@@ -522,7 +522,7 @@ impl Model {
         self.routes.iter().filter_map(visible)
     }
 
-    /// All routes, closed ones that the relay was not told of included.
+    /// All routes, closed ones included of which the relay was not notified.
     pub fn route_count(&self) -> usize {
         self.routes.len()
     }

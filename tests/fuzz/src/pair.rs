@@ -41,7 +41,7 @@ struct Greeting {
     response: [u8; RESPONSE_LENGTH],
 }
 
-/// A proxy between the two: its URL, what it is told first, and what it answers.
+/// A proxy between the two: its URL, what it receives first, and what it answers.
 struct Between {
     url: &'static str,
     request: &'static [u8],

@@ -82,7 +82,7 @@ fn address(text: &str) {
     assert_eq!(target.to_string().parse().as_ref(), Ok(&target));
     assert_eq!(socks::TargetAddr::from(target.clone()).try_into().as_ref(), Ok(&target));
     assert!(target.port() != 0 && target.host_name().is_none_or(|name| !name.contains(':')));
-    // What a proxy can be asked for, it can be told: the request holds the whole name or address.
+    // Each address that a proxy accepts fits into a request: the request contains the whole name or address.
     for url in ["socks5://[::1]:9", "socks4://1.2.3.4:9", "socks4a://1.2.3.4:9", "http://u:p@1.2.3.4:9"] {
         let proxy: Proxy = url.parse().expect("a proxy's URL");
         if proxy.check(&target).is_ok() {

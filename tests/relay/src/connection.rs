@@ -59,7 +59,7 @@ pub(crate) enum Stage {
 pub(crate) enum Reading {
     /// As soon as there is input.
     On,
-    /// Not until told to. What has arrived by then will be read.
+    /// Not before the test allows it. What has arrived by then will be read.
     Paused,
     /// Never: when the client disconnects, what it has sent is lost.
     Never,

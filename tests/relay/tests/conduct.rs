@@ -39,7 +39,7 @@ fn deaf_after_handshake() {
 }
 
 #[test]
-fn mute_until_told_to_speak() {
+fn silent_until_it_may_send() {
     let relay = relay(Conduct::Mute);
     let me = Identity::new();
     let mut greeting = Greeting::send(&relay, &me);

@@ -46,7 +46,7 @@ fn a_key_in_a_file_outlives_the_relay_and_only_its_owner_can_read_it() {
 }
 
 #[test]
-fn help_is_given_and_mistakes_are_told() {
+fn help_is_given_and_mistakes_are_reported() {
     let help = run(&["--help"]);
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).contains("--key FILE"));
@@ -63,7 +63,7 @@ fn help_is_given_and_mistakes_are_told() {
 }
 
 #[test]
-fn a_file_that_holds_no_key_is_told_and_stays_as_it_is() {
+fn a_file_that_holds_no_key_is_reported_and_stays_as_it_is() {
     let file = key_file("no.key");
     fs::write(&file, "no key").unwrap();
     let output = run(&["--key", file.to_str().unwrap()]);

@@ -115,7 +115,7 @@ fn the_longest_packet_opens_byte_by_byte() {
 }
 
 #[test]
-fn what_cannot_be_a_packet_is_told_at_once() {
+fn what_cannot_be_a_packet_is_reported_at_once() {
     for length in [0, 1, 16, 2049, 65535_u16] {
         let broken = Broken::Length(length.into());
         assert_eq!(session().open(&length.to_be_bytes()), Err(broken));
@@ -130,7 +130,7 @@ fn what_cannot_be_a_packet_is_told_at_once() {
 }
 
 #[test]
-fn packets_before_a_broken_one_are_told() {
+fn packets_before_a_broken_one_are_reported() {
     let mut got = Vec::new();
     let stream = [&from_client(0, b"whole")[..], &[0, 0]].concat();
     let end = session().open_each(&stream, |plaintext| got.push(plaintext.to_vec()));

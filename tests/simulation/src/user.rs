@@ -99,7 +99,7 @@ pub struct Seat {
     /// A send was refused after the queue was last empty,
     blocked: bool,
     /// and no `Writable` has followed yet.
-    untold: bool,
+    unnotified: bool,
     /// The generation of the last route.
     generation: u32,
 }
@@ -169,7 +169,7 @@ impl User {
             names: BTreeSet::new(),
             routes: BTreeMap::new(),
             blocked: false,
-            untold: false,
+            unnotified: false,
             generation: 0,
         });
         link
@@ -377,7 +377,7 @@ impl User {
                 seat.link.borrow_mut().ledger.accept(packet);
             }
             Err(SendError::WouldBlock) => {
-                (seat.blocked, seat.untold) = (true, true);
+                (seat.blocked, seat.unnotified) = (true, true);
                 self.census.refused += 1;
             }
             Err(SendError::RouteOffline) => {}
@@ -484,11 +484,11 @@ impl Seat {
         drop(link);
         if self.connection.take_writable() {
             assert!(self.blocked, "room, and nobody was refused");
-            self.untold = false;
+            self.unnotified = false;
         }
         // Before it is connected, what was sent counts, too.
         if self.connected && self.connection.queued() == 0 {
-            assert!(!self.untold, "an empty queue, and nobody is told");
+            assert!(!self.unnotified, "an empty queue, and nobody is reported");
             self.blocked = false;
         }
         assert!(self.connection.queued() <= 128 * 1024);
@@ -544,7 +544,7 @@ impl Seat {
         let requested = |known: &Known| known.state == RouteState::Requested;
         self.connected
             && !self.connection.has_output(AttemptId::FIRST)
-            && !self.untold
+            && !self.unnotified
             && self.leftover.is_empty()
             && !self.routes.values().any(requested)
             && self.link.borrow().ledger.is_settled()

@@ -194,7 +194,7 @@ impl ClientAndRelay {
 
     fn client_takes(&mut self, packet: ToClient, route: RouteId) {
         let Known { peer: number, state } = self.known[&route];
-        let event = |told: bool| told.then_some(info(route, peer(number)));
+        let event = |reported: bool| reported.then_some(info(route, peer(number)));
         let to = match packet {
             ToClient::Response(number, id) => {
                 let answer = self.routes.handle_response(ID, &peer(number), id);
@@ -202,18 +202,18 @@ impl ClientAndRelay {
                 return self.answered(route, number, id, answer);
             }
             ToClient::Online(id) => {
-                let told = state == Some(RouteState::Offline);
-                assert_eq!(self.routes.handle_online(ID, id), event(told));
+                let reported = state == Some(RouteState::Offline);
+                assert_eq!(self.routes.handle_online(ID, id), event(reported));
                 RouteState::Online
             }
             ToClient::Offline(id) => {
-                let told = state == Some(RouteState::Online);
-                assert_eq!(self.routes.handle_offline(ID, id), event(told));
+                let reported = state == Some(RouteState::Online);
+                assert_eq!(self.routes.handle_offline(ID, id), event(reported));
                 RouteState::Offline
             }
             ToClient::Data(id) => {
-                let told = state == Some(RouteState::Online);
-                assert_eq!(self.routes.online(ID, id), event(told));
+                let reported = state == Some(RouteState::Online);
+                assert_eq!(self.routes.online(ID, id), event(reported));
                 RouteState::Online
             }
         };
@@ -256,7 +256,7 @@ impl ClientAndRelay {
         for number in 0..PEERS {
             assert_eq!(self.routes.find(ID, &peer(number)), self.visible(number));
         }
-        assert_eq!(self.routes.len(), shown + self.closed_and_not_told());
+        assert_eq!(self.routes.len(), shown + self.closed_and_not_notified());
         let mut ids = HashSet::new();
         for route in self.routes.slots.iter().flatten() {
             if let State::Offline(id) | State::Online(id) | State::Leaving(id) = route.state {
@@ -266,7 +266,7 @@ impl ClientAndRelay {
     }
 
     /// The number of closed routes whose response or disconnect notification is still missing.
-    fn closed_and_not_told(&self) -> usize {
+    fn closed_and_not_notified(&self) -> usize {
         let is_closed = |route: &RouteId| self.known[route].state.is_none();
         let sent = self.waiting.iter().chain(&self.to_relay);
         let requests =
@@ -289,7 +289,7 @@ impl ClientAndRelay {
                 self.step(&step);
             }
         }
-        assert!(self.relay.is_empty(), "the relay was not told of {:?}", self.relay);
+        assert!(self.relay.is_empty(), "the relay was not reported of {:?}", self.relay);
         assert_empty(&self.routes);
     }
 }

@@ -43,13 +43,13 @@ fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
 
 #[test]
 fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
-    let len = 18 + oob(b"never told").len();
+    let len = 18 + oob(b"never reported").len();
     for cut in 1..len {
         for (mut pair, stage, end) in
             [(Pair::confirming(), Stage::Confirming, 10), (Pair::connected(), Stage::Connected, 40)]
         {
             pair.sent();
-            let stream = pair.sealed(&[oob(b"never told")]);
+            let stream = pair.sealed(&[oob(b"never reported")]);
             assert_eq!(pair.receive(&stream[..cut]), Ok(cut));
             while pair.elapsed() < seconds(end - 10) {
                 pair.next_deadline().unwrap();
@@ -127,7 +127,7 @@ fn one_byte_a_minute_is_too_slow_in_each_stage() {
 }
 
 #[test]
-fn more_than_a_megabyte_in_one_read_is_told_bit_by_bit_and_not_kept() {
+fn more_than_a_megabyte_in_one_read_is_reported_bit_by_bit_and_not_kept() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     pair.events = Events::with_capacity(16);
     let payload = |number: u32| number.to_be_bytes().repeat(350);
