@@ -39,8 +39,7 @@ pub struct RouteId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId(pub u8);
 
-/// The number of bits of a connection's index. (Linux gives a process at most 2^20 descriptors unless it is
-/// otherwise.)
+/// The number of bits of a connection's index. (By default Linux gives a process at most 2^20 descriptors.)
 pub(crate) const INDEX_BITS: u32 = 24;
 
 impl RouteId {

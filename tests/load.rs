@@ -106,10 +106,10 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
     let cut_of = |n: usize| CUTS[(n / 10 + number) % CUTS.len()];
     for n in 0..count {
         for len in LENGTHS {
-            pairs.say(n, len);
+            pairs.send(n, len);
         }
         for _ in 0..if n.is_multiple_of(100) { MUCH } else { 0 } {
-            pairs.say(n, 1400);
+            pairs.send(n, 1400);
         }
     }
     let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
@@ -120,7 +120,7 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
             other => relay.cut(other, &pairs.members[n].key),
         }
     }
-    pairs.until_all_is_heard("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
+    pairs.until_all_is_received("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
     pairs.until("cut", |n, member, _| member.ended.is_some() == is_cut(n));
     pairs.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
     for &n in &cut {

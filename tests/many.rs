@@ -23,9 +23,9 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.until("online", |_, member, _| member.online);
     for n in 0..count {
-        pairs.say(n, 32);
+        pairs.send(n, 32);
     }
-    pairs.until_all_is_heard("heard", |_| true);
+    pairs.until_all_is_received("all received", |_| true);
 
     // Each tenth is cut, and its new connection reuses a table entry of one that was cut.
     let is_cut = |n: usize| n.is_multiple_of(10);
@@ -44,9 +44,9 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.reconnect(&cut);
     for n in 0..count {
-        pairs.say(n, 32);
+        pairs.send(n, 32);
     }
-    pairs.until_all_is_heard("all heard again", |_| true);
+    pairs.until_all_is_received("all received again", |_| true);
 
     // The old ids are invalid, although others use their table entries.
     for (relay, route) in stale {

@@ -300,7 +300,7 @@ fn data_sent_right_before_disconnecting_arrive() {
 }
 
 #[test]
-fn nobody_is_late_whom_full_events_kept_from_being_heard() {
+fn nobody_is_late_who_was_not_read_because_events_were_full() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let mut peer = Peer::with(|config| config.connect_timeout(TIMEOUT)).capacity(2);
     let mut busy = [(); 2].map(|()| {
@@ -322,7 +322,7 @@ fn nobody_is_late_whom_full_events_kept_from_being_heard() {
         peer.poll(Duration::ZERO);
         assert_eq!((peer.ends(id), peer.ends(begun)), (vec![], vec![]));
     }
-    peer.until("both have been heard", |peer| {
+    peer.until("both were read", |peer| {
         let stage = |id| peer.client.connection(id).map(|status| status.stage);
         stage(id) == Some(Stage::Confirming) && stage(begun) == Some(Stage::Handshaking)
     });
@@ -330,7 +330,7 @@ fn nobody_is_late_whom_full_events_kept_from_being_heard() {
 }
 
 #[test]
-fn ends_without_end_do_not_keep_the_relays_from_being_heard() {
+fn ends_without_end_do_not_keep_relays_from_being_read() {
     let relay = honest();
     let mut peer = Peer::new().capacity(4);
     peer.connect(&relay);

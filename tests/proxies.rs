@@ -110,22 +110,22 @@ fn each_kind_of_proxy_leads_to_the_relay() {
 }
 
 /// The messages that a client sends to a proxy that answers each with the next of `answers` and then closes.
-fn overheard(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> {
+fn recorded(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = listener.local_addr().unwrap();
     let answers: Vec<Vec<u8>> = answers.iter().map(|answer| answer.to_vec()).collect();
     let thread = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut heard = Vec::new();
+        let mut messages = Vec::new();
         for answer in answers {
             // A message is far shorter than a socket's buffer, so one read gets all of it.
             let mut message = vec![0; 4096];
             let len = stream.read(&mut message).unwrap();
             message.truncate(len);
-            heard.push(message);
+            messages.push(message);
             stream.write_all(&answer).unwrap();
         }
-        heard
+        messages
     });
     client(proxy);
     thread.join().unwrap()
@@ -145,13 +145,13 @@ fn the_socks_crate_says_the_same() {
 
         let plain: [&[u8]; 2] = [&[5, 0], refused_5];
         assert_eq!(
-            overheard(&plain, |proxy| ours(Proxy::socks5(proxy), &target)),
-            overheard(&plain, |proxy| drop(Socks5Stream::connect(proxy, target.clone()).unwrap_err())),
+            recorded(&plain, |proxy| ours(Proxy::socks5(proxy), &target)),
+            recorded(&plain, |proxy| drop(Socks5Stream::connect(proxy, target.clone()).unwrap_err())),
         );
         for answers in [&[&[5, 2], &[1, 0], refused_5][..], &[&[5, 0], refused_5]] {
             assert_eq!(
-                overheard(answers, |proxy| ours(login(Proxy::socks5(proxy)), &target)),
-                overheard(answers, |proxy| {
+                recorded(answers, |proxy| ours(login(Proxy::socks5(proxy)), &target)),
+                recorded(answers, |proxy| {
                     Socks5Stream::connect_with_password(proxy, target.clone(), "alice", "secret")
                         .unwrap_err();
                 }),
@@ -162,8 +162,8 @@ fn the_socks_crate_says_the_same() {
         }
         for id in ["", "alice"] {
             assert_eq!(
-                overheard(&[refused_4], |proxy| ours(Proxy::socks4a(proxy).user_id(id).unwrap(), &target)),
-                overheard(&[refused_4], |proxy| {
+                recorded(&[refused_4], |proxy| ours(Proxy::socks4a(proxy).user_id(id).unwrap(), &target)),
+                recorded(&[refused_4], |proxy| {
                     Socks4Stream::connect(proxy, target.clone(), id).unwrap_err();
                 }),
             );
@@ -207,7 +207,7 @@ fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
     assert_over(&mut peer, id);
     drop(peer);
     forbidden.assert_untouched(&reason.to_string());
-    assert_eq!(scripted.finish(), b"", "nothing was said behind: {reason}");
+    assert_eq!(scripted.finish(), b"", "nothing follows: {reason}");
     reason
 }
 

@@ -186,10 +186,10 @@ fn a_long_packet_comes_through_beside_a_flood_and_little_room() {
         for round in 0..20 {
             let packet = [&[kind::ONION_RESPONSE][..], &numbered(round, 2031)].concat();
             quiet.send_all([&packet[..], &packet]);
-            let said = Reported::Onion(id, packet[1..].to_vec());
+            let expected = Reported::Onion(id, packet[1..].to_vec());
             let mut count = 0;
             peer.until("both", |peer| {
-                count += peer.reported.iter().filter(|reported| **reported == said).count();
+                count += peer.reported.iter().filter(|reported| **reported == expected).count();
                 peer.reported.clear();
                 count == 2
             });

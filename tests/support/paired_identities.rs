@@ -23,7 +23,7 @@ pub struct Member {
     pub online: bool,
     pub ended: Option<DisconnectReason>,
     /// How many packets it has sent. They are numbered.
-    pub said: u32,
+    pub sent: u32,
     /// The number of the packet that it must receive next.
     pub next: u32,
     /// It or its partner was cut, so some packets may be lost.
@@ -54,7 +54,7 @@ impl PairedIdentities {
                 connected: false,
                 online: false,
                 ended: None,
-                said: 0,
+                sent: 0,
                 next: 0,
                 may_lose: false,
             }
@@ -100,7 +100,7 @@ impl PairedIdentities {
                     route_of(members, by_relay[&connection], route, peer).online = false
                 }
                 Event::Data { connection, route, peer, data, .. } => {
-                    route_of(members, by_relay[&connection], route, peer).hear(data)
+                    route_of(members, by_relay[&connection], route, peer).receive(data)
                 }
                 other => panic!("{other:?}"),
             }
@@ -113,10 +113,10 @@ impl PairedIdentities {
     }
 
     /// Sends a packet, which must be accepted.
-    pub fn say(&mut self, n: usize, len: usize) {
+    pub fn send(&mut self, n: usize, len: usize) {
         let member = &mut self.members[n];
-        self.client.send_data(member.route.unwrap(), &numbered(member.said, len)).unwrap();
-        member.said += 1;
+        self.client.send_data(member.route.unwrap(), &numbered(member.sent, len)).unwrap();
+        member.sent += 1;
     }
 
     /// From now on packets between these two may be lost.
@@ -144,10 +144,10 @@ impl PairedIdentities {
         self.until("online again", |_, member, _| member.online);
         // After this packet nothing arrives that was sent before the cut.
         for &n in cut {
-            self.say(n, 4);
-            self.say(n ^ 1, 4);
+            self.send(n, 4);
+            self.send(n ^ 1, 4);
         }
-        self.until_all_is_heard("heard again", |_| true);
+        self.until_all_is_received("received again", |_| true);
         for &n in cut {
             self.members[n].may_lose = false;
             self.members[n ^ 1].may_lose = false;
@@ -156,13 +156,13 @@ impl PairedIdentities {
 
     /// Polls until these members have received everything that their partners have sent.
     #[track_caller]
-    pub fn until_all_is_heard(&mut self, what: &str, who: impl Fn(usize) -> bool) {
-        self.until(what, |n, member, neighbour| !who(n) || member.next == neighbour.said);
+    pub fn until_all_is_received(&mut self, what: &str, who: impl Fn(usize) -> bool) {
+        self.until(what, |n, member, neighbour| !who(n) || member.next == neighbour.sent);
     }
 }
 
 impl Member {
-    fn hear(&mut self, data: &[u8]) {
+    fn receive(&mut self, data: &[u8]) {
         let number = u32::from_be_bytes(*data.first_chunk().expect("what it says has a number"));
         assert!(data == numbered(number, data.len()), "its bytes are as they were sent");
         assert!(

@@ -49,9 +49,9 @@ fn serve(listener: &TcpListener, turns: Vec<Turn>, then: &Then) -> io::Result<Ve
     client.set_nodelay(true)?;
     client.set_read_timeout(Some(GUARD))?;
     for (expected, answer) in turns {
-        let mut said = vec![0; expected.len()];
-        client.read_exact(&mut said)?;
-        assert_eq!(said, expected);
+        let mut received = vec![0; expected.len()];
+        client.read_exact(&mut received)?;
+        assert_eq!(received, expected);
         for byte in &answer {
             client.write_all(&[*byte])?;
         }

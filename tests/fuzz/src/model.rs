@@ -380,10 +380,7 @@ impl Model {
     pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
         self.sent += bytes.len();
         let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
-        assert!(
-            self.raw.drain(..raw.len()).eq(raw.iter().copied()),
-            "something else than what is to be said"
-        );
+        assert!(self.raw.drain(..raw.len()).eq(raw.iter().copied()), "other bytes than those to be written");
         let mut left = sealed.len();
         while left > 0 {
             if self.unfinished == 0 {

@@ -104,14 +104,14 @@ impl Table {
             // What follows is the relay's. It stops where the client doesn't read.
             _ if !self.connected || self.pair.coming() > 64 * 1024 => {}
             17 => self.answer(input.byte() < 16),
-            18 => self.say_of_route(2 + input.byte() % 2, input),
+            18 => self.send_notification(2 + input.byte() % 2, input),
             19 => {
                 let data = self.data(input);
                 if let Some(id) = self.id(input) {
                     self.pair.send_down(&[&[id], &data[..data.len().min(2_031)]].concat());
                 }
             }
-            20 => self.say(input),
+            20 => self.send_without_route(input),
             21 => {
                 let (ping, count) = (input.byte().max(1), input.byte());
                 let count = if count > 200 { count } else { 1 };
@@ -157,7 +157,7 @@ impl Table {
 
     fn flush(&mut self, socket: Socket) {
         for packet in self.pair.flush(socket) {
-            self.relay.hear(&packet);
+            self.relay.receive(&packet);
         }
     }
 
@@ -191,14 +191,14 @@ impl Table {
     }
 
     /// The peer of a route has come or gone, perhaps once more.
-    fn say_of_route(&mut self, kind: u8, input: &mut Input<'_>) {
+    fn send_notification(&mut self, kind: u8, input: &mut Input<'_>) {
         if let Some(id) = self.id(input) {
             self.pair.send_down(&[kind, id]);
         }
     }
 
     /// A packet that belongs to no route.
-    fn say(&mut self, input: &mut Input<'_>) {
+    fn send_without_route(&mut self, input: &mut Input<'_>) {
         let data = self.data(input);
         let data = &data[..data.len().min(1_024)];
         match (input.byte() % 3, data.is_empty()) {
@@ -211,17 +211,17 @@ impl Table {
 }
 
 impl Relay {
-    fn hear(&mut self, packet: &[u8]) {
+    fn receive(&mut self, packet: &[u8]) {
         match packet[0] {
             0 => self.requests.push_back(<[u8; 32]>::try_from(&packet[1..]).expect("a key").into()),
             3 => {
                 let closed = self.routes.remove(&packet[1]);
-                assert!(closed.is_some() || !self.honest, "a route that is none was closed");
+                assert!(closed.is_some() || !self.honest, "an unknown route was closed");
             }
             4 => self.pings.push_back(packet.to_vec()),
             id @ 16.. => {
                 let known = self.routes.contains_key(&id);
-                assert!(known || !self.honest, "data on a route that is none");
+                assert!(known || !self.honest, "data on an unknown route");
             }
             _ => {}
         }

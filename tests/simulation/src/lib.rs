@@ -18,11 +18,11 @@
 //!
 //! A seed that fails is printed, and can be replayed exactly: `cargo run --release -p simulation -- SEED`.
 
-mod chance;
 mod link;
 mod relay;
+mod rng;
 mod simulation;
 mod user;
 
 pub use simulation::Simulation;
-pub use user::Census;
+pub use user::Totals;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tox_test_relay::session::Key;
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 
 /// The capacity of a pipe without long delays: what kernels hold of a connection whose client limits its unsent bytes.
 /// A relay that reads 50 KB/s has read all of it after 5 s.
@@ -31,23 +31,23 @@ pub enum Read {
 }
 
 impl Pipe {
-    fn new(narrow: bool, chance: &mut Chance) -> Self {
+    fn new(narrow: bool, rng: &mut Rng) -> Self {
         Self {
             flying: VecDeque::new(),
             bytes: 0,
-            capacity: if narrow { chance.magnitude(1, WIDE) } else { WIDE },
-            slowest: chance.millis(0, 400),
+            capacity: if narrow { rng.magnitude(1, WIDE) } else { WIDE },
+            slowest: rng.millis(0, 400),
             stalled_until: None,
             closed: false,
         }
     }
 
     /// Takes as many bytes as there is room for.
-    pub fn write(&mut self, bytes: &[u8], now: Instant, chance: &mut Chance) -> usize {
+    pub fn write(&mut self, bytes: &[u8], now: Instant, rng: &mut Rng) -> usize {
         let taken = bytes.len().min(self.capacity - self.bytes);
         if taken > 0 {
             let latest = self.flying.back().map_or(now, |(at, _)| *at);
-            let at = (now + chance.millis(0, self.slowest.as_millis() as usize)).max(latest);
+            let at = (now + rng.millis(0, self.slowest.as_millis() as usize)).max(latest);
             self.flying.push_back((at, bytes[..taken].to_vec()));
             self.bytes += taken;
         }
@@ -175,13 +175,13 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(now: Instant, chance: &mut Chance) -> Self {
-        let slow = chance.one_in(20);
-        let narrow = chance.one_in(3);
+    pub fn new(now: Instant, rng: &mut Rng) -> Self {
+        let slow = rng.one_in(20);
+        let narrow = rng.one_in(3);
         Self {
-            established: now + if slow { chance.millis(0, 20_000) } else { chance.millis(0, 300) },
-            up: Pipe::new(narrow, chance),
-            down: Pipe::new(narrow, chance),
+            established: now + if slow { rng.millis(0, 20_000) } else { rng.millis(0, 300) },
+            up: Pipe::new(narrow, rng),
+            down: Pipe::new(narrow, rng),
             ledger: Ledger::default(),
             cut: false,
             troubled: slow || narrow,
@@ -190,9 +190,9 @@ impl Link {
     }
 
     /// Nothing arrives for a while, in one direction or in both.
-    pub fn stall(&mut self, now: Instant, chance: &mut Chance) {
-        let until = Some(now + chance.millis(100, 70_000));
-        let which = chance.range(1, 3);
+    pub fn stall(&mut self, now: Instant, rng: &mut Rng) {
+        let until = Some(now + rng.millis(100, 70_000));
+        let which = rng.range(1, 3);
         for (bit, pipe) in [(1, &mut self.up), (2, &mut self.down)] {
             if which & bit != 0 {
                 pipe.stalled_until = until;

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use simulation::{Census, Simulation};
+use simulation::{Simulation, Totals};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
@@ -18,17 +18,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut census = Census::default();
+    let mut totals = Totals::default();
     let start = Instant::now();
     for seed in first..first + count {
         match catch_unwind(|| Simulation::new(seed).run()) {
-            Ok(seen) => census += seen,
+            Ok(seen) => totals += seen,
             Err(_) => {
                 eprintln!("seed {seed} failed; it replays with this number alone");
                 return ExitCode::FAILURE;
             }
         }
     }
-    println!("{count} simulations from seed {first} on: all passed, in {:.1?}\n{census:?}", start.elapsed());
+    println!("{count} simulations from seed {first} on: all passed, in {:.1?}\n{totals:?}", start.elapsed());
     ExitCode::SUCCESS
 }

@@ -11,8 +11,8 @@ use tox_test_relay::outbox::{ClientId, Outbox, Output};
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Key, Session, public_key};
 use tox_test_relay::switch::{Rules, Switch};
 
-use crate::chance::Chance;
 use crate::link::{Link, Packet, Read};
+use crate::rng::Rng;
 
 /// The relay discards data if this many bytes are already waiting.
 const FULL: usize = 64 * 1024;
@@ -21,7 +21,7 @@ pub struct Relay {
     secret_key: Key,
     pub public_key: Key,
     switch: Switch,
-    seats: BTreeMap<ClientId, Seat>,
+    endpoints: BTreeMap<ClientId, Endpoint>,
     next_seat: ClientId,
     outbox: Outbox,
     /// It does not answer before then.
@@ -38,7 +38,7 @@ pub struct Relay {
 pub const STRANGER: Key = [0x5a; 32];
 
 /// One client's connection.
-struct Seat {
+struct Endpoint {
     link: Rc<RefCell<Link>>,
     /// The hello as far as it has come.
     hello: Vec<u8>,
@@ -50,50 +50,50 @@ struct Seat {
 }
 
 impl Relay {
-    pub fn new(chance: &mut Chance) -> Self {
-        let secret_key = chance.bytes();
+    pub fn new(rng: &mut Rng) -> Self {
+        let secret_key = rng.bytes();
         Self {
             secret_key,
             public_key: public_key(&secret_key),
             switch: Switch::new(Rules::default()),
-            seats: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             next_seat: 0,
             outbox: Outbox::new(),
             away_until: None,
-            flood: chance.one_in(4).then(|| chance.magnitude(1, 1024)),
-            rate: chance.one_in(4).then(|| chance.magnitude(50_000, 200_000)),
+            flood: rng.one_in(4).then(|| rng.magnitude(1, 1024)),
+            rate: rng.one_in(4).then(|| rng.magnitude(50_000, 200_000)),
             turned: None,
         }
     }
 
     pub fn accept(&mut self, link: Rc<RefCell<Link>>) {
-        self.seats.insert(
+        self.endpoints.insert(
             self.next_seat,
-            Seat { link, hello: Vec::new(), session: None, unconfirmed: None, unsent: Vec::new() },
+            Endpoint { link, hello: Vec::new(), session: None, unconfirmed: None, unsent: Vec::new() },
         );
         self.next_seat += 1;
     }
 
     /// Forgets all clients, as a crash does.
     pub fn restart(&mut self) {
-        for seat in std::mem::take(&mut self.seats).values() {
-            seat.link.borrow_mut().cut = true;
+        for endpoint in std::mem::take(&mut self.endpoints).values() {
+            endpoint.link.borrow_mut().cut = true;
         }
         self.switch = Switch::new(Rules::default());
     }
 
     /// Ends one connection cleanly, after what was sent.
-    pub fn hang_up_on_somebody(&mut self, chance: &mut Chance) {
-        let all: Vec<ClientId> = self.seats.keys().copied().collect();
-        if let Some(&seat) = chance.pick(&all) {
-            self.leave(seat);
+    pub fn hang_up_on_somebody(&mut self, rng: &mut Rng) {
+        let all: Vec<ClientId> = self.endpoints.keys().copied().collect();
+        if let Some(&endpoint) = rng.pick(&all) {
+            self.leave(endpoint);
         }
     }
 
     /// From now on, clients that wait for it may time out.
     pub fn go_away(&mut self, until: Instant) {
         self.away_until = Some(until);
-        self.seats.values().for_each(|seat| seat.link.borrow_mut().troubled = true);
+        self.endpoints.values().for_each(|endpoint| endpoint.link.borrow_mut().troubled = true);
     }
 
     pub fn floods(&self) -> bool {
@@ -106,77 +106,77 @@ impl Relay {
     }
 
     /// Lets it read, answer and write once.
-    pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
+    pub fn turn(&mut self, now: Instant, rng: &mut Rng) {
         if self.away_until.is_some_and(|until| now < until) {
             return;
         }
         self.away_until = None;
         let since = self.turned.replace(now).unwrap_or(now);
         let most = self.rate.map(|rate| (now - since).as_millis() as usize * rate / 1000);
-        for id in self.seats.keys().copied().collect::<Vec<_>>() {
-            self.read(id, most, now, chance);
+        for id in self.endpoints.keys().copied().collect::<Vec<_>>() {
+            self.read(id, most, now, rng);
         }
-        let ping = chance.number().max(1);
+        let ping = rng.number().max(1);
         self.switch.sweep(now, ping, &mut self.outbox);
         self.deliver();
-        for seat in self.seats.values_mut() {
-            if let (Some(len), Some(session)) = (self.flood, &mut seat.session) {
+        for endpoint in self.endpoints.values_mut() {
+            if let (Some(len), Some(session)) = (self.flood, &mut endpoint.session) {
                 let packet = [&[kind::OOB_RECEIVE], &STRANGER[..], &vec![0; len]].concat();
-                while seat.unsent.len() < FULL {
-                    session.seal(&packet, &mut seat.unsent);
+                while endpoint.unsent.len() < FULL {
+                    session.seal(&packet, &mut endpoint.unsent);
                 }
             }
-            let taken = seat.link.borrow_mut().down.write(&seat.unsent, now, chance);
-            seat.unsent.drain(..taken);
+            let taken = endpoint.link.borrow_mut().down.write(&endpoint.unsent, now, rng);
+            endpoint.unsent.drain(..taken);
         }
     }
 
-    fn read(&mut self, id: ClientId, most: Option<usize>, now: Instant, chance: &mut Chance) {
+    fn read(&mut self, id: ClientId, most: Option<usize>, now: Instant, rng: &mut Rng) {
         // What somebody else sent in this turn may have ended it: the client itself, in a newer connection.
-        let Some(link) = self.seats.get(&id).map(|seat| Rc::clone(&seat.link)) else { return };
+        let Some(link) = self.endpoints.get(&id).map(|endpoint| Rc::clone(&endpoint.link)) else { return };
         if link.borrow().cut {
             return self.leave(id);
         }
-        let most = most.unwrap_or_else(|| chance.magnitude(1, 256 * 1024));
+        let most = most.unwrap_or_else(|| rng.magnitude(1, 256 * 1024));
         let read = link.borrow_mut().up.read(now, most);
         match read {
             Read::Nothing => {}
             Read::End => self.leave(id),
-            Read::Bytes(bytes) => self.handle(id, &bytes, now, chance),
+            Read::Bytes(bytes) => self.handle(id, &bytes, now, rng),
         }
     }
 
-    fn handle(&mut self, id: ClientId, mut bytes: &[u8], now: Instant, chance: &mut Chance) {
-        let Some(seat) = self.seats.get_mut(&id) else { return };
-        if seat.session.is_none() {
-            let (head, rest) = bytes.split_at(bytes.len().min(HELLO_LENGTH - seat.hello.len()));
-            seat.hello.extend_from_slice(head);
+    fn handle(&mut self, id: ClientId, mut bytes: &[u8], now: Instant, rng: &mut Rng) {
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        if endpoint.session.is_none() {
+            let (head, rest) = bytes.split_at(bytes.len().min(HELLO_LENGTH - endpoint.hello.len()));
+            endpoint.hello.extend_from_slice(head);
             bytes = rest;
-            let Ok(hello) = <&[u8; HELLO_LENGTH]>::try_from(&seat.hello[..]) else { return };
+            let Ok(hello) = <&[u8; HELLO_LENGTH]>::try_from(&endpoint.hello[..]) else { return };
             let hello = Hello::open(hello, &self.secret_key).expect("a hello for this relay");
             let fresh = Fresh {
-                temporary_secret_key: chance.bytes(),
-                base_nonce: nonce(chance),
-                response_nonce: chance.bytes(),
+                temporary_secret_key: rng.bytes(),
+                base_nonce: nonce(rng),
+                response_nonce: rng.bytes(),
             };
             let (response, session) = hello.accept(&fresh);
-            seat.unsent.extend(response);
-            seat.session = Some(session);
+            endpoint.unsent.extend(response);
+            endpoint.session = Some(session);
             let key = *hello.client_public_key();
             self.switch.join(id, key, now);
             self.leave_unconfirmed(key);
-            let Some(seat) = self.seats.get_mut(&id) else { return };
-            seat.unconfirmed = Some(key);
+            let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+            endpoint.unconfirmed = Some(key);
         }
-        let Some(seat) = self.seats.get_mut(&id) else { return };
-        let session = seat.session.as_mut().expect("made above");
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        let session = endpoint.session.as_mut().expect("made above");
         let packets = session.open(bytes).expect("a client's packets open");
         if !packets.is_empty() {
-            seat.unconfirmed = None;
+            endpoint.unconfirmed = None;
         }
         for packet in packets {
             let route = self.switch.routes_of(id).find(|(number, ..)| *number == packet[0]);
-            let mut link = seat.link.borrow_mut();
+            let mut link = endpoint.link.borrow_mut();
             match (packet[0], &packet[1..]) {
                 (kind::PONG, id) => link.ledger.pong(u64::from_be_bytes(id.try_into().expect("8 bytes"))),
                 (kind::ROUTING_REQUEST | kind::DISCONNECT_NOTIFICATION | kind::PING, _) => {}
@@ -194,7 +194,8 @@ impl Relay {
     /// Forgets older connections with this key of which no packet has come yet. One that came later than the packets of
     /// a newer connection would replace that one.
     fn leave_unconfirmed(&mut self, key: Key) {
-        let old = self.seats.iter().find(|(_, seat)| seat.unconfirmed == Some(key)).map(|(id, _)| *id);
+        let old =
+            self.endpoints.iter().find(|(_, endpoint)| endpoint.unconfirmed == Some(key)).map(|(id, _)| *id);
         if let Some(old) = old {
             self.leave(old);
         }
@@ -206,19 +207,19 @@ impl Relay {
         for output in self.outbox.iter() {
             match output {
                 Output::Send { client, plaintext } => {
-                    let Some(seat) = self.seats.get_mut(&client) else { continue };
-                    let Some(session) = &mut seat.session else { continue };
-                    if !is_kept(plaintext[0]) && seat.unsent.len() > FULL {
+                    let Some(endpoint) = self.endpoints.get_mut(&client) else { continue };
+                    let Some(session) = &mut endpoint.session else { continue };
+                    if !is_kept(plaintext[0]) && endpoint.unsent.len() > FULL {
                         continue;
                     }
                     if let [kind::PING, id @ ..] = plaintext {
                         let id = u64::from_be_bytes(id.try_into().expect("8 bytes"));
-                        seat.link.borrow_mut().ledger.ping(id);
+                        endpoint.link.borrow_mut().ledger.ping(id);
                     }
-                    session.seal(plaintext, &mut seat.unsent);
+                    session.seal(plaintext, &mut endpoint.unsent);
                 }
                 Output::Drop { client, reason } => {
-                    let link = &self.seats[&client].link;
+                    let link = &self.endpoints[&client].link;
                     match reason {
                         Reason::Replaced => {}
                         Reason::NoPong => {
@@ -244,8 +245,8 @@ impl Relay {
     }
 
     fn close(&mut self, id: ClientId) {
-        if let Some(seat) = self.seats.remove(&id) {
-            seat.link.borrow_mut().down.close();
+        if let Some(endpoint) = self.endpoints.remove(&id) {
+            endpoint.link.borrow_mut().down.close();
         }
     }
 
@@ -258,10 +259,10 @@ impl Relay {
 }
 
 /// Every second one carries through many bytes soon.
-fn nonce(chance: &mut Chance) -> [u8; 24] {
-    let mut nonce: [u8; 24] = chance.bytes();
-    if chance.one_in(2) {
-        let from = chance.range(0, 23);
+fn nonce(rng: &mut Rng) -> [u8; 24] {
+    let mut nonce: [u8; 24] = rng.bytes();
+    if rng.one_in(2) {
+        let from = rng.range(0, 23);
         nonce[from..].fill(0xff);
     }
     nonce

@@ -19,9 +19,9 @@ use tox_relay_client::{
 };
 use tox_test_relay::kind;
 
-use crate::chance::Chance;
 use crate::link::{Link, Packet, Read};
 use crate::relay::STRANGER;
+use crate::rng::Rng;
 
 /// The most bytes that one turn reads from a connection, as in the loop.
 const BUDGET: usize = 64 * 1024;
@@ -36,27 +36,27 @@ pub struct User {
     pub everybody: Rc<[PublicKey]>,
     identity: KeyPair,
     /// One for each relay.
-    pub seats: Vec<Option<Seat>>,
+    pub endpoints: Vec<Option<Endpoint>>,
     /// It does not poll before then.
     pub asleep_until: Option<Instant>,
     /// The most milliseconds between two of its polls.
     absences: usize,
     /// The time of its last poll.
     looked: Instant,
-    /// The seat that gets its turn first.
+    /// The endpoint that gets its turn first.
     first: usize,
     generation: u32,
     /// Of the last packet sent.
     number: u64,
     /// What has happened to it.
-    pub census: Census,
+    pub totals: Totals,
     /// Of the last packet received, by relay, sender, and whether it came on a route.
     seen: BTreeMap<(u16, u16, bool), u64>,
 }
 
 /// How often each thing happened.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Census {
+pub struct Totals {
     /// Connections that were connected.
     pub connected: u64,
     /// Connections that ended by themselves.
@@ -71,7 +71,7 @@ pub struct Census {
     pub received: u64,
 }
 
-impl AddAssign for Census {
+impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.connected += other.connected;
         self.ended += other.ended;
@@ -83,7 +83,7 @@ impl AddAssign for Census {
 }
 
 /// One connection.
-pub struct Seat {
+pub struct Endpoint {
     relay: usize,
     pub connection: Connection,
     pub link: Rc<RefCell<Link>>,
@@ -111,21 +111,21 @@ struct Known {
 }
 
 impl User {
-    pub fn new(index: usize, relays: usize, now: Instant, chance: &mut Chance) -> Self {
-        let identity = KeyPair::from(SecretKey::from(chance.bytes::<32>()));
+    pub fn new(index: usize, relays: usize, now: Instant, rng: &mut Rng) -> Self {
+        let identity = KeyPair::from(SecretKey::from(rng.bytes::<32>()));
         Self {
             index,
             key: identity.public,
             everybody: Rc::default(),
             identity,
-            seats: (0..relays).map(|_| None).collect(),
+            endpoints: (0..relays).map(|_| None).collect(),
             asleep_until: None,
-            absences: if chance.one_in(3) { 3_000 } else { 0 },
+            absences: if rng.one_in(3) { 3_000 } else { 0 },
             looked: now,
             first: 0,
             generation: 0,
             number: 0,
-            census: Census::default(),
+            totals: Totals::default(),
             seen: BTreeMap::new(),
         }
     }
@@ -136,11 +136,11 @@ impl User {
         relay: usize,
         relay_key: [u8; 32],
         now: Instant,
-        chance: &mut Chance,
+        rng: &mut Rng,
     ) -> Rc<RefCell<Link>> {
-        assert!(self.seats[relay].is_none());
+        assert!(self.endpoints[relay].is_none());
         self.generation += 1;
-        let settings = Settings { send_queue: chance.magnitude(4_068, 128 * 1024), ..Settings::default() };
+        let settings = Settings { send_queue: rng.magnitude(4_068, 128 * 1024), ..Settings::default() };
         let parameters = Parameters {
             id: connection_id(relay as u32, self.generation),
             shared_key: Arc::new(SharedKey::new(&self.identity, &relay_key.into()).expect("a good key")),
@@ -148,18 +148,18 @@ impl User {
             proxy: None,
             settings: Arc::new(settings),
             connect_timeout: None,
-            ping: ping(chance),
+            ping: ping(rng),
             token: relay as u64,
         };
         let entropy = Entropy {
-            temporary: SecretKey::from(chance.bytes::<32>()),
-            hello_nonce: chance.bytes::<24>().into(),
-            base_nonce: chance.bytes::<24>().into(),
+            temporary: SecretKey::from(rng.bytes::<32>()),
+            hello_nonce: rng.bytes::<24>().into(),
+            base_nonce: rng.bytes::<24>().into(),
         };
         let mut connection = Connection::new(parameters, now);
         connection.begin_attempt(now, entropy).expect("the first attempt");
-        let link = Rc::new(RefCell::new(Link::new(now, chance)));
-        self.seats[relay] = Some(Seat {
+        let link = Rc::new(RefCell::new(Link::new(now, rng)));
+        self.endpoints[relay] = Some(Endpoint {
             relay,
             connection,
             link: Rc::clone(&link),
@@ -176,13 +176,13 @@ impl User {
     }
 
     /// Ends a connection, as the loop does for a caller.
-    pub fn disconnect(&mut self, relay: usize, now: Instant, chance: &mut Chance) {
-        if let Some(mut seat) = self.seats[relay].take() {
-            seat.flush(now, chance);
-            let ids: Vec<_> = seat.routes.keys().copied().collect();
-            ids.into_iter().for_each(|route| seat.close(route));
-            seat.flush(now, chance);
-            seat.link.borrow_mut().up.close();
+    pub fn disconnect(&mut self, relay: usize, now: Instant, rng: &mut Rng) {
+        if let Some(mut endpoint) = self.endpoints[relay].take() {
+            endpoint.flush(now, rng);
+            let ids: Vec<_> = endpoint.routes.keys().copied().collect();
+            ids.into_iter().for_each(|route| endpoint.close(route));
+            endpoint.flush(now, rng);
+            endpoint.link.borrow_mut().up.close();
         }
     }
 
@@ -198,77 +198,77 @@ impl User {
 
     /// Polls as the loop does: whoever has something to read gets a turn and its share of the events, in a round that
     /// goes on where the last one ended; the others are judged.
-    pub fn turn(&mut self, now: Instant, chance: &mut Chance) {
+    pub fn turn(&mut self, now: Instant, rng: &mut Rng) {
         if self.asleep_until.is_some_and(|until| now < until) {
             return;
         }
-        self.asleep_until = (self.absences > 0).then(|| now + chance.millis(0, self.absences));
+        self.asleep_until = (self.absences > 0).then(|| now + rng.millis(0, self.absences));
         let since = std::mem::replace(&mut self.looked, now);
-        for seat in self.seats.iter_mut().flatten().filter(|seat| seat.has_input(now)) {
-            seat.ready_since.get_or_insert(since);
+        for endpoint in self.endpoints.iter_mut().flatten().filter(|endpoint| endpoint.has_input(now)) {
+            endpoint.ready_since.get_or_insert(since);
         }
-        let mut events = Events::with_capacity(chance.magnitude(2, 300));
-        let count = self.seats.len();
+        let mut events = Events::with_capacity(rng.magnitude(2, 300));
+        let count = self.endpoints.len();
         for (done, relay) in (self.first..self.first + count).map(|relay| relay % count).enumerate() {
-            let Some(mut seat) = self.seats[relay].take() else { continue };
-            if seat.ready_since.is_some() && !events.has_room() {
+            let Some(mut endpoint) = self.endpoints[relay].take() else { continue };
+            if endpoint.ready_since.is_some() && !events.has_room() {
                 self.first = relay;
-                self.seats[relay] = Some(seat);
+                self.endpoints[relay] = Some(endpoint);
                 break;
             }
             events.limit(events.room() / (count - done));
             let before = events.len();
-            let end = seat.turn(now, &mut events, chance);
+            let end = endpoint.turn(now, &mut events, rng);
             events.unlimit();
             for event in events.iter().skip(before) {
-                self.hear(&mut seat, event);
+                self.handle_event(&mut endpoint, event);
             }
             match end {
-                Ok(()) => self.seats[relay] = Some(seat),
+                Ok(()) => self.endpoints[relay] = Some(endpoint),
                 Err(_) => {
-                    self.census.ended += 1;
-                    let mut link = seat.link.borrow_mut();
+                    self.totals.ended += 1;
+                    let mut link = endpoint.link.borrow_mut();
                     link.up.close();
-                    link.cut |= chance.one_in(2);
+                    link.cut |= rng.one_in(2);
                 }
             }
         }
     }
 
     /// Checks one event against the events that are possible.
-    fn hear(&mut self, seat: &mut Seat, event: Event<'_>) {
-        assert_eq!(seat.connected, !matches!(event, Event::Connected { .. }), "{event:?}");
+    fn handle_event(&mut self, endpoint: &mut Endpoint, event: Event<'_>) {
+        assert_eq!(endpoint.connected, !matches!(event, Event::Connected { .. }), "{event:?}");
         match event {
             Event::Connected { connection: relay, .. } => {
-                assert_eq!(relay, seat.connection.id());
-                seat.connected = true;
-                self.census.connected += 1;
+                assert_eq!(relay, endpoint.connection.id());
+                endpoint.connected = true;
+                self.totals.connected += 1;
             }
             Event::RouteOpened { route, peer, .. } => {
-                seat.turn_route(route, peer, RouteState::Requested, RouteState::Offline)
+                endpoint.turn_route(route, peer, RouteState::Requested, RouteState::Offline)
             }
             Event::RouteOnline { route, peer, .. } => {
-                self.census.online += 1;
-                seat.turn_route(route, peer, RouteState::Offline, RouteState::Online);
+                self.totals.online += 1;
+                endpoint.turn_route(route, peer, RouteState::Offline, RouteState::Online);
             }
             Event::RouteOffline { route, peer, unsent, .. } => {
-                seat.turn_route(route, peer, RouteState::Online, RouteState::Offline);
-                seat.link.borrow_mut().ledger.withdraw(*peer.as_bytes(), unsent);
+                endpoint.turn_route(route, peer, RouteState::Online, RouteState::Offline);
+                endpoint.link.borrow_mut().ledger.withdraw(*peer.as_bytes(), unsent);
             }
             Event::RouteRefused { route, peer, .. } => {
-                let known = seat.routes.remove(&route).expect("a route that is not closed");
+                let known = endpoint.routes.remove(&route).expect("a route that is not closed");
                 assert_eq!((known.peer, known.state), (peer, RouteState::Requested));
                 assert_eq!(peer, self.key, "a relay refuses nobody but ourselves");
             }
             Event::Data { route, peer, data, .. } => {
-                let known = &seat.routes[&route];
+                let known = &endpoint.routes[&route];
                 assert_eq!((known.peer, known.state), (peer, RouteState::Online));
-                self.receive(seat.relay, peer, true, data);
+                self.receive(endpoint.relay, peer, true, data);
             }
-            Event::Oob { sender, data, .. } => self.receive(seat.relay, sender, false, data),
+            Event::Oob { sender, data, .. } => self.receive(endpoint.relay, sender, false, data),
             // This relay reflects both.
             Event::OnionResponse { data, .. } | Event::Forwarding { data, .. } => {
-                self.receive(seat.relay, self.key, false, data);
+                self.receive(endpoint.relay, self.key, false, data);
             }
             _ => panic!("the loop's own: {event:?}"),
         }
@@ -285,82 +285,85 @@ impl User {
         assert_eq!((usize::from(to), usize::from(over)), (self.index, relay), "somebody else's packet");
         assert_eq!(data, payload(from, to, over, number, data.len()));
         assert_eq!(sender, self.everybody[usize::from(from)], "from somebody else than it says");
-        self.census.received += 1;
+        self.totals.received += 1;
         let last = self.seen.insert((over, from, on_route), number).unwrap_or(0);
         assert!(last < number, "packet {number} of {from} came behind {last}");
     }
 
     /// Does something at random with one of its connections.
-    pub fn act(&mut self, chance: &mut Chance) {
-        let relay = chance.range(0, self.seats.len() - 1);
-        let Some(mut seat) = self.seats[relay].take() else { return };
-        let routes: Vec<_> = seat.routes.keys().copied().collect();
-        match chance.range(0, 9) {
+    pub fn act(&mut self, rng: &mut Rng) {
+        let relay = rng.range(0, self.endpoints.len() - 1);
+        let Some(mut endpoint) = self.endpoints[relay].take() else { return };
+        let routes: Vec<_> = endpoint.routes.keys().copied().collect();
+        match rng.range(0, 9) {
             0 | 1 => {
-                let stranger = PublicKey::from(chance.bytes::<32>());
-                let peer = match chance.range(0, 12) {
+                let stranger = PublicKey::from(rng.bytes::<32>());
+                let peer = match rng.range(0, 12) {
                     0 => self.key,
                     1 => stranger,
-                    _ => self.everybody[chance.range(0, self.everybody.len() - 1)],
+                    _ => self.everybody[rng.range(0, self.everybody.len() - 1)],
                 };
-                seat.open(peer);
+                endpoint.open(peer);
             }
-            2 if chance.one_in(6) => {
-                seat.connection.ping(self.looked, ping(chance));
+            2 if rng.one_in(6) => {
+                endpoint.connection.ping(self.looked, ping(rng));
             }
-            2 if chance.one_in(3) => {
-                if let Some(&route) = chance.pick(&routes) {
-                    seat.close(route);
+            2 if rng.one_in(3) => {
+                if let Some(&route) = rng.pick(&routes) {
+                    endpoint.close(route);
                 }
             }
             _ => {
-                let count = chance.magnitude(1, 60);
+                let count = rng.magnitude(1, 60);
                 for _ in 0..count {
-                    self.send(&mut seat, &routes, chance);
+                    self.send(&mut endpoint, &routes, rng);
                 }
             }
         }
-        self.seats[relay] = Some(seat);
+        self.endpoints[relay] = Some(endpoint);
     }
 
     /// Sends one packet of any kind, and enters it into the ledger if it was accepted.
-    fn send(&mut self, seat: &mut Seat, routes: &[RouteId], chance: &mut Chance) {
-        let to = chance.range(0, self.everybody.len() - 1);
+    fn send(&mut self, endpoint: &mut Endpoint, routes: &[RouteId], rng: &mut Rng) {
+        let to = rng.range(0, self.everybody.len() - 1);
         let peer = self.everybody[to];
-        let label =
-            |to: usize, len| payload(self.index as u16, to as u16, seat.relay as u16, self.number + 1, len);
-        let (sent, packet) = match chance.range(0, 12) {
+        let label = |to: usize, len| {
+            payload(self.index as u16, to as u16, endpoint.relay as u16, self.number + 1, len)
+        };
+        let (sent, packet) = match rng.range(0, 12) {
             0 => {
-                let data = label(self.index, chance.magnitude(178 - 24, 1359 - 24));
+                let data = label(self.index, rng.magnitude(178 - 24, 1359 - 24));
                 let request = [&[7; 24], &data[..]].concat();
                 let plaintext = [&[kind::ONION_REQUEST], &request[..]].concat();
-                (seat.connection.send_onion_request(&request), Packet::Other { plaintext })
+                (endpoint.connection.send_onion_request(&request), Packet::Other { plaintext })
             }
             1 => {
-                let data = label(self.index, chance.magnitude(LABEL, 1792));
+                let data = label(self.index, rng.magnitude(LABEL, 1792));
                 let destination = Destination::Udp(([127, 0, 0, 1], 0x102).into());
                 let head = [kind::FORWARD_REQUEST, 2, 127, 0, 0, 1, 1, 2];
                 let plaintext = [&head, &data[..]].concat();
-                (seat.connection.send_forward_request(destination, &data), Packet::Other { plaintext })
+                (endpoint.connection.send_forward_request(destination, &data), Packet::Other { plaintext })
             }
             2 => {
-                let data = label(to, chance.magnitude(LABEL, 1024));
-                (seat.connection.send_oob(peer, &data), oob(&peer, &data))
+                let data = label(to, rng.magnitude(LABEL, 1024));
+                (endpoint.connection.send_oob(peer, &data), oob(&peer, &data))
             }
             3 => {
-                let data = label(to, chance.magnitude(LABEL, 1024));
-                let sent = seat.connection.send_to(peer, &data);
-                let is_online =
-                    seat.routes.values().any(|known| known.peer == peer && known.state == RouteState::Online);
+                let data = label(to, rng.magnitude(LABEL, 1024));
+                let sent = endpoint.connection.send_to(peer, &data);
+                let is_online = endpoint
+                    .routes
+                    .values()
+                    .any(|known| known.peer == peer && known.state == RouteState::Online);
                 let packet = if is_online { in_band(&peer, data) } else { oob(&peer, &data) };
                 (sent, packet)
             }
             _ => {
-                let Some(&route) = chance.pick(routes) else { return };
-                let known = &seat.routes[&route];
+                let Some(&route) = rng.pick(routes) else { return };
+                let known = &endpoint.routes[&route];
                 let to = self.everybody.iter().position(|key| *key == known.peer);
-                let data = label(to.unwrap_or_default(), chance.magnitude(LABEL, 2031));
-                let sent = seat.connection.send_data(route, &data);
+                let data = label(to.unwrap_or_default(), rng.magnitude(LABEL, 2031));
+                let sent = endpoint.connection.send_data(route, &data);
                 let is_online = known.state == RouteState::Online;
                 assert_eq!(
                     is_online,
@@ -373,12 +376,12 @@ impl User {
         match sent {
             Ok(()) => {
                 self.number += 1;
-                self.census.accepted += 1;
-                seat.link.borrow_mut().ledger.accept(packet);
+                self.totals.accepted += 1;
+                endpoint.link.borrow_mut().ledger.accept(packet);
             }
             Err(SendError::WouldBlock) => {
-                (seat.blocked, seat.unnotified) = (true, true);
-                self.census.refused += 1;
+                (endpoint.blocked, endpoint.unnotified) = (true, true);
+                self.totals.refused += 1;
             }
             Err(SendError::RouteOffline) => {}
             Err(error) => panic!("{error}"),
@@ -386,7 +389,7 @@ impl User {
     }
 }
 
-impl Seat {
+impl Endpoint {
     /// Whether a turn would have something to do.
     fn has_input(&self, now: Instant) -> bool {
         let link = self.link.borrow();
@@ -397,12 +400,7 @@ impl Seat {
     }
 
     /// What the loop does for a connection in one turn.
-    fn turn(
-        &mut self,
-        now: Instant,
-        events: &mut Events,
-        chance: &mut Chance,
-    ) -> Result<(), DisconnectReason> {
+    fn turn(&mut self, now: Instant, events: &mut Events, rng: &mut Rng) -> Result<(), DisconnectReason> {
         if self.link.borrow().cut {
             return self.connection.handle_end(AttemptId::FIRST, End::Closed);
         }
@@ -412,14 +410,14 @@ impl Seat {
             if self.connection.stage() == Stage::Connecting {
                 self.connection.handle_connected(now, AttemptId::FIRST);
             }
-            end = self.receive(now, events, chance);
+            end = self.receive(now, events, rng);
         }
         let end = end.and_then(|()| {
             let unread = self.has_input(now);
             if self.connection.deadline() <= now {
-                self.connection.handle_timeout(now, unread, ping(chance))?;
+                self.connection.handle_timeout(now, unread, ping(rng))?;
             }
-            self.flush(now, chance);
+            self.flush(now, rng);
             Ok(())
         });
         if let Err(reason) = end {
@@ -439,17 +437,12 @@ impl Seat {
         }
     }
 
-    fn receive(
-        &mut self,
-        now: Instant,
-        events: &mut Events,
-        chance: &mut Chance,
-    ) -> Result<(), DisconnectReason> {
+    fn receive(&mut self, now: Instant, events: &mut Events, rng: &mut Rng) -> Result<(), DisconnectReason> {
         let mut budget = BUDGET;
         loop {
             let mut bytes = std::mem::take(&mut self.leftover);
             if bytes.is_empty() {
-                let most = chance.magnitude(1, BUDGET).min(budget);
+                let most = rng.magnitude(1, BUDGET).min(budget);
                 match self.link.borrow_mut().down.read(now, most) {
                     Read::Bytes(read) => bytes = read,
                     Read::Nothing => return Ok(()),
@@ -467,15 +460,15 @@ impl Seat {
         }
     }
 
-    fn flush(&mut self, now: Instant, chance: &mut Chance) {
+    fn flush(&mut self, now: Instant, rng: &mut Rng) {
         if self.connection.stage() == Stage::Connecting {
             return;
         }
         let mut link = self.link.borrow_mut();
-        let mut scratch = vec![0; chance.magnitude(2_050, BUDGET)];
+        let mut scratch = vec![0; rng.magnitude(2_050, BUDGET)];
         let all = self.connection.flush(now, AttemptId::FIRST, &mut Shared::new(), &mut scratch, |bytes| {
-            let some = chance.magnitude(1, bytes.len());
-            match link.up.write(&bytes[..some], now, chance) {
+            let some = rng.magnitude(1, bytes.len());
+            match link.up.write(&bytes[..some], now, rng) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 taken => Ok(taken),
             }
@@ -551,8 +544,8 @@ impl Seat {
     }
 }
 
-fn ping(chance: &mut Chance) -> NonZeroU64 {
-    NonZeroU64::new(chance.number()).unwrap_or(NonZeroU64::MIN)
+fn ping(rng: &mut Rng) -> NonZeroU64 {
+    NonZeroU64::new(rng.number()).unwrap_or(NonZeroU64::MIN)
 }
 
 fn in_band(peer: &PublicKey, data: Vec<u8>) -> Packet {
