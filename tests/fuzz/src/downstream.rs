@@ -8,7 +8,7 @@ use tox_test_relay::session::Session;
 /// The result that some bytes must have.
 #[derive(Debug)]
 pub enum Step {
-    /// The proxy has answered, and the client says this next, in this stage.
+    /// The proxy has answered, and the client writes this next, in this stage.
     Says(Vec<u8>, Stage),
     /// The handshake response is good.
     Keys,
@@ -28,7 +28,7 @@ pub struct Downstream {
     taken: usize,
     /// The steps to come, and how many of `bytes` each needs.
     steps: VecDeque<(usize, Step)>,
-    /// What follows a packet that is none; its length comes first.
+    /// What follows a malformed packet; its length comes first.
     astray: Option<Vec<u8>>,
     /// Nothing that follows means anything.
     over: bool,

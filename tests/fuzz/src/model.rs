@@ -24,9 +24,9 @@ pub struct Model {
     settings: Settings,
     pub stage: Stage,
     pub deadline: Instant,
-    put_off: bool,
+    is_extended: bool,
     /// Milliseconds that were not charged.
-    pardoned: u32,
+    excluded: u32,
     started: Instant,
     keepalive: KeepAlive,
     pub round_trip: Option<Duration>,
@@ -91,8 +91,8 @@ impl Model {
             connection,
             stage: Stage::Connecting,
             deadline: now + settings.connect_timeout,
-            put_off: false,
-            pardoned: 0,
+            is_extended: false,
+            excluded: 0,
             started: now,
             keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false, asked: now },
             round_trip: None,
@@ -110,7 +110,7 @@ impl Model {
 
     // Input.
 
-    /// The transport is there, and the client says this.
+    /// The transport is there, and the client writes this.
     pub fn connect(&mut self, says: &[u8], stage: Stage, now: Instant) {
         self.begin_step(now);
         self.raw.extend(says);
@@ -126,16 +126,16 @@ impl Model {
             _ if self.keepalive.answered => return,
             _ => (self.keepalive.queued, self.settings.pong_timeout),
         };
-        let left = (10 * timeout).saturating_sub(Duration::from_millis(self.pardoned.into()));
-        let pardon = now.saturating_duration_since(since.max(asked)).min(left);
-        self.deadline += pardon;
-        self.pardoned += pardon.as_nanos().div_ceil(1_000_000) as u32;
+        let left = (10 * timeout).saturating_sub(Duration::from_millis(self.excluded.into()));
+        let waited = now.saturating_duration_since(since.max(asked)).min(left);
+        self.deadline += waited;
+        self.excluded += waited.as_nanos().div_ceil(1_000_000) as u32;
     }
 
     /// A step of connecting is answered. The next step gets at least as much time as was not counted so far.
     fn begin_step(&mut self, now: Instant) {
-        let pardoned = Duration::from_millis(self.pardoned.into()).min(self.settings.connect_timeout);
-        self.deadline = self.deadline.max(now + pardoned);
+        let excluded = Duration::from_millis(self.excluded.into()).min(self.settings.connect_timeout);
+        self.deadline = self.deadline.max(now + excluded);
     }
 
     /// The client has read so far.
@@ -151,7 +151,7 @@ impl Model {
             Step::Keys => {
                 self.stage = Stage::Confirming;
                 self.ping(self.keepalive.id, now);
-                // It leaves before what the caller has asked for meanwhile.
+                // It is sent before what the caller has requested meanwhile.
                 self.important.rotate_right(1);
             }
             Step::Packet(plaintext) => {
@@ -308,15 +308,20 @@ impl Model {
     // Time.
 
     /// The client checks its deadlines.
-    pub fn look(&mut self, now: Instant, unread: bool, ping: NonZeroU64) -> Result<(), DisconnectReason> {
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        unread: bool,
+        ping: NonZeroU64,
+    ) -> Result<(), DisconnectReason> {
         let opening = self.is_opening();
         let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
         let waits = opening || !self.keepalive.answered;
         if now < self.deadline {
             return Ok(());
         }
-        if waits && unread && !(opening && self.put_off) {
-            (self.deadline, self.put_off) = (self.deadline.max(now + longer), true);
+        if waits && unread && !(opening && self.is_extended) {
+            (self.deadline, self.is_extended) = (self.deadline.max(now + longer), true);
             return Ok(());
         }
         match waits {
@@ -351,8 +356,8 @@ impl Model {
             self.deadline = self.deadline.min(now + patience);
             return;
         }
-        let pardoned = Duration::from_millis(self.pardoned.into());
-        let last = self.keepalive.asked + self.settings.pong_timeout + patience + pardoned;
+        let excluded = Duration::from_millis(self.excluded.into());
+        let last = self.keepalive.asked + self.settings.pong_timeout + patience + excluded;
         self.deadline = last.min(now + patience);
         self.keepalive.queued = now;
         if self.keepalive.left.take().is_some() {
@@ -362,7 +367,7 @@ impl Model {
     }
 
     fn set_deadline(&mut self, at: Instant) {
-        (self.deadline, self.put_off, self.pardoned) = (at, false, 0);
+        (self.deadline, self.is_extended, self.excluded) = (at, false, 0);
     }
 
     fn is_opening(&self) -> bool {
@@ -393,7 +398,7 @@ impl Model {
         sealed
     }
 
-    /// The first byte of the next packet leaves.
+    /// The first byte of the next packet is written.
     fn begin(&mut self, now: Instant) {
         let packet = self.important.pop_front();
         let packet = packet.or_else(|| self.queue.pop()).expect("more leaves than waits");

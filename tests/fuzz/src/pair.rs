@@ -222,23 +222,23 @@ impl Pair {
         let result =
             self.connection.receive(self.now, AttemptId::FIRST, &mut input, &mut self.shared, &mut events);
 
-        let mut foretold = Events::with_capacity(events.capacity() + 2);
+        let mut expected = Events::with_capacity(events.capacity() + 2);
         let readable = *result.as_ref().unwrap_or(&len);
         let mut end = Ok(());
         while end.is_ok()
             && let Some(step) = self.down.next(readable)
         {
-            end = self.model.handle(step, self.now, &mut foretold);
+            end = self.model.handle(step, self.now, &mut expected);
         }
         let result = result.map_err(|reason| match reason {
-            // It was recognised, which the model leaves to other tests.
+            // The model does not predict this; other tests do.
             DisconnectReason::Impostor(Impostor::OtherServer(_)) => {
                 DisconnectReason::Impostor(Impostor::WrongKey)
             }
             other => other,
         });
         assert_eq!(end, result.map(|_| ()));
-        assert!(events.iter().eq(foretold.iter()), "{events:?}, and should be {foretold:?}");
+        assert!(events.iter().eq(expected.iter()), "{events:?}, and should be {expected:?}");
         if let Ok(taken) = result {
             assert!(taken == len || !events.has_room(), "bytes left over, and room for events");
             assert_eq!(input[taken..], self.down.rest()[taken..len], "what was not taken was changed");
@@ -289,7 +289,7 @@ impl Pair {
         arrived
     }
 
-    /// Time passes, and the client looks at the clock.
+    /// Time passes, and the client checks its deadlines.
     pub fn wait(&mut self, time: Duration) {
         self.now += time;
         if self.over {
@@ -303,7 +303,7 @@ impl Pair {
             DisconnectReason::Impostor(Impostor::OtherServer(_)) => timed_out(Stage::Handshaking),
             other => other,
         });
-        assert_eq!(bare, self.model.look(self.now, unread, ping));
+        assert_eq!(bare, self.model.handle_timeout(self.now, unread, ping));
         self.settle(end);
     }
 
@@ -340,7 +340,7 @@ impl Pair {
         }
     }
 
-    /// What can be asked of the connection is what the model says.
+    /// The state of the connection is that of the model.
     fn check(&self) {
         let (connection, model) = (&self.connection, &self.model);
         assert_eq!(connection.stage(), model.stage);
@@ -358,19 +358,19 @@ impl Pair {
         let (connection, model) = (&self.connection, &self.model);
         let mut routes: Vec<_> =
             connection.routes().map(|route| (route.route, route.peer, route.state)).collect();
-        let mut foretold: Vec<_> = model.visible().collect();
+        let mut expected: Vec<_> = model.visible().collect();
         routes.sort_by_key(|(route, ..)| *route);
-        foretold.sort_by_key(|(route, ..)| *route);
-        assert_eq!(routes, foretold);
+        expected.sort_by_key(|(route, ..)| *route);
+        assert_eq!(routes, expected);
     }
 
     // The caller's calls.
 
     pub fn open_route(&mut self, peer: PublicKey) {
-        let foretold = self.model.may_open(&peer);
+        let expected = self.model.may_open(&peer);
         self.generation += 1;
         let opened = self.connection.open_route(peer, self.generation, route_token(&peer));
-        assert_eq!(opened.map(|_| ()), foretold);
+        assert_eq!(opened.map(|_| ()), expected);
         if let Ok(route) = opened {
             self.model.open(route, peer);
             assert_eq!(self.connection.find_route(&peer), Some(route));
@@ -424,9 +424,9 @@ impl Pair {
     fn sent(
         &mut self,
         really: impl FnOnce(&mut Connection) -> Result<(), SendError>,
-        foretold: impl FnOnce(&mut Model) -> Result<(), SendError>,
+        expected: impl FnOnce(&mut Model) -> Result<(), SendError>,
     ) {
-        assert_eq!(really(&mut self.connection), foretold(&mut self.model));
+        assert_eq!(really(&mut self.connection), expected(&mut self.model));
         self.check();
     }
 }

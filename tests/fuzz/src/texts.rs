@@ -37,7 +37,7 @@ fn url(text: &str) {
     }
 }
 
-/// A proxy with whatever credentials it takes: first those in front of a line break, then those behind it.
+/// A proxy with whatever credentials it takes: first those before a line break, then those after it.
 fn credentials(text: &str) {
     let (user, password) = text.split_once('\n').unwrap_or((text, ""));
     let address = SocketAddr::from(([192, 0, 2, 1], 1080));

@@ -1,4 +1,4 @@
-//! A relay as a program of its own: `tox-test-relay --help` says how to start it.
+//! A relay as a program of its own: `tox-test-relay --help` explains how to start it.
 //!
 //! It prints its address and its public key on one line, and runs until its standard input ends or it is
 //! killed.
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let (address, key_file) = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(problem) => {
-            eprintln!("{problem}\ntox-test-relay --help says how to start it");
+            eprintln!("{problem}\ntox-test-relay --help explains how to start it");
             return ExitCode::from(2);
         }
     };

@@ -14,7 +14,7 @@ pub(crate) struct Route {
     pub other_end: Option<(ClientId, u8)>,
 }
 
-/// The routes of one client by number, without a place for those behind the last one.
+/// The routes of one client by number, without an entry after the last one.
 #[derive(Default)]
 pub(crate) struct Routes(Vec<Option<Route>>);
 

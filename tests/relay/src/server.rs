@@ -37,7 +37,7 @@ pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
 /// The most bytes that one read takes.
 const READ_LENGTH: usize = 64 * 1024;
-/// The longest time between two looks at all connections: pings are late by this at most.
+/// The longest time between two checks of all connections: pings are at most this late.
 const MAX_SWEEP: Duration = Duration::from_secs(1);
 /// The shortest, for relays that tests made impatient.
 const MIN_SWEEP: Duration = Duration::from_millis(1);
@@ -95,7 +95,7 @@ impl Server {
         }
     }
 
-    /// Runs until the handle says stop, or is gone.
+    /// Runs until the handle requests the end, or is dropped.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         let mut next_sweep = Instant::now() + self.sweep_every;

@@ -3,7 +3,7 @@
 //! The switch takes plaintexts of clients and fills an [`Outbox`] with what is to be done. It knows
 //! no socket, no clock and no random source, so a simulation can run it in virtual time.
 //!
-//! There is no network behind this relay: packets for the onion and for forwarding are sent back to
+//! This relay has no network: packets for the onion and for forwarding are sent back to
 //! their sender, as if someone out there had answered with the same data.
 
 use std::{
@@ -340,7 +340,7 @@ impl Switch {
         Ok(())
     }
 
-    /// A client that is known to be there: whoever leaves takes its routes' other ends offline.
+    /// A client that is connected. When it disconnects, it takes its routes' other ends offline.
     fn client(&mut self, id: ClientId) -> &mut Client {
         self.clients.get_mut(&id).expect("a route leads to a client that is there")
     }

@@ -1,4 +1,4 @@
-//! A relay: the switch of the test relay behind the links of this simulation.
+//! A relay: the switch of the test relay, with the links of this simulation.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
