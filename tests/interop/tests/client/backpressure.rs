@@ -126,7 +126,7 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     };
     assert!(is_closed(reason), "{reason:?}");
     assert_eq!(ours.next_within(Duration::ZERO), None);
-    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
+    assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
 }
 
 /// Sends until both the socket and the queue are full. Returns how many packets were accepted.

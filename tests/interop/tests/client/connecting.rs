@@ -91,7 +91,7 @@ fn a_killed_relay_is_reported_at_once_and_can_be_connected_to_after_a_restart() 
         assert!(is_closed(reason), "{reason:?}");
         assert_eq!(ours.next_within(Duration::ZERO), None, "it is reported once");
 
-        assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownConnection));
+        assert_eq!(ours.client.send_data(route, b"stale"), Err(SendError::UnknownRoute));
         assert_eq!(ours.client.open_route(old, ours.key()), Err(RouteError::UnknownConnection));
         assert!(ours.client.connection(old).is_none());
         assert!(!ours.client.disconnect(old));

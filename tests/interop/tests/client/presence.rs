@@ -91,8 +91,8 @@ fn a_client_that_disconnects_can_connect_again_at_once() {
         assert_eq!(ours.next(), ReceivedEvent::Connected(ours.relay));
         friend.expect_offline();
 
-        assert_eq!(ours.client.send_data(old_route, b"stale"), Err(SendError::UnknownConnection));
-        assert_eq!(ours.client.close_route(old_route), Err(RouteError::UnknownConnection));
+        assert_eq!(ours.client.send_data(old_route, b"stale"), Err(SendError::UnknownRoute));
+        assert_eq!(ours.client.close_route(old_route), Err(RouteError::UnknownRoute));
         ours.open(friend.key());
         ours.expect_online();
         friend.expect_online();
