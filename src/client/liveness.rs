@@ -47,9 +47,11 @@ impl Client {
     /// Each connection sends a ping now, even if it has sent one before: an answer to an earlier ping does not count
     /// any more. A relay that has not answered after 5 s, or after the [pong timeout](crate::Config::pong_timeout) if
     /// that is shorter, ends with [`NoPong`](crate::DisconnectReason::NoPong). If the network changes again meanwhile,
-    /// the time begins anew, but a relay that answers no ping has at most the pong timeout and 5 s together. A
-    /// connection that is still opened has at most the same 5 s, and ends with
-    /// [`TimedOut`](crate::DisconnectReason::TimedOut).
+    /// the time begins anew, but a relay that answers no ping has at most the pong timeout and 5 s together.
+    ///
+    /// While a connection is opened, the attempts that have begun have at most the same 5 s; a connection without a later
+    /// attempt then ends with [`TimedOut`](crate::DisconnectReason::TimedOut). Attempts that begin later have their full
+    /// time.
     ///
     /// ```
     /// # use tox_relay_client::*;

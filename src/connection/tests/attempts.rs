@@ -217,3 +217,28 @@ fn a_relay_has_a_connect_timeout_of_its_own() {
     let late = connection.handle_timeout(start + seconds(60), false, NonZeroU64::MIN);
     assert_eq!(late, Err(timed_out(Stage::Handshaking)));
 }
+
+#[test]
+fn a_changed_network_shortens_the_attempts_that_have_begun_and_not_the_later_ones() {
+    let start = Instant::now();
+    let mut connection = addressed(3, start);
+    assert_eq!(begin(&mut connection, start), [0]);
+    assert_eq!(begin(&mut connection, start + 250 * MS), [1]);
+    connection.handle_network_changed(start + 300 * MS, NonZeroU64::MIN);
+    assert_eq!(begin(&mut connection, start + 500 * MS), [2]);
+    assert_eq!(connection.deadline(), start + seconds(5) + 300 * MS);
+    assert_eq!(connection.handle_timeout(start + seconds(5) + 300 * MS, false, NonZeroU64::MIN), Ok(()));
+    assert!(!connection.is_open(AttemptId(0)) && !connection.is_open(AttemptId(1)));
+    assert_eq!(connection.deadline(), start + seconds(10) + 500 * MS);
+}
+
+/// What was received from an attempt counts as heard, also after it has won.
+#[test]
+fn the_relay_was_heard_when_its_response_arrived() {
+    let start = Instant::now();
+    let (mut connection, hellos) = all_connected(2, start);
+    assert_eq!(connection.last_heard(), None);
+    let (response, _) = hellos[1].accept(&fresh());
+    receive(&mut connection, start + seconds(2), AttemptId(1), &response).unwrap();
+    assert_eq!(connection.last_heard(), Some(start + seconds(2)));
+}
