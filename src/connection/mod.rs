@@ -1,23 +1,28 @@
 //! One relay connection without a socket, a clock or a random source: bytes, times and random numbers are arguments.
 //!
-//! Input goes in through the `handle_*` functions and [`receive`](Connection::receive), output comes out of
-//! [`flush`](Connection::flush), and [`Events`] holds what the caller should know. Whoever drives a connection (the
-//! loop, or a test) calls them in this order:
+//! A connection opens with one or several attempts, each on a transport of its own; the
+//! [`AttemptId`](crate::id::AttemptId) in a call says which one it is about. Input goes in through the `handle_*`
+//! functions and [`receive`](Connection::receive), output comes out of [`flush`](Connection::flush), and
+//! [`Events`](crate::events::Events) holds what the caller should know. Whoever drives a connection (the loop, or a
+//! test) calls them in this order:
 //!
-//! 1. [`handle_turn`](Connection::handle_turn) when a turn begins;
-//! 2. [`handle_connected`](Connection::handle_connected), once, when the transport is connected, and then
+//! 1. [`begin_attempt`](Connection::begin_attempt) while an attempt [is due](Connection::is_attempt_due), and connects a
+//!    transport for it;
+//! 2. [`handle_turn`](Connection::handle_turn) when a turn begins;
+//! 3. [`handle_connected`](Connection::handle_connected), once, when a transport is connected, and then
 //!    [`receive`](Connection::receive) with the bytes that have arrived;
-//! 3. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) is reached, and after
+//! 4. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) is reached, and after
 //!    `receive`, so that an answer which has arrived is never taken for late;
-//! 4. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output) and the transport has room.
+//! 5. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output) and the transport has room.
 //!
-//! An error of any of them is final: the connection has ended and must not be used again. If the transport ends,
-//! [`handle_end`](Connection::handle_end) returns the reason.
+//! After each of them the driver closes the transports of attempts that are not [open](Connection::is_open) any more.
+//! If a transport ends, it calls [`handle_end`](Connection::handle_end). An error of any function is final: the
+//! connection has ended and must not be used again.
 //!
-//! Each function passes its input to the current state of the connection: an [`Opening`], from the transport to the
-//! handshake response, and then a [`Session`]. [`Common`] holds what both states use.
-//!
-//! [`transport`] has the functions above, and [`commands`] what a caller can ask for and ask about.
+//! Each function passes its input to the current state of the connection: an [`Opening`](opening::Opening), from the
+//! first transport to the handshake response, and then a [`Session`](session::Session). [`Common`](common::Common)
+//! holds what both states use. [`transport`] has the functions above, and [`commands`] what a caller can ask for and
+//! ask about.
 
 mod commands;
 mod common;

@@ -49,7 +49,7 @@ const ONION_RESPONSE: u8 = 0x09;
 const FORWARD_REQUEST: u8 = 0x0a;
 const FORWARDING: u8 = 0x0b;
 
-/// A relay's number for a route: 16..=255.
+/// A relay's number for a route: 16..=255. The specification calls it connection id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteNumber(NonZeroU8);
 
