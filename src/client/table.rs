@@ -15,8 +15,7 @@ pub(super) const MAX_CONNECTIONS: usize = 1 << INDEX_BITS;
 
 /// See the module.
 pub(super) struct Table {
-    /// Boxed: a vector that has just doubled wastes half of its memory, so its elements are small.
-    slots: Slab<Box<Slot>>,
+    slots: Slab<Slot>,
     /// The generation of the newest connection.
     generation: u32,
     /// The generation of the newest route, of any connection: a route's id contains no other.
@@ -47,15 +46,12 @@ impl Table {
 
     /// `None` for a stale id.
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Slot> {
-        self.slots.get(id.index as usize).map(|slot| &**slot).filter(|slot| slot.connection.id() == id)
+        self.slots.get(id.index as usize).filter(|slot| slot.connection.id() == id)
     }
 
     /// `None` for a stale id.
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(id.index as usize)
-            .map(|slot| &mut **slot)
-            .filter(|slot| slot.connection.id() == id)
+        self.slots.get_mut(id.index as usize).filter(|slot| slot.connection.id() == id)
     }
 
     /// The generation of the next route.
@@ -66,12 +62,12 @@ impl Table {
 
     /// The connection that a route may belong to: the one that has its index now.
     pub(super) fn of_route(&self, route: RouteId) -> Option<&Slot> {
-        self.slots.get(route.index() as usize).map(|slot| &**slot)
+        self.slots.get(route.index() as usize)
     }
 
     /// The connection that has this index now.
     pub(super) fn at_mut(&mut self, index: usize) -> Option<&mut Slot> {
-        self.slots.get_mut(index).map(|slot| &mut **slot)
+        self.slots.get_mut(index)
     }
 
     /// The hash of a shared key: 64 bits, with a secret seed. In about one of 10^11 clients with 10,000
@@ -86,7 +82,7 @@ impl Table {
     /// without any key could connect them to each other: the hello of each is a valid response to the hello of the
     /// other.
     pub(super) fn with_shared_key(&self, hash: SharedKeyHash) -> Option<&Slot> {
-        self.slots.get(*self.by_shared_key.get(&hash)? as usize).map(|slot| &**slot)
+        self.slots.get(*self.by_shared_key.get(&hash)? as usize)
     }
 
     /// The id of the next connection; `None` if there are already as many as possible.
@@ -100,7 +96,7 @@ impl Table {
     pub(super) fn insert(&mut self, slot: Slot) {
         let id = slot.connection.id();
         let shared_key = slot.keys.shared_key_hash;
-        let index = self.slots.insert(Box::new(slot));
+        let index = self.slots.insert(slot);
         debug_assert_eq!(
             id,
             ConnectionId { index: index as u32, generation: self.generation.wrapping_add(1) }
@@ -114,6 +110,6 @@ impl Table {
         self.get(id)?;
         let slot = self.slots.remove(id.index as usize);
         self.by_shared_key.remove(&slot.keys.shared_key_hash);
-        Some(*slot)
+        Some(slot)
     }
 }
