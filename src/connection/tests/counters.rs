@@ -1,7 +1,7 @@
 //! What the connections of a client have sent and received, by kind of packet.
 
 use super::*;
-use crate::status::TrafficByKind;
+use crate::status::{Traffic, TrafficByKind};
 
 /// The bytes of a packet on the stream besides its plaintext.
 const OVERHEAD: u64 = 2 + 16;
@@ -97,7 +97,7 @@ fn handshakes_are_bytes_without_packets() {
             hello.extend_from_slice(part);
             Ok(part.len())
         };
-        connection.flush(start, &mut shared, &mut [0; 4096], write).unwrap();
+        connection.flush(start, FIRST, &mut shared, &mut [0; 4096], write).unwrap();
         let hello: [u8; HELLO_LENGTH] = hello.try_into().unwrap();
         let (mut response, _) = Hello::open(&hello, &RELAY_SECRET).unwrap().accept(&fresh());
         connection.receive(start, FIRST, &mut response, &mut shared, &mut Events::with_capacity(8)).unwrap();

@@ -59,9 +59,9 @@ fn requests_and_packets_of_any_early_stage_are_sent_after_the_first_ping() {
     pair.relay_sends(&[pong(FIRST_PING), routing_response(16, key(1)), routing_response(17, key(2))])
         .unwrap();
     let reported = [
-        Event::Connected { relay: pair.connection.id() },
-        Event::RouteOpened { route: first, peer: key(1) },
-        Event::RouteOpened { route: second, peer: key(2) },
+        Event::Connected { connection: ID, token: TOKEN },
+        Event::RouteOpened { connection: ID, route: first, token: route_token(key(1)), peer: key(1) },
+        Event::RouteOpened { connection: ID, route: second, token: route_token(key(2)), peer: key(2) },
     ];
     assert_eq!(pair.take_events(), reported.map(|event| format!("{event:?}")));
     assert_eq!(pair.connection.route_status(third).unwrap().state, RouteState::Requested);
@@ -79,9 +79,9 @@ fn data_are_refused_until_the_peer_is_online() {
 fn a_proxy_receives_nothing_that_is_queued_for_the_relay() {
     let now = Instant::now();
     let mut parameters = parameters(Settings::default());
-    let proxy = Arc::new("socks4://192.0.2.1:1080".parse().unwrap());
-    parameters.tunnel = Some((proxy, "192.0.2.2:33445".parse().unwrap()));
-    let mut connection = Connection::new(parameters, now);
+    parameters.proxy = Some(Arc::new("socks4://192.0.2.1:1080".parse().unwrap()));
+    parameters.addresses = vec!["192.0.2.2:33445".parse().unwrap()];
+    let mut connection = begun(parameters, entropy(), now);
     connection.open(key(PEER)).unwrap();
     connection.send_oob(key(PEER), b"for the relay").unwrap();
     connection.handle_connected(now, FIRST);
@@ -143,14 +143,14 @@ fn a_route_closed_before_the_session_is_closed_after_its_response() {
     // The request is sent, and the disconnect notification after its response.
     assert_eq!(pair.sent(), [ping(FIRST_PING), routing_request(key(PEER))]);
     pair.relay_sends(&[pong(FIRST_PING), routing_response(16, key(PEER)), vec![2, 16]]).unwrap();
-    assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { relay: pair.connection.id() })]);
+    assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { connection: ID, token: TOKEN })]);
     assert_eq!(pair.sent(), [vec![3, 16]]);
     assert_eq!(pair.connection.route_count(), 0);
     assert!(!pair.connection.has_output(FIRST));
 }
 
 #[test]
-fn routes_opened_and_closed_before_the_session_take_no_memory() {
+fn routes_opened_and_closed_before_the_session_free_their_slots() {
     let now = Instant::now();
     let mut connection = connecting(now);
     for _ in 0..1_000 {
