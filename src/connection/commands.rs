@@ -1,4 +1,4 @@
-//! What a caller can ask of a connection: routes, packets, and its state.
+//! The functions of a connection for the commands of a caller: routes, packets, and its state.
 
 use std::time::Instant;
 
@@ -19,8 +19,8 @@ use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
 
 impl Connection {
-    /// Asks the relay for a route to `peer`. The request is queued until the session begins. `generation` is that of no
-    /// other route.
+    /// Asks the relay for a route to `peer`. Before the session begins, the request stays queued. No other route may
+    /// have this `generation`.
     pub fn open_route(
         &mut self,
         peer: PublicKey,
@@ -34,7 +34,7 @@ impl Connection {
         Ok(route)
     }
 
-    /// Closes a route and removes what is queued for it. Returns how many bytes of data were removed.
+    /// Closes a route and removes its data from the queue. Returns how many bytes of data were removed.
     pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let Some(id) = self.common.routes.close(route)? else {
             return Ok(0);
@@ -43,7 +43,7 @@ impl Connection {
         Ok(self.common.outbox.remove(id))
     }
 
-    /// Closes all routes and removes what is queued for them.
+    /// Closes all routes and removes their data from the queue.
     pub fn close_all_routes(&mut self) {
         self.common.outbox.remove_all_routes();
         for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
@@ -104,7 +104,7 @@ impl Connection {
         self.common.routes.iter(self.common.id)
     }
 
-    /// The number of routes in use, including closed ones whose end the relay does not know yet.
+    /// The number of routes in use, including closed ones whose response or disconnect notification is missing.
     pub fn route_count(&self) -> usize {
         self.common.routes.len()
     }
@@ -126,7 +126,7 @@ impl Connection {
         2 * self.common.outbox.queued() + LONGEST > self.send_bound()
     }
 
-    /// Whether nothing is queued, neither packets nor the rest of one.
+    /// Whether no packet is queued, and no rest of one.
     pub fn has_drained(&self) -> bool {
         self.common.outbox.is_empty()
     }
@@ -136,12 +136,12 @@ impl Connection {
         self.common.outbox.queued()
     }
 
-    /// When the transport began to connect.
+    /// When the connection began.
     pub fn started(&self) -> Instant {
         self.common.times.started()
     }
 
-    /// When anything was last received.
+    /// When the last input was received.
     pub fn last_heard(&self) -> Option<Instant> {
         match self.progress() {
             Some((_, times)) => times.last_heard(),
@@ -156,12 +156,12 @@ impl Connection {
         }
     }
 
-    /// The relay's address: the one that is in use, or the attempt has come furthest with.
+    /// The relay's address that is in use; before that, the address of the attempt that has come furthest.
     pub fn address(&self) -> &Address {
         self.progress().map_or(&self.common.address, |(address, _)| address)
     }
 
-    /// The attempts that have failed, while none has won.
+    /// The attempts that have failed; empty after one has won.
     pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
         match &self.state {
             State::Opening(opening) => opening.failures().collect(),
@@ -186,7 +186,7 @@ impl Connection {
         self.input_memory() + self.common.outbox.memory() + self.common.routes.memory()
     }
 
-    /// The reason if the transport ended like this; nothing ends.
+    /// The reason that this end of the transport would have. Changes nothing.
     #[cfg(test)]
     pub(super) fn reason(&self, end: End) -> DisconnectReason {
         match &self.state {

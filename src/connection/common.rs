@@ -13,9 +13,9 @@ use crate::status::Traffic;
 /// See the module.
 pub(super) struct Common {
     pub(super) id: ConnectionId,
-    /// The caller's.
+    /// The token that the caller has chosen for this connection.
     pub(super) token: u64,
-    /// The relay's address: the one that won, or the first one before that.
+    /// The relay's address: that of the attempt that has won, and before that the first one.
     pub(super) address: Address,
     pub(super) proxy: Option<Arc<Proxy>>,
     pub(super) settings: Arc<Settings>,

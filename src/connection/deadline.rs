@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Deadline {
     at: Instant,
     is_extended: bool,
-    /// The time excluded so far, in milliseconds.
+    /// The time excluded so far, in milliseconds; each part is rounded up.
     excluded: u32,
 }
 
@@ -23,9 +23,9 @@ impl Deadline {
         self.at
     }
 
-    /// Whether the deadline has passed. If there is `unread` input, it is extended once by `timeout` first: the answer
-    /// may be in that input. Once is enough while a connection is opened: all that may come then is short. After that
-    /// there may be megabytes, and `KeepAlive` counts them.
+    /// Whether the deadline has passed. If so and there is `unread` input, the deadline moves once to `timeout` from
+    /// now: the answer may be in that input. Once is enough while a connection is opened, since all input is short
+    /// then. After that there may be megabytes, so `KeepAlive` limits their number instead.
     pub(super) fn has_passed(&mut self, now: Instant, unread: bool, timeout: Duration) -> bool {
         if now >= self.at && unread && !self.is_extended {
             self.is_extended = true;
@@ -44,7 +44,7 @@ impl Deadline {
         self.at = self.at.min(at);
     }
 
-    /// Moves the deadline to `at`. What was excluded still counts.
+    /// Moves the deadline to `at`. The time excluded so far still counts towards the maximum.
     pub(super) fn set(&mut self, at: Instant) {
         self.at = at;
     }

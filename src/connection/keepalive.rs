@@ -9,25 +9,25 @@ use crate::connection::round_trips::Trips;
 use crate::connection::times::Micros;
 use crate::status::RoundTrips;
 
-/// One ping at a time: the next is due one interval after the last, and only if the last was answered.
+/// The next ping is due one interval after the last, and only if the last was answered. A new one while a ping is
+/// unanswered begins only if the network has changed.
 pub(super) struct KeepAlive {
-    /// When the last ping was queued.
+    /// When the last ping was queued, or when the network last changed while it was queued.
     queued_at: Instant,
     /// The id of the last ping, until its pong arrives.
     unanswered: Option<NonZeroU64>,
-    /// How long the last ping was queued, once it is written to the transport.
+    /// The time from `queued_at` until the last ping was written to the transport; `None` until then.
     sent_after: Option<Wait>,
-    /// Nanoseconds from the first ping without an answer to the last one. Not 0 if the network has changed between
-    /// them.
+    /// Nanoseconds from the first unanswered ping to `queued_at`: 0 unless the network has changed since that ping.
     asked_before: u64,
     /// When the next ping is due, or until when the pong must arrive.
     deadline: Deadline,
-    /// The bytes received from the relay when the last ping was queued.
+    /// The bytes received when the first unanswered ping was queued.
     bytes_before: u64,
     trips: Trips,
 }
 
-/// A time of 0 µs to 71 minutes, plus 1 µs: with it, `Option<Wait>` takes 4 bytes.
+/// A time of 0 µs to 71 minutes. The number is 1 µs larger, so that it is not 0 and `Option<Wait>` takes 4 bytes.
 #[derive(Clone, Copy)]
 struct Wait(NonZeroU32);
 
@@ -46,8 +46,8 @@ impl Wait {
 /// and 4 MB to send), rounded up. A relay that has sent more since the ping, and no pong, has not answered.
 const MAX_BACKLOG: u64 = 16 * 1024 * 1024;
 
-/// How long a relay may take to answer after the network has changed, if the pong timeout is not even shorter. A line
-/// that still works answers within a second or two, even if TCP has to send something again.
+/// How long a relay may take to answer after the network has changed, if the pong timeout is not shorter. On a
+/// connection that still works, a pong arrives within a second or two, even if TCP must retransmit something.
 pub(super) const NETWORK_CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is to be done when the deadline is reached.
@@ -79,7 +79,7 @@ impl KeepAlive {
         self.trips.get()
     }
 
-    /// Begins a ping that is queued now, unless the last one has no answer yet: then it returns `false`.
+    /// Begins a ping that is queued now. Returns `false` and does nothing if the last one is unanswered.
     pub(super) fn begin_ping(
         &mut self,
         now: Instant,
@@ -96,7 +96,7 @@ impl KeepAlive {
     }
 
     /// The network has changed: the relay must answer a ping that is sent from now on, within `patience`. Returns
-    /// whether this ping is to be queued; if not, the last one has not been sent yet, and serves.
+    /// whether this ping is to be queued; if not, the last one is still queued and is used.
     pub(super) fn handle_network_changed(
         &mut self,
         now: Instant,
@@ -109,11 +109,11 @@ impl KeepAlive {
             self.deadline.shorten(now + patience);
             return true;
         }
-        // However often the network changes, a relay that answers no ping has this long.
+        // The limit for a relay that answers no ping, however often the network changes.
         let asked_at = self.queued_at - Duration::from_nanos(self.asked_before);
         let last = asked_at + settings.pong_timeout + patience + self.deadline.excluded();
         self.deadline.set(last.min(now + patience));
-        self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // 584 years
+        self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // enough for 584 years
         self.queued_at = now;
         if self.sent_after.take().is_none() {
             return false;
@@ -122,7 +122,7 @@ impl KeepAlive {
         true
     }
 
-    /// The ping interval has changed. A ping that has no answer yet keeps its time.
+    /// The settings have changed. An unanswered ping keeps its timeout.
     pub(super) fn handle_settings(&mut self, settings: &Settings) {
         if self.unanswered.is_none() {
             self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
@@ -157,7 +157,7 @@ impl KeepAlive {
         }
     }
 
-    /// Whether the pong may still follow the bytes that were received since its ping.
+    /// Whether the pong may still follow the bytes that were received since the ping.
     fn pong_may_follow(&self, bytes_in: u64) -> bool {
         bytes_in.saturating_sub(self.bytes_before) <= MAX_BACKLOG
     }

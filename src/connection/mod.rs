@@ -6,8 +6,8 @@
 //! [`Events`](crate::events::Events) holds what the caller should know. Whoever drives a connection (the loop, or a
 //! test) calls them in this order:
 //!
-//! 1. [`begin_attempt`](Connection::begin_attempt) while an attempt [is due](Connection::is_attempt_due), and connects a
-//!    transport for it;
+//! 1. [`begin_attempt`](Connection::begin_attempt) while an attempt [is due](Connection::is_attempt_due); then it
+//!    connects a transport for it;
 //! 2. [`handle_turn`](Connection::handle_turn) when a turn begins;
 //! 3. [`handle_connected`](Connection::handle_connected), once, when a transport is connected, and then
 //!    [`receive`](Connection::receive) with the bytes that have arrived;
@@ -16,13 +16,14 @@
 //! 5. [`flush`](Connection::flush) while it [`has_output`](Connection::has_output) and the transport has room.
 //!
 //! After each of them the driver closes the transports of attempts that are not [open](Connection::is_open) any more.
-//! If a transport ends, it calls [`handle_end`](Connection::handle_end). An error of any function is final: the
-//! connection has ended and must not be used again.
+//! If a transport ends, it calls [`handle_end`](Connection::handle_end). If a `flush` fails, it may first read what the
+//! relay has sent before. An error of any other function in this list, or of `handle_end`, is final: the connection has
+//! ended and must not be used again.
 //!
 //! Each function passes its input to the current state of the connection: an [`Opening`](opening::Opening), from the
 //! first transport to the handshake response, and then a [`Session`](session::Session). [`Common`](common::Common)
-//! holds what both states use. [`transport`] has the functions above, and [`commands`] what a caller can ask for and
-//! ask about.
+//! holds what both states use. [`transport`] has the functions above, and [`commands`] those for the requests of
+//! a caller and for the state of the connection.
 
 mod commands;
 mod common;

@@ -2,8 +2,8 @@
 //! completes the handshake wins.
 //!
 //! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago, or has
-//! failed (RFC 8305, section 5). When one wins, the others are over, and nothing but their hello was sent. When the
-//! last one fails, the connection ends, with the reason of the attempt that came furthest.
+//! failed (RFC 8305, section 5). When one wins, the others are over; they have sent the relay nothing but a hello. When
+//! the last one fails, the connection ends, with the reason of the attempt that came furthest.
 
 mod attempt;
 
@@ -40,11 +40,11 @@ pub struct Parameters {
     /// The proxy that is asked for a tunnel to each address.
     pub proxy: Option<Arc<Proxy>>,
     pub settings: Arc<Settings>,
-    /// How long each attempt may take, if not as long as the settings say.
+    /// How long each attempt may take; `None` for the timeout in the settings.
     pub connect_timeout: Option<Duration>,
     /// The id of the first ping.
     pub ping: NonZeroU64,
-    /// The caller's, for events and the status.
+    /// The token that the caller has chosen, for events and the status.
     pub token: u64,
 }
 
@@ -108,18 +108,19 @@ impl Opening {
         self.addresses.front().expect("a relay has an address")
     }
 
-    /// How far the attempt has come that has come furthest.
+    /// The stage of the attempt that has come furthest. Failed ones count only if no attempt is open.
     pub(super) fn stage(&self) -> Stage {
         let running = self.furthest().map(Attempt::stage);
         running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
     }
 
-    /// The attempt that has come furthest, of those that are not over.
+    /// The first of the open attempts that have come furthest.
     fn furthest(&self) -> Option<&Attempt> {
         self.attempts.iter().rev().max_by_key(|attempt| attempt.stage())
     }
 
-    /// The address and the times of the attempt that has come furthest; `None` before the first one.
+    /// The address and the times of the attempt whose stage [`stage`](Self::stage) returns; `None` before the first
+    /// one.
     pub(super) fn progress(&self) -> Option<(&Address, &Times)> {
         let running = self.furthest().map(|attempt| (&attempt.address, &attempt.times));
         running.or(self.explaining().map(|failure| (&failure.address, &failure.times)))
@@ -255,14 +256,14 @@ impl Opening {
         }
     }
 
-    /// Ends an attempt. The error is the reason of the connection's end, if this was the last attempt.
+    /// Ends an attempt. If it was the last one, returns the reason for the connection's end as an error.
     fn fail(&mut self, at: usize, reason: DisconnectReason) -> Result<(), DisconnectReason> {
         let attempt = self.attempts.remove(at);
         let (stage, temporary) = (attempt.stage(), attempt.temporary());
         let Attempt { id, address, times, .. } = attempt;
         let is_last = id.0 + 1 == self.begun;
         if is_last {
-            self.next_at -= STAGGER; // the time when it began: the next one is due
+            self.next_at -= STAGGER; // when this attempt began: the next one is due
         }
         self.failures.push(Failure { address, stage, times, temporary, reason });
         match self.explaining() {
@@ -286,7 +287,7 @@ impl Opening {
         self.attempts.iter().position(|other| other.id == attempt)
     }
 
-    /// The reason if the transport of the first attempt ended like this.
+    /// The reason that this end of the first attempt's transport would have.
     #[cfg(test)]
     pub(super) fn reason(&self, end: End) -> DisconnectReason {
         self.attempts[0].handle_end(end)
@@ -303,7 +304,8 @@ impl Won {
     /// Begins the session on the transport of the attempt that has won.
     pub(super) fn into_session(self, now: Instant, common: &mut Common) -> Session {
         let Self { attempt, channel, ping } = self;
-        // A response that came before all of the hello was written is not an honest one, but the stream stays a stream.
+        // An honest relay cannot respond before it has the whole hello. But if a response arrives then, the rest of the
+        // hello must still be written before the packets.
         common.outbox.push_raw(attempt.output());
         let Attempt { id, address, times, .. } = attempt;
         (common.address, common.times) = (address, times);

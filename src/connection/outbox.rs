@@ -1,9 +1,9 @@
 //! What is queued for sending, and the only place where packets are sealed and written.
 //!
-//! Three things are sent in this order: the rest of a packet that the socket took in part, important packets, data. A
-//! batch of them is sealed and offered to the socket in one call. Packets that the socket does not take stay here as
-//! plaintext and are sealed again later, after important packets that were queued meanwhile. Only the rest of a packet
-//! that was sent in part is kept sealed, since its place on the stream is fixed.
+//! Three things are sent in this order: the rest of a packet that the socket took in part, important packets, data.
+//! Packets are sealed in batches, and each batch is offered to the socket in one call. Packets that the socket does not
+//! take stay here as plaintext and are sealed again later; important packets that were queued meanwhile are sent before
+//! data. Only the rest of a packet that was sent in part is kept sealed, since its position on the stream is fixed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,11 +30,12 @@ const MAX_HALVINGS: u8 = 4;
 // A route that is alone may use half of the queue: that has room for any packet.
 const _: () = assert!(MIN_SEND_QUEUE / 2 >= LONGEST);
 
-/// See the module. While it is empty, it takes few bytes: most connections are idle.
+/// See the module. Its buffers are allocated when they are needed and freed by [`shrink`](Self::shrink), since most
+/// connections are idle.
 #[derive(Default)]
 pub(super) struct Outbox {
     buffers: Option<Box<Buffers>>,
-    /// Whether data were sent since the last [`shrink`](Self::shrink).
+    /// Whether data were sent, or refused, since the last [`shrink`](Self::shrink).
     used: bool,
     /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
     halvings: u8,
@@ -42,8 +43,8 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Buffers {
-    /// Bytes that must be sent next: the rest of one sealed packet, at most [`MAX_FRAME`] bytes. Before there are
-    /// packets: the hello, or a message to a proxy, which may contain secrets.
+    /// Bytes that must be sent next: the rest of one sealed packet, at most [`MAX_FRAME`] bytes. At first: what the
+    /// opening has not written, which may contain secrets of a proxy.
     begun: Zeroizing<Vec<u8>>,
     /// At most [`MAX_IMPORTANT`].
     important: VecDeque<Packet<'static>>,
@@ -76,7 +77,7 @@ impl Outbox {
         self.buffers.as_ref().map_or(0, |buffers| buffers.queue.len())
     }
 
-    /// Queues bytes that are not a packet: they are sent before all packets.
+    /// Queues bytes that are not a packet. They are sent before all packets.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.buffers().begun.extend_from_slice(bytes);
@@ -90,7 +91,7 @@ impl Outbox {
         debug_assert!(important.len() <= MAX_IMPORTANT);
     }
 
-    /// Queues the first ping, in front of the routing requests that wait for the session.
+    /// Queues the first ping, before the routing requests that were queued while the connection was opened.
     pub(super) fn push_first(&mut self, ping: Packet<'static>) {
         self.buffers().important.push_front(ping);
     }
@@ -131,8 +132,8 @@ impl Outbox {
     }
 
     /// Writes until everything is sent or the socket takes no more. `scratch` holds the batches and has room for at
-    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, packets
-    /// stay queued.
+    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, packets stay
+    /// queued.
     pub(super) fn flush(
         &mut self,
         mut channel: Option<&mut Channel>,
@@ -192,8 +193,8 @@ impl Outbox {
         }
     }
 
-    /// Frees all memory, unless data were sent since the last call, since more may follow, or unless a flow is still to
-    /// be notified of room.
+    /// Frees all memory if nothing is queued, no data were sent since the last call (more may follow them), and no room
+    /// is still to be reported.
     pub(super) fn shrink(&mut self) {
         let used = std::mem::take(&mut self.used);
         self.buffers.take_if(|buffers| !used && buffers.is_empty() && !buffers.queue.has_refused());

@@ -58,7 +58,7 @@ impl Queue {
     }
 
     /// Adds a packet. Returns `false`, and adds nothing, if there is no room: the flow would hold more bytes than are
-    /// free now, or the queue more than `bound`.
+    /// free now in a queue of `bound` bytes.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         debug_assert_eq!(self.taken, 0);
         let route = RouteNumber::new(packet.kind());
@@ -120,7 +120,8 @@ impl Queue {
         self.retain(|flow| flow.route.is_none());
     }
 
-    /// Removes all flows but those to `keep`. The time depends on the number of flows, and not on their packets.
+    /// Removes all flows but those to `keep`. Returns how many bytes of data were removed. The time depends on the
+    /// number of flows, and not on their packets.
     fn retain(&mut self, keep: impl Fn(&Flow) -> bool) -> usize {
         debug_assert_eq!(self.taken, 0);
         let Self { pages, flows: Flows { flows, len }, .. } = self;
@@ -137,8 +138,8 @@ impl Queue {
         data_len
     }
 
-    /// Whether there is room again for a flow that had a packet refused. Returns `true` once for each such flow; flows
-    /// that have no room yet are reported by a later call.
+    /// Whether there is room again for at least one flow that had a packet refused. Each such flow is reported once, by
+    /// the first call after it has room; one call may report several.
     ///
     /// A flow has room if it has at most half of the bytes it may hold, so that it can send for a while, and if a
     /// packet of any length would be accepted.
@@ -158,7 +159,7 @@ impl Queue {
         refused != self.refused
     }
 
-    /// Whether a flow is still to be notified of room.
+    /// Whether there are flows for which room is still to be reported.
     pub(super) fn has_refused(&self) -> bool {
         self.refused != Refused::default()
     }
@@ -189,17 +190,17 @@ impl Flows {
 
 impl Refused {
     fn insert(&mut self, route: Option<RouteNumber>) {
-        let (word, bit) = place(route);
+        let (word, bit) = word_and_bit(route);
         self.0[word] |= bit;
     }
 
     fn contains(&self, route: Option<RouteNumber>) -> bool {
-        let (word, bit) = place(route);
+        let (word, bit) = word_and_bit(route);
         self.0[word] & bit != 0
     }
 }
 
-fn place(route: Option<RouteNumber>) -> (usize, u64) {
+fn word_and_bit(route: Option<RouteNumber>) -> (usize, u64) {
     let number = route.map_or(0, RouteNumber::get);
     (usize::from(number / 64), 1 << (number % 64))
 }

@@ -1,4 +1,4 @@
-//! How long pings were under way.
+//! The round-trip times of pings.
 
 use crate::connection::times::Micros;
 use crate::status::RoundTrips;
@@ -13,7 +13,7 @@ pub(super) struct Trips {
     pongs: u32,
 }
 
-/// The share of a new round trip in the smoothed one is one eighth: alpha in RFC 6298, section 2.3.
+/// A new round trip counts one eighth in the smoothed one: alpha in RFC 6298, section 2.3.
 const SHARE: u32 = 8;
 
 impl Trips {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_none_before_the_first_pong() {
+    fn there_is_no_round_trip_before_the_first_pong() {
         let mut trips = Trips::default();
         assert_eq!(trips.get(), RoundTrips::default());
         trips.count_ping();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_answer_moves_the_smoothed_one_by_an_eighth() {
+    fn a_new_round_trip_moves_the_smoothed_one_by_an_eighth() {
         let mut trips = Trips::default();
         let micros = |micros| Some(Duration::from_micros(micros));
         let RoundTrips { latest, smallest, smoothed, .. } = added(&mut trips, &[800]);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_a_line_that_has_become_slow_or_fast() {
+    fn the_smoothed_round_trip_follows_a_lasting_change() {
         let mut trips = Trips::default();
         for time in [100, 4_000_000_000, 100] {
             let smoothed = added(&mut trips, &[time; 300]).smoothed.unwrap().as_micros();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_and_the_longest_time_are_kept() {
+    fn round_trips_are_limited_to_1_microsecond_and_71_minutes() {
         let trips = added(&mut Trips::default(), &[0, u64::MAX >> 20]);
         assert_eq!(trips.smallest, Some(Duration::from_micros(1)));
         assert_eq!(trips.latest, Some(Duration::from_micros(u32::MAX.into())));

@@ -11,9 +11,11 @@
 //!                                                      (nothing)
 //! ```
 //!
-//! The caller may open a new route to a peer whose old route is still `Closing`. The relay would answer a request now
-//! with the old route, and then see that one closed. So the new route is `Held` until the old one is `Leaving`, and its
-//! request is sent after the old one's disconnect notification.
+//! A refusal removes a route that is `Requested` or `Closing`.
+//!
+//! The caller may open a new route to a peer whose old route is still `Closing`. If its request were sent now, the
+//! relay would answer it with the old route's number, and then remove that route at the disconnect notification. So the
+//! new route is `Held` until the response for the old one, and its request is sent after the disconnect notification.
 
 use crate::error::{RouteError, Violation};
 use crate::id::{ConnectionId, RouteId};
@@ -21,10 +23,10 @@ use crate::key::PublicKey;
 use crate::status::{RouteState, RouteStatus};
 use crate::wire::RouteNumber;
 
-/// Connection ids are 16..=255, so a relay has this many routes for a client.
+/// Route numbers (connection ids in the specification) are 16..=255, so a relay has this many routes for a client.
 pub(super) const MAX_ROUTES: usize = 240;
 
-/// The value in `by_number` for an id without a route. No slot has this number.
+/// The value in `by_number` for a number without a route. No slot has this index.
 const NO_SLOT: u8 = u8::MAX;
 
 /// The route table. While it is empty, it has no memory allocated.
@@ -32,7 +34,7 @@ const NO_SLOT: u8 = u8::MAX;
 pub(super) struct Routes {
     /// At most [`MAX_ROUTES`].
     slots: Vec<Option<Route>>,
-    /// The slots of offline and online routes, by connection id minus 16. Allocated at the first response.
+    /// The slots of offline and online routes, by route number minus 16. Allocated when the first route is accepted.
     by_number: Option<Box<[u8; MAX_ROUTES]>>,
     /// How many slots are in use.
     used: u8,
@@ -77,7 +79,7 @@ pub(super) enum Answer {
     Opened(RouteInfo),
     Refused(RouteInfo),
     /// The route was closed before the response. If `registered`, the caller sends a disconnect notification for that
-    /// id, and then, if `again`, a new request for that peer.
+    /// number, and then, if `again`, a new request for that peer.
     Closed {
         registered: Option<RouteNumber>,
         again: Option<PublicKey>,
@@ -121,7 +123,8 @@ impl Routes {
         Ok((RouteId::new(connection, slot as u8, generation), !closing))
     }
 
-    /// Closes a route. Returns the id for which a disconnect notification is to be queued, if the relay has given one.
+    /// Closes a route. Returns the number for which a disconnect notification is to be queued, if the relay has given
+    /// one.
     pub(super) fn close(&mut self, id: RouteId) -> Result<Option<RouteNumber>, RouteError> {
         let route = self.live(id).ok_or(RouteError::UnknownRoute)?;
         match route.state {
@@ -149,7 +152,7 @@ impl Routes {
         }
     }
 
-    /// Handles a routing response. It is accepted only if it answers a request, and if its id is not in use.
+    /// Handles a routing response. It is accepted only if it answers a request, and if its number is not in use.
     pub(super) fn handle_response(
         &mut self,
         connection: ConnectionId,
@@ -194,19 +197,20 @@ impl Routes {
         self.change_state(connection, State::Offline(id), State::Online(id), id)
     }
 
-    /// The peer is offline. `None` as in [`handle_online`](Self::handle_online), if it was offline already.
+    /// The peer is offline. `None` if it was offline already, or if there is no such route: see
+    /// [`handle_online`](Self::handle_online).
     pub(super) fn handle_offline(&mut self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
         self.change_state(connection, State::Online(id), State::Offline(id), id)
     }
 
-    /// The online route with this connection id.
+    /// The online route with this number.
     pub(super) fn online(&self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
         let slot = self.by_number.as_ref()?[index(id)];
         let route = self.slots.get(usize::from(slot))?.as_ref()?;
         (route.state == State::Online(id)).then(|| route.info(connection, slot))
     }
 
-    /// The connection id of the route to this peer, if it is online.
+    /// The number of the route to this peer, if it is online.
     pub(super) fn online_to(&self, peer: &PublicKey) -> Option<RouteNumber> {
         self.slots.iter().flatten().find_map(|route| match route.state {
             State::Online(id) if route.peer == *peer => Some(id),
@@ -214,7 +218,7 @@ impl Routes {
         })
     }
 
-    /// The disconnect notification for this connection id was sent: its route is removed.
+    /// The disconnect notification for this number was sent: its route is removed.
     pub(super) fn handle_disconnect_sent(&mut self, id: RouteNumber) {
         let leaving =
             |route: &Option<Route>| matches!(route, Some(route) if route.state == State::Leaving(id));
@@ -242,7 +246,7 @@ impl Routes {
         route.status(connection, id.slot()).filter(|status| status.route == id)
     }
 
-    /// The connection id of a route while its peer is online.
+    /// The number of a route while its peer is online.
     pub(super) fn number(&self, id: RouteId) -> Option<RouteNumber> {
         match self.slots.get(usize::from(id.slot()))? {
             Some(Route { generation, state: State::Online(number), .. }) if *generation == id.generation => {
@@ -269,7 +273,7 @@ impl Routes {
         })
     }
 
-    /// Moves the route with this connection id from one state to another; `None` if it is not in the first one.
+    /// Moves the route with this number from one state to another; `None` if it is not in the first one.
     fn change_state(
         &mut self,
         connection: ConnectionId,

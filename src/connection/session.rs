@@ -1,6 +1,6 @@
 //! An established connection: both sides have their session keys and exchange packets.
 //!
-//! Each packet of the relay is taken off the stream, opened and parsed. It results in an event, an answer in the
+//! Each packet of the relay is taken off the stream, opened and parsed. It may result in an event, an answer in the
 //! outbox, or a change of a route. The first packet that opens proves that the relay holds its key.
 
 use std::io;
@@ -53,7 +53,7 @@ impl Session {
         self.attempt
     }
 
-    /// `Connected` since the first packet of the relay that opened.
+    /// `Connected` as soon as a packet of the relay has opened.
     pub(super) fn stage(&self, common: &Common) -> Stage {
         if common.times.connected.is_known() { Stage::Connected } else { Stage::Confirming }
     }
@@ -93,7 +93,7 @@ impl Session {
         self.keepalive.handle_settings(settings);
     }
 
-    /// The most bytes of input that contain at most this many whole packets, and no byte of another.
+    /// The most bytes of input that certainly belong to the next `packets` packets.
     pub(super) fn input_of_packets(&self, packets: usize) -> usize {
         match self.frames.missing(frame_len) {
             Some(missing) => missing + (packets - 1) * MIN_FRAME,

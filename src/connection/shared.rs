@@ -10,7 +10,7 @@ pub struct Shared {
     pub(crate) counters: Counters,
 }
 
-/// Counts the packets of all connections by kind. They outlive the connections, and cost a connection no memory.
+/// Counts the packets of all connections by kind. The counts outlive the connections, and use no memory in them.
 #[derive(Default)]
 pub(crate) struct Counters {
     /// Bytes on sockets, and all packets.
@@ -27,7 +27,7 @@ struct Count {
     bytes: u64,
 }
 
-/// The kinds below 16 in pairs, each of which belongs together, and data.
+/// The kinds below 16, in pairs that belong together (the last two are reserved), and data.
 const CLASSES: usize = 9;
 
 const ROUTING: usize = 0;
@@ -38,7 +38,7 @@ const ONION: usize = 4;
 const FORWARD: usize = 5;
 const DATA: usize = 8;
 
-/// Where packets of this kind are counted.
+/// The index at which packets of this kind are counted.
 fn class(kind: u8) -> usize {
     usize::from(kind.min(16) >> 1)
 }
@@ -68,7 +68,7 @@ impl Counters {
         self.batch.push(kind);
     }
 
-    /// The packet with this number in the batch is on the stream, with so many bytes.
+    /// The packet with this number in the batch was sent, and takes this many bytes of the stream.
     pub(super) fn count_sent(&mut self, number: usize, bytes: usize) {
         self.sent[class(self.batch[number])].add(bytes);
         self.all.packets_out += 1;

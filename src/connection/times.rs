@@ -12,7 +12,7 @@ pub(super) struct Times {
     pub(super) tunnel: Micros,
     pub(super) handshake: Micros,
     pub(super) connected: Micros,
-    /// Nanoseconds from the start until anything was last received; 0 before.
+    /// Nanoseconds from the start until the last input; 0 if there was none.
     heard: u64,
 }
 
@@ -35,17 +35,17 @@ impl Times {
         Micros::between(self.started, now)
     }
 
-    /// Something was received.
+    /// Input was received.
     pub(super) fn set_heard(&mut self, now: Instant) {
         let nanos = now.saturating_duration_since(self.started).as_nanos();
-        self.heard = (nanos as u64).max(1); // 584 years
+        self.heard = (nanos as u64).max(1); // enough for 584 years
     }
 
     pub(super) fn last_heard(&self) -> Option<Instant> {
         (self.heard > 0).then(|| self.started + Duration::from_nanos(self.heard))
     }
 
-    /// Who is at the other end once the hello is queued: the relay, directly or through a tunnel.
+    /// Who is at the other end once the hello is queued: the relay, or a tunnel to it.
     pub(super) fn party(&self) -> Party {
         if self.tunnel.is_known() { Party::Tunnel } else { Party::Relay }
     }
@@ -67,7 +67,7 @@ impl Micros {
         Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
     }
 
-    /// This time, moved by one of so many equal parts of the way to another one.
+    /// This time, changed by the difference to another one divided by `parts`.
     pub(super) fn towards(self, other: Self, parts: u32) -> Self {
         let (from, to) = (i64::from(self.0), i64::from(other.0));
         Self((from + (to - from) / i64::from(parts)) as u32)

@@ -1,4 +1,4 @@
-//! The functions of a connection for its transports, and for the time.
+//! The functions of a connection for its transports and its deadlines.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -70,7 +70,7 @@ impl Connection {
         self.common.id
     }
 
-    /// The caller's token.
+    /// The token that the caller has chosen.
     pub fn token(&self) -> u64 {
         self.common.token
     }
@@ -90,8 +90,8 @@ impl Connection {
         }
     }
 
-    /// Begins a turn, in which the ready input of the transport is read. It was ready since `since` at the earliest,
-    /// and that it was not read earlier is not the relay's fault: deadlines exclude this time.
+    /// Begins a turn, in which the ready input of the transport is read. The input has been ready since `since` at the
+    /// earliest. The relay did not cause this delay, so deadlines exclude it.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
             State::Opening(opening) => opening.handle_turn(now, since),
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// The transport of an attempt is connected: writes the request to the proxy, or the hello to the relay.
+    /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay.
     pub fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
         if let State::Opening(opening) = &mut self.state {
             opening.handle_connected(now, attempt);
@@ -202,8 +202,7 @@ impl Connection {
         }
     }
 
-    /// Queues a ping with this id, if the connection is established and has no ping that was not answered yet. Returns
-    /// whether it did.
+    /// Queues a ping with this id, if the connection is established and has no unanswered ping. Returns whether it did.
     pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
         match &mut self.state {
             State::Opening(_) => false,
@@ -211,8 +210,8 @@ impl Connection {
         }
     }
 
-    /// The network has changed, so the transport may be dead: whoever does not answer soon is late. `ping` is the id of
-    /// the ping that an established connection queues.
+    /// The network has changed, so the transport may be dead: answers have less time than usual. `ping` is the id of
+    /// the ping that an established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
         let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
         match &mut self.state {
@@ -223,7 +222,8 @@ impl Connection {
         }
     }
 
-    /// Replaces the settings. A new ping interval counts from the last ping. What is being answered keeps its timeout.
+    /// Replaces the settings. A new ping interval counts from the last ping. Attempts that have begun and an unanswered
+    /// ping keep their timeouts.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
         self.common.settings = settings;
         if let State::Established(session) = &mut self.state {
@@ -231,8 +231,8 @@ impl Connection {
         }
     }
 
-    /// The transport of an attempt has ended. The error is the reason of the connection's end, unless other attempts
-    /// follow.
+    /// The transport of an attempt has ended. Returns the reason as an error if the connection ends with it: no other
+    /// attempt is open or follows.
     pub fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
         match &mut self.state {
             State::Opening(opening) => opening.handle_end(attempt, end),
@@ -283,8 +283,9 @@ impl Connection {
         self.common.outbox.take_writable(bound)
     }
 
-    /// The most bytes that the data queue may hold. What was sent to a relay that has not proved itself counts until it
-    /// has: whoever replays an old handshake response receives no more than this, however much it reads.
+    /// The most bytes that the data queue may hold. Until the relay has proved that it holds its key, bytes that were
+    /// sent count as well: an impostor that replays an old handshake response receives no more data than this, however
+    /// much it reads.
     pub(super) fn send_bound(&self) -> usize {
         let bound = self.common.settings.send_queue;
         if self.common.times.connected.is_known() {

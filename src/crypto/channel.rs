@@ -4,7 +4,7 @@ use crate::crypto::nonce::Nonce;
 use crate::crypto::secretbox::{CipherState, Key, KeyStream};
 use crate::wire::frame::MAC_LEN;
 
-/// The key and nonces of a connection after its handshake. Wiped when dropped.
+/// The key and nonces of a connection after its handshake. The keys are wiped when dropped.
 pub struct Channel {
     key: Key,
     /// State for the next packet that is not committed to the stream.

@@ -94,8 +94,7 @@ impl Handshake {
             return Err(Impostor::NonCanonicalKey);
         }
         // Both boxes are sealed with the same key, so our own hello opens here like a response, and so does the hello
-        // of another attempt. Comparing bytes is enough: only somebody with the relay's secret key can seal another
-        // encoding of our key.
+        // of another attempt. Comparing bytes is enough, since each key has only one canonical encoding.
         if key == self.temporary_public || ours.contains(&key) {
             return Err(Impostor::Reflection);
         }

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_byte_moves_first_and_carries_through_all_24() {
+    fn incrementing_carries_through_all_24_bytes() {
         for ones in 0..=NONCE_LEN {
             let mut bytes = [0; NONCE_LEN];
             bytes[NONCE_LEN - ones..].fill(0xff);

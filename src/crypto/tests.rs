@@ -109,7 +109,7 @@ fn a_channel_seals_and_opens_the_published_box_of_nacl() {
 }
 
 #[test]
-fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
+fn a_handshake_with_the_temporary_keys_of_nacl_results_in_the_published_box() {
     let nonce = array::<NONCE_LEN>(nacl::NONCE);
     let (identity, relay) = (counting(0x01), counting(0x41));
     let entropy = Entropy {
@@ -127,12 +127,12 @@ fn a_handshake_with_the_temporary_keys_of_nacl_comes_to_the_published_box() {
 
 /// One connection, computed with PyNaCl 1.6.2: `crypto_scalarmult_base` for the public keys, `crypto_box` for the boxes
 /// of the handshake, `crypto_box_afternm` for the packets. Every secret key and nonce counts up from the byte given
-/// here, except the last bytes of the base nonces: these carry with the second packet.
+/// here, except the last bytes of the base nonces: these carry with the second packet. The relay's temporary key counts
+/// up from 0xc1, and the nonce of its box from 0x50.
 mod vector {
     pub(super) const IDENTITY: u8 = 0x01;
     pub(super) const RELAY: u8 = 0x41;
     pub(super) const CLIENT_TEMPORARY: u8 = 0x81;
-    /// The relay's temporary key counts up from 0xc1, and the nonce of its box from 0x50.
     pub(super) const HELLO_NONCE: u8 = 0x10;
     pub(super) const CLIENT_BASE_NONCE: &str = "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6ff";
     // The relay's base nonce: d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5ffff.
@@ -186,12 +186,12 @@ fn response_of(identity: [u8; KEY_LEN], relay: [u8; KEY_LEN], payload: &[u8]) ->
 }
 
 #[test]
-fn the_hello_has_the_bytes_that_pynacl_makes() {
+fn the_hello_has_the_bytes_that_pynacl_computes() {
     assert_eq!(vector_handshake().1, hex(vector::HELLO));
 }
 
 #[test]
-fn a_response_that_pynacl_made_opens_the_same_channel_on_both_sides() {
+fn a_response_computed_by_pynacl_results_in_the_same_channel() {
     let (handshake, _) = vector_handshake();
     let mut channel = handshake.finish(&array(vector::RESPONSE), &[]).expect("a good response");
     let (ping, pong) = ([4, 1, 2, 3, 4, 5, 6, 7, 8], [5, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -204,7 +204,7 @@ fn a_response_that_pynacl_made_opens_the_same_channel_on_both_sides() {
 }
 
 #[test]
-fn any_bit_of_a_response_flipped_shows_that_it_is_not_the_relays() {
+fn a_response_with_any_bit_flipped_is_rejected() {
     let (handshake, _) = vector_handshake();
     for bit in 0..8 * RESPONSE_LEN {
         let mut response = array::<RESPONSE_LEN>(vector::RESPONSE);
@@ -214,7 +214,7 @@ fn any_bit_of_a_response_flipped_shows_that_it_is_not_the_relays() {
 }
 
 #[test]
-fn a_response_of_another_relay_is_of_the_wrong_key() {
+fn a_response_of_another_relay_or_to_another_client_is_rejected() {
     let (handshake, _) = vector_handshake();
     let payload = [public_key(counting(0xc1)).as_bytes().as_slice(), &[7; NONCE_LEN]].concat();
     let other = response_of(counting(vector::IDENTITY), counting(0x42), &payload);
@@ -264,7 +264,7 @@ fn is_low_order(key: [u8; KEY_LEN]) -> bool {
 }
 
 #[test]
-fn a_key_of_low_order_is_shared_with_nobody() {
+fn a_public_key_of_low_order_has_no_shared_key() {
     for key in low_order_keys() {
         for first in 0..50 {
             let secret = SecretKey::from(counting::<KEY_LEN>(first));
@@ -276,7 +276,7 @@ fn a_key_of_low_order_is_shared_with_nobody() {
 
 /// With a secret scalar that is not a multiple of 8, such a key would reveal some of the scalar's bits.
 #[test]
-fn a_part_of_low_order_in_a_public_key_changes_nothing() {
+fn a_component_of_low_order_in_a_public_key_does_not_change_the_shared_key() {
     for first in 1..20 {
         let (secret, scalar) = (SecretKey::from(counting(first)), Scalar::from(u64::from(first) + 1000));
         let honest = ED25519_BASEPOINT_POINT * scalar;
@@ -325,7 +325,7 @@ fn channel(sending: [u8; NONCE_LEN], receiving: [u8; NONCE_LEN]) -> (Box<Channel
 }
 
 #[test]
-fn a_packet_with_any_bit_flipped_stays_shut_and_spends_no_nonce() {
+fn a_packet_with_any_bit_flipped_does_not_open_and_uses_no_nonce() {
     let nonce = counting(0x10);
     let (mut channel, relay) = channel([0; NONCE_LEN], nonce);
     let good = sealed(&relay, nonce, b"some text");
@@ -341,7 +341,7 @@ fn a_packet_with_any_bit_flipped_stays_shut_and_spends_no_nonce() {
 }
 
 #[test]
-fn a_packet_cut_short_stays_shut() {
+fn a_truncated_packet_does_not_open() {
     let nonce = counting(0x10);
     let (mut channel, relay) = channel([0; NONCE_LEN], nonce);
     let good = sealed(&relay, nonce, b"some text");
@@ -367,7 +367,7 @@ fn both_directions_count_with_carries_through_all_24_bytes() {
 }
 
 #[test]
-fn the_directions_count_apart() {
+fn the_nonces_of_the_two_directions_are_counted_separately() {
     let (out, back) = (counting(0x10), counting(0x90));
     let (mut channel, relay) = channel(out, back);
     for count in 0..5 {
@@ -378,7 +378,7 @@ fn the_directions_count_apart() {
 }
 
 #[test]
-fn what_was_not_committed_is_sealed_again_with_the_same_nonces() {
+fn nonces_of_packets_that_were_not_committed_are_used_again() {
     let base = counting(0x10);
     let (mut channel, relay) = channel(base, [0; NONCE_LEN]);
     let batch = |channel: &Channel, texts: &[&[u8]]| -> Vec<Vec<u8>> {
@@ -408,7 +408,7 @@ fn what_was_not_committed_is_sealed_again_with_the_same_nonces() {
 }
 
 #[test]
-fn the_largest_packet_passes() {
+fn the_longest_packet_is_sealed_and_opened() {
     let text = [0x5a; MAX_PLAINTEXT];
     let (mut channel, relay) = channel([3; NONCE_LEN], [4; NONCE_LEN]);
     assert_eq!(send(&mut channel, &text), sealed(&relay, [3; NONCE_LEN], &text));

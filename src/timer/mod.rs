@@ -11,9 +11,9 @@ const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = 6;
 
-/// The largest distance of a deadline that the wheel can hold; a later deadline is put in at this distance, and put in
-/// again when that has come. It covers all slots of the highest level except the current one: a deadline one full turn
-/// ahead would be in the current slot and seem to be due.
+/// The largest distance of a deadline that the wheel can hold. A later deadline is stored at this distance first, and
+/// stored again when that time has come. The distance covers all slots of the highest level except the current one: a
+/// deadline one full turn ahead would be in the current slot and seem to be due.
 const HORIZON: u64 = (SLOTS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1));
 
 /// Stands for no key: the end of a list.
@@ -25,7 +25,7 @@ pub struct Wheel {
     levels: [Level; LEVELS],
     /// Indexed by key.
     entries: Vec<Entry>,
-    /// The keys that are due, in the order of their deadlines.
+    /// The keys that are due, in the order in which they became due.
     due: List,
 }
 
@@ -94,7 +94,8 @@ impl Wheel {
     }
 
     /// Advances the wheel to `now`, and removes and returns one key whose deadline has come; `None` if there are no
-    /// more. Keys are returned in the order of their deadlines.
+    /// more. Keys are returned in the order of their deadlines; one that has passed already when it is set
+    /// counts as due at that time.
     pub fn pop_due(&mut self, now: u64) -> Option<u32> {
         loop {
             if self.due.head != NONE {

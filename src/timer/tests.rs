@@ -7,7 +7,7 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 
-/// Calls the wheel whenever it asks for it, until it returns a key. Returns that key and the tick.
+/// Calls `pop_due` at each tick that `next` returns, until it returns a key. Returns that key and the tick.
 fn follow(wheel: &mut Wheel) -> Option<(u32, u64)> {
     loop {
         let now = wheel.next()?;
@@ -32,7 +32,7 @@ fn is_empty(wheel: &Wheel) -> bool {
         })
 }
 
-/// Distances of one turn and one slot of each level, and the ticks around them.
+/// Powers of two, which include a slot and a turn of each level, some longer distances, and the ticks around all.
 fn distances() -> Vec<u64> {
     let edges = (0..=37).map(|bits| 1_u64 << bits).chain([HORIZON, 2 * HORIZON, 3 << 36]);
     let mut distances: Vec<_> = edges.flat_map(|edge| edge.saturating_sub(2)..=edge + 2).collect();
@@ -52,7 +52,7 @@ fn starts() -> Vec<u64> {
 }
 
 #[test]
-fn a_key_comes_exactly_at_its_deadline_whatever_the_distance() {
+fn a_key_is_returned_exactly_at_its_deadline_whatever_the_distance() {
     for start in starts() {
         for distance in distances() {
             let mut wheel = wheel_at(start);
@@ -79,7 +79,7 @@ fn a_key_comes_exactly_at_its_deadline_whatever_the_distance() {
 }
 
 #[test]
-fn a_key_does_not_come_a_tick_early_and_comes_however_late_the_call() {
+fn a_key_is_never_returned_early_and_also_by_a_late_call() {
     for start in starts() {
         for distance in distances().into_iter().filter(|distance| *distance > 0) {
             let mut wheel = wheel_at(start);
@@ -92,7 +92,7 @@ fn a_key_does_not_come_a_tick_early_and_comes_however_late_the_call() {
 }
 
 #[test]
-fn keys_come_in_the_order_of_their_deadlines() {
+fn keys_are_returned_in_the_order_of_their_deadlines() {
     for start in starts() {
         let mut wheel = wheel_at(start);
         let distances = distances();
@@ -131,7 +131,7 @@ fn time_that_goes_back_changes_nothing() {
 }
 
 #[test]
-fn a_deadline_out_of_reach_never_comes_and_can_be_cancelled() {
+fn the_largest_deadline_is_never_due_and_can_be_cancelled() {
     let mut wheel = wheel_at(1 << 36);
     wheel.schedule(0, u64::MAX);
     assert!(wheel.next().is_some_and(|next| next > 1 << 36));
@@ -142,7 +142,7 @@ fn a_deadline_out_of_reach_never_comes_and_can_be_cancelled() {
 }
 
 #[test]
-fn a_cancelled_key_does_not_come_and_its_neighbours_do() {
+fn a_cancelled_key_is_not_returned_and_others_of_its_slot_are() {
     // Three keys share a slot of each level, or are due together.
     for distance in [0].into_iter().chain((0..LEVELS as u32).map(|level| 1 << (LEVEL_BITS * level))) {
         for cancelled in 0..3 {
@@ -160,7 +160,7 @@ fn a_cancelled_key_does_not_come_and_its_neighbours_do() {
 }
 
 #[test]
-fn the_last_key_of_a_slot_leaves_it_empty() {
+fn a_slot_is_empty_after_its_last_key_is_cancelled() {
     for distance in distances() {
         let mut wheel = wheel_at(99);
         wheel.schedule(3, 99 + distance);
@@ -170,7 +170,7 @@ fn the_last_key_of_a_slot_leaves_it_empty() {
 }
 
 #[test]
-fn a_key_without_a_deadline_is_cancelled_for_nothing() {
+fn cancelling_a_key_without_a_deadline_changes_nothing() {
     let mut wheel = Wheel::new();
     wheel.cancel(0);
     wheel.cancel(u32::MAX - 1);
@@ -183,7 +183,7 @@ fn a_key_without_a_deadline_is_cancelled_for_nothing() {
 }
 
 #[test]
-fn a_key_has_its_last_deadline_only() {
+fn a_new_deadline_replaces_the_old_one() {
     let mut wheel = Wheel::new();
     for deadline in [0, 5_000, 70, 1 << 32, 100] {
         wheel.schedule(1, deadline);
@@ -217,7 +217,7 @@ enum Operation {
     PopOne {
         distance: u64,
     },
-    /// Calls the wheel whenever it asks for it, until it returns a key.
+    /// Calls `pop_due` at each tick that `next` returns, until it returns a key.
     Follow,
 }
 
@@ -270,7 +270,7 @@ impl Checked {
                 // A deadline beyond the horizon would take one call for each turn until then.
                 while let Some(first) = self.first().filter(|first| *first < 1 << 50) {
                     let next = self.wheel.next().expect("there is a deadline");
-                    assert!(next <= first, "asks for {next}, behind the deadline {first}");
+                    assert!(next <= first, "asks for {next}, after the deadline {first}");
                     if self.pop(next).is_some() {
                         assert_eq!(next, first);
                         break;
@@ -314,7 +314,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_wheel_does_what_a_sorted_list_does(
+    fn the_wheel_behaves_like_a_sorted_list(
         start in prop_oneof![Just(0), prop::sample::select(starts())],
         operations in prop::collection::vec(any_operation(), 1..60),
     ) {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_17_to_2048_is_a_length() {
+    fn only_17_to_2048_is_a_valid_length() {
         for length in 0..=u16::MAX {
             let bytes = length.to_be_bytes();
             let whole = frame_len(&bytes);
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn half_a_length_is_no_length_yet() {
+    fn half_a_length_field_is_incomplete() {
         assert_eq!(frame_len(&[]), Ok(None));
         assert_eq!(frame_len(&[0xff]), Ok(None));
     }
 
     #[test]
-    fn a_prefix_reads_back() {
+    fn an_emitted_length_field_is_read_back() {
         for len in [OVERHEAD + 1, 100, MAX_FRAME] {
             let mut frame = vec![0; len];
             emit_prefix(&mut frame);

@@ -8,7 +8,7 @@
 //!               transport, if there is no proxy
 //! ```
 //!
-//! In each state it fails if the deadline passes, the transport ends, or the answer is wrong.
+//! In each state the attempt fails if the deadline passes, the transport ends, or the answer is wrong.
 
 use std::convert::Infallible;
 use std::io;
@@ -115,7 +115,7 @@ impl Attempt {
         self.deadline.exclude(waited, self.timeout);
     }
 
-    /// The transport is connected: writes the request to the proxy, or the hello to the relay. A second call does
+    /// The transport is connected: queues the request to the proxy, or the hello to the relay. A second call does
     /// nothing.
     pub(super) fn handle_connected(&mut self, now: Instant) {
         let State::Connecting { proxy } = &self.state else {
@@ -134,7 +134,7 @@ impl Attempt {
     }
 
     /// Takes the bytes of the opening off the input. Returns the channel once the response is complete. `ours`: the
-    /// temporary keys of the connection's other attempts.
+    /// temporary keys of the connection's attempts, if there are several.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -184,7 +184,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// The transport has ended. If an answer has begun, it explains more than the end does.
+    /// The transport has ended. If the beginning of an answer shows the reason, that explains more than the end does.
     pub(super) fn handle_end(&self, end: End) -> DisconnectReason {
         self.begun_answer().unwrap_or_else(|| end.reason(self.stage(), self.party(), self.hint(end)))
     }
@@ -263,15 +263,17 @@ impl Attempt {
         if !end.is_close() && !matches!(end, End::Late) {
             return None;
         }
-        let all_has_left = self.output.is_empty();
+        let all_is_written = self.output.is_empty();
         match &self.state {
             State::Connecting { .. } => None,
-            State::Tunnelling(tunnel) => (tunnel.is_asked_for() && all_has_left).then_some(Hint::NotReached),
+            State::Tunnelling(tunnel) => {
+                (tunnel.is_asked_for() && all_is_written).then_some(Hint::NotReached)
+            }
             State::Handshaking { response, .. } => match (response.partial().len(), self.times.party()) {
                 // Shorter than a response: a complete one is handled at once.
                 (len @ 1.., _) => Some(Hint::Incomplete(len as u8)),
-                (0, Party::Relay) => (end.is_close() && all_has_left).then_some(Hint::OtherKey),
-                (0, _) if end.is_close() && all_has_left => Some(Hint::NotReachedOrOtherKey),
+                (0, Party::Relay) => (end.is_close() && all_is_written).then_some(Hint::OtherKey),
+                (0, _) if end.is_close() && all_is_written => Some(Hint::NotReachedOrOtherKey),
                 (0, _) => Some(Hint::NotReached),
             },
         }

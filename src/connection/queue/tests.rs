@@ -1,4 +1,4 @@
-//! The queue against a model made of lists, and the shares that flows get of the room and of the stream.
+//! Compares the queue with a model made of lists, and tests the shares of the room and of the stream that flows get.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use crate::key::PublicKey;
 const PAGE: usize = 504;
 
 fn route(id: u8) -> RouteNumber {
-    RouteNumber::new(id).expect("a connection id")
+    RouteNumber::new(id).expect("a route number")
 }
 
 fn data(id: u8, data: &[u8]) -> Packet<'_> {
@@ -39,14 +39,14 @@ fn take(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// All packets in the order in which they would be sent; they stay in the queue.
-fn look(queue: &mut Queue) -> Vec<Vec<u8>> {
+fn peek(queue: &mut Queue) -> Vec<Vec<u8>> {
     let plaintexts = take(queue, usize::MAX);
     queue.commit(0);
     plaintexts
 }
 
 /// Takes and commits up to `count` packets.
-fn leave(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
+fn send(queue: &mut Queue, count: usize) -> Vec<Vec<u8>> {
     let plaintexts = take(queue, count);
     queue.commit(plaintexts.len());
     plaintexts
@@ -60,7 +60,7 @@ fn fill(queue: &mut Queue, id: u8, len: usize, bound: usize) -> usize {
 }
 
 #[test]
-fn an_empty_queue_has_nothing_to_give() {
+fn an_empty_queue_has_no_packets_and_no_memory() {
     let mut queue = Queue::default();
     assert!(queue.is_empty() && !queue.has_refused());
     assert_eq!((queue.len(), queue.next_len()), (0, None));
@@ -72,7 +72,7 @@ fn an_empty_queue_has_nothing_to_give() {
 }
 
 #[test]
-fn a_packet_is_read_whole_wherever_its_pages_end() {
+fn a_packet_is_read_whole_at_every_offset_in_a_page() {
     // The length of the first packet determines where in a page the second begins: every offset is tried.
     for filler in 0..PAGE {
         for len in [0, 1, 20, PAGE, 2031] {
@@ -81,17 +81,17 @@ fn a_packet_is_read_whole_wherever_its_pages_end() {
             let packets = [data(16, &[0xaa; PAGE][..filler]), data(16, &payload), data(16, b"end")];
             assert!(packets.iter().all(|packet| queue.push(packet, 10_000)));
             let expected = [&[16][..], &payload].concat();
-            assert_eq!(look(&mut queue)[1], expected);
-            leave(&mut queue, 1);
-            assert_eq!(leave(&mut queue, 1), [expected]);
-            assert_eq!(leave(&mut queue, 9), [b"\x10end"]);
+            assert_eq!(peek(&mut queue)[1], expected);
+            send(&mut queue, 1);
+            assert_eq!(send(&mut queue, 1), [expected]);
+            assert_eq!(send(&mut queue, 9), [b"\x10end"]);
             assert_eq!(queue.pages.in_use(), 0);
         }
     }
 }
 
 #[test]
-fn packets_that_did_not_leave_are_as_if_they_had_never_been_taken() {
+fn packets_that_were_taken_and_not_sent_are_put_back_unchanged() {
     let filled = || {
         let mut queue = Queue::default();
         for number in 0..30_u8 {
@@ -100,7 +100,7 @@ fn packets_that_did_not_leave_are_as_if_they_had_never_been_taken() {
         }
         queue
     };
-    let all = look(&mut filled());
+    let all = peek(&mut filled());
     for taken in 0..=30 {
         for count in 0..=taken {
             let mut queue = filled();
@@ -110,9 +110,9 @@ fn packets_that_did_not_leave_are_as_if_they_had_never_been_taken() {
             // A flow that begins now has its turn last, whatever was taken and put back before.
             assert!(queue.push(&data(30, b"new"), 1 << 20));
             let mut straight = filled();
-            leave(&mut straight, count);
+            send(&mut straight, count);
             assert!(straight.push(&data(30, b"new"), 1 << 20));
-            assert_eq!(look(&mut queue), look(&mut straight), "{count} of {taken}");
+            assert_eq!(peek(&mut queue), peek(&mut straight), "{count} of {taken}");
         }
     }
 }
@@ -129,7 +129,7 @@ fn a_flow_alone_fills_half_of_the_queue_and_two_a_third_each() {
 
             // Both send as much as they can. After the first packets are sent, both hold the same.
             for _ in 0..2 * bound / size {
-                leave(&mut queue, 1);
+                send(&mut queue, 1);
                 fill(&mut queue, 17, len, bound);
                 fill(&mut queue, 16, len, bound);
             }
@@ -142,7 +142,7 @@ fn a_flow_alone_fills_half_of_the_queue_and_two_a_third_each() {
 }
 
 #[test]
-fn a_route_that_begins_finds_room_beside_five_that_send_all_they_can() {
+fn a_new_route_finds_room_beside_five_that_use_their_whole_share() {
     let bound = Settings::default().send_queue;
     for len in [1, 100, 1400, 2031] {
         let mut queue = Queue::default();
@@ -163,25 +163,25 @@ fn half_of_the_smallest_queue_has_room_for_the_longest_packet() {
     assert!(queue.push(&data(254, &longest), MIN_SEND_QUEUE));
     assert!(!queue.push(&oob(b"1"), MIN_SEND_QUEUE), "it is full");
     assert_eq!(queue.len(), MIN_SEND_QUEUE);
-    assert_eq!(look(&mut queue), [255, 254].map(|id| [&[id], longest.as_slice()].concat()));
+    assert_eq!(peek(&mut queue), [255, 254].map(|id| [&[id], longest.as_slice()].concat()));
 }
 
 #[test]
-fn a_refused_flow_is_notified_once_when_half_of_its_share_is_free() {
+fn room_is_reported_once_when_half_of_the_share_of_a_refused_flow_is_free() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1400, bound);
     while !queue.take_writable(bound) {
         assert!(4 * queue.len() > bound);
-        leave(&mut queue, 1);
+        send(&mut queue, 1);
     }
     assert!(4 * queue.len() + 4 * 1403 > bound, "earlier than that");
-    leave(&mut queue, usize::MAX);
+    send(&mut queue, usize::MAX);
     assert!(!queue.take_writable(bound));
 }
 
 #[test]
-fn a_refused_flow_is_notified_whatever_made_the_room() {
+fn room_for_a_refused_flow_is_reported_whatever_its_cause() {
     let bound = MIN_SEND_QUEUE;
     let full = || {
         let mut queue = Queue::default();
@@ -193,34 +193,34 @@ fn a_refused_flow_is_notified_whatever_made_the_room() {
     };
     let mut queue = full();
     queue.remove(route(16));
-    assert!(queue.take_writable(bound), "another flow is no more");
+    assert!(queue.take_writable(bound), "another flow is removed");
     let mut queue = full();
     queue.remove_all_routes();
     assert!(queue.take_writable(bound) && !queue.take_writable(bound), "all are reported at once");
     let mut queue = full();
-    leave(&mut queue, usize::MAX);
-    assert!(queue.take_writable(bound) && !queue.has_refused(), "all have left");
+    send(&mut queue, usize::MAX);
+    assert!(queue.take_writable(bound) && !queue.has_refused(), "all are sent");
 }
 
 #[test]
-fn a_flow_that_has_no_room_yet_is_notified_later() {
+fn room_is_reported_later_for_a_flow_that_has_none_yet() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1000, bound);
     fill(&mut queue, 17, 1000, bound);
     // The second flow has room long before the first, which holds half of the queue.
     while !queue.take_writable(bound) {
-        leave(&mut queue, 1);
+        send(&mut queue, 1);
     }
     assert!(queue.refused.contains(Some(route(16))) && !queue.refused.contains(Some(route(17))));
     while !queue.take_writable(bound) {
-        leave(&mut queue, 1);
+        send(&mut queue, 1);
     }
     assert!(!queue.has_refused());
 }
 
 #[test]
-fn a_route_takes_its_data_with_it_and_nothing_else() {
+fn removing_a_route_removes_its_data_and_nothing_else() {
     let mut queue = Queue::default();
     // Packets whose data contain the route's number in every byte, and that do not belong to the route.
     let others = [data(17, &[16; 16]), oob(&[16; 16]), Packet::OnionRequest(&[16; 178])];
@@ -231,31 +231,31 @@ fn a_route_takes_its_data_with_it_and_nothing_else() {
     }
     assert_eq!(queue.remove(route(16)), 3 * 4, "bytes of data");
     assert_eq!(queue.remove(route(16)), 0);
-    let kept: Vec<_> = look(&mut queue).iter().map(|plaintext| (plaintext[0], plaintext.len())).collect();
+    let kept: Vec<_> = peek(&mut queue).iter().map(|plaintext| (plaintext[0], plaintext.len())).collect();
     assert_eq!(kept, [(17, 17), (0x06, 49), (0x08, 179)]);
     assert!(queue.push(&data(18, b""), 1_000));
     queue.remove_all_routes();
-    assert_eq!(look(&mut queue).len(), 2);
+    assert_eq!(peek(&mut queue).len(), 2);
 }
 
 #[test]
-fn routes_are_removed_without_a_look_at_their_packets() {
+fn routes_are_removed_without_reading_their_packets() {
     const BOUND: usize = 4 << 20;
     let mut queue = Queue::default();
     while (16..=255).all(|id| queue.push(&data(id, b"1"), BOUND)) {}
     assert!(queue.push(&oob(b"stays"), BOUND));
     assert!(queue.len() > BOUND * 9 / 10);
-    let looks = Cell::new(0);
+    let calls = Cell::new(0);
     queue.retain(|flow| {
-        looks.set(looks.get() + 1);
+        calls.set(calls.get() + 1);
         flow.route.is_none()
     });
-    assert_eq!(looks.get(), 241, "one for each flow");
-    assert_eq!((look(&mut queue).len(), queue.pages.in_use()), (1, 1));
+    assert_eq!(calls.get(), 241, "one for each flow");
+    assert_eq!((peek(&mut queue).len(), queue.pages.in_use()), (1, 1));
 }
 
 #[test]
-fn memory_follows_the_bytes_in_the_queue_and_the_number_of_its_flows() {
+fn memory_is_bounded_by_the_bytes_and_the_flows_in_the_queue() {
     let bound = Settings::default().send_queue;
     let mut queue = Queue::default();
     // Each flow ends at many different offsets in a page.
@@ -265,17 +265,17 @@ fn memory_follows_the_bytes_in_the_queue_and_the_number_of_its_flows() {
         }
         let pages = queue.pages.in_use();
         assert!(pages <= queue.len() / PAGE + 2 * queue.flows.flows.len(), "{pages} pages");
-        leave(&mut queue, 1 + round % 50);
+        send(&mut queue, 1 + round % 50);
     }
     // The list grows by an eighth at a time.
     let most = (bound / PAGE + 2 * 240) * (PAGE + 8) * 9 / 8;
     assert!(queue.memory() <= most + 64 * 1024, "{} bytes", queue.memory());
-    leave(&mut queue, usize::MAX);
+    send(&mut queue, usize::MAX);
     assert_eq!(queue.pages.in_use(), 0);
 }
 
 #[test]
-fn flows_that_always_have_packets_get_the_same_of_the_line() {
+fn flows_that_always_have_packets_get_equal_shares_of_the_stream() {
     const BOUND: usize = 64 << 10;
     let sizes: [usize; 4] = [1, 100, 1400, 2031];
     let mut queue = Queue::default();
@@ -293,7 +293,7 @@ fn flows_that_always_have_packets_get_the_same_of_the_line() {
                 assert!(queue.push(&data(id, &[id; 2031][..size]), BOUND));
             }
         }
-        let plaintext = leave(&mut queue, 1).remove(0);
+        let plaintext = send(&mut queue, 1).remove(0);
         sent[usize::from(plaintext[0] - 16)] += 18 + plaintext.len();
         let (least, most) = (sent.iter().min().unwrap(), sent.iter().max().unwrap());
         assert!(most - least < 3 * flow::QUANTUM, "after {packet} packets: {sent:?}");
@@ -306,7 +306,7 @@ enum Operation {
     /// Data for a route, or OOB.
     Push(Option<u8>, usize),
     /// Some packets are taken, and some of them are sent.
-    Leave(usize, usize),
+    Send(usize, usize),
     Remove(u8),
     RemoveAllRoutes,
     TakeWritable,
@@ -317,7 +317,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => (16..20_u8, len()).prop_map(|(id, len)| Operation::Push(Some(id), len)),
         2 => (1..1024_usize).prop_map(|len| Operation::Push(None, len)),
-        8 => (0..12_usize, 0..12_usize).prop_map(|(taken, count)| Operation::Leave(taken, count.min(taken))),
+        8 => (0..12_usize, 0..12_usize).prop_map(|(taken, count)| Operation::Send(taken, count.min(taken))),
         1 => (16..20_u8).prop_map(Operation::Remove),
         1 => Just(Operation::RemoveAllRoutes),
         4 => Just(Operation::TakeWritable),
@@ -393,7 +393,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_queue_does_what_lists_of_packets_do(
+    fn the_queue_behaves_like_lists_of_packets(
         bound in MIN_SEND_QUEUE..20_000_usize,
         operations in prop::collection::vec(any_operation(), 1..150),
     ) {
@@ -409,7 +409,7 @@ proptest! {
                     let taken = model.push(id.unwrap_or(0), plaintext, bound);
                     prop_assert_eq!(queue.push(&packet, bound), taken);
                 }
-                Operation::Leave(taken, count) => {
+                Operation::Send(taken, count) => {
                     let before = model.clone();
                     let expected: Vec<_> = (0..taken).map_while(|_| model.pop()).collect();
                     prop_assert_eq!(take(&mut queue, taken), expected);
@@ -431,7 +431,7 @@ proptest! {
             prop_assert_eq!(queue.is_empty(), model.turns.is_empty());
         }
         let rest: Vec<_> = std::iter::from_fn(|| model.pop()).collect();
-        prop_assert_eq!(leave(&mut queue, usize::MAX), rest);
+        prop_assert_eq!(send(&mut queue, usize::MAX), rest);
         prop_assert_eq!(queue.pages.in_use(), 0);
     }
 }

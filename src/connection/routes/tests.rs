@@ -1,4 +1,4 @@
-//! Each arrow of the diagram, and each input that has no arrow.
+//! Each transition in the diagram of the module `routes`, and each input that causes none.
 
 mod model;
 
@@ -13,7 +13,7 @@ fn peer(number: u8) -> PublicKey {
 }
 
 fn id(number: u8) -> RouteNumber {
-    RouteNumber::new(number).expect("a connection id")
+    RouteNumber::new(number).expect("a route number")
 }
 
 /// Opens a route with a new generation, and with the peer's number as its token.
@@ -46,7 +46,7 @@ fn respond(routes: &mut Routes, peer: PublicKey, id: Option<RouteNumber>) -> Res
     routes.handle_response(ID, &peer, id)
 }
 
-/// A table with one route, which has a connection id from the relay.
+/// A table with one route, which has a number from the relay.
 fn offline(peer: PublicKey, id: RouteNumber) -> (Routes, RouteId) {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer);
@@ -99,7 +99,7 @@ fn assert_empty(routes: &Routes) {
 }
 
 #[test]
-fn an_open_route_is_requested() {
+fn an_opened_route_is_requested() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
     let status = RouteStatus { route, connection: ID, token: 1, peer: peer(1), state: RouteState::Requested };
@@ -127,7 +127,7 @@ fn a_peer_has_one_route_that_is_not_closed() {
 }
 
 #[test]
-fn a_response_registers_a_route_offline() {
+fn a_response_moves_a_route_to_offline() {
     let (mut routes, route) = offline(peer(1), id(16));
     assert_eq!(state(&routes, route), Some(RouteState::Offline));
     assert_eq!(routes.number(route), None);
@@ -153,7 +153,7 @@ fn notifications_turn_a_route_online_and_offline() {
 }
 
 #[test]
-fn a_refused_route_is_gone() {
+fn a_refused_route_is_removed() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
     assert_eq!(respond(&mut routes, peer(1), None), Ok(Answer::Refused(info(route, peer(1)))));
@@ -162,7 +162,7 @@ fn a_refused_route_is_gone() {
 }
 
 #[test]
-fn a_response_that_answers_nothing_is_a_violation() {
+fn a_response_without_a_request_is_a_violation() {
     let unsolicited = Err(Violation::UnsolicitedResponse);
     for answer in [None, Some(id(16)), Some(id(17))] {
         assert_eq!(respond(&mut Routes::default(), peer(1), answer), unsolicited, "without any request");
@@ -174,12 +174,12 @@ fn a_response_that_answers_nothing_is_a_violation() {
         let (mut routes, _) = online(peer(1), id(16));
         assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "a second one, online");
         let (mut routes, _) = leaving(peer(1), id(16));
-        assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "for a route that leaves");
+        assert_eq!(respond(&mut routes, peer(1), answer), unsolicited, "for a leaving route");
     }
 }
 
 #[test]
-fn a_response_before_its_request_has_left_is_a_violation() {
+fn a_response_before_its_request_was_sent_is_a_violation() {
     for close in [false, true] {
         let mut routes = Routes::default();
         let (route, _) = open(&mut routes, peer(1)).expect("a free route");
@@ -198,7 +198,7 @@ fn a_response_before_its_request_has_left_is_a_violation() {
 }
 
 #[test]
-fn a_connection_id_in_use_is_not_given_out_again() {
+fn a_response_with_a_connection_id_in_use_is_a_violation() {
     let in_use = Err(Violation::RouteNumberInUse(16));
     let tables = [offline(peer(1), id(16)).0, online(peer(1), id(16)).0, leaving(peer(1), id(16)).0];
     for mut routes in tables {
@@ -210,7 +210,7 @@ fn a_connection_id_in_use_is_not_given_out_again() {
 }
 
 #[test]
-fn closing_a_registered_route_is_reported_to_the_relay() {
+fn closing_a_route_with_a_connection_id_notifies_the_relay() {
     for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16))] {
         assert_eq!(routes.close(route), Ok(Some(id(16))));
         assert_hidden(&mut routes, route, peer(1), id(16));
@@ -222,7 +222,7 @@ fn closing_a_registered_route_is_reported_to_the_relay() {
 }
 
 #[test]
-fn only_a_route_that_leaves_is_gone_when_its_notification_has_left() {
+fn only_a_leaving_route_is_removed_when_its_notification_is_sent() {
     let mut requested = Routes::default();
     let route = request(&mut requested, peer(1));
     for (mut routes, route) in [offline(peer(1), id(16)), online(peer(1), id(16)), (requested, route)] {
@@ -238,7 +238,7 @@ fn only_a_route_that_leaves_is_gone_when_its_notification_has_left() {
 }
 
 #[test]
-fn a_route_closed_before_its_response_is_closed_by_it() {
+fn a_route_closed_before_its_response_is_leaving_after_it() {
     let mut routes = Routes::default();
     let route = request(&mut routes, peer(1));
     assert_eq!(routes.close(route), Ok(None));
@@ -252,7 +252,7 @@ fn a_route_closed_before_its_response_is_closed_by_it() {
 }
 
 #[test]
-fn a_route_closed_before_its_refusal_is_gone_with_it() {
+fn a_route_closed_before_its_refusal_is_removed_by_it() {
     let mut routes = closing(peer(1));
     let closed = Answer::Closed { registered: None, again: None };
     assert_eq!(respond(&mut routes, peer(1), None), Ok(closed));
@@ -260,7 +260,7 @@ fn a_route_closed_before_its_refusal_is_gone_with_it() {
 }
 
 #[test]
-fn a_route_behind_a_closing_one_is_requested_after_its_response() {
+fn a_held_route_is_requested_after_the_response_to_the_closing_one() {
     for answer in [None, Some(id(16))] {
         let mut routes = closing(peer(1));
         let held = hold(&mut routes, peer(1));
@@ -280,7 +280,7 @@ fn a_route_behind_a_closing_one_is_requested_after_its_response() {
 }
 
 #[test]
-fn a_held_route_that_is_closed_was_never_there() {
+fn a_held_route_that_is_closed_is_removed_without_a_request() {
     let mut routes = closing(peer(1));
     let held = hold(&mut routes, peer(1));
     assert_eq!(routes.close(held), Ok(None));
@@ -297,7 +297,7 @@ fn a_held_route_that_is_closed_was_never_there() {
 }
 
 #[test]
-fn a_route_behind_a_leaving_one_is_requested_at_once() {
+fn a_route_opened_after_a_leaving_one_is_requested_at_once() {
     let (mut routes, _) = leaving(peer(1), id(16));
     let route = request(&mut routes, peer(1));
     assert_eq!(routes.len(), 2);
@@ -307,7 +307,7 @@ fn a_route_behind_a_leaving_one_is_requested_at_once() {
 }
 
 #[test]
-fn a_slot_used_again_makes_no_old_id_valid() {
+fn old_ids_stay_invalid_when_their_slot_is_used_again() {
     let mut routes = Routes::default();
     let mut old = Vec::new();
     for _ in 0..10 {

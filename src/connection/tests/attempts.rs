@@ -119,7 +119,7 @@ fn the_first_response_wins_and_the_others_send_nothing_but_their_hello() {
         for other in (0..3).filter(|other| *other != winner) {
             assert!(!connection.is_open(AttemptId(other)));
             assert!(written(&mut connection, AttemptId(other)).is_empty());
-            // What they still receive is of no interest, not even a valid response.
+            // Their input is ignored, even a valid response.
             let (late, _) = hellos[usize::from(other)].accept(&fresh());
             assert!(receive(&mut connection, now, AttemptId(other), &late).unwrap().is_empty());
             assert_eq!(connection.handle_end(AttemptId(other), End::Closed), Ok(()));
@@ -138,7 +138,7 @@ fn the_first_response_wins_and_the_others_send_nothing_but_their_hello() {
 
 /// All hellos of a connection are sealed with the same key, so each opens as a response to each other one.
 #[test]
-fn the_attempts_of_a_connection_can_not_be_led_to_each_other() {
+fn the_attempts_of_a_connection_cannot_be_connected_to_each_other() {
     let start = Instant::now();
     let mut connection = addressed(2, start);
     let hellos = [0, 1].map(|number| {
@@ -150,14 +150,14 @@ fn the_attempts_of_a_connection_can_not_be_led_to_each_other() {
     let now = start + seconds(1);
     receive(&mut connection, now, AttemptId(0), &hellos[1][32..]).expect("the other attempt is left");
     assert!(!connection.is_open(AttemptId(0)));
-    // Nor does the hello of an attempt that is over.
+    // The hello of an attempt that is over is not accepted either.
     let reflection = DisconnectReason::Impostor(Impostor::Reflection);
     assert_eq!(receive(&mut connection, now, AttemptId(1), &hellos[0][32..]).err(), Some(reflection));
     assert!(connection.failed_attempts().iter().all(|failed| failed.reason == reflection));
 }
 
 #[test]
-fn an_impostor_at_one_address_does_not_keep_us_from_the_relay_at_another() {
+fn an_impostor_at_one_address_does_not_prevent_a_connection_at_another() {
     let start = Instant::now();
     let (mut connection, hellos) = all_connected(2, start);
     let now = start + seconds(1);
@@ -232,9 +232,9 @@ fn a_changed_network_shortens_the_attempts_that_have_begun_and_not_the_later_one
     assert_eq!(connection.deadline(), start + seconds(10) + 500 * MS);
 }
 
-/// What was received from an attempt counts as heard, also after it has won.
+/// Input of an attempt counts for `last_heard`, also after the attempt has won.
 #[test]
-fn the_relay_was_heard_when_its_response_arrived() {
+fn last_heard_is_set_when_the_response_arrives() {
     let start = Instant::now();
     let (mut connection, hellos) = all_connected(2, start);
     assert_eq!(connection.last_heard(), None);

@@ -1,12 +1,12 @@
 //! What the connections of a client have sent and received, by kind of packet.
 
 use super::*;
-use crate::status::TrafficByKind;
+use crate::status::{Traffic, TrafficByKind};
 
-/// What a packet is on the stream beside its plaintext.
+/// The bytes of a packet on the stream besides its plaintext.
 const OVERHEAD: u64 = 2 + 16;
 
-/// So many packets with so many bytes of plaintext.
+/// Traffic of this many packets, which have this many bytes of plaintext together.
 fn received(packets: u64, plaintext: u64) -> Traffic {
     Traffic { packets_in: packets, bytes_in: packets * OVERHEAD + plaintext, ..Traffic::default() }
 }
@@ -63,7 +63,7 @@ fn each_kind_of_packet_has_its_counter_in_both_directions() {
 
 /// Whether a packet is sent is known only after it was sealed, perhaps several times.
 #[test]
-fn a_packet_counts_once_when_its_first_byte_has_left() {
+fn a_packet_is_counted_once_when_its_first_byte_is_sent() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.reset();
     for _ in 0..20 {
@@ -97,7 +97,7 @@ fn handshakes_are_bytes_without_packets() {
             hello.extend_from_slice(part);
             Ok(part.len())
         };
-        connection.flush(start, &mut shared, &mut [0; 4096], write).unwrap();
+        connection.flush(start, FIRST, &mut shared, &mut [0; 4096], write).unwrap();
         let hello: [u8; HELLO_LENGTH] = hello.try_into().unwrap();
         let (mut response, _) = Hello::open(&hello, &RELAY_SECRET).unwrap().accept(&fresh());
         connection.receive(start, FIRST, &mut response, &mut shared, &mut Events::with_capacity(8)).unwrap();
@@ -122,17 +122,17 @@ fn pings_and_the_pongs_that_answer_one_are_counted() {
 }
 
 #[test]
-fn it_has_drained_when_no_byte_is_left() {
+fn a_connection_has_drained_when_no_byte_is_queued() {
     let mut pair = Pair::connected();
     assert!(pair.connection.has_drained());
     pair.connection.open(key(7)).unwrap();
-    assert_eq!(pair.connection.queued(), 0, "a request is no data");
+    assert_eq!(pair.connection.queued(), 0, "a request is not data");
     assert!(!pair.connection.has_drained());
     pair.flush_some(1);
     assert!(!pair.connection.has_drained(), "the rest of the packet");
     pair.flush_some(usize::MAX);
     assert!(pair.connection.has_drained());
-    // While it is opened, packets wait.
+    // While the connection is opened, packets stay queued.
     let mut connection = connecting(Instant::now());
     connection.send_oob(key(7), b"x").unwrap();
     assert!(!connection.has_drained() && !connection.has_output(FIRST));

@@ -1,11 +1,11 @@
-//! What the caller asks for before the connection is connected: it is queued, and leaves right after the first ping.
+//! What the caller requests before the connection is connected: it is queued, and sent right after the first ping.
 
 use super::*;
 use crate::status::RouteState;
 
 const PEER: u8 = 7;
 
-/// What is on the wire beside the plaintext of a packet: its length and its MAC.
+/// The bytes of a packet on the stream besides its plaintext: its length field and its MAC.
 const OVERHEAD: usize = 2 + 16;
 
 fn oob_to(peer: PublicKey, data: &[u8]) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn answered(mut connection: Connection, hello: Hello, now: Instant) -> Pair {
 }
 
 #[test]
-fn requests_and_packets_of_any_early_stage_leave_behind_the_first_ping() {
+fn requests_and_packets_of_any_early_stage_are_sent_after_the_first_ping() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let first = connection.open(key(1)).unwrap();
@@ -59,16 +59,16 @@ fn requests_and_packets_of_any_early_stage_leave_behind_the_first_ping() {
     pair.relay_sends(&[pong(FIRST_PING), routing_response(16, key(1)), routing_response(17, key(2))])
         .unwrap();
     let reported = [
-        Event::Connected { relay: pair.connection.id() },
-        Event::RouteOpened { route: first, peer: key(1) },
-        Event::RouteOpened { route: second, peer: key(2) },
+        Event::Connected { connection: ID, token: TOKEN },
+        Event::RouteOpened { connection: ID, route: first, token: route_token(key(1)), peer: key(1) },
+        Event::RouteOpened { connection: ID, route: second, token: route_token(key(2)), peer: key(2) },
     ];
     assert_eq!(pair.take_events(), reported.map(|event| format!("{event:?}")));
     assert_eq!(pair.connection.route_status(third).unwrap().state, RouteState::Requested);
 }
 
 #[test]
-fn data_wait_for_the_peer_as_always() {
+fn data_are_refused_until_the_peer_is_online() {
     let mut connection = connecting(Instant::now());
     let route = connection.open(key(PEER)).unwrap();
     assert_eq!(connection.send_data(route, b"x"), Err(SendError::RouteOffline));
@@ -76,18 +76,18 @@ fn data_wait_for_the_peer_as_always() {
 }
 
 #[test]
-fn a_proxy_gets_nothing_of_what_waits_for_the_relay() {
+fn a_proxy_receives_nothing_that_is_queued_for_the_relay() {
     let now = Instant::now();
     let mut parameters = parameters(Settings::default());
-    let proxy = Arc::new("socks4://192.0.2.1:1080".parse().unwrap());
-    parameters.tunnel = Some((proxy, "192.0.2.2:33445".parse().unwrap()));
-    let mut connection = Connection::new(parameters, now);
+    parameters.proxy = Some(Arc::new("socks4://192.0.2.1:1080".parse().unwrap()));
+    parameters.addresses = vec!["192.0.2.2:33445".parse().unwrap()];
+    let mut connection = begun(parameters, entropy(), now);
     connection.open(key(PEER)).unwrap();
     connection.send_oob(key(PEER), b"for the relay").unwrap();
     connection.handle_connected(now, FIRST);
     let request = flush(&mut connection, now, &mut [0; 4096]);
     assert_eq!(request, [4, 1, 0x82, 0xa5, 192, 0, 2, 2, 0]);
-    // The proxy closes: all that could be sent was sent.
+    // The proxy closes after the whole request was sent to it.
     let end = DisconnectReason::Closed {
         stage: Stage::Tunnelling,
         party: Party::Proxy,
@@ -97,7 +97,7 @@ fn a_proxy_gets_nothing_of_what_waits_for_the_relay() {
 }
 
 #[test]
-fn a_relay_that_closes_at_the_hello_is_suspected_as_always() {
+fn another_key_is_a_hint_although_packets_are_queued() {
     let now = Instant::now();
     let mut connection = connecting(now);
     connection.open(key(PEER)).unwrap();
@@ -123,7 +123,7 @@ fn the_send_queue_has_its_bound_from_the_start() {
 }
 
 #[test]
-fn no_more_routes_than_a_relay_has_can_wait() {
+fn no_more_routes_than_a_relay_has_can_be_queued() {
     let mut connection = connecting(Instant::now());
     for number in 0..240 {
         connection.open(key(number)).unwrap();
@@ -132,7 +132,7 @@ fn no_more_routes_than_a_relay_has_can_wait() {
 }
 
 #[test]
-fn a_route_that_is_closed_while_opening_leaves_nothing_behind() {
+fn a_route_closed_before_the_session_is_closed_after_its_response() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let route = connection.open(key(PEER)).unwrap();
@@ -140,17 +140,17 @@ fn a_route_that_is_closed_while_opening_leaves_nothing_behind() {
     assert_eq!(connection.find_route(&key(PEER)), None);
     let hello = hello(&mut connection, now);
     let mut pair = answered(connection, hello, now);
-    // As always: the request leaves, and its notification follows the answer.
+    // The request is sent, and the disconnect notification after its response.
     assert_eq!(pair.sent(), [ping(FIRST_PING), routing_request(key(PEER))]);
     pair.relay_sends(&[pong(FIRST_PING), routing_response(16, key(PEER)), vec![2, 16]]).unwrap();
-    assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { relay: pair.connection.id() })]);
+    assert_eq!(pair.take_events(), [format!("{:?}", Event::Connected { connection: ID, token: TOKEN })]);
     assert_eq!(pair.sent(), [vec![3, 16]]);
     assert_eq!(pair.connection.route_count(), 0);
     assert!(!pair.connection.has_output(FIRST));
 }
 
 #[test]
-fn routes_that_come_and_go_while_opening_take_no_room() {
+fn routes_opened_and_closed_before_the_session_free_their_slots() {
     let now = Instant::now();
     let mut connection = connecting(now);
     for _ in 0..1_000 {
@@ -168,9 +168,9 @@ fn routes_that_come_and_go_while_opening_take_no_room() {
     assert_eq!(pair.connection.route_status(route).unwrap().state, RouteState::Offline);
 }
 
-/// Whoever has recorded a handshake response can play it again, and reads everything that comes.
+/// An attacker who has recorded a handshake response can replay it, and read everything that is sent then.
 #[test]
-fn the_holder_of_an_old_response_gets_no_more_than_one_send_queue_and_the_requests() {
+fn an_impostor_with_an_old_response_receives_at_most_one_send_queue_and_the_requests() {
     for send_queue in [4_068, 128 * 1024] {
         for len in [1, 1_024] {
             let mut pair = Pair::confirming_with(Settings { send_queue, ..Settings::default() });
@@ -186,7 +186,7 @@ fn the_holder_of_an_old_response_gets_no_more_than_one_send_queue_and_the_reques
             }
             assert!(sent > important);
             assert!(sent <= send_queue + important, "{sent} of {send_queue}");
-            // For the relay itself there is room again as soon as it has proved itself.
+            // There is room again as soon as the relay has proved that it holds its key.
             pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
             assert!(pair.connection.take_writable());
             assert_eq!(pair.connection.send_oob(key(1), &vec![1; len]), Ok(()));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_first_packet_is_a_ping_and_its_pong_connects() {
+fn the_first_packet_is_a_ping_and_its_pong_completes_connecting() {
     let mut pair = Pair::confirming();
     assert_eq!(pair.connection.stage(), Stage::Confirming);
     assert_eq!(pair.sent(), [ping(FIRST_PING)]);
@@ -17,25 +17,25 @@ fn the_first_packet_is_a_ping_and_its_pong_connects() {
 
 /// A key that is moved leaves a copy at its old address.
 #[test]
-fn keys_stay_where_they_are_when_a_connection_is_moved() {
+fn keys_keep_their_address_when_a_connection_is_moved() {
     let pair = Pair::connected();
-    let place = |connection: &Connection| match &connection.state {
+    let channel_address = |connection: &Connection| match &connection.state {
         State::Established(session) => std::ptr::from_ref(session.channel()),
-        State::Opening(_) => panic!("it is open"),
+        State::Opening(_) => panic!("it is not established"),
     };
-    let before = place(&pair.connection);
-    assert_eq!(place(&Box::new(pair.connection)), before);
+    let before = channel_address(&pair.connection);
+    assert_eq!(channel_address(&Box::new(pair.connection)), before);
 }
 
 #[test]
-fn whatever_packet_opens_first_connects_once() {
+fn the_first_packet_that_opens_completes_connecting_whatever_its_kind() {
     let mut pair = Pair::confirming();
     pair.relay_sends(&[ping(5), ping(6), pong(FIRST_PING)]).unwrap();
     assert_eq!(pair.take_events(), ["Connected { connection: ConnectionId(3.9), token: 55 }"]);
 }
 
 #[test]
-fn response_and_packets_arrive_in_any_pieces() {
+fn response_and_packets_may_arrive_in_pieces_of_any_size() {
     let now = Instant::now();
     let peer = key(7);
     for split in 1..200 {
@@ -60,7 +60,7 @@ fn response_and_packets_arrive_in_any_pieces() {
 }
 
 #[test]
-fn a_response_made_with_another_key_is_an_impostors() {
+fn a_response_made_with_another_key_is_rejected() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let (mut response, _) = hello(&mut connection, now).answered_by(&[8; 32]).accept(&fresh());
@@ -70,7 +70,7 @@ fn a_response_made_with_another_key_is_an_impostors() {
 }
 
 #[test]
-fn our_own_hello_sent_back_is_an_impostors() {
+fn our_own_hello_sent_back_is_rejected() {
     let now = Instant::now();
     let mut connection = connecting(now);
     connection.handle_connected(now, FIRST);
@@ -86,7 +86,7 @@ fn our_own_hello_sent_back_is_an_impostors() {
 }
 
 #[test]
-fn an_old_response_never_connects() {
+fn a_replayed_response_never_connects() {
     let now = Instant::now();
     let mut first = connecting(now);
     let (response, mut relay) = hello(&mut first, now).accept(&fresh());
@@ -105,14 +105,14 @@ fn an_old_response_never_connects() {
 }
 
 #[test]
-fn a_length_that_can_not_be_is_an_impostors_before_the_first_packet() {
+fn an_invalid_length_before_the_first_packet_is_from_an_impostor() {
     let mut pair = Pair::confirming();
     assert_eq!(pair.receive(&[0xff, 0xff]), Err(DisconnectReason::Impostor(Impostor::Replay)));
     assert!(pair.events.is_empty());
 }
 
 #[test]
-fn connecting_and_handshake_share_ten_seconds() {
+fn connecting_and_handshake_share_a_timeout_of_ten_seconds() {
     let start = Instant::now();
     let ping = NonZeroU64::MIN;
     let mut connection = connecting(start);
@@ -135,7 +135,7 @@ fn connecting_and_handshake_share_ten_seconds() {
 }
 
 #[test]
-fn a_program_that_was_away_gives_the_relay_its_time() {
+fn time_without_a_turn_does_not_shorten_the_handshake() {
     let start = Instant::now();
     let mut connection = connecting(start);
     let back = start + seconds(60);
@@ -150,7 +150,7 @@ fn a_program_that_was_away_gives_the_relay_its_time() {
 }
 
 #[test]
-fn a_relay_that_never_proves_itself_has_ten_seconds_for_its_pong() {
+fn a_relay_without_a_first_packet_is_disconnected_after_ten_seconds() {
     let mut pair = Pair::confirming();
     pair.sent();
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Confirming)));
@@ -158,7 +158,7 @@ fn a_relay_that_never_proves_itself_has_ten_seconds_for_its_pong() {
 }
 
 #[test]
-fn what_was_asked_for_since_the_start_is_sent_after_the_first_ping() {
+fn packets_queued_while_connecting_are_sent_after_the_first_ping() {
     let now = Instant::now();
     let mut connection = connecting(now);
     let closed = connection.open(key(3)).unwrap();
@@ -212,7 +212,7 @@ fn an_impostor_receives_no_more_than_was_queued_and_causes_no_event() {
 }
 
 #[test]
-fn the_times_of_connecting_are_kept() {
+fn the_times_of_the_steps_are_recorded() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut connection = connecting(start);
@@ -230,14 +230,14 @@ fn the_times_of_connecting_are_kept() {
 }
 
 #[test]
-fn a_response_that_may_lie_unread_gets_one_more_timeout() {
+fn unread_input_extends_the_deadline_of_the_handshake_once() {
     let start = Instant::now();
     let mut connection = connecting(start);
     connection.handle_connected(start, FIRST);
     let back = start + seconds(60);
     assert_eq!(connection.handle_timeout(back, true, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));
-    // Only once: a relay that sends a byte now and then is disconnected nevertheless.
+    // Only once: a relay that sends single bytes is disconnected nevertheless.
     assert_eq!(
         connection.handle_timeout(back + seconds(10), true, NonZeroU64::MIN),
         Err(timed_out(Stage::Handshaking))

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_ping_every_thirty_seconds() {
+fn a_ping_is_sent_every_thirty_seconds() {
     let mut pair = Pair::connected();
     for turn in 1..=5 {
         pair.next_deadline().unwrap();
@@ -17,7 +17,7 @@ fn a_ping_every_thirty_seconds() {
 }
 
 #[test]
-fn ten_seconds_without_a_pong_end_it() {
+fn ten_seconds_without_a_pong_end_the_connection() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
@@ -26,7 +26,7 @@ fn ten_seconds_without_a_pong_end_it() {
 }
 
 #[test]
-fn pongs_that_answer_no_ping_count_for_nothing() {
+fn pongs_that_answer_no_ping_are_ignored() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     let current = pair.ping;
@@ -38,7 +38,7 @@ fn pongs_that_answer_no_ping_count_for_nothing() {
 }
 
 #[test]
-fn other_packets_are_no_pong() {
+fn other_packets_do_not_replace_a_pong() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
@@ -48,7 +48,7 @@ fn other_packets_are_no_pong() {
 }
 
 #[test]
-fn a_ping_that_can_not_leave_has_the_same_ten_seconds() {
+fn a_ping_that_cannot_be_written_has_the_same_timeout() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     assert_eq!(pair.flush_some(0), []);
@@ -56,7 +56,7 @@ fn a_ping_that_can_not_leave_has_the_same_ten_seconds() {
 }
 
 #[test]
-fn looking_at_the_time_too_early_or_twice_does_no_harm() {
+fn checking_the_deadline_too_early_or_twice_does_no_harm() {
     let mut pair = Pair::connected();
     for _ in 0..100 {
         pair.timeout(false).unwrap();
@@ -69,12 +69,12 @@ fn looking_at_the_time_too_early_or_twice_does_no_harm() {
 }
 
 #[test]
-fn nobody_is_late_whose_pong_may_lie_unread() {
+fn a_pong_that_may_be_unread_is_not_late() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
     let id = pair.ping;
-    // However often the deadline is reached while input is unread.
+    // The deadline is extended each time that it is reached while input is unread.
     for _ in 0..5 {
         pair.now += seconds(60);
         pair.timeout(true).unwrap();
@@ -85,7 +85,7 @@ fn nobody_is_late_whose_pong_may_lie_unread() {
     // The next ping is overdue by now.
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
-    // After all input is read, the relay has one more timeout: it may now send what it had to hold back.
+    // There is one more timeout after all input is read: the relay may now send what it had to hold back.
     pair.now += seconds(60);
     pair.timeout(true).unwrap();
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));
@@ -99,7 +99,7 @@ fn pings_of_the_relay_are_answered_in_order() {
 }
 
 #[test]
-fn a_relay_that_pings_and_does_not_read_is_cut_off() {
+fn a_relay_that_pings_and_does_not_read_is_disconnected() {
     let mut pair = Pair::connected();
     for id in 1..=32 {
         pair.relay_sends(&[ping(id)]).unwrap();
@@ -109,7 +109,7 @@ fn a_relay_that_pings_and_does_not_read_is_cut_off() {
 }
 
 #[test]
-fn a_relay_that_pings_and_reads_is_not() {
+fn a_relay_that_pings_and_reads_stays_connected() {
     let mut pair = Pair::connected();
     for id in 1..=1000 {
         pair.relay_sends(&[ping(id)]).unwrap();
@@ -118,7 +118,7 @@ fn a_relay_that_pings_and_reads_is_not() {
 }
 
 #[test]
-fn an_idle_connection_gives_its_buffers_back() {
+fn an_idle_connection_frees_its_buffers() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     for _ in 0..20 {
         pair.connection.send_data(route, &[1; 1000]).unwrap();

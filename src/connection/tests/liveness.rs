@@ -5,12 +5,12 @@ use super::*;
 const NO_PONG: Result<(), DisconnectReason> = Err(DisconnectReason::NoPong(Stage::Connected));
 
 impl Pair {
-    fn asks(&mut self) -> bool {
+    fn request_ping(&mut self) -> bool {
         self.ping += 1;
         self.connection.ping(self.now, NonZeroU64::new(self.ping).unwrap())
     }
 
-    fn network_changes(&mut self) {
+    fn change_network(&mut self) {
         self.ping += 1;
         self.connection.handle_network_changed(self.now, NonZeroU64::new(self.ping).unwrap());
     }
@@ -28,10 +28,10 @@ impl Pair {
 }
 
 #[test]
-fn a_ping_leaves_when_it_is_asked_for_and_the_next_one_an_interval_later() {
+fn a_requested_ping_is_sent_at_once_and_the_next_one_an_interval_later() {
     let mut pair = Pair::connected();
     pair.now += seconds(12);
-    assert!(pair.asks());
+    assert!(pair.request_ping());
     assert_eq!(pair.left(), seconds(10));
     assert_eq!(pair.sent(), [ping(pair.ping)]);
     pair.now += Duration::from_millis(70);
@@ -43,23 +43,23 @@ fn a_ping_leaves_when_it_is_asked_for_and_the_next_one_an_interval_later() {
 }
 
 #[test]
-fn no_second_ping_leaves_while_one_is_unanswered() {
+fn no_second_ping_is_sent_while_one_is_unanswered() {
     let mut pair = Pair::confirming();
-    assert!(!pair.asks(), "the first one is queued");
+    assert!(!pair.request_ping(), "the first one is queued");
     assert_eq!(pair.sent(), [ping(FIRST_PING)]);
-    assert!(!pair.asks(), "it is sent");
+    assert!(!pair.request_ping(), "it is sent");
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
-    assert!(pair.asks());
+    assert!(pair.request_ping());
     let deadline = pair.connection.deadline();
     pair.now += seconds(9);
-    assert!(!pair.asks());
-    assert_eq!(pair.connection.deadline(), deadline, "asking does not put the answer off");
+    assert!(!pair.request_ping());
+    assert_eq!(pair.connection.deadline(), deadline, "a refused request does not extend the deadline");
     assert_eq!(pair.sent().len(), 1);
     assert_eq!(pair.next_deadline(), NO_PONG);
 }
 
 #[test]
-fn a_connection_that_is_opened_pings_by_itself() {
+fn no_ping_can_be_requested_before_the_session() {
     let now = Instant::now();
     let mut connection = connecting(now);
     assert!(!connection.ping(now, NonZeroU64::MIN));
@@ -68,20 +68,20 @@ fn a_connection_that_is_opened_pings_by_itself() {
 }
 
 #[test]
-fn a_dead_line_is_found_five_seconds_after_the_network_has_changed() {
+fn a_dead_connection_is_found_five_seconds_after_the_network_has_changed() {
     let mut pair = Pair::connected();
     pair.now += seconds(7);
-    pair.network_changes();
+    pair.change_network();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
     assert_eq!(pair.next_deadline(), NO_PONG);
     assert_eq!(pair.elapsed(), seconds(12));
 }
 
 #[test]
-fn a_line_that_works_stays_and_is_asked_again_an_interval_later() {
+fn a_working_connection_stays_and_is_pinged_again_an_interval_later() {
     let mut pair = Pair::connected();
     pair.now += seconds(7);
-    pair.network_changes();
+    pair.change_network();
     pair.sent();
     pair.now += seconds(4);
     pair.relay_sends(&[pong(pair.ping)]).unwrap();
@@ -98,7 +98,7 @@ fn the_pong_of_a_ping_from_before_the_change_does_not_count() {
     pair.sent();
     let old = pair.ping;
     pair.now += seconds(1);
-    pair.network_changes();
+    pair.change_network();
     assert_eq!(pair.sent(), [ping(pair.ping)], "one more, although the last one has no answer");
     pair.relay_sends(&[pong(old)]).unwrap();
     assert_eq!(pair.connection.round_trips().pongs, 1, "only that of the first ping");
@@ -107,13 +107,13 @@ fn the_pong_of_a_ping_from_before_the_change_does_not_count() {
 }
 
 #[test]
-fn a_ping_that_has_not_left_yet_serves() {
+fn a_ping_that_is_still_queued_is_used_after_a_network_change() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     let queued = pair.ping;
     pair.now += seconds(3);
     for _ in 0..100 {
-        pair.network_changes();
+        pair.change_network();
     }
     assert_eq!(pair.sent(), [ping(queued)], "one, however often the network has changed");
     assert_eq!(pair.left(), seconds(5));
@@ -122,11 +122,11 @@ fn a_ping_that_has_not_left_yet_serves() {
 }
 
 #[test]
-fn a_network_that_always_changes_hides_a_dead_line_for_fifteen_seconds() {
+fn a_dead_connection_is_found_in_fifteen_seconds_although_the_network_keeps_changing() {
     let mut pair = Pair::connected();
     let started = pair.now;
     let end = loop {
-        pair.network_changes();
+        pair.change_network();
         pair.sent();
         pair.now = pair.connection.deadline().min(pair.now + seconds(2));
         if let Err(reason) = pair.timeout(false) {
@@ -137,14 +137,14 @@ fn a_network_that_always_changes_hides_a_dead_line_for_fifteen_seconds() {
     assert_eq!(pair.now - started, seconds(15));
 }
 
-/// As above, with a change each half of a millisecond: the time from the first ping on is kept exactly.
+/// As above, with a change every half millisecond: the time since the first ping is exact.
 #[test]
-fn changes_in_a_tight_loop_are_counted_exactly() {
+fn changes_in_a_tight_loop_are_timed_exactly() {
     let mut pair = Pair::connected();
     let started = pair.now;
     let step = Duration::from_micros(500);
     while pair.now < started + seconds(15) {
-        pair.network_changes();
+        pair.change_network();
         pair.sent();
         pair.now += step;
         let is_over = pair.now >= started + seconds(15);
@@ -153,16 +153,16 @@ fn changes_in_a_tight_loop_are_counted_exactly() {
 }
 
 #[test]
-fn a_shorter_pong_timeout_holds_after_a_change_as_well() {
+fn a_shorter_pong_timeout_also_applies_after_a_network_change() {
     let mut pair = Pair::connected_with(Settings { pong_timeout: seconds(2), ..Settings::default() });
-    pair.network_changes();
+    pair.change_network();
     assert_eq!(pair.left(), seconds(2));
 }
 
 #[test]
-fn a_pong_that_has_arrived_unread_is_never_late_after_a_change() {
+fn an_unread_pong_is_not_late_after_a_network_change() {
     let mut pair = Pair::connected();
-    pair.network_changes();
+    pair.change_network();
     pair.sent();
     let id = pair.ping;
     // The program is away for a minute, and other connections have their turns first.
@@ -177,7 +177,7 @@ fn a_pong_that_has_arrived_unread_is_never_late_after_a_change() {
 }
 
 #[test]
-fn what_is_being_opened_has_five_seconds_after_a_change_and_never_more_than_before() {
+fn a_network_change_leaves_an_opening_at_most_five_seconds_and_extends_no_deadline() {
     let start = Instant::now();
     let mut connection = connecting(start);
     connection.handle_network_changed(start + seconds(2), NonZeroU64::MIN);
@@ -191,12 +191,12 @@ fn what_is_being_opened_has_five_seconds_after_a_change_and_never_more_than_befo
 }
 
 #[test]
-fn a_relay_that_drips_does_not_outlive_many_changes() {
+fn a_relay_that_sends_bytes_without_a_pong_is_disconnected_despite_network_changes() {
     let mut pair = Pair::connected();
     let stream = pair.sealed(&vec![oob(&[1; 1024]); 10]);
     let started = pair.now;
     let end = stream.iter().find_map(|byte| {
-        pair.network_changes();
+        pair.change_network();
         pair.sent();
         let since = pair.now;
         pair.now += seconds(1);
@@ -216,14 +216,14 @@ fn a_new_interval_counts_from_the_last_ping() {
     assert_eq!(pair.left(), seconds(115));
     pair.set(|settings| settings.ping_interval = seconds(8));
     assert_eq!(pair.left(), seconds(3));
-    // One that is overdue is sent at once.
+    // A ping that is overdue is sent at once.
     pair.set(|settings| settings.ping_interval = seconds(1));
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
 }
 
 #[test]
-fn a_ping_under_way_keeps_its_time_and_the_next_one_has_the_new_one() {
+fn a_ping_that_was_sent_keeps_its_timeout_and_the_next_one_has_the_new_one() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
@@ -236,7 +236,7 @@ fn a_ping_under_way_keeps_its_time_and_the_next_one_has_the_new_one() {
 }
 
 #[test]
-fn settings_that_change_while_it_is_opened_hold_for_its_pings() {
+fn settings_changed_during_the_opening_apply_to_the_pings() {
     let start = Instant::now();
     let mut connection = connecting(start);
     let settings = Settings { pong_timeout: seconds(3), ..Settings::default() };
@@ -250,7 +250,7 @@ fn settings_that_change_while_it_is_opened_hold_for_its_pings() {
 }
 
 #[test]
-fn it_is_known_when_a_relay_was_last_heard() {
+fn last_heard_is_the_time_of_the_last_input() {
     let start = Instant::now();
     let mut connection = connecting(start);
     let (mut response, _) = hello(&mut connection, start).accept(&fresh());
@@ -259,7 +259,7 @@ fn it_is_known_when_a_relay_was_last_heard() {
         .receive(start + seconds(1), FIRST, &mut response, &mut Shared::new(), &mut Events::with_capacity(8))
         .unwrap();
     assert_eq!(connection.last_heard(), Some(start + seconds(1)));
-    // Whatever it is, even a part of a packet; and after years.
+    // A part of a packet counts too, and the time is exact after years.
     let mut pair = Pair::connected();
     let stream = pair.sealed(&[oob(b"x")]);
     pair.now += seconds(10 * 365 * 24 * 3600);

@@ -9,7 +9,7 @@ use crate::wire::frame::MAX_PLAINTEXT;
 
 /// The most memory of a connection whose caller sends nothing: an incomplete packet, in a buffer that doubles when it
 /// grows, and pongs.
-const AT_MOST: usize = 8 * 1024;
+const MAX_MEMORY: usize = 8 * 1024;
 
 /// The end of a connection whose relay has sent no packet that opens.
 const REPLAY: DisconnectReason = DisconnectReason::Impostor(Impostor::Replay);
@@ -20,7 +20,7 @@ fn text(event: Event<'_>) -> String {
     format!("{event:?}")
 }
 
-fn reported_of_oob(data: &[u8]) -> String {
+fn oob_event(data: &[u8]) -> String {
     text(Event::Oob { connection: ID, token: TOKEN, sender: key(9), data })
 }
 
@@ -74,17 +74,17 @@ fn closing() -> Pair {
 fn outcome(prepare: impl Fn() -> Pair, attack: &[Vec<u8>]) -> (Vec<String>, Result<(), DisconnectReason>) {
     let [whole, in_bytes] = [usize::MAX, 1].map(|len| {
         let mut pair = prepare();
-        let stream = pair.sealed(&[&[oob(b"before")], attack, &[oob(b"behind")]].concat());
+        let stream = pair.sealed(&[&[oob(b"before")], attack, &[oob(b"after")]].concat());
         let held = pair.connection.memory();
         let result = stream.chunks(len).try_for_each(|piece| {
             pair.receive(piece)?;
-            assert!(pair.connection.memory() <= held + AT_MOST);
+            assert!(pair.connection.memory() <= held + MAX_MEMORY);
             Ok(())
         });
         let mut reported = pair.take_events();
-        assert_eq!(reported.remove(0), reported_of_oob(b"before"));
+        assert_eq!(reported.remove(0), oob_event(b"before"));
         if result.is_ok() {
-            assert_eq!(reported.pop(), Some(reported_of_oob(b"behind")));
+            assert_eq!(reported.pop(), Some(oob_event(b"after")));
         }
         (reported, result)
     });
@@ -127,19 +127,19 @@ fn plaintext(kind: u8, len: usize) -> Vec<u8> {
     [&[kind][..], &vec![130; len - 1]].concat()
 }
 
-/// The result of each packet of these lengths. An error is final for whoever drives a connection. But the core itself
+/// The result of each packet of these lengths. A driver must not use a connection after an error. But the core itself
 /// can continue, so the test does not need tens of thousands of handshakes.
 fn violations(kind: u8, lengths: impl Iterator<Item = usize>) -> Vec<(usize, Result<(), DisconnectReason>)> {
     let mut pair = Pair::connected();
     let results = lengths.map(|len| (len, pair.relay_sends(&[plaintext(kind, len)]))).collect();
     assert_eq!(pair.take_events(), [""; 0], "kind {kind:#04x}");
     assert!(!pair.connection.has_output(FIRST));
-    assert!(pair.connection.memory() <= AT_MOST);
+    assert!(pair.connection.memory() <= MAX_MEMORY);
     results
 }
 
 #[test]
-fn each_kind_with_each_length_that_it_can_not_have_ends_the_connection() {
+fn each_kind_with_each_invalid_length_ends_the_connection() {
     for kind in 0..16 {
         let Some((legal, _)) = legal(kind) else { continue };
         for (length, result) in violations(kind, (1..=MAX_PLAINTEXT).filter(|len| !legal.contains(len))) {
@@ -171,14 +171,14 @@ fn each_reserved_kind_ends_the_connection_at_each_length() {
 }
 
 #[test]
-fn each_length_that_no_packet_has_ends_the_connection_at_its_second_byte() {
+fn each_invalid_length_field_ends_the_connection_at_its_second_byte() {
     for length in (0..=16).chain(2049..=2100).chain([4096, 32768, u16::MAX]) {
         let [high, low] = length.to_be_bytes();
         for (mut pair, reason) in
             [(Pair::confirming(), REPLAY), (Pair::connected(), Violation::PacketLength(length).into())]
         {
             assert_eq!(pair.receive(&[high]), Ok(1));
-            assert!(pair.connection.memory() <= AT_MOST);
+            assert!(pair.connection.memory() <= MAX_MEMORY);
             assert_eq!(pair.receive(&[low, 1, 2, 3]), Err(reason));
             assert_eq!(pair.take_events(), [""; 0]);
         }
@@ -186,20 +186,20 @@ fn each_length_that_no_packet_has_ends_the_connection_at_its_second_byte() {
 }
 
 #[test]
-fn noise_of_each_length_that_a_packet_has_ends_the_connection_at_its_last_byte() {
+fn noise_of_each_valid_length_ends_the_connection_at_its_last_byte() {
     for length in 17..=2048u16 {
         let mut pair = Pair::connected();
         let noise = [&length.to_be_bytes()[..], &vec![0xa5; length.into()]].concat();
         let (last, front) = noise.split_last().unwrap();
         assert_eq!(pair.receive(front), Ok(front.len()));
-        assert!(pair.connection.memory() <= AT_MOST);
+        assert!(pair.connection.memory() <= MAX_MEMORY);
         assert_eq!(pair.receive(&[*last]), Err(Violation::Forged.into()), "{length} bytes");
         assert_eq!(pair.take_events(), [""; 0]);
     }
 }
 
 #[test]
-fn each_bit_of_a_packet_flipped_ends_the_connection() {
+fn a_packet_with_any_bit_flipped_ends_the_connection() {
     for confirmed in [false, true] {
         for bit in 0..8 * (18 + 9) {
             let mut pair = if confirmed { confirmed_by_a_ping() } else { Pair::confirming() };
@@ -209,8 +209,8 @@ fn each_bit_of_a_packet_flipped_ends_the_connection() {
             let length = u16::from_be_bytes([stream[0], stream[1]]);
             let mut result = pair.receive(&stream).map(|taken| assert_eq!(taken, stream.len()));
             if usize::from(length) + 2 > stream.len() && length <= 2048 {
-                assert_eq!(result, Ok(()), "the end of so long a packet never comes");
-                assert!(pair.connection.memory() <= AT_MOST);
+                assert_eq!(result, Ok(()), "the packet seems longer than it is, and its end never arrives");
+                assert!(pair.connection.memory() <= MAX_MEMORY);
                 result = pair.next_deadline();
                 assert_eq!(result, Err(DisconnectReason::NoPong(pair.connection.stage())));
                 assert_eq!(pair.elapsed(), seconds(10));
@@ -227,19 +227,19 @@ fn each_bit_of_a_packet_flipped_ends_the_connection() {
 }
 
 #[test]
-fn packets_of_our_own_sent_back_do_not_open() {
+fn our_own_packets_sent_back_end_the_connection() {
     let mut pair = Pair::confirming();
     let first = flush(&mut pair.connection, pair.now, &mut pair.scratch);
     assert_eq!(pair.receive(&first), Err(REPLAY));
     assert_eq!(pair.take_events(), [""; 0]);
 
-    // If the relay has chosen its nonces to equal the client's, they open. They are a violation nevertheless: relays
-    // never send this kind.
+    // If the relay has chosen a base nonce for which its next nonce equals the client's, they open. They are a
+    // violation nevertheless: relays never send this kind.
     for (mut pair, violation) in [(Pair::connected(), Violation::Forged), (online(), Violation::Kind(6))] {
         pair.connection.send_oob(key(8), b"mirror").unwrap();
         let ours = flush(&mut pair.connection, pair.now, &mut pair.scratch);
         assert_eq!(pair.receive(&ours), Err(violation.into()));
-        assert!(pair.connection.memory() <= pair.connection.common.routes.memory() + AT_MOST);
+        assert!(pair.connection.memory() <= pair.connection.common.routes.memory() + MAX_MEMORY);
         assert_eq!(pair.take_events(), [""; 0]);
     }
 }
@@ -258,7 +258,7 @@ fn each_connection_id_below_16_ends_the_connection() {
 }
 
 #[test]
-fn responses_that_nobody_asked_for_end_the_connection() {
+fn responses_without_a_request_end_the_connection() {
     // The id 0 refuses a request, and there was none.
     for id in [0, 16, 17, 255] {
         for prepare in [Pair::connected, offline, online, closed] {
@@ -269,16 +269,16 @@ fn responses_that_nobody_asked_for_end_the_connection() {
         }
     }
     // The request is queued and not sent: the relay cannot know of it.
-    let unheard = || {
+    let not_sent = || {
         let mut pair = Pair::connected();
         pair.connection.open(key(PEER)).unwrap();
         pair
     };
-    assert_violation(unheard, &[routing_response(16, key(PEER))], Violation::UnsolicitedResponse);
+    assert_violation(not_sent, &[routing_response(16, key(PEER))], Violation::UnsolicitedResponse);
 }
 
 #[test]
-fn each_id_for_a_key_that_has_one_ends_the_connection() {
+fn a_second_response_for_one_key_ends_the_connection() {
     for id in 16..=255 {
         let responses = [routing_response(16, key(PEER)), routing_response(id, key(PEER))];
         let (reported, result) = outcome(requested, &responses);
@@ -307,7 +307,7 @@ fn one_id_for_two_keys_ends_the_connection() {
 }
 
 #[test]
-fn notifications_tell_only_what_they_change() {
+fn notifications_are_reported_only_if_they_change_a_route() {
     let (route, peer) = (online().connection.find_route(&key(PEER)).unwrap(), key(PEER));
     let (on, off) = (
         text(Event::RouteOnline { connection: ID, route, token: route_token(peer), peer }),
@@ -316,7 +316,7 @@ fn notifications_tell_only_what_they_change() {
     let twice = [vec![2, 16], vec![2, 16], vec![3, 16], vec![3, 16]];
     assert_eq!(outcome(offline, &twice), (vec![on, off.clone()], Ok(())));
     assert_eq!(outcome(online, &twice), (vec![off], Ok(())));
-    // Before there is a route, before its response, and after its close.
+    // Without a route, before its response, and after it was closed.
     for prepare in [Pair::connected, requested, closing, closed] {
         assert_harmless(prepare, &twice);
     }
@@ -331,7 +331,7 @@ fn notifications_tell_only_what_they_change() {
 }
 
 #[test]
-fn data_on_each_id_that_is_not_an_online_route_are_never_reported() {
+fn data_on_ids_without_an_online_route_are_never_reported() {
     let all: Vec<_> =
         (16..=255).flat_map(|id| [data(id, b"x"), data(id, b""), data(id, &[1; 2031])]).collect();
     for prepare in [Pair::connected, requested, closing, closed, offline] {
@@ -348,7 +348,7 @@ fn pings_and_pongs_with_the_id_0_end_the_connection() {
 }
 
 #[test]
-fn pongs_that_answer_no_ping_are_harmless_and_no_pong() {
+fn pongs_with_a_wrong_or_old_id_are_ignored() {
     let mut pair = Pair::connected();
     pair.next_deadline().unwrap();
     pair.sent();
@@ -357,7 +357,7 @@ fn pongs_that_answer_no_ping_are_harmless_and_no_pong() {
         pair.relay_sends(&[pong(wrong)]).unwrap();
     }
     assert_eq!(pair.take_events(), [""; 0]);
-    assert!(pair.connection.memory() <= AT_MOST);
+    assert!(pair.connection.memory() <= MAX_MEMORY);
     assert_eq!(
         pair.connection.round_trips().latest,
         Some(Duration::from_micros(1)),

@@ -1,6 +1,8 @@
 //! The core in virtual time, against a relay that the tests control packet by packet.
 
 mod attempts;
+mod counters;
+mod early;
 mod handshake;
 mod keepalive;
 mod liveness;

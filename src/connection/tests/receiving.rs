@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn each_kind_of_packet_is_reported() {
+fn each_kind_of_packet_results_in_its_event() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let sender = key(8);
     let longest = vec![9; 1024];
@@ -37,7 +37,7 @@ fn each_kind_of_packet_is_reported() {
 }
 
 #[test]
-fn data_of_every_length_arrive_in_pieces_of_every_size() {
+fn data_of_any_length_may_arrive_in_pieces_of_any_size() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let payload: Vec<u8> = (0..2031).map(|byte| byte as u8).collect();
     for len in [0, 1, 2, 16, 1400, 2030, 2031] {
@@ -60,7 +60,7 @@ fn data_of_every_length_arrive_in_pieces_of_every_size() {
 }
 
 #[test]
-fn a_full_buffer_of_events_loses_nothing() {
+fn no_packet_is_lost_while_there_is_no_room_for_events() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.events = Events::with_capacity(5);
     let packets: Vec<_> = (0..100).map(|number| data(16, &[number])).collect();
@@ -83,7 +83,7 @@ fn a_full_buffer_of_events_loses_nothing() {
 }
 
 #[test]
-fn what_came_before_the_fault_is_reported() {
+fn packets_before_an_invalid_one_are_reported() {
     let (mut pair, _) = Pair::with_route(Settings::default(), key(7));
     let mut stream = pair.sealed(&[data(16, b"good"), data(16, b"bad")]);
     *stream.last_mut().unwrap() ^= 1;
@@ -131,7 +131,7 @@ fn packets_that_no_relay_sends_end_the_connection() {
 }
 
 #[test]
-fn a_length_that_can_not_be_ends_the_connection_at_once() {
+fn an_invalid_length_ends_the_connection_at_its_second_byte() {
     for length in [0u16, 1, 16, 2049, 65535] {
         let mut pair = Pair::connected();
         let [high, low] = length.to_be_bytes();
@@ -141,7 +141,7 @@ fn a_length_that_can_not_be_ends_the_connection_at_once() {
 }
 
 #[test]
-fn a_packet_in_pieces_holds_no_more_than_itself() {
+fn the_memory_for_an_incomplete_packet_is_bounded() {
     let (mut pair, _) = Pair::with_route(Settings::default(), key(7));
     let stream = pair.sealed(&[data(16, &[0; 2031])]);
     for byte in &stream {
@@ -152,7 +152,7 @@ fn a_packet_in_pieces_holds_no_more_than_itself() {
 }
 
 #[test]
-fn everything_is_counted() {
+fn packets_and_bytes_are_counted() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let before = pair.connection.traffic();
     pair.relay_sends(&[data(16, b"12345"), ping(1)]).unwrap();

@@ -18,7 +18,7 @@ fn requested() -> (Pair, RouteId) {
 }
 
 #[test]
-fn a_refusal_is_reported_and_frees_the_route() {
+fn a_refusal_is_reported_and_removes_the_route() {
     let (mut pair, route) = requested();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_peers_key_in_another_encoding_is_another_peer() {
 }
 
 #[test]
-fn closing_tells_the_relay_online_or_not() {
+fn closing_a_route_notifies_the_relay_whether_online_or_offline() {
     let (mut pair, online) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.close_route(online).unwrap();
     assert_eq!(pair.sent(), [disconnect(16)]);
@@ -74,7 +74,7 @@ fn closing_tells_the_relay_online_or_not() {
 }
 
 #[test]
-fn closing_before_the_response_closes_what_it_opens() {
+fn a_route_closed_before_its_response_is_closed_at_the_relay_too() {
     let (mut pair, route) = requested();
     pair.connection.close_route(route).unwrap();
     assert_eq!(pair.connection.close_route(route), Err(RouteError::UnknownRoute));
@@ -86,7 +86,7 @@ fn closing_before_the_response_closes_what_it_opens() {
 }
 
 #[test]
-fn closing_before_a_refusal_leaves_nothing() {
+fn a_route_closed_before_its_refusal_is_removed_without_a_notification() {
     let (mut pair, route) = requested();
     pair.connection.close_route(route).unwrap();
     pair.relay_sends(&[routing_response(0, key(PEER))]).unwrap();
@@ -96,12 +96,12 @@ fn closing_before_a_refusal_leaves_nothing() {
 }
 
 #[test]
-fn reopening_before_the_response_asks_again_behind_the_disconnect() {
+fn reopening_before_the_response_requests_again_after_the_disconnect_notification() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
     let second = pair.connection.open(key(PEER)).unwrap();
     assert_ne!(first, second);
-    // The relay would answer a second request now with the first route, which is closing.
+    // If a second request were sent now, the relay would answer it with the first route, which is closing.
     assert_eq!(pair.sent(), [""; 0].map(Vec::from));
     pair.relay_sends(&[routing_response(16, key(PEER))]).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
@@ -122,7 +122,7 @@ fn reopening_before_the_response_asks_again_behind_the_disconnect() {
 }
 
 #[test]
-fn reopening_and_closing_before_the_response_is_quiet() {
+fn reopening_and_closing_before_the_response_sends_no_second_request() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
     let second = pair.connection.open(key(PEER)).unwrap();
@@ -134,7 +134,7 @@ fn reopening_and_closing_before_the_response_is_quiet() {
 }
 
 #[test]
-fn reopening_a_refused_peer_asks_again() {
+fn reopening_before_a_refusal_requests_again() {
     let (mut pair, first) = requested();
     pair.connection.close_route(first).unwrap();
     pair.connection.open(key(PEER)).unwrap();
@@ -143,12 +143,12 @@ fn reopening_a_refused_peer_asks_again() {
 }
 
 #[test]
-fn the_connection_id_is_given_out_again() {
+fn a_connection_id_can_be_used_for_another_route_later() {
     let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.close_route(old).unwrap();
     let new = pair.connection.open(key(8)).unwrap();
     assert_eq!(pair.sent(), [disconnect(16), routing_request(key(8))]);
-    // The relay sent the first two before it knew that the route is closed.
+    // The relay sent these packets before it knew that the route is closed.
     let late = [data(16, b"late"), disconnect(16)];
     pair.relay_sends(&late).unwrap();
     assert_eq!(pair.take_events(), [""; 0]);
@@ -176,7 +176,7 @@ fn the_connection_id_is_given_out_again() {
 }
 
 #[test]
-fn a_connection_id_is_not_free_before_the_relay_was_notified() {
+fn a_connection_id_is_in_use_until_the_disconnect_notification_is_sent() {
     let (mut pair, old) = Pair::with_route(Settings::default(), key(PEER));
     pair.connection.open(key(8)).unwrap();
     pair.sent();
@@ -189,7 +189,7 @@ fn a_connection_id_is_not_free_before_the_relay_was_notified() {
 }
 
 #[test]
-fn responses_that_answer_nothing_end_the_connection() {
+fn responses_without_a_request_end_the_connection() {
     let unsolicited = Err(Violation::UnsolicitedResponse.into());
     let mut pair = Pair::connected();
     assert_eq!(pair.relay_sends(&[routing_response(16, key(PEER))]), unsolicited);
@@ -218,7 +218,7 @@ fn responses_that_answer_nothing_end_the_connection() {
 }
 
 #[test]
-fn answers_to_requests_that_have_not_left_end_the_connection() {
+fn responses_to_requests_that_were_not_sent_end_the_connection() {
     // If they were accepted, a relay that does not read could make the caller request again and again.
     let mut pair = Pair::connected();
     pair.connection.open(key(PEER)).unwrap();
@@ -228,7 +228,7 @@ fn answers_to_requests_that_have_not_left_end_the_connection() {
 }
 
 #[test]
-fn notifications_and_data_without_a_route_are_harmless() {
+fn notifications_and_data_without_a_route_are_ignored() {
     let (mut pair, route) = requested();
     let early = [vec![2, 16], data(16, b"x"), vec![3, 16], vec![2, 255], vec![3, 255], data(255, b"")];
     pair.relay_sends(&early).unwrap();
@@ -246,7 +246,7 @@ fn notifications_and_data_without_a_route_are_harmless() {
 }
 
 #[test]
-fn one_route_a_peer() {
+fn a_peer_has_at_most_one_route() {
     let (mut pair, route) = requested();
     assert_eq!(pair.connection.open(key(PEER)), Err(RouteError::Exists(route)));
     assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));
@@ -257,7 +257,7 @@ fn one_route_a_peer() {
 }
 
 #[test]
-fn all_240_routes() {
+fn a_connection_has_up_to_240_routes() {
     let mut pair = Pair::connected();
     let peer = |number: u8| key(number);
     let routes: Vec<_> = (0..240).map(|number| pair.connection.open(peer(number)).unwrap()).collect();
@@ -280,7 +280,7 @@ fn all_240_routes() {
 }
 
 #[test]
-fn a_route_of_another_connection_is_unknown() {
+fn a_route_id_of_another_generation_is_unknown() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     let stale = RouteId::new(ID, route.slot(), route.generation + 1);
     assert_eq!(pair.connection.send_data(stale, b"x"), Err(SendError::UnknownRoute));

@@ -7,7 +7,7 @@ fn small_queue() -> Settings {
 }
 
 #[test]
-fn every_legal_length_leaves_and_every_other_is_an_error() {
+fn every_valid_length_is_sent_and_every_other_is_an_error() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let bytes = vec![0xab; 2100];
     let check = |pair: &mut Pair, len: usize, legal: std::ops::RangeInclusive<usize>, head: &[u8], result| {
@@ -42,7 +42,7 @@ fn every_legal_length_leaves_and_every_other_is_an_error() {
 }
 
 #[test]
-fn send_to_takes_the_route_where_it_is_online() {
+fn send_to_uses_a_route_only_while_it_is_online() {
     let mut pair = Pair::connected();
     let peer = key(7);
     let oob = [&[6][..], peer.as_bytes(), b"hi"].concat();
@@ -65,21 +65,21 @@ fn send_to_takes_the_route_where_it_is_online() {
 }
 
 #[test]
-fn more_important_packets_than_one_write_holds_leave_in_order_and_before_data() {
+fn important_packets_of_several_writes_are_sent_in_order_and_before_data() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
-    pair.connection.send_data(route, b"behind them all").unwrap();
+    pair.connection.send_data(route, b"after all of them").unwrap();
     let peers: Vec<_> = (8..208).map(key).collect();
     for peer in &peers {
         pair.connection.open(*peer).unwrap();
     }
     let mut expected: Vec<_> = peers.into_iter().map(routing_request).collect();
-    expected.push(data(16, b"behind them all"));
+    expected.push(data(16, b"after all of them"));
     assert_eq!(pair.sent(), expected);
 }
 
 #[test]
-fn important_packets_pass_data_at_every_packet_boundary() {
+fn important_packets_are_sent_before_data_at_every_packet_boundary() {
     // The socket takes `room` bytes; then an important packet is queued.
     for room in 0..150 {
         let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
@@ -99,7 +99,7 @@ fn important_packets_pass_data_at_every_packet_boundary() {
 }
 
 #[test]
-fn a_socket_that_takes_one_byte_a_call_gets_everything_in_order() {
+fn a_socket_that_takes_one_byte_per_call_gets_everything_in_order() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let mut expected = Vec::new();
     for number in 0..20 {
@@ -118,7 +118,7 @@ fn a_socket_that_takes_one_byte_a_call_gets_everything_in_order() {
 }
 
 #[test]
-fn a_small_scratch_only_means_more_calls() {
+fn a_small_scratch_buffer_only_results_in_more_writes() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
     let packets: Vec<_> = (0..40).map(|number| vec![number; 1 + usize::from(number) * 37]).collect();
@@ -130,7 +130,7 @@ fn a_small_scratch_only_means_more_calls() {
 }
 
 #[test]
-fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
+fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     let packets: Vec<_> = (0..100_u8).map(|at| vec![at; 600]).collect();
     for packet in &packets {
@@ -167,7 +167,7 @@ fn a_socket_that_takes_little_is_offered_little_until_it_takes_more() {
 }
 
 #[test]
-fn a_full_queue_takes_nothing_and_tells_once_when_there_is_room() {
+fn a_full_queue_refuses_packets_and_reports_room_once() {
     let (mut pair, route) = Pair::with_route(small_queue(), key(7));
     let packet = |number: u8| [number; 500];
     let mut accepted = Vec::new();
@@ -178,7 +178,7 @@ fn a_full_queue_takes_nothing_and_tells_once_when_there_is_room() {
     assert!(pair.connection.queued() <= crate::config::MIN_SEND_QUEUE);
     assert!(!pair.connection.take_writable());
     let mut stream = pair.flush_some(519);
-    assert!(!pair.connection.take_writable(), "one packet less is not room for any packet");
+    assert!(!pair.connection.take_writable(), "there is no room yet for the longest packet");
     stream.extend(pair.flush_some(519 * 4));
     assert!(pair.connection.take_writable());
     assert!(!pair.connection.take_writable());
@@ -201,8 +201,8 @@ fn a_full_queue_does_not_stop_important_packets() {
 }
 
 #[test]
-fn packets_of_a_closed_route_never_leave() {
-    // However many bytes the socket has taken when the route is closed.
+fn packets_of_a_closed_route_are_never_sent() {
+    // `room`: how many bytes the socket has taken when the route is closed.
     for room in 0..120 {
         let (mut pair, first) = Pair::with_route(Settings::default(), key(7));
         let second = pair.connection.open(key(8)).unwrap();
@@ -215,11 +215,11 @@ fn packets_of_a_closed_route_never_leave() {
         }
         let mut stream = pair.flush_some(room);
         pair.connection.close_route(first).unwrap();
-        // The id is free once the relay knows of the end: data with it then belong to another route.
+        // After the disconnect notification, the relay may give the same number to this route.
         let third = pair.connection.open(key(9)).unwrap();
         stream.extend(flush(&mut pair.connection, pair.now, &mut pair.scratch));
         let sent = pair.relay.open(&stream).unwrap();
-        let end = sent.iter().position(|packet| packet == &[3, 16]).expect("the relay is reported");
+        let end = sent.iter().position(|packet| packet == &[3, 16]).expect("a disconnect notification");
         assert!(sent[end..].iter().all(|packet| packet[0] != 16), "after {room} bytes: {sent:?}");
         assert_eq!(sent.iter().filter(|packet| packet[0] == 17).count(), 3);
         pair.relay_sends(&[routing_response(16, key(9)), vec![2, 16]]).unwrap();
@@ -229,7 +229,7 @@ fn packets_of_a_closed_route_never_leave() {
 }
 
 #[test]
-fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
+fn a_failed_write_is_an_error_and_an_interrupted_one_is_not() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     pair.connection.send_data(route, b"x").unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
@@ -244,7 +244,7 @@ fn a_socket_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
 }
 
 #[test]
-fn key_stream_is_wiped_behind_each_call() {
+fn key_stream_is_wiped_after_each_call() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
     for len in [10, 2000] {
         pair.connection.send_data(route, &vec![1; len]).unwrap();
@@ -257,5 +257,5 @@ fn key_stream_is_wiped_behind_each_call() {
         assert!(pair.shared.key_stream.is_wiped(), "receiving {len} bytes");
     }
     assert!(pair.receive(&[0, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]).is_err());
-    assert!(pair.shared.key_stream.is_wiped(), "a packet that is none");
+    assert!(pair.shared.key_stream.is_wiped(), "an invalid packet");
 }

@@ -1,4 +1,4 @@
-//! The shares that the routes of a connection get of its queue and its stream, and what happens to them when a route
+//! The shares of the queue and the stream that the routes of a connection get, and what happens to them when a route
 //! ends.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn a_file_transfer_on_one_route_does_not_block_a_chat_line_on_another() {
         fill(&mut pair, routes[0], 1400);
         let mut stream = pair.flush_some(100);
         fill(&mut pair, routes[0], 1400);
-        // There is room at once, and the packet is sent after one turn of the other route.
+        // There is room at once, and the packets are sent after one turn of the other route.
         for line in 0..10 {
             pair.connection.send_data(routes[1], &[line; 50]).unwrap();
         }
@@ -50,7 +50,7 @@ fn a_file_transfer_on_one_route_does_not_block_a_chat_line_on_another() {
 }
 
 #[test]
-fn a_file_transfer_does_not_block_what_belongs_to_no_route() {
+fn a_file_transfer_does_not_block_packets_without_a_route() {
     let (mut pair, routes) = with_routes(Settings::default(), 1);
     fill(&mut pair, routes[0], 1400);
     pair.connection.send_oob(key(9), &[1; 1024]).unwrap();
@@ -61,7 +61,7 @@ fn a_file_transfer_does_not_block_what_belongs_to_no_route() {
 }
 
 #[test]
-fn room_is_reported_whatever_made_it() {
+fn room_is_reported_whatever_its_cause() {
     let close: fn(&mut Pair, &[RouteId]) = |pair, routes| _ = pair.connection.close_route(routes[0]).unwrap();
     let close_all: fn(&mut Pair, &[RouteId]) = |pair, _| pair.connection.close_all_routes();
     let offline: fn(&mut Pair, &[RouteId]) = |pair, _| pair.relay_sends(&[vec![3, 16]]).unwrap();
@@ -86,7 +86,7 @@ fn room_is_reported_whatever_made_it() {
 }
 
 #[test]
-fn data_for_a_peer_that_went_offline_never_leave_and_are_counted() {
+fn data_for_a_peer_that_went_offline_are_removed_and_counted() {
     for room in (0..200).chain([2_000, 10_000]) {
         let (mut pair, routes) = with_routes(Settings::default(), 2);
         for number in 0..4 {
@@ -106,7 +106,7 @@ fn data_for_a_peer_that_went_offline_never_leave_and_are_counted() {
         let sent = pair.relay.open(&stream).unwrap();
         let before = sent.iter().filter(|packet| packet[0] == 16 && packet.len() == 31).count();
         assert_eq!(unsent, (4 - before) * 30, "after {room} bytes");
-        assert_eq!(before, room.div_ceil(49).min(4), "the packet that was begun leaves whole");
+        assert_eq!(before, room.div_ceil(49).min(4), "a packet that was begun is sent whole");
         assert_eq!(sent.iter().filter(|packet| packet[0] == 17).count(), 4);
         assert!(sent.contains(&data(16, b"hello again")));
     }
@@ -143,7 +143,7 @@ enum Step {
     /// The socket takes this many bytes.
     Flush(usize),
     /// The peer of a route goes offline and comes online again.
-    Leave(usize),
+    GoOffline(usize),
     Writable,
 }
 
@@ -152,7 +152,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0..4_usize, len()).prop_map(|(flow, len)| Step::Send(flow, len)),
         6 => prop_oneof![0..50_usize, 0..5_000_usize].prop_map(Step::Flush),
-        1 => (0..3_usize).prop_map(Step::Leave),
+        1 => (0..3_usize).prop_map(Step::GoOffline),
         3 => Just(Step::Writable),
     ]
 }
@@ -168,7 +168,7 @@ proptest! {
     /// However many bytes the socket takes at a time, and whichever peers go offline: every accepted packet is sent
     /// once, in the order of its route, or is reported as unsent.
     #[test]
-    fn all_that_is_accepted_leaves_in_order_or_is_reported(
+    fn accepted_packets_are_sent_in_order_or_reported_as_unsent(
         send_queue in MIN_SEND_QUEUE..30_000_usize,
         steps in prop::collection::vec(any_step(), 1..200),
     ) {
@@ -198,7 +198,7 @@ proptest! {
                     }
                 }
                 Step::Flush(room) => stream.extend(pair.flush_some(room)),
-                Step::Leave(flow) => {
+                Step::GoOffline(flow) => {
                     pair.relay_sends(&[vec![3, 16 + flow as u8], vec![2, 16 + flow as u8]]).unwrap();
                     let reported = pair.events.iter().next();
                     let Some(Event::RouteOffline { unsent, .. }) = reported else { panic!("{reported:?}") };
@@ -207,7 +207,7 @@ proptest! {
                 }
                 Step::Writable => {
                     let reported = pair.connection.take_writable();
-                    prop_assert!(refused || !reported, "room for nobody");
+                    prop_assert!(refused || !reported, "no packet was refused");
                 }
             }
             prop_assert!(pair.connection.queued() <= send_queue);

@@ -1,5 +1,5 @@
-//! Connecting through a proxy: all steps share one timeout, and no byte is lost between the proxy's last and the
-//! relay's first.
+//! Connecting through a proxy: all steps share one timeout, and no byte is lost between the last one of the proxy and
+//! the first one of the relay.
 
 use super::*;
 use crate::config::Proxy;
@@ -48,7 +48,7 @@ fn asked(now: Instant) -> Connection {
 }
 
 #[test]
-fn the_relay_hears_nothing_before_the_tunnel_stands() {
+fn nothing_is_sent_to_the_relay_before_the_tunnel_is_open() {
     let now = Instant::now();
     let mut connection = asked(now);
     assert_eq!(connection.stage(), Stage::Tunnelling);
@@ -63,7 +63,7 @@ fn the_relay_hears_nothing_before_the_tunnel_stands() {
 }
 
 #[test]
-fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
+fn bytes_after_the_proxys_answer_in_one_read_are_the_relays() {
     let now = Instant::now();
     // Both connections have the same parameters, so both send the same hello.
     let (response, mut relay) = hello(&mut connecting(now), now).accept(&fresh());
@@ -81,7 +81,7 @@ fn what_follows_the_proxys_answer_in_one_read_is_the_relays() {
 }
 
 #[test]
-fn connecting_the_proxy_and_the_handshake_share_ten_seconds() {
+fn connecting_tunnel_and_handshake_share_a_timeout_of_ten_seconds() {
     let start = Instant::now();
     let mut connection = through_proxy(start);
     connection.handle_connected(start + seconds(4), FIRST);
@@ -95,12 +95,12 @@ fn connecting_the_proxy_and_the_handshake_share_ten_seconds() {
     let mut connection = asked(start);
     receive(&mut connection, start + seconds(9), &GRANTED).unwrap();
     assert_eq!(connection.deadline(), start + seconds(10));
-    let behind = timed_out(Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
-    assert_eq!(late(&mut connection), behind);
+    let expected = timed_out(Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
+    assert_eq!(late(&mut connection), expected);
 }
 
 #[test]
-fn a_refusal_ends_the_connection_and_nothing_leaves_behind_it() {
+fn a_refusal_ends_the_connection_and_nothing_is_sent_after_it() {
     let now = Instant::now();
     let mut connection = asked(now);
     let refused = DisconnectReason::Proxy(ProxyError::Socks5 { code: 5 });
@@ -109,7 +109,7 @@ fn a_refusal_ends_the_connection_and_nothing_leaves_behind_it() {
 }
 
 #[test]
-fn the_time_of_the_tunnel_is_kept() {
+fn the_time_of_the_tunnel_is_recorded() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut connection = through_proxy(start);
@@ -130,7 +130,7 @@ fn ends(connection: &Connection) -> [DisconnectReason; 3] {
 
 /// The stage and the party of these reasons, which must be the same in all, and their hints.
 #[track_caller]
-fn reported(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
+fn stage_party_hints(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
     let parts = ends(connection).map(|reason| match reason {
         DisconnectReason::Closed { stage, party, hint }
         | DisconnectReason::TimedOut { stage, party, hint }
@@ -149,29 +149,32 @@ fn reported(connection: &Connection) -> (Stage, Party, [Option<Hint>; 3]) {
 }
 
 #[test]
-fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
+fn the_reason_for_an_end_names_the_proxy_or_the_relay() {
     let now = Instant::now();
     let refused = End::Failed(io::ErrorKind::ConnectionRefused, None);
     let direct = connecting(now);
     assert_eq!(direct.reason(refused), DisconnectReason::Refused(Party::Relay));
-    assert_eq!(reported(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
+    assert_eq!(stage_party_hints(&direct), (Stage::Connecting, Party::Relay, [None; 3]));
 
     let mut connection = through_proxy(now);
     assert_eq!(connection.reason(refused), DisconnectReason::Refused(Party::Proxy));
-    assert_eq!(reported(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
+    assert_eq!(stage_party_hints(&connection), (Stage::Connecting, Party::Proxy, [None; 3]));
     connection.handle_connected(now, FIRST);
     sent(&mut connection, now);
-    assert_eq!(reported(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
+    assert_eq!(stage_party_hints(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
     let not_reached = Some(Hint::NotReached);
     let mut connection = asked(now);
-    assert_eq!(reported(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
+    assert_eq!(stage_party_hints(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
 
-    // The tunnel is open, and the hello is not sent yet; then it is.
+    // The tunnel is open. At first the hello is not sent, and then it is.
     receive(&mut connection, now, &GRANTED).unwrap();
-    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
+    assert_eq!(stage_party_hints(&connection), (Stage::Handshaking, Party::Tunnel, [not_reached; 3]));
     sent(&mut connection, now);
     let either = Some(Hint::NotReachedOrOtherKey);
-    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Tunnel, [either, either, not_reached]));
+    assert_eq!(
+        stage_party_hints(&connection),
+        (Stage::Handshaking, Party::Tunnel, [either, either, not_reached])
+    );
 
     let [closed, reset, late] = ends(&connection).map(|reason| reason.to_string());
     let cause = "the proxy may not have reached the relay, or the relay has another public key";
@@ -183,30 +186,34 @@ fn an_end_says_whether_it_was_the_proxy_or_the_relay() {
 }
 
 #[test]
-fn another_key_is_guessed_only_where_our_whole_hello_was_taken_in_silence() {
+fn another_key_is_a_hint_only_after_a_whole_hello_and_no_answer() {
     let now = Instant::now();
     let mut connection = connecting(now);
     connection.handle_connected(now, FIRST);
-    assert_eq!(reported(&connection), (Stage::Handshaking, Party::Relay, [None; 3]), "nothing has left");
+    assert_eq!(
+        stage_party_hints(&connection),
+        (Stage::Handshaking, Party::Relay, [None; 3]),
+        "nothing is sent"
+    );
     let mut room = 127;
     let all = connection.flush(now, FIRST, &mut Shared::new(), &mut [0; 4096], |bytes| {
         let taken = bytes.len().min(std::mem::take(&mut room));
         if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     });
     assert!(!all.unwrap());
-    assert_eq!(reported(&connection).2, [None; 3], "the last byte is missing");
+    assert_eq!(stage_party_hints(&connection).2, [None; 3], "the last byte is missing");
     sent(&mut connection, now);
     let other_key = Some(Hint::OtherKey);
-    assert_eq!(reported(&connection).2, [other_key, other_key, None]);
+    assert_eq!(stage_party_hints(&connection).2, [other_key, other_key, None]);
     let other = End::Failed(io::ErrorKind::HostUnreachable, None);
     assert!(matches!(connection.reason(other), DisconnectReason::Transport { hint: None, .. }));
     // If the bytes are of no known server, the hint is their number.
     receive(&mut connection, now, &[7; 95]).unwrap();
-    assert_eq!(reported(&connection).2, [Some(Hint::Incomplete(95)); 3]);
+    assert_eq!(stage_party_hints(&connection).2, [Some(Hint::Incomplete(95)); 3]);
 }
 
 #[test]
-fn a_server_of_another_kind_is_recognised_whole_or_not() {
+fn a_server_of_another_kind_is_recognised_by_a_whole_or_partial_answer() {
     let now = Instant::now();
     let alert = [0x15, 3, 3, 0, 2, 2, 70];
     for (bytes, server) in [
@@ -226,12 +233,12 @@ fn a_server_of_another_kind_is_recognised_whole_or_not() {
         let whole = [bytes, &[b'x'; 96]].concat();
         assert_eq!(receive(&mut connection, now, &whole), Err(impostor));
     }
-    let reported = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
-    assert_eq!(reported, "not the relay that was asked for: a TLS server answers");
+    let text = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
+    assert_eq!(text, "not the relay that was asked for: a TLS server answers");
 }
 
 #[test]
-fn a_proxys_refusal_is_reported_when_its_connection_ends_in_the_middle_of_it() {
+fn an_incomplete_refusal_by_a_proxy_is_reported_when_the_connection_ends() {
     let now = Instant::now();
     let asked = |answer: &[u8]| {
         let mut connection = through("http://127.0.0.1:3128", now);
@@ -248,18 +255,18 @@ fn a_proxys_refusal_is_reported_when_its_connection_ends_in_the_middle_of_it() {
     assert_eq!(ends(&begun), [DisconnectReason::Proxy(unauthorized); 3]);
     // An incomplete answer that would open the tunnel is not a refusal.
     let granting = asked(b"HTTP/1.0 200 OK\r\n").unwrap();
-    assert_eq!(reported(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
+    assert_eq!(stage_party_hints(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
 }
 
 #[test]
-fn another_connection_with_the_same_key_is_a_hint_for_a_close_and_a_reset() {
+fn another_connection_with_the_same_key_is_a_hint_after_a_close_or_reset() {
     let same_key = Some(Hint::SameKey);
     for (pair, stage) in [(Pair::confirming(), Stage::Confirming), (Pair::connected(), Stage::Connected)] {
-        assert_eq!(reported(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
+        assert_eq!(stage_party_hints(&pair.connection), (stage, Party::Relay, [same_key, same_key, None]));
         let lost = End::Failed(io::ErrorKind::TimedOut, None);
         assert!(matches!(pair.connection.reason(lost), DisconnectReason::Transport { hint: None, .. }));
     }
-    let reported = Pair::connected().connection.reason(End::Closed).to_string();
+    let text = Pair::connected().connection.reason(End::Closed).to_string();
     let hint = "the relay may have stopped, or a newer connection with the same key has replaced this one";
-    assert_eq!(reported, format!("closed by the relay after connecting ({hint})"));
+    assert_eq!(text, format!("closed by the relay after connecting ({hint})"));
 }

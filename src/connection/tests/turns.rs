@@ -24,9 +24,8 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &mut [u8]) {
 }
 
 #[test]
-fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
-    // However long the stall and the proxy took: the handshake has the rest of the ten seconds, or as much time as the
-    // stall lasted, up to a timeout.
+fn a_delay_before_the_proxys_answer_is_read_does_not_shorten_the_handshake() {
+    // The handshake has the rest of the ten seconds, or as much time as the delay lasted, up to ten seconds.
     for (answered, back, left) in
         [(0, 9, 10), (0, 15, 10), (5, 15, 10), (9, 10, 1), (9, 11, 2), (9, 14, 5), (9, 25, 10), (9, 600, 10)]
     {
@@ -43,7 +42,7 @@ fn a_stall_before_the_proxys_answer_is_read_leaves_the_handshake_its_time() {
 }
 
 #[test]
-fn a_program_that_is_away_just_less_than_a_timeout_is_no_worse_off() {
+fn an_absence_of_about_one_timeout_leaves_the_relay_a_full_timeout() {
     for away in [9_800, 9_999, 10_000, 10_001, 12_000].map(Duration::from_millis) {
         // The relay accepted at once.
         let start = Instant::now();
@@ -71,24 +70,24 @@ fn pinged() -> Pair {
 }
 
 #[test]
-fn a_pong_in_front_of_which_others_were_served_is_in_time() {
+fn a_pong_read_late_because_others_had_their_turns_is_in_time() {
     let mut pair = pinged();
     let id = pair.ping;
-    // Other connections fill every poll, and the program polls seldom: few turns, and always some input left unread.
+    // Other connections fill every poll, and the program polls rarely: there are few turns, and always unread input.
     for _ in 0..12 {
         let since = pair.now;
         pair.now += seconds(8);
         pair.connection.handle_turn(pair.now, since);
-        pair.relay_sends(&[oob(b"in front of the pong")]).unwrap();
+        pair.relay_sends(&[oob(b"before the pong")]).unwrap();
         pair.timeout(true).unwrap();
     }
     pair.relay_sends(&[pong(id)]).unwrap();
     pair.timeout(false).unwrap();
-    assert_eq!(pair.sent(), [ping(pair.ping)], "the next one is overdue");
+    assert_eq!(pair.sent(), [ping(pair.ping)], "the next ping is overdue");
 }
 
 #[test]
-fn time_without_anything_to_read_is_charged() {
+fn time_without_unread_input_is_not_excluded() {
     let mut pair = pinged();
     let started = pair.now;
     for second in 1..10 {
@@ -103,7 +102,7 @@ fn time_without_anything_to_read_is_charged() {
 }
 
 #[test]
-fn no_time_is_pardoned_from_before_the_question() {
+fn time_before_the_connection_or_the_ping_is_not_excluded() {
     // The last poll may have been an hour before the client connects, or sends a ping.
     let hour = seconds(3600);
     let start = Instant::now() + hour;
@@ -118,7 +117,7 @@ fn no_time_is_pardoned_from_before_the_question() {
 }
 
 #[test]
-fn a_ping_is_not_put_off_by_what_waits_to_be_read() {
+fn unread_input_does_not_delay_a_ping() {
     let mut pair = Pair::connected();
     let deadline = pair.connection.deadline();
     pair.now = deadline;
@@ -129,21 +128,21 @@ fn a_ping_is_not_put_off_by_what_waits_to_be_read() {
 }
 
 #[test]
-fn a_relay_that_always_talks_and_never_answers_ends_after_sixteen_megabytes() {
+fn a_relay_that_sends_data_without_a_pong_is_disconnected_after_16_mebibytes() {
     for step in [Duration::from_millis(20), seconds(3)] {
         let mut pair = pinged();
         let started = pair.now;
-        let talk = vec![oob(&[1; 1024]); 60];
+        let packets = vec![oob(&[1; 1024]); 60];
         let before = pair.connection.traffic().bytes_in;
-        let mut pardoned = None;
+        let mut excluded = None;
         let end = loop {
             let since = pair.now;
             pair.now += step;
             if pair.connection.traffic().bytes_in - before > 16 << 20 {
-                pardoned.get_or_insert(since - started);
+                excluded.get_or_insert(since - started);
             }
             pair.connection.handle_turn(pair.now, since);
-            pair.relay_sends(&talk).unwrap();
+            pair.relay_sends(&packets).unwrap();
             pair.events.clear();
             if let Err(reason) = pair.timeout(true) {
                 break reason;
@@ -152,13 +151,13 @@ fn a_relay_that_always_talks_and_never_answers_ends_after_sixteen_megabytes() {
         assert_eq!(end, DisconnectReason::NoPong(Stage::Connected));
         // From then on, no time is excluded.
         assert!(pair.connection.traffic().bytes_in - before > 16 << 20);
-        let charged = pardoned.map_or(Duration::ZERO, |pardoned| pair.now - started - pardoned);
+        let charged = excluded.map_or(Duration::ZERO, |excluded| pair.now - started - excluded);
         assert!(charged <= seconds(10) + 2 * step, "{charged:?}");
     }
 }
 
 #[test]
-fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
+fn a_relay_that_sends_bytes_without_a_pong_is_disconnected_after_ten_excluded_timeouts() {
     // A byte arrives before each poll, and is read in it.
     for step in [Duration::from_millis(50), seconds(3)] {
         let mut pair = pinged();
@@ -178,9 +177,9 @@ fn a_relay_that_drips_and_never_answers_ends_after_ten_pardoned_timeouts() {
 
 proptest! {
     /// Packets of any length, including the shortest, that result in one event, two or none. The input is split as the
-    /// loop splits it if it has no room for unused input, and further as a network may.
+    /// loop splits it while it has no room for unused input, and sometimes into smaller pieces, as a network may.
     #[test]
-    fn what_is_read_while_there_is_little_room_leaves_nothing_over(
+    fn input_of_the_allowed_length_is_always_used_up(
         kinds in prop::collection::vec(prop_oneof![0..4_usize, 0..2_032_usize], 1..60),
         room in 2..6_usize,
         cuts in prop::collection::vec(1..60_usize, 1..60),

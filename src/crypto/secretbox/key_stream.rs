@@ -47,7 +47,7 @@ impl KeyStream {
     }
 
     /// Uses only instructions that every processor of the architecture has. For measurements and tests.
-    #[allow(dead_code, reason = "of use where this module is compiled in")]
+    #[allow(dead_code, reason = "used by benches, through the feature `internals`")]
     pub fn baseline() -> Self {
         Self::with_backend(Backend::BASELINE)
     }

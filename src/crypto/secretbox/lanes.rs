@@ -1,5 +1,5 @@
-//! Generates eight blocks of Salsa20 at once, with the widest vector instructions of this processor. At the same time
-//! it can authenticate a message: the processor does both in parallel.
+//! Generates eight blocks of Salsa20 at once, with the fastest of the backends that this processor supports. At the
+//! same time it can authenticate a message: the processor does both in parallel.
 //!
 //! This is the only file that may contain `unsafe`, once per set of processor features: to call a function compiled for
 //! these features. This is sound because a [`Backend`] that calls it exists only if the features were detected.
@@ -65,7 +65,7 @@ impl Backend {
         Self::available().last().expect("the baseline is always there")
     }
 
-    /// All backends that this processor supports, the slowest first.
+    /// All backends that this processor supports, the slowest first; in a portable build only the baseline.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = {
@@ -94,10 +94,10 @@ impl Backend {
                 baseline(key, counters, chunk);
                 mac.update(message);
             }
-            // SAFETY: AVX2 was detected when this backend was made.
+            // SAFETY: AVX2 was detected when this backend was created.
             #[cfg(target_arch = "x86_64")]
             Features::Avx2 => unsafe { x86::avx2(key, counters, chunk, mac, message) },
-            // SAFETY: AVX2, AVX-512F and AVX-512VL were detected when this backend was made.
+            // SAFETY: AVX2, AVX-512F and AVX-512VL were detected when this backend was created.
             #[cfg(target_arch = "x86_64")]
             Features::Avx512Vl => unsafe { x86::avx512vl(key, counters, chunk, mac, message) },
         }
@@ -216,7 +216,7 @@ mod x86 {
                     x[word] = _mm256_add_epi32(x[word], start[word]);
                     word += 1;
                 }
-                // From one vector per word to one block per lane: an 8 by 8 transposition for each half of the blocks.
+                // From one vector per word to one block per lane: an 8 by 8 transposition for each half of the words.
                 let mut half = 0;
                 while half < 2 {
                     let v = &x[8 * half..];

@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(tag(&key, b"Cryptographic Forum Research Group"), expected);
     }
 
-    /// RFC 8439, appendix A.3, vectors 7 to 11: they find mistakes in the reduction.
+    /// RFC 8439, appendix A.3, vectors 5 to 11: they find mistakes in the reduction.
     #[test]
-    fn the_edges_of_rfc_8439() {
+    fn the_edge_cases_of_rfc_8439() {
         let block = |first: u8, rest: u8| -> Vec<u8> { [vec![first], vec![rest; 15]].concat() };
         let one = [block(1, 0), block(0, 0)].concat()[..16].to_vec();
         let low = |value: u8| <[u8; MAC_LEN]>::try_from(block(value, 0)).expect("16 bytes");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn however_it_is_split_the_tag_is_the_same() {
+    fn the_tag_does_not_depend_on_how_the_message_is_split() {
         let key = std::array::from_fn(|at| (7 * at) as u8);
         let message: Vec<u8> = (0..200).map(|at| (13 * at) as u8).collect();
         for len in 0..message.len() {

@@ -1,4 +1,4 @@
-//! The Salsa20 core over lanes, and HSalsa20.
+//! The Salsa20 core for several blocks at once, one per lane; and HSalsa20.
 //!
 //! D. J. Bernstein, "The Salsa20 family of stream ciphers" (2007) and "Extending the Salsa20 nonce" (2011).
 
@@ -43,7 +43,7 @@ impl From<&[u8; 32]> for Key {
 /// blocks.
 pub(super) type Counters<const N: usize> = [[u32; N]; 3];
 
-/// One word of each state, side by side.
+/// The states of all lanes: for each of the 16 words, its value in each lane.
 type Lanes<const N: usize> = [[u32; N]; 16];
 
 macro_rules! quarter_rounds {
@@ -62,7 +62,8 @@ macro_rules! double_rounds {
     )* };
 }
 
-/// One block per lane. The compiler only vectorizes the loop if its body has no inner loops or branches.
+/// One block per lane. The compiler vectorizes the loop over the lanes only if its body has no branches, and no loop
+/// that it cannot unroll: so the rounds are unrolled by a macro.
 #[inline(always)]
 pub(super) fn blocks<const N: usize>(key: &Key, counters: &Counters<N>) -> Lanes<N> {
     let (s, k) = (SIGMA, &key.0);
@@ -86,7 +87,7 @@ pub(super) fn blocks<const N: usize>(key: &Key, counters: &Counters<N>) -> Lanes
 }
 
 /// Derives a key from a key and 16 bytes. From the output of X25519 and zeros it derives the key of a box; from that
-/// and the first 16 bytes of a nonce, the key of a packet.
+/// and the first 16 bytes of a nonce, the subkey of all packets whose nonces begin with them.
 pub(crate) fn hsalsa20(key: &Key, input: &[u8; 16]) -> Key {
     let (s, k, n) = (SIGMA, &key.0, words::<4>(input));
     #[rustfmt::skip]

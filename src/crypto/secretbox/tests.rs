@@ -69,7 +69,7 @@ fn every_length_is_sealed_as_crypto_box_does() {
 }
 
 #[test]
-fn packets_of_one_length_use_every_place_of_a_chunk() {
+fn packets_of_one_length_start_at_different_offsets_in_a_chunk() {
     for backend in Backend::available() {
         for len in
             [0, 1, 31, 32, 33, 95, 96, 97, 160, 480, 481, 512, 544, 1000, 1373, 1400, 2015, MAX_PLAINTEXT]
@@ -85,7 +85,7 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
         for ones in 0..=NONCE_LEN {
             let mut nonce = [0x11_u8; NONCE_LEN];
             nonce[NONCE_LEN - ones..].fill(0xff);
-            // With these the carry also happens in the middle of a chunk.
+            // With 3 and 9, the carry happens some packets later, often in the middle of a chunk.
             for before in [0, 3, 9] {
                 nonce[NONCE_LEN - 1] = nonce[NONCE_LEN - 1].saturating_sub(before);
                 for len in [9, 100, 600] {
@@ -97,7 +97,7 @@ fn the_count_carries_into_every_byte_of_the_nonce() {
 }
 
 #[test]
-fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
+fn a_tag_or_text_with_any_bit_flipped_is_rejected_and_not_changed() {
     let cipher = CipherState::new(&key(), [0x33; NONCE_LEN].into());
     for backend in Backend::available() {
         let mut key_stream = KeyStream::with_backend(backend);
@@ -132,7 +132,7 @@ fn any_bit_of_a_tag_or_a_text_flipped_is_noticed_and_nothing_is_touched() {
 }
 
 #[test]
-fn one_key_stream_serves_many_ciphers_and_mixes_up_none() {
+fn one_key_stream_serves_several_ciphers() {
     for backend in Backend::available() {
         one_key_stream_serves_many_ciphers(KeyStream::with_backend(backend));
     }
@@ -162,11 +162,11 @@ fn one_key_stream_serves_many_ciphers(mut key_stream: KeyStream) {
 }
 
 #[test]
-fn wiped_it_holds_nothing() {
-    Backend::available().map(KeyStream::with_backend).for_each(wiped_a_key_stream_holds_nothing);
+fn a_wiped_key_stream_holds_only_zeros() {
+    Backend::available().map(KeyStream::with_backend).for_each(assert_wiping_leaves_zeros);
 }
 
-fn wiped_a_key_stream_holds_nothing(mut key_stream: KeyStream) {
+fn assert_wiping_leaves_zeros(mut key_stream: KeyStream) {
     let cipher = CipherState::new(&key(), [0x77; NONCE_LEN].into());
     let _ = cipher.seal(&mut key_stream, &mut text(MAX_PLAINTEXT));
     assert!(!key_stream.is_wiped());
@@ -189,10 +189,10 @@ proptest! {
         }
     }
 
-    /// A packet that is sealed again, because the socket did not accept it, has the same bytes; and so has another
-    /// packet that is sealed instead.
+    /// A socket may not accept packets that were sealed. Their nonces are then used again, for the same packets or for
+    /// others.
     #[test]
-    fn going_back_in_a_sequence_makes_the_same_packets(
+    fn nonces_of_packets_that_were_not_sent_can_be_used_again(
         lengths in prop::collection::vec(0..400_usize, 2..20),
         back in any::<prop::sample::Index>(),
         other in 0..400_usize,

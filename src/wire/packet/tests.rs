@@ -15,7 +15,7 @@ fn peer() -> PublicKey {
 }
 
 fn number(id: u8) -> RouteNumber {
-    RouteNumber::new(id).expect("a connection id")
+    RouteNumber::new(id).expect("a route number")
 }
 
 fn ping_id(id: u64) -> NonZeroU64 {
@@ -117,7 +117,7 @@ fn legal_lengths(kind: u8) -> Option<RangeInclusive<usize>> {
 }
 
 #[test]
-fn each_kind_takes_exactly_its_lengths() {
+fn each_kind_is_parsed_exactly_at_its_valid_lengths() {
     for kind in 0..=0xff {
         // 130 is an address family, a connection id, and part of a ping id other than 0.
         let mut bytes = [130; 2033];
@@ -137,7 +137,7 @@ fn each_kind_takes_exactly_its_lengths() {
 }
 
 #[test]
-fn each_address_family_takes_exactly_its_lengths() {
+fn each_address_family_is_parsed_exactly_at_its_valid_lengths() {
     for (family, destination) in [(2, 7), (130, 7), (10, 19), (138, 19)] {
         let mut bytes = [0; 2033];
         bytes[..2].copy_from_slice(&[0x0a, family]);
@@ -199,7 +199,7 @@ fn a_ping_id_of_0_is_refused() {
 }
 
 #[test]
-fn a_malformed_packet_is_reported_as_the_violation_it_is() {
+fn each_malformed_packet_has_its_violation() {
     for (bytes, violation) in [
         (&[0x0c][..], Violation::Kind(0x0c)),
         (&[0x02], Violation::Length { kind: 0x02, length: 1 }),
@@ -212,7 +212,7 @@ fn a_malformed_packet_is_reported_as_the_violation_it_is() {
 }
 
 #[test]
-fn emitting_leaves_the_bytes_behind_the_packet_alone() {
+fn emitting_does_not_change_the_bytes_after_the_packet() {
     let mut out = [0xee; 4];
     Packet::ConnectNotification(number(0x10)).emit(&mut out);
     assert_eq!(out, [0x02, 0x10, 0xee, 0xee]);
@@ -308,7 +308,7 @@ proptest! {
     })]
 
     #[test]
-    fn what_is_emitted_parses_as_the_same_packet(parts in any_parts()) {
+    fn an_emitted_packet_parses_as_the_same_packet(parts in any_parts()) {
         let packet = parts.packet();
         let bytes = emitted(&packet);
         prop_assert_eq!(Packet::parse(&bytes), Ok(packet));
@@ -316,7 +316,7 @@ proptest! {
 
     /// No bytes make the parser panic.
     #[test]
-    fn what_parses_is_emitted_as_the_same_bytes(bytes in any_bytes()) {
+    fn a_parsed_packet_is_emitted_as_the_same_bytes(bytes in any_bytes()) {
         if let Ok(packet) = Packet::parse(&bytes) {
             prop_assert_eq!(emitted(&packet), bytes);
         }

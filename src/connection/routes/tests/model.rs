@@ -1,4 +1,4 @@
-//! A client and an honest relay, in any order of events.
+//! The route table of a client and a model of an honest relay, with events in any order.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -19,13 +19,13 @@ enum Step {
     /// Closes any route that was ever opened.
     Close(Index),
     /// The oldest important packet is sent.
-    Leave,
+    ClientSends,
     /// The relay handles the oldest packet that was sent, and answers.
-    RelayTakes,
+    RelayReceives,
     /// The client handles the oldest packet from the relay.
-    ClientTakes,
+    ClientReceives,
     /// The peer connects to the relay or disconnects.
-    PeerTurns(u8),
+    PeerChanges(u8),
     /// The peer sends data, if it is online on a route.
     PeerSends(u8),
 }
@@ -34,10 +34,10 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..PEERS).prop_map(Step::Open),
         3 => any::<Index>().prop_map(Step::Close),
-        4 => Just(Step::Leave),
-        4 => Just(Step::RelayTakes),
-        6 => Just(Step::ClientTakes),
-        2 => (0..PEERS).prop_map(Step::PeerTurns),
+        4 => Just(Step::ClientSends),
+        4 => Just(Step::RelayReceives),
+        6 => Just(Step::ClientReceives),
+        2 => (0..PEERS).prop_map(Step::PeerChanges),
         2 => (0..PEERS).prop_map(Step::PeerSends),
     ]
 }
@@ -49,7 +49,7 @@ enum ToRelay {
     Disconnect(RouteNumber),
 }
 
-/// What the relay sends, and the route that it concerns.
+/// What the relay sends.
 #[derive(Debug, Clone, Copy)]
 enum ToClient {
     Response(u8, Option<RouteNumber>),
@@ -79,10 +79,15 @@ struct ClientAndRelay {
     routes: Routes,
     /// Every route that was ever opened.
     known: BTreeMap<RouteId, Known>,
-    waiting: VecDeque<ToRelay>,
+    /// The important packets that are queued.
+    queued: VecDeque<ToRelay>,
+    /// The packets that were sent and not handled yet.
     to_relay: VecDeque<ToRelay>,
+    /// Each packet with the route that it is about.
     to_client: VecDeque<(ToClient, RouteId)>,
+    /// The routes of the relay, by number.
     relay: BTreeMap<u8, Registered>,
+    /// The peers that are connected to the relay.
     peers: HashSet<u8>,
 }
 
@@ -95,8 +100,8 @@ impl ClientAndRelay {
                 self.close(*index.get(&routes));
             }
             Step::Close(_) => {}
-            Step::Leave => {
-                if let Some(packet) = self.waiting.pop_front() {
+            Step::ClientSends => {
+                if let Some(packet) = self.queued.pop_front() {
                     match packet {
                         ToRelay::Request(number, _) => self.routes.handle_request_sent(&peer(number)),
                         ToRelay::Disconnect(id) => self.routes.handle_disconnect_sent(id),
@@ -104,7 +109,7 @@ impl ClientAndRelay {
                     self.to_relay.push_back(packet);
                 }
             }
-            Step::RelayTakes => match self.to_relay.pop_front() {
+            Step::RelayReceives => match self.to_relay.pop_front() {
                 Some(ToRelay::Request(peer, route)) => self.relay_registers(peer, route),
                 Some(ToRelay::Disconnect(id)) => {
                     // An honest relay disconnects a client that notifies it of an unknown id.
@@ -112,12 +117,12 @@ impl ClientAndRelay {
                 }
                 None => {}
             },
-            Step::ClientTakes => {
+            Step::ClientReceives => {
                 if let Some((packet, route)) = self.to_client.pop_front() {
-                    self.client_takes(packet, route);
+                    self.client_receives(packet, route);
                 }
             }
-            Step::PeerTurns(peer) => {
+            Step::PeerChanges(peer) => {
                 let here = !self.peers.remove(peer);
                 self.peers.extend(here.then_some(*peer));
                 if let Some((number, registered)) =
@@ -157,7 +162,7 @@ impl ClientAndRelay {
         let known = Known { peer: number, state: Some(RouteState::Requested) };
         assert!(self.known.insert(route, known).is_none(), "{route} was given out twice");
         if now {
-            self.waiting.push_back(ToRelay::Request(number, route));
+            self.queued.push_back(ToRelay::Request(number, route));
         }
     }
 
@@ -170,7 +175,7 @@ impl ClientAndRelay {
             Some(RouteState::Offline | RouteState::Online) => {
                 let id = closed.expect("an open route").expect("a registered one");
                 assert_eq!(self.relay[&id.get()].asked_for, route, "{} is another route's", id.get());
-                self.waiting.push_back(ToRelay::Disconnect(id));
+                self.queued.push_back(ToRelay::Disconnect(id));
             }
         }
     }
@@ -192,14 +197,14 @@ impl ClientAndRelay {
         }
     }
 
-    fn client_takes(&mut self, packet: ToClient, route: RouteId) {
+    fn client_receives(&mut self, packet: ToClient, route: RouteId) {
         let Known { peer: number, state } = self.known[&route];
         let event = |reported: bool| reported.then_some(info(route, peer(number)));
         let to = match packet {
             ToClient::Response(number, id) => {
                 let answer = self.routes.handle_response(ID, &peer(number), id);
                 let answer = answer.expect("an honest relay's response");
-                return self.answered(route, number, id, answer);
+                return self.check_answer(route, number, id, answer);
             }
             ToClient::Online(id) => {
                 let reported = state == Some(RouteState::Offline);
@@ -220,12 +225,12 @@ impl ClientAndRelay {
         self.known.insert(route, Known { peer: number, state: state.map(|_| to) });
     }
 
-    fn answered(&mut self, route: RouteId, number: u8, id: Option<RouteNumber>, answer: Answer) {
+    fn check_answer(&mut self, route: RouteId, number: u8, id: Option<RouteNumber>, answer: Answer) {
         if self.known[&route].state.is_none() {
             let next = self.visible(number);
             assert_eq!(answer, Answer::Closed { registered: id, again: next.map(|_| peer(number)) });
-            self.waiting.extend(id.map(ToRelay::Disconnect));
-            self.waiting.extend(next.map(|next| ToRelay::Request(number, next)));
+            self.queued.extend(id.map(ToRelay::Disconnect));
+            self.queued.extend(next.map(|next| ToRelay::Request(number, next)));
             return;
         }
         let (expected, state) = match id {
@@ -256,26 +261,26 @@ impl ClientAndRelay {
         for number in 0..PEERS {
             assert_eq!(self.routes.find(ID, &peer(number)), self.visible(number));
         }
-        assert_eq!(self.routes.len(), shown + self.closed_and_not_notified());
+        assert_eq!(self.routes.len(), shown + self.closed_and_not_removed());
         let mut ids = HashSet::new();
         for route in self.routes.slots.iter().flatten() {
             if let State::Offline(id) | State::Online(id) | State::Leaving(id) = route.state {
-                assert!(ids.insert(id.get()), "two routes have the connection id {}", id.get());
+                assert!(ids.insert(id.get()), "two routes have the number {}", id.get());
             }
         }
     }
 
     /// The number of closed routes whose response or disconnect notification is still missing.
-    fn closed_and_not_notified(&self) -> usize {
+    fn closed_and_not_removed(&self) -> usize {
         let is_closed = |route: &RouteId| self.known[route].state.is_none();
-        let sent = self.waiting.iter().chain(&self.to_relay);
+        let sent = self.queued.iter().chain(&self.to_relay);
         let requests =
             sent.filter(|packet| matches!(packet, ToRelay::Request(_, route) if is_closed(route))).count();
         let responses = self.to_client.iter();
         let responses = responses
             .filter(|(packet, route)| matches!(packet, ToClient::Response(..)) && is_closed(route))
             .count();
-        let leaving = self.waiting.iter().filter(|packet| matches!(packet, ToRelay::Disconnect(_))).count();
+        let leaving = self.queued.iter().filter(|packet| matches!(packet, ToRelay::Disconnect(_))).count();
         requests + responses + leaving
     }
 
@@ -284,12 +289,12 @@ impl ClientAndRelay {
         for route in self.known.keys().copied().collect::<Vec<_>>() {
             self.close(route);
         }
-        while !(self.waiting.is_empty() && self.to_relay.is_empty() && self.to_client.is_empty()) {
-            for step in [Step::Leave, Step::RelayTakes, Step::ClientTakes] {
+        while !(self.queued.is_empty() && self.to_relay.is_empty() && self.to_client.is_empty()) {
+            for step in [Step::ClientSends, Step::RelayReceives, Step::ClientReceives] {
                 self.step(&step);
             }
         }
-        assert!(self.relay.is_empty(), "the relay was not reported of {:?}", self.relay);
+        assert!(self.relay.is_empty(), "the relay still has {:?}", self.relay);
         assert_empty(&self.routes);
     }
 }
@@ -304,10 +309,10 @@ proptest! {
 
     #[test]
     fn client_and_relay_agree_whatever_the_order(steps in prop::collection::vec(any_step(), 1..150)) {
-        let mut world = ClientAndRelay::default();
+        let mut client_and_relay = ClientAndRelay::default();
         for step in &steps {
-            world.step(step);
+            client_and_relay.step(step);
         }
-        world.finish();
+        client_and_relay.finish();
     }
 }

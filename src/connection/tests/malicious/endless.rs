@@ -5,7 +5,7 @@ use super::*;
 use crate::status::RouteState;
 
 #[test]
-fn pings_without_end_are_cut_off() {
+fn endless_pings_end_the_connection() {
     let pings = |count| (1..=count).map(ping).collect::<Vec<_>>();
     assert_harmless(Pair::connected, &pings(32));
     assert_eq!(outcome(Pair::connected, &pings(33)), (vec![], Err(DisconnectReason::PingFlood)));
@@ -13,7 +13,7 @@ fn pings_without_end_are_cut_off() {
 }
 
 #[test]
-fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
+fn endless_packets_from_a_relay_that_never_reads_are_not_stored() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     let flood =
         [oob(&[1; 1024]), vec![3, 16], vec![2, 16], data(16, &[2; 2031]), pong(1), vec![9, 9], vec![11]];
@@ -25,7 +25,7 @@ fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
         assert_eq!(pair.connection.memory(), held);
         assert_eq!(pair.take_events().len(), flood.len() - 1, "all but the pong");
     };
-    // There is always unread input that may contain the pong, until the relay has sent more than kernels hold.
+    // There is always unread input that may contain the pong, until the relay has sent more than kernels can hold.
     let before = pair.connection.traffic().bytes_in;
     let end = loop {
         pair.now += Duration::from_millis(50);
@@ -42,7 +42,7 @@ fn packets_without_end_from_a_relay_that_never_reads_are_not_kept() {
 }
 
 #[test]
-fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
+fn silence_in_the_middle_of_a_packet_ends_at_the_pong_timeout() {
     let len = 18 + oob(b"never reported").len();
     for cut in 1..len {
         for (mut pair, stage, end) in
@@ -58,13 +58,13 @@ fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
             assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(stage)), "{cut} bytes");
             assert_eq!(pair.elapsed(), seconds(end));
             assert_eq!(pair.take_events(), [""; 0]);
-            assert!(pair.connection.memory() <= AT_MOST);
+            assert!(pair.connection.memory() <= MAX_MEMORY);
         }
     }
 }
 
 #[test]
-fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
+fn silence_in_the_middle_of_a_response_ends_at_the_connect_timeout() {
     for cut in 0..96 {
         let start = Instant::now();
         let mut connection = connecting(start);
@@ -76,7 +76,7 @@ fn silence_in_the_middle_of_a_response_ends_with_the_handshakes_time() {
         let hint = if cut == 0 { None } else { Some(Hint::Incomplete(cut as u8)) };
         let timed_out = DisconnectReason::TimedOut { stage: Stage::Handshaking, party: Party::Relay, hint };
         assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), Err(timed_out), "{cut} bytes");
-        assert!(events.is_empty() && connection.memory() <= AT_MOST);
+        assert!(events.is_empty() && connection.memory() <= MAX_MEMORY);
     }
 }
 
@@ -121,13 +121,13 @@ fn one_byte_a_minute_is_too_slow_in_each_stage() {
             assert_eq!(result, Err(DisconnectReason::NoPong(stage)));
             assert!(pair.elapsed() <= 2 * minute);
             assert_eq!(pair.take_events(), [""; 0]);
-            assert!(pair.connection.memory() <= AT_MOST);
+            assert!(pair.connection.memory() <= MAX_MEMORY);
         }
     }
 }
 
 #[test]
-fn more_than_a_megabyte_in_one_read_is_reported_bit_by_bit_and_not_kept() {
+fn more_than_a_megabyte_in_one_read_is_reported_in_parts_and_not_stored() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     pair.events = Events::with_capacity(16);
     let payload = |number: u32| number.to_be_bytes().repeat(350);
@@ -163,11 +163,11 @@ fn more_than_a_megabyte_in_one_read_is_reported_bit_by_bit_and_not_kept() {
 }
 
 #[test]
-fn the_most_that_a_connection_holds() {
+fn the_memory_of_a_connection_is_bounded() {
     let mut pair = Pair::connected();
     let queue = Settings::default().send_queue;
     let routes = open_all_routes(&mut pair);
-    // The relay sends, and hardly reads: each route has filled its share, with pages that are read in part.
+    // The relay reads little: each route has filled its share, with pages that are read in part.
     let mut stream = Vec::new();
     for len in [1400, 100, 1, 300, 1] {
         while routes.iter().any(|route| pair.connection.send_data(*route, &vec![1; len]).is_ok()) {}
@@ -217,7 +217,7 @@ fn open_all_routes(pair: &mut Pair) -> Vec<RouteId> {
 }
 
 #[test]
-fn a_clock_that_stands_still_stops_nothing_but_the_pings() {
+fn a_clock_that_stands_still_stops_only_the_pings() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
     for number in 0..100u8 {
         pair.connection.send_data(route, &[number]).unwrap();
@@ -233,7 +233,7 @@ fn a_clock_that_stands_still_stops_nothing_but_the_pings() {
 }
 
 #[test]
-fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
+fn a_clock_that_jumps_an_hour_ahead_results_in_one_ping() {
     let hour = seconds(3600);
     // Idle: a ping is overdue, and only one is sent.
     let mut pair = Pair::connected();
@@ -243,7 +243,7 @@ fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(waiting)]);
     assert_eq!(pair.connection.deadline(), pair.now + seconds(10));
-    // With an unanswered ping: the pong may be read first,
+    // With an unanswered ping, the pong may be read first,
     pair.now += hour;
     pair.relay_sends(&[pong(waiting)]).unwrap();
     pair.timeout(false).unwrap();
@@ -256,16 +256,20 @@ fn a_clock_that_jumps_an_hour_ahead_costs_one_ping() {
 }
 
 #[test]
-fn a_clock_that_goes_back_an_hour_ends_nothing() {
+fn a_clock_that_goes_back_an_hour_ends_no_connection() {
     let hour = seconds(3600);
     let mut pair = Pair::confirming();
     pair.now += hour;
-    // The deadline was never checked.
+    // The deadline is not checked at this time.
     assert_eq!(pair.sent(), [ping(FIRST_PING)]);
     pair.now -= hour;
     pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
     assert_eq!(pair.take_events(), [text(Event::Connected { connection: ID, token: TOKEN })]);
-    assert_eq!(pair.connection.round_trips().latest, Some(Duration::from_micros(1)), "it left in an hour");
+    assert_eq!(
+        pair.connection.round_trips().latest,
+        Some(Duration::from_micros(1)),
+        "the ping was sent an hour later"
+    );
     pair.now += hour;
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);

@@ -36,7 +36,7 @@ fn answered(answer: impl Fn(&[u8]) -> Vec<u8>) -> Result<(), DisconnectReason> {
         let (mut answer, mut events) = (answer(&hello), Events::with_capacity(8));
         let result = answer.chunks_mut(len).try_for_each(|piece| {
             connection.receive(Instant::now(), FIRST, piece, &mut Shared::new(), &mut events)?;
-            assert!(connection.memory() <= AT_MOST);
+            assert!(connection.memory() <= MAX_MEMORY);
             Ok(())
         });
         assert!(events.is_empty());
@@ -51,7 +51,7 @@ fn impostor(impostor: Impostor) -> Result<(), DisconnectReason> {
 }
 
 #[test]
-fn each_bit_of_a_response_flipped_is_an_impostors() {
+fn a_response_with_any_bit_flipped_is_rejected() {
     let now = Instant::now();
     for bit in 0..8 * 96 {
         let (mut connection, hello) = greeting(3);
@@ -60,7 +60,7 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
         let mut events = Events::with_capacity(8);
         let (last, front) = response.split_last_mut().unwrap();
         assert_eq!(connection.receive(now, FIRST, front, &mut Shared::new(), &mut events), Ok(95));
-        assert!(connection.memory() <= AT_MOST);
+        assert!(connection.memory() <= MAX_MEMORY);
         let result = connection.receive(now, FIRST, &mut [*last], &mut Shared::new(), &mut events);
         assert_eq!(result, Err(DisconnectReason::Impostor(Impostor::WrongKey)), "bit {bit}");
         assert!(events.is_empty() && !connection.has_output(FIRST));
@@ -68,8 +68,8 @@ fn each_bit_of_a_response_flipped_is_an_impostors() {
 }
 
 #[test]
-fn our_own_bytes_sent_back_are_an_impostors() {
-    // As an echo server answers; as an attacker who knows the protocol answers; and with the relay's key.
+fn our_own_bytes_sent_back_are_rejected() {
+    // The answers of an echo server, of an attacker who knows the protocol, and of an attacker with the relay's key.
     assert_eq!(answered(|hello| hello.to_vec()), impostor(Impostor::WrongKey));
     assert_eq!(answered(|hello| hello[32..].to_vec()), impostor(Impostor::Reflection));
     let own_key = |hello: &[u8]| {
@@ -80,7 +80,7 @@ fn our_own_bytes_sent_back_are_an_impostors() {
 }
 
 #[test]
-fn noise_and_responses_to_others_are_an_impostors() {
+fn noise_and_responses_to_other_clients_are_rejected() {
     assert_eq!(answered(|_| vec![0xa5; 96]), impostor(Impostor::WrongKey));
     let others = |_: &[u8]| {
         let mut parameters = parameters(Settings::default());
@@ -95,9 +95,9 @@ fn noise_and_responses_to_others_are_an_impostors() {
     assert_eq!(answered(low_order), impostor(Impostor::LowOrderKey));
 }
 
-/// X25519 treats them as other keys, even as the client's own; no honest relay sends them.
+/// X25519 treats such a key as its canonical form, which may be the client's own key. No honest relay sends one.
 #[test]
-fn a_temporary_key_that_is_not_canonical_is_an_impostors() {
+fn a_temporary_key_that_is_not_canonical_is_rejected() {
     let with_the_highest_bit = |key: &[u8; 32]| {
         let mut key = *key;
         key[31] |= 0x80;
@@ -120,8 +120,8 @@ fn a_temporary_key_that_is_not_canonical_is_an_impostors() {
 }
 
 #[test]
-fn what_was_said_before_never_connects() {
-    // A recorded connection: the bytes of both sides.
+fn replayed_messages_never_connect() {
+    // A recorded connection: messages of both sides.
     let (_, old_hello) = greeting(33);
     let (old_response, mut relay) = opened(&old_hello).accept(&fresh());
     let mut old_packets = Vec::new();
@@ -132,7 +132,7 @@ fn what_was_said_before_never_connects() {
         let with_packets = |_: &[u8]| [old, &old_packets].concat();
         assert_eq!(answered(with_packets), impostor(Impostor::Replay));
 
-        // If nothing follows the response, there is no pong.
+        // If no packet follows the response, the connection ends without a pong.
         let start = Instant::now();
         let (mut connection, _) = greeting(3);
         connection
@@ -143,7 +143,7 @@ fn what_was_said_before_never_connects() {
         assert_eq!(connection.deadline(), end);
         let no_pong = Err(DisconnectReason::NoPong(Stage::Confirming));
         assert_eq!(connection.handle_timeout(end, false, NonZeroU64::MIN), no_pong);
-        assert!(connection.memory() <= AT_MOST);
+        assert!(connection.memory() <= MAX_MEMORY);
     }
 }
 
@@ -151,30 +151,30 @@ fn what_was_said_before_never_connects() {
 /// clients with one identity are valid responses to each other, and packets of one open at the other. Each takes the
 /// other for the relay until the first packet that only clients send.
 #[test]
-fn two_clients_of_one_identity_that_are_led_to_each_other_part_at_the_first_request() {
-    assert_led_to_each_other(greeting(3), greeting(33));
+fn two_clients_of_one_identity_connected_to_each_other_end_at_the_first_request() {
+    assert_connected_to_each_other(greeting(3), greeting(33));
 }
 
-/// This is also true of two clients whose identity is the key of the other's relay, and of two whose relays' keys
-/// differ by a point of low order. Within one client, `connect` refuses the second.
+/// The same happens if the identity of each client is the relay's key of the other one, and if the keys of the two
+/// relays differ by a point of low order. Within one client, `connect` refuses the second connection.
 #[test]
-fn connections_that_share_one_key_with_their_relays_can_be_led_to_each_other() {
+fn connections_with_the_same_shared_key_can_be_connected_to_each_other() {
     let pair = |secret: [u8; 32]| SecretKey::from(secret).into();
     let key = |client: [u8; 32], relay: PublicKey| {
         Arc::new(SharedKey::new(&pair(client), &relay).expect("a good key"))
     };
     let [client, relay] = [CLIENT_SECRET, RELAY_SECRET].map(|secret| PublicKey::from(public_key(&secret)));
-    let straight = || greeting_of(key(CLIENT_SECRET, relay), 3);
-    assert_led_to_each_other(straight(), greeting_of(key(RELAY_SECRET, client), 33));
+    let ordinary = || greeting_of(key(CLIENT_SECRET, relay), 3);
+    assert_connected_to_each_other(ordinary(), greeting_of(key(RELAY_SECRET, client), 33));
     let point = MontgomeryPoint(*relay.as_bytes()).to_edwards(0).expect("an honest key");
     for part in EIGHT_TORSION {
         let other = PublicKey::from((point + part).to_montgomery().to_bytes());
-        assert_led_to_each_other(straight(), greeting_of(key(CLIENT_SECRET, other), 33));
+        assert_connected_to_each_other(ordinary(), greeting_of(key(CLIENT_SECRET, other), 33));
     }
 }
 
 #[track_caller]
-fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) {
+fn assert_connected_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) {
     let now = Instant::now();
     let ((mut a, hello_a), (mut b, hello_b)) = (a, b);
     let mut events = Events::with_capacity(8);
@@ -190,8 +190,8 @@ fn assert_led_to_each_other(a: (Connection, Vec<u8>), b: (Connection, Vec<u8>)) 
     assert_eq!((a.stage(), b.stage()), (Stage::Connected, Stage::Connected));
     a.open(key(PEER)).unwrap();
     assert_eq!(pass(&mut a, &mut b), Err(Violation::Kind(0).into()));
-    b.send_oob(key(PEER), b"a secret of nobody's").unwrap();
+    b.send_oob(key(PEER), b"x").unwrap();
     assert_eq!(pass(&mut b, &mut a), Err(Violation::Kind(6).into()));
-    assert!(a.memory() <= AT_MOST && b.memory() <= AT_MOST);
+    assert!(a.memory() <= MAX_MEMORY && b.memory() <= MAX_MEMORY);
     assert_eq!(events.len(), 2, "twice connected, and nothing else");
 }
