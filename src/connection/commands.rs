@@ -112,7 +112,7 @@ impl Connection {
     pub fn round_trips(&self) -> RoundTrips {
         match &self.state {
             State::Opening(_) => RoundTrips::default(),
-            State::Established(session) => session.round_trips(),
+            State::Established(session, _) => session.round_trips(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Connection {
     pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
         match &self.state {
             State::Opening(opening) => opening.failures().collect(),
-            State::Established(_) => Vec::new(),
+            State::Established(..) => Vec::new(),
         }
     }
 
@@ -176,7 +176,7 @@ impl Connection {
     fn progress(&self) -> Option<(&Address, &Times)> {
         match &self.state {
             State::Opening(opening) => opening.progress(),
-            State::Established(_) => None,
+            State::Established(..) => None,
         }
     }
 
@@ -191,7 +191,7 @@ impl Connection {
     pub(super) fn reason(&self, end: End) -> DisconnectReason {
         match &self.state {
             State::Opening(opening) => opening.reason(end),
-            State::Established(session) => session.handle_end(end, &self.common),
+            State::Established(session, _) => session.handle_end(end, &self.common),
         }
     }
 
@@ -200,7 +200,7 @@ impl Connection {
     pub(super) fn input_memory(&self) -> usize {
         match &self.state {
             State::Opening(opening) => opening.memory(),
-            State::Established(session) => session.memory(),
+            State::Established(session, _) => session.memory(),
         }
     }
 }

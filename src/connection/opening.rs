@@ -307,8 +307,8 @@ impl Won {
         // An honest relay cannot respond before it has the whole hello. But if a response arrives then, the rest of the
         // hello must still be written before the packets.
         common.outbox.push_raw(attempt.output());
-        let Attempt { id, address, times, .. } = attempt;
+        let Attempt { address, times, .. } = attempt;
         (common.address, common.times) = (address, times);
-        Session::new(now, id, channel, ping, common)
+        Session::new(now, channel, ping, common)
     }
 }

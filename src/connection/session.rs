@@ -19,7 +19,6 @@ use crate::deframer::Deframer;
 use crate::error::{DisconnectReason, Hint, Impostor, Violation};
 use crate::event::Event;
 use crate::events::Events;
-use crate::id::AttemptId;
 use crate::key::PublicKey;
 use crate::stage::Stage;
 use crate::status::RoundTrips;
@@ -28,8 +27,6 @@ use crate::wire::{Packet, RouteNumber};
 
 /// See the module.
 pub(super) struct Session {
-    /// The attempt whose transport is used.
-    attempt: AttemptId,
     channel: Box<Channel>,
     frames: Deframer,
     keepalive: KeepAlive,
@@ -37,20 +34,10 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins with a ping: the relay has not proved yet that it holds its key, and the pong will.
-    pub(super) fn new(
-        now: Instant,
-        attempt: AttemptId,
-        channel: Box<Channel>,
-        ping: NonZeroU64,
-        common: &mut Common,
-    ) -> Self {
+    pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
         common.outbox.push_first(Packet::Ping(ping));
         let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
-        Self { attempt, channel, frames: Deframer::default(), keepalive }
-    }
-
-    pub(super) fn attempt(&self) -> AttemptId {
-        self.attempt
+        Self { channel, frames: Deframer::default(), keepalive }
     }
 
     /// `Connected` as soon as a packet of the relay has opened.

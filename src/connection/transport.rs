@@ -37,8 +37,8 @@ pub struct Connection {
 pub(super) enum State {
     /// There are no session keys yet.
     Opening(Box<Opening>),
-    /// Packets are exchanged.
-    Established(Box<Session>),
+    /// Packets are exchanged, on the transport of this attempt.
+    Established(Box<Session>, AttemptId),
 }
 
 impl Connection {
@@ -78,7 +78,7 @@ impl Connection {
     pub fn stage(&self) -> Stage {
         match &self.state {
             State::Opening(opening) => opening.stage(),
-            State::Established(session) => session.stage(&self.common),
+            State::Established(session, _) => session.stage(&self.common),
         }
     }
 
@@ -86,7 +86,7 @@ impl Connection {
     pub fn deadline(&self) -> Instant {
         match &self.state {
             State::Opening(opening) => opening.deadline(),
-            State::Established(session) => session.deadline(),
+            State::Established(session, _) => session.deadline(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Connection {
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
             State::Opening(opening) => opening.handle_turn(now, since),
-            State::Established(session) => session.handle_turn(now, since, &self.common),
+            State::Established(session, _) => session.handle_turn(now, since, &self.common),
         }
     }
 
@@ -104,7 +104,7 @@ impl Connection {
         match &self.state {
             // No events result from what arrives before the first packet.
             State::Opening(_) => packets * MIN_FRAME,
-            State::Established(session) => session.input_of_packets(packets),
+            State::Established(session, _) => session.input_of_packets(packets),
         }
     }
 
@@ -112,7 +112,7 @@ impl Connection {
     pub fn is_attempt_due(&self, now: Instant) -> bool {
         match &self.state {
             State::Opening(opening) => opening.is_attempt_due(now),
-            State::Established(_) => false,
+            State::Established(..) => false,
         }
     }
 
@@ -121,7 +121,7 @@ impl Connection {
     pub fn begin_attempt(&mut self, now: Instant, entropy: Entropy) -> Option<(AttemptId, &Address)> {
         match &mut self.state {
             State::Opening(opening) => opening.begin_attempt(now, entropy, &self.common),
-            State::Established(_) => None,
+            State::Established(..) => None,
         }
     }
 
@@ -129,7 +129,7 @@ impl Connection {
     pub fn is_open(&self, attempt: AttemptId) -> bool {
         match &self.state {
             State::Opening(opening) => opening.is_open(attempt),
-            State::Established(session) => session.attempt() == attempt,
+            State::Established(_, winner) => *winner == attempt,
         }
     }
 
@@ -171,15 +171,15 @@ impl Connection {
             && events.has_room()
             && let Some(won) = opening.receive(now, attempt, input)?
         {
-            self.state = State::Established(Box::new(won.into_session(now, &mut self.common)));
+            self.state = State::Established(Box::new(won.into_session(now, &mut self.common)), attempt);
         }
         match &mut self.state {
             State::Opening(_) => Ok(()),
-            State::Established(session) if session.attempt() != attempt => {
+            State::Established(_, winner) if *winner != attempt => {
                 *input = &mut [];
                 Ok(())
             }
-            State::Established(session) => {
+            State::Established(session, _) => {
                 if !input.is_empty() {
                     self.common.times.set_heard(now);
                 }
@@ -198,7 +198,7 @@ impl Connection {
     ) -> Result<(), DisconnectReason> {
         match &mut self.state {
             State::Opening(opening) => opening.handle_timeout(now, unread),
-            State::Established(session) => session.handle_timeout(now, unread, ping, &mut self.common),
+            State::Established(session, _) => session.handle_timeout(now, unread, ping, &mut self.common),
         }
     }
 
@@ -206,7 +206,7 @@ impl Connection {
     pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
         match &mut self.state {
             State::Opening(_) => false,
-            State::Established(session) => session.ping(now, ping, &mut self.common),
+            State::Established(session, _) => session.ping(now, ping, &mut self.common),
         }
     }
 
@@ -216,7 +216,7 @@ impl Connection {
         let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
         match &mut self.state {
             State::Opening(opening) => opening.shorten(now + patience),
-            State::Established(session) => {
+            State::Established(session, _) => {
                 session.handle_network_changed(now, ping, patience, &mut self.common)
             }
         }
@@ -226,7 +226,7 @@ impl Connection {
     /// ping keep their timeouts.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
         self.common.settings = settings;
-        if let State::Established(session) = &mut self.state {
+        if let State::Established(session, _) = &mut self.state {
             session.handle_settings(&self.common.settings);
         }
     }
@@ -236,8 +236,8 @@ impl Connection {
     pub fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
         match &mut self.state {
             State::Opening(opening) => opening.handle_end(attempt, end),
-            State::Established(session) if session.attempt() != attempt => Ok(()),
-            State::Established(session) => Err(session.handle_end(end, &self.common)),
+            State::Established(_, winner) if *winner != attempt => Ok(()),
+            State::Established(session, _) => Err(session.handle_end(end, &self.common)),
         }
     }
 
@@ -245,7 +245,7 @@ impl Connection {
     pub fn has_output(&self, attempt: AttemptId) -> bool {
         match &self.state {
             State::Opening(opening) => opening.has_output(attempt),
-            State::Established(session) => session.attempt() == attempt && !self.common.outbox.is_empty(),
+            State::Established(_, winner) => *winner == attempt && !self.common.outbox.is_empty(),
         }
     }
 
@@ -266,8 +266,8 @@ impl Connection {
                 shared.counters.all.bytes_out += bytes as u64;
                 return Ok(all);
             }
-            State::Established(session) if session.attempt() != attempt => return Ok(true),
-            State::Established(session) => session.flush(now, shared, scratch, write, &mut self.common),
+            State::Established(_, winner) if *winner != attempt => return Ok(true),
+            State::Established(session, _) => session.flush(now, shared, scratch, write, &mut self.common),
         };
         shared.key_stream.wipe();
         let flushed = flushed?;

@@ -20,7 +20,7 @@ fn the_first_packet_is_a_ping_and_its_pong_completes_connecting() {
 fn keys_keep_their_address_when_a_connection_is_moved() {
     let pair = Pair::connected();
     let channel_address = |connection: &Connection| match &connection.state {
-        State::Established(session) => std::ptr::from_ref(session.channel()),
+        State::Established(session, _) => std::ptr::from_ref(session.channel()),
         State::Opening(_) => panic!("it is not established"),
     };
     let before = channel_address(&pair.connection);
