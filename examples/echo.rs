@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 use std::{error::Error, fs, io::Write, process::ExitCode};
 
-use tox_relay_client::{Client, Config, ConnectError, Event, Events, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, Retry, SecretKey};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1); // before the second attempt to connect
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let key = |name, key: &str| key.parse::<PublicKey>().map_err(|error| format!("{name}: {error}"));
     let (relay_key, friend) = (key("RELAY_KEY", relay_key)?, key("FRIEND_KEY", friend)?);
-    let relay = Relay::new(address.as_str(), relay_key); // .address(…) adds other addresses of the same relay
+    let relay = Relay::new(address, relay_key); // .address(…) adds other addresses of the same relay
 
     let mut client = Client::new(Config::new(secret_key("echo.key")?))?;
     println!("my key is {}", client.public_key());
@@ -39,13 +39,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut connect_at = Some(Instant::now()); // `None` while there is a connection
     loop {
         if connect_at.is_some_and(|at| at <= Instant::now()) {
-            match client.connect(relay.clone()) {
+            match client.connect(&relay) {
                 Ok(connection) => {
                     connect_at = None;
                     client.open_route(connection, friend)?; // is sent as early as possible
                 }
-                Err(ConnectError::Io(error)) => connect_at = Some(next_attempt(&mut pause, &error)),
-                Err(error) => return Err(error.into()), // another attempt would not help
+                Err(error) if error.retry() == Retry::Ask => return Err(error.into()),
+                Err(error) => connect_at = Some(next_attempt(&mut pause, &error)),
             }
         }
         client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
@@ -61,6 +61,9 @@ fn run() -> Result<(), Box<dyn Error>> {
                     if let Err(error) = client.send_data(route, data) {
                         println!("not sent: {error}"); // the queue is full, or the peer is gone
                     }
+                }
+                Event::Disconnected { reason, .. } if reason.retry() == Retry::Ask => {
+                    return Err(reason.into());
                 }
                 Event::Disconnected { reason, status, .. } => {
                     if status.connected_at.is_some_and(|at| at.elapsed() >= STABLE) {

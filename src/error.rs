@@ -1,6 +1,6 @@
-//! What can go wrong: errors of calls ([`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`]), and the ends of connections
-//! ([`DisconnectReason`]). A failure of the transport, a refusal by a proxy and a relay that breaks the protocol never
-//! share a variant.
+//! What can go wrong: errors of calls ([`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`]), and the ends
+//! of connections ([`DisconnectReason`]). A failure of the transport, a refusal by a proxy and a relay that breaks the
+//! protocol never share a variant.
 
 use std::io;
 
@@ -39,8 +39,8 @@ pub enum SettingError {
     PongTimeout,
 }
 
-/// Why [`connect`](crate::Client::connect) did not start a connection. [`retry`](ConnectError::retry) says whether another
-/// attempt may succeed.
+/// Why [`connect`](crate::Client::connect) did not start a connection. [`retry`](ConnectError::retry) says whether
+/// another attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -146,8 +146,8 @@ pub enum SendError {
 
 /// Why a connection ended. Reported exactly once, in [`Event::Disconnected`](crate::Event::Disconnected).
 ///
-/// [`stage`](DisconnectReason::stage), [`fault`](DisconnectReason::fault) and [`retry`](DisconnectReason::retry) say when,
-/// because of whom, and what to do about it.
+/// [`stage`](DisconnectReason::stage), [`fault`](DisconnectReason::fault) and [`retry`](DisconnectReason::retry) say
+/// when, because of whom, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {

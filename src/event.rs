@@ -53,8 +53,8 @@ pub enum EventWith<Payload, Status> {
         token: u64,
         /// Why it ended.
         reason: DisconnectReason,
-        /// Its final status: how far it came and how long that took, what each of several attempts met, and its
-        /// traffic.
+        /// Its final status: how far it came and how long that took, and its traffic. If no attempt has reached the
+        /// relay, it lists what each of them met.
         status: Status,
     },
     /// The relay has registered a route. The peer is offline until [`RouteOnline`](Self::RouteOnline) follows.
@@ -149,7 +149,8 @@ pub enum EventWith<Payload, Status> {
         data: Payload,
     },
     /// After [`WouldBlock`](crate::SendError::WouldBlock), there is room again: on at least one of the refused routes
-    /// (or for packets without a route), a packet of any length would be accepted.
+    /// (or for packets without a route), a packet of any length would be accepted. The only event that may come before
+    /// `Connected`, apart from the end.
     Writable {
         /// The connection whose queue has room.
         connection: ConnectionId,

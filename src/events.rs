@@ -241,37 +241,16 @@ impl<'a> IntoIterator for &'a Events {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::error::DisconnectReason;
     use crate::id::{ConnectionId, RouteId};
     use crate::key::PublicKey;
-    use crate::stage::Stage;
-    use crate::status::{ConnectTimes, RoundTrips, Traffic};
 
     const ID: ConnectionId = ConnectionId { index: 1, generation: 2 };
     const WRITABLE: Event<'static> = Event::Writable { connection: ID, token: 7 };
 
     fn status(queued: usize) -> ConnectionStatus {
-        ConnectionStatus {
-            connection: ID,
-            token: 7,
-            stage: Stage::Connected,
-            address: "192.0.2.1:33445".parse().unwrap(),
-            failed_attempts: Vec::new(),
-            proxy: None,
-            public_key: PublicKey::from([1; 32]),
-            identity: PublicKey::from([2; 32]),
-            started: Instant::now(),
-            connected_at: None,
-            last_heard: None,
-            round_trips: RoundTrips::default(),
-            times: ConnectTimes::default(),
-            traffic: Traffic::default(),
-            queued,
-            routes: 0,
-        }
+        ConnectionStatus { token: 7, queued, ..ConnectionStatus::example(ID) }
     }
 
     fn every_event<'a>(data: &'a [u8], statuses: &'a [ConnectionStatus; 2]) -> Vec<Event<'a>> {

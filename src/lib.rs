@@ -173,14 +173,17 @@
 //! | `wire` | frames and packets: bytes to values and back |
 //! | the others | events, advice, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
+//! - **An opening**: `Client::connect` adds a connection, and `Slot::update_attempts` begins an attempt for each address
+//!   that is due: `Connection::begin_attempt`, and a socket for it. The attempt (`connection/opening/attempt.rs`) asks a
+//!   proxy, sends the hello and reads the response; the first that has one becomes the session.
 //! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`).
 //!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Buffers::read`).
-//!   `Connection::receive` passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
+//!   `Connection::receive` (`connection/transport.rs`) passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
 //!   frames, `Channel::open` decrypts one, `Packet::parse` reads it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all`
-//!   calls `Slot::flush` for each connection with output, which gives its socket to `Connection::flush`, where
-//!   `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
-//! - **A deadline**: after each turn of a connection, `Loop::update` passes `Connection::deadline` to the wheel. When
+//!   calls `Slot::flush` for each connection with output, and `Socket::flush` passes `Connection::flush` a function that
+//!   writes. There `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
+//! - **A deadline**: after each turn of a connection and each call that changes it, `Loop::update` passes `Connection::deadline` to the wheel. When
 //!   the deadline is reached, `Loop::handle_deadlines` calls `Slot::handle_timeout`, and that calls
 //!   `Connection::handle_timeout`, which queues a ping or returns why the connection ends. If the connection waits for
 //!   a turn at that time, `Loop::give_turn` checks its deadline instead, after reading.

@@ -240,21 +240,18 @@ impl fmt::Display for RouteStatus {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_are_lines_that_people_can_read() {
-        let connection = ConnectionId { index: 3, generation: 5 };
-        let mut status = ConnectionStatus {
-            stage: Stage::Handshaking,
-            address: "relay.example:33445".parse().expect("an address"),
-            proxy: Some(([127, 0, 0, 1], 9050).into()),
-            public_key: [0xab; 32].into(),
-            identity: [7; 32].into(),
+impl ConnectionStatus {
+    /// A status for tests.
+    pub(crate) fn example(connection: ConnectionId) -> Self {
+        Self {
             connection,
             token: 0,
+            stage: Stage::Connected,
+            address: "relay.example:33445".parse().expect("an address"),
             failed_attempts: Vec::new(),
+            proxy: None,
+            public_key: [0xab; 32].into(),
+            identity: [7; 32].into(),
             started: Instant::now(),
             connected_at: None,
             last_heard: None,
@@ -263,6 +260,21 @@ mod tests {
             traffic: Traffic::default(),
             queued: 0,
             routes: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_lines_that_people_can_read() {
+        let connection = ConnectionId { index: 3, generation: 5 };
+        let mut status = ConnectionStatus {
+            stage: Stage::Handshaking,
+            proxy: Some(([127, 0, 0, 1], 9050).into()),
+            ..ConnectionStatus::example(connection)
         };
         assert_eq!(
             status.to_string(),

@@ -157,13 +157,12 @@ fn a_socket_of_the_caller_is_used_connected_or_not() {
     let relay = honest();
     let of = |relay: &TestRelay| Relay::new(relay.addr(), relay.public_key().into());
     let connected = TcpStream::connect(relay.addr()).unwrap();
-    let local = connected.local_addr().unwrap();
     let mut peer = Peer::new();
     let id = peer.client.connect_with(of(&relay), connected).unwrap();
     peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     assert!(peer.client.disconnect(id));
     peer.end(id);
-    assert!(TcpListener::bind(local).is_ok() || TcpStream::connect(local).is_err(), "it is closed");
+    relay.wait_until(GUARD, |relay| relay.connected == 0).expect("it is closed");
 
     let connecting = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     connecting.set_nonblocking(true).unwrap();

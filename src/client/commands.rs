@@ -93,7 +93,8 @@ impl Client {
     /// Like [`connect`](Self::connect), on a socket that the caller has made: to the relay, or to the proxy if there is
     /// one. The socket may still be connecting. The library closes it when the connection ends.
     ///
-    /// Only the first address of the relay is used, for the request to a proxy and in the status.
+    /// Only the first address of the relay is used, for the request to a proxy and in the status. Its
+    /// [`local_address`](Relay::local_address) is ignored.
     ///
     /// # Errors
     ///
@@ -110,11 +111,12 @@ impl Client {
     /// ```
     pub fn connect_with(
         &mut self,
-        mut relay: Relay,
+        relay: impl Into<Relay>,
         socket: impl Into<Stream>,
     ) -> Result<ConnectionId, ConnectError> {
         let Stream(transport) = socket.into();
         transport.set_nonblocking().map_err(ConnectError::Io)?;
+        let mut relay = relay.into();
         if let Ok(addresses) = &mut relay.addresses {
             addresses.truncate(1);
         }
@@ -154,8 +156,8 @@ impl Client {
         let shared_key = shared_key.ok_or(ConnectError::LowOrderKey)?;
         let shared_key_hash = self.event_loop.table.hash(&shared_key);
         if let Some(slot) = self.event_loop.table.with_shared_key(shared_key_hash) {
-            let status = slot.status(self.identity.public);
-            let is_same = (status.identity, status.public_key) == (public_key, relay.public_key);
+            let is_same =
+                (slot.identity(self.identity.public), slot.keys.relay) == (public_key, relay.public_key);
             let refuse = if is_same { ConnectError::AlreadyConnected } else { ConnectError::SameSharedKey };
             return Err(refuse(slot.connection.id()));
         }
@@ -187,8 +189,8 @@ impl Client {
     /// Queued packets are sent first, and then a disconnect notification for each route that the relay has registered,
     /// because a relay may take 40 seconds to notice that a client is gone: both as far as the socket accepts them
     /// without waiting. They may still be lost: the network may not have delivered them when the socket closes.
-    /// Dropping the client does the same for all its connections. The final status in the event
-    /// shows how many bytes were never sent (`queued`).
+    /// Dropping the client does the same for all its connections. The final status in the event shows how many bytes
+    /// were never sent (`queued`).
     ///
     /// ```
     /// # use tox_relay_client::*;

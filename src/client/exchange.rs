@@ -19,10 +19,6 @@ impl Client {
     /// alone. All that such an impostor can make this client send, until it is found out within the pong timeout, is a
     /// ping, the requests (12,267 bytes together) and as many bytes as the [send queue](crate::Config::send_queue) has.
     ///
-    /// It can be called as soon as [`connect`](Self::connect) has returned: the request then leaves with the first
-    /// ping, which saves a round trip. That is before the relay has proved that it holds its key. Whoever replays an
-    /// old handshake response receives the requests and what else is queued, and cannot decrypt them; no event follows.
-    ///
     /// # Errors
     ///
     /// [`RouteError::Exists`], [`TooMany`](RouteError::TooMany) or

@@ -89,7 +89,7 @@ impl Slot {
         };
         log::debug!(
             "relay {id}: connecting to {address}{}",
-            if proxy.is_some() { " by a proxy" } else { "" }
+            if proxy.is_some() { " through a proxy" } else { "" }
         );
         let target = proxy.or(address.socket_addr());
         let Err(error) = self.sockets.open(attempt, target, registry, id.index) else {
@@ -228,6 +228,11 @@ impl Slot {
         all
     }
 
+    /// The public key that this connection uses. `client` is the client's own.
+    pub(super) fn identity(&self, client: PublicKey) -> PublicKey {
+        self.keys.identity.as_deref().copied().unwrap_or(client)
+    }
+
     /// `client` is the client's own public key.
     pub(super) fn status(&self, client: PublicKey) -> ConnectionStatus {
         let (started, times) = (self.connection.started(), self.connection.times());
@@ -239,7 +244,7 @@ impl Slot {
             failed_attempts: self.connection.failed_attempts(),
             proxy: self.connection.proxy().map(|proxy| proxy.address()),
             public_key: self.keys.relay,
-            identity: self.keys.identity.as_deref().copied().unwrap_or(client),
+            identity: self.identity(client),
             started,
             connected_at: times.connected.map(|time| started + time),
             last_heard: self.connection.last_heard(),

@@ -206,8 +206,8 @@ impl Relay {
     /// Another address of the same relay: another port, or IPv6 beside IPv4. At most 16.
     ///
     /// They are tried in this order, but IPv4 and IPv6 in turns; each attempt begins 250 ms after the one before, or as
-    /// soon as that has failed (RFC 8305, sections 4 and 5). The first that completes the handshake is used, the others
-    /// are closed: nothing but their hello was sent.
+    /// soon as that has failed (as in RFC 8305, "Happy Eyeballs"). The first that completes the handshake is used, the
+    /// others are closed: nothing but their hello was sent.
     ///
     /// ```
     /// # use tox_relay_client::*;

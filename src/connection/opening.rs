@@ -1,8 +1,8 @@
 //! Everything before packets are exchanged: one attempt for each address of the relay, of which the first that
 //! completes the handshake wins.
 //!
-//! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago, or has
-//! failed (RFC 8305, section 5). When one wins, the others are over; they have sent the relay nothing but a hello. When
+//! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago (RFC 8305,
+//! section 5), or has failed. When one wins, the others are over; they have sent the relay nothing but a hello. When
 //! the last one fails, the connection ends, with the reason of the attempt that came furthest.
 
 mod attempt;

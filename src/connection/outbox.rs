@@ -132,11 +132,10 @@ impl Outbox {
     }
 
     /// Writes until everything is sent or the socket takes no more. `scratch` holds the batches and has room for at
-    /// least one packet; `sent` is called with each important packet that is sent. Without a `channel`, packets stay
-    /// queued.
+    /// least one packet; `sent` is called with each important packet that is sent.
     pub(super) fn flush(
         &mut self,
-        mut channel: Option<&mut Channel>,
+        channel: &mut Channel,
         shared: &mut Shared,
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
@@ -150,13 +149,11 @@ impl Outbox {
         loop {
             let room = (scratch.len() >> self.halvings).max(MAX_FRAME);
             let begun = !buffers.begun.is_empty();
-            let batch = match &channel {
-                _ if begun => &buffers.begun[..],
-                Some(channel) => {
-                    let len = buffers.seal_batch(channel, shared, &mut scratch[..room]);
-                    &scratch[..len]
-                }
-                None => &[][..],
+            let batch = if begun {
+                &buffers.begun[..]
+            } else {
+                let len = buffers.seal_batch(channel, shared, &mut scratch[..room]);
+                &scratch[..len]
             };
             if batch.is_empty() {
                 flushed.all = true;
@@ -171,9 +168,7 @@ impl Outbox {
             } else {
                 let count = buffers.commit(taken, scratch, &mut shared.counters, &mut sent);
                 flushed.packets += count;
-                if let Some(channel) = &mut channel {
-                    channel.commit(count);
-                }
+                channel.commit(count);
             }
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -159,7 +159,7 @@ impl Session {
         common: &mut Common,
     ) -> io::Result<Flushed> {
         let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
-        common.outbox.flush(Some(&mut self.channel), shared, scratch, write, |packet| match packet {
+        common.outbox.flush(&mut self.channel, shared, scratch, write, |packet| match packet {
             Packet::RoutingRequest { peer } => routes.handle_request_sent(peer),
             Packet::DisconnectNotification(id) => routes.handle_disconnect_sent(*id),
             Packet::Ping(_) => keepalive.handle_ping_sent(now),
