@@ -185,7 +185,7 @@ fn what_breaks_the_protocol_ends_the_connection() {
         let mut peer = Peer::new();
         let id = peer.begin(&relay);
         assert_eq!(peer.end(id), Protocol(expected));
-        assert_eq!(peer.reported[0], Reported::Connected(id), "the pong in front was good");
+        assert_eq!(peer.reported[0], Reported::Connected(id), "the pong before it was good");
         assert_over(&mut peer, id);
     }
 }

@@ -118,8 +118,8 @@ impl Source {
         let ends = word.ends_with(part_of_a_name);
         self.code.match_indices(word).any(|(at, _)| {
             let before = self.code[..at].chars().next_back().is_some_and(part_of_a_name);
-            let behind = self.code[at + word.len()..].chars().next().is_some_and(part_of_a_name);
-            !(starts && before || ends && behind)
+            let after = self.code[at + word.len()..].chars().next().is_some_and(part_of_a_name);
+            !(starts && before || ends && after)
         })
     }
 }

@@ -267,7 +267,7 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
 }
 
 #[test]
-fn urgent_data_do_not_hide_the_pong_behind_them() {
+fn urgent_data_do_not_hide_the_pong_after_them() {
     let (interval, timeout) = (Duration::from_millis(40), Duration::from_millis(300));
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);

@@ -99,7 +99,7 @@ fn work_of_its_own_does_not_end_a_poll() {
 }
 
 #[test]
-fn a_poll_without_a_timeout_goes_on_behind_pings_and_ends_with_the_connection() {
+fn a_poll_without_a_timeout_goes_on_after_pings_and_ends_with_the_connection() {
     let (relay, mut peer, id) = pinging(20 * MILLISECOND, 400 * MILLISECOND);
     let key = *peer.raw_key();
     thread::scope(|scope| {

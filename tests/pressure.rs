@@ -116,8 +116,8 @@ fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
     let received: Vec<_> = relay.received.drain(..).collect();
     assert_eq!(received[at..at + 3], important, "in their own order");
     assert_eq!(received.len(), count as usize + 3);
-    let behind = received.len() - (at + 3);
-    assert!(behind * 1003 > 60 * 1024, "in front of what waited in the queue, {behind} packets");
+    let after = received.len() - (at + 3);
+    assert!(after * 1003 > 60 * 1024, "before what was queued: {after} packets");
 }
 
 #[test]
@@ -130,13 +130,13 @@ fn data_of_a_closed_route_never_leave() {
     peer.client.close_route(closed).unwrap();
     assert_eq!(peer.client.connection(id).unwrap().queued, 0, "they are forgotten at once");
     peer.client.send_data(open, b"room for others").unwrap();
-    peer.until("the packet behind", |_| {
+    peer.until("the next packet", |_| {
         relay.read();
         relay.received.back() == Some(&[&[NUMBER + 1], &b"room for others"[..]].concat())
     });
     let goodbye = vec![kind::DISCONNECT_NOTIFICATION, NUMBER];
     let at = relay.received.iter().position(|packet| *packet == goodbye).unwrap();
-    assert_eq!(at, relay.received.len() - 2, "nothing of the route behind its end");
+    assert_eq!(at, relay.received.len() - 2, "nothing of the route after its end");
 }
 
 #[test]

@@ -45,9 +45,9 @@ fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
     let mut streams = Vec::new();
     for number in 0..CONNECTIONS + UNANSWERED {
         let (mut stream, hello) = greet(&listener);
-        of_openings.behind_public_key(hello.temporary_public_key(), "a temporary key");
+        of_openings.search_secret_of(hello.temporary_public_key(), "a temporary key");
         let of_identity = if number == 0 { &mut of_client } else { &mut of_openings };
-        of_identity.behind_public_key(hello.client_public_key(), "an identity");
+        of_identity.search_secret_of(hello.client_public_key(), "an identity");
         of_identity.insert(shared_key(RELAY_SECRET, hello.client_public_key()), "a long-term key");
         if number < CONNECTIONS {
             let keys = answer(&mut stream, &hello);
@@ -160,7 +160,7 @@ struct Other {
 struct Secrets {
     known: HashMap<Key, &'static str>,
     /// Secret keys, by their public keys.
-    behind: HashMap<Key, &'static str>,
+    by_public_key: HashMap<Key, &'static str>,
 }
 
 impl Secrets {
@@ -168,8 +168,8 @@ impl Secrets {
         self.known.insert(secret, what);
     }
 
-    fn behind_public_key(&mut self, key: &Key, what: &'static str) {
-        self.behind.insert(*key, what);
+    fn search_secret_of(&mut self, key: &Key, what: &'static str) {
+        self.by_public_key.insert(*key, what);
     }
 
     /// Which secret these bytes are.
@@ -182,9 +182,9 @@ impl Secrets {
                 bytes.iter().for_each(|byte| is_there[usize::from(*byte)] = true);
                 let different = is_there.iter().filter(|is_there| **is_there).count();
                 let public_key = || MontgomeryPoint::mul_base_clamped(*bytes).to_bytes();
-                (!self.behind.is_empty() && different >= 24)
+                (!self.by_public_key.is_empty() && different >= 24)
                     .then(public_key)
-                    .and_then(|key| self.behind.get(&key))
+                    .and_then(|key| self.by_public_key.get(&key))
             })
             .copied()
     }

@@ -252,7 +252,7 @@ fn fill(peer: &mut Peer, route: RouteId) {
 
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn a_ping_does_not_stand_behind_megabytes_in_the_kernel() {
+fn a_ping_does_not_wait_for_megabytes_in_the_kernel() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     assert!(relay.stop_reading(couple.a.raw_key()));
@@ -261,7 +261,7 @@ fn a_ping_does_not_stand_behind_megabytes_in_the_kernel() {
     let read = relay.statistics().bytes_in;
     let waits = bytes_out(&couple.a, couple.at_a) - read;
     assert!(waits > 0);
-    assert!(waits < 1024 * 1024, "{waits} bytes in front of a ping");
+    assert!(waits < 1024 * 1024, "{waits} bytes before a ping");
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Server {
             while let Some(id) = self.dirty.pop() {
                 self.flush(id);
             }
-            self.tell_waiting();
+            self.answer_waiting();
         }
     }
 

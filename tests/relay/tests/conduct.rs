@@ -61,7 +61,7 @@ fn close_and_reset_after_hello() {
 }
 
 #[test]
-fn garbage_instead_of_and_behind_the_response() {
+fn garbage_instead_of_and_after_the_response() {
     let relay = relay(Conduct::Garbage(vec![1; 200]));
     let mut greeting = Greeting::send(&relay, &Identity::new());
     let mut garbage = [0; 200];

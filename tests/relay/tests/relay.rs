@@ -284,7 +284,7 @@ fn bytes_may_come_one_by_one_and_packets_together() {
 }
 
 #[test]
-fn the_first_packets_may_come_right_behind_the_hello() {
+fn the_first_packets_may_follow_the_hello_at_once() {
     // Nobody can seal a packet before the response, but garbage after the hello is read as one.
     let relay = relay(Conduct::Honest);
     let mut greeting = Greeting::send(&relay, &Identity::new());

@@ -74,7 +74,7 @@ fn response(client: ClientId, id: u8, peer: u8) -> Done {
 }
 
 #[test]
-fn notifications_come_right_behind_the_response() {
+fn notifications_follow_the_response_at_once() {
     let mut fixture = Fixture::with_clients(2);
     assert_eq!(fixture.ask(0, 1), [response(0, 16, 1)]);
     let both = [

@@ -287,7 +287,7 @@ impl User {
         assert_eq!(sender, self.everybody[usize::from(from)], "from somebody else than it says");
         self.totals.received += 1;
         let last = self.seen.insert((over, from, on_route), number).unwrap_or(0);
-        assert!(last < number, "packet {number} of {from} came behind {last}");
+        assert!(last < number, "packet {number} of {from} came after {last}");
     }
 
     /// Does something at random with one of its connections.

@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Answers those that wait for a condition that now holds.
-    pub(super) fn tell_waiting(&mut self) {
+    pub(super) fn answer_waiting(&mut self) {
         if self.waits.is_empty() {
             return;
         }
