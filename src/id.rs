@@ -35,17 +35,17 @@ pub struct RouteId {
     pub(crate) generation: u32,
 }
 
-/// One attempt to open a connection: its number, in the order in which they begin. Each has a transport of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttemptId(pub u8);
+/// One attempt to open a connection. Each has a transport of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub(crate) u8);
 
 /// The number of bits of a connection's index. (By default Linux gives a process at most 2^20 descriptors.)
 pub(crate) const INDEX_BITS: u32 = 24;
 
 impl RouteId {
-    /// `generation` is that of no other route of the client.
+    /// `generation` is that of no other route of the client. Of the connection's index, the lower [`INDEX_BITS`] are
+    /// used.
     pub(crate) fn new(connection: ConnectionId, slot: u8, generation: u32) -> Self {
-        debug_assert!(connection.index < 1 << INDEX_BITS);
         Self { place: connection.index << 8 | u32::from(slot), generation }
     }
 
@@ -60,7 +60,13 @@ impl RouteId {
 }
 
 impl AttemptId {
+    /// The first attempt of a connection: the only one, if the relay has one address.
     pub const FIRST: Self = Self(0);
+
+    /// Its number, from 0, in the order in which attempts begin.
+    pub fn number(self) -> u8 {
+        self.0
+    }
 }
 
 impl From<ConnectionId> for u64 {
@@ -69,7 +75,8 @@ impl From<ConnectionId> for u64 {
     }
 }
 
-/// Any number is accepted; one that is not the id of a connection is treated as a stale id.
+/// The index of the connection is in the lower 32 bits, its generation in the upper. Any number is accepted; one that is
+/// not the id of a connection is treated as a stale id.
 impl From<u64> for ConnectionId {
     fn from(number: u64) -> Self {
         Self { index: number as u32, generation: (number >> 32) as u32 }

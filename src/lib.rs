@@ -74,6 +74,7 @@
 //! | errors of calls | [`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`] |
 //! | errors in arguments | [`AddressError`], [`KeyError`], [`ProxyConfigError`], [`SettingError`] |
 //! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`]; [`Fault`] and [`Retry`] |
+//! | the core, for loops of the caller's own | the module [`proto`] |
 //! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`socks`] |
 //!
 //! # How it is used
@@ -83,6 +84,8 @@
 //!   or the program's own interval, whichever is shorter.
 //! - **In another poller** (epoll, GLib, libuv): on Unix the client implements `AsFd`. Wait until its descriptor is
 //!   readable or [`Client::next_timeout`] has passed, then call [`Client::poll`] with a timeout of zero.
+//! - **Without sockets, or with a clock of the program's own** (a virtual network, WebSockets, an async runtime): the
+//!   module [`proto`] is the core without IO.
 //!
 //! Packets are queued until the next [`Client::poll`] or [`Client::flush`], or until the queue is nearly full, so that
 //! many packets are sent in one system call. The library does not reconnect: after [`Event::Disconnected`], call
@@ -167,7 +170,7 @@
 //! | --- | --- |
 //! | `client` | the poll loop over all sockets, a table of connections, and the timer that wakes them |
 //! | `timer` | a timer wheel: one deadline per connection |
-//! | `connection` | one relay connection: opening, routes, queues, pings, deadlines |
+//! | `connection` | one relay connection: opening, routes, queues, pings, deadlines; public as [`proto`] |
 //! | `proxy` | the exchange with a SOCKS or HTTP proxy |
 //! | `crypto` | the handshake, and encryption with counted nonces |
 //! | `wire` | frames and packets: bytes to values and back |
@@ -210,6 +213,7 @@ mod id;
 pub mod internals;
 mod key;
 mod phrase;
+pub mod proto;
 mod proxy;
 mod stage;
 mod status;

@@ -9,8 +9,9 @@ use sources::{Source, code, sources};
 
 /// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
 /// already listed.
-const LEVELS: [&str; 21] = [
+const LEVELS: [&str; 22] = [
     "internals",
+    "proto",
     "foreign",
     "pool",
     "client",

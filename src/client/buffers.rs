@@ -120,7 +120,7 @@ impl Buffers {
 
     /// What all connections have sent and received, by kind of packet.
     pub(super) fn traffic(&self) -> TrafficByKind {
-        self.shared.counters.get()
+        self.shared.traffic()
     }
 
     /// Writes a connection's output: see [`Slot::flush`].

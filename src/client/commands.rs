@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::client::event_loop::{self, Loop};
 use crate::client::interface::Client;
-use crate::client::keys;
 use crate::client::slot::{ConnectionKeys, Slot};
 use crate::client::sockets::Source;
 use crate::client::stream::Stream;
-use crate::config::{Config, MAX_ADDRESSES, ProxyChoice, Relay};
+use crate::config::{Config, Relay};
 use crate::connection::{Connection, Parameters};
 use crate::crypto::{SharedKey, SharedKeys};
 use crate::error::{ClientError, ConnectError, DisconnectReason};
@@ -37,14 +36,14 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(config: Config) -> Result<Self, ClientError> {
-        config.settings.check()?;
+        let settings = config.settings()?;
         let identity = KeyPair::from(config.secret_key);
         let event_loop = Loop::new(identity.public).map_err(ClientError::Io)?;
         Ok(Self {
             identity,
             shared_keys: SharedKeys::default(),
             proxy: config.proxy,
-            settings: Arc::new(config.settings),
+            settings: Arc::new(settings),
             event_loop,
         })
     }
@@ -123,37 +122,16 @@ impl Client {
         self.begin(relay, Source::Caller(Some(transport)))
     }
 
-    fn begin(&mut self, relay: Relay, source: Source) -> Result<ConnectionId, ConnectError> {
+    fn begin(&mut self, mut relay: Relay, source: Source) -> Result<ConnectionId, ConnectError> {
         let now = Instant::now();
-        let addresses = relay.interleaved().map_err(ConnectError::Address)?;
-        if addresses.len() > MAX_ADDRESSES {
-            return Err(ConnectError::TooManyAddresses);
-        }
-        let proxy = match relay.proxy {
-            ProxyChoice::Default => self.proxy.clone(),
-            ProxyChoice::Direct => None,
-            ProxyChoice::Through(proxy) => Some(proxy),
-        };
-        for address in &addresses {
-            match (&proxy, address.host_name(), &source) {
-                (Some(proxy), ..) => proxy.check(address)?,
-                (None, Some(name), Source::New(_)) => {
-                    return Err(ConnectError::NameWithoutProxy(name.to_owned()));
-                }
-                _ => {}
-            }
-        }
-        if relay.connect_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConnectError::ZeroTimeout);
-        }
-        let identity = relay.identity.map(KeyPair::from).filter(|own| own.public != self.identity.public);
+        relay.default_proxy(self.proxy.clone());
+        let identity =
+            relay.identity.take().map(KeyPair::from).filter(|own| own.public != self.identity.public);
         let public_key = identity.as_ref().unwrap_or(&self.identity).public;
-        keys::check(&public_key, &relay.public_key)?;
         let shared_key = match &identity {
-            None => self.shared_keys.get(&self.identity, &relay.public_key),
-            Some(identity) => SharedKey::new(identity, &relay.public_key).map(Arc::new),
+            None => self.shared_keys.get(&self.identity, &relay.public_key)?,
+            Some(identity) => Arc::new(SharedKey::new(identity, &relay.public_key)?),
         };
-        let shared_key = shared_key.ok_or(ConnectError::LowOrderKey)?;
         let shared_key_hash = self.event_loop.table.hash(&shared_key);
         if let Some(slot) = self.event_loop.table.with_shared_key(shared_key_hash) {
             let is_same =
@@ -162,17 +140,11 @@ impl Client {
             return Err(refuse(slot.connection.id()));
         }
         let id = self.event_loop.table.next_id().ok_or(ConnectError::TooManyConnections)?;
-        let parameters = Parameters {
-            id,
-            shared_key,
-            addresses,
-            proxy,
-            settings: Arc::clone(&self.settings),
-            connect_timeout: relay.connect_timeout,
-            token: relay.token,
-            ping: event_loop::ping_id(),
-        };
-        let connection = Connection::new(parameters, now);
+        let parameters = Parameters::new(id, shared_key, &relay, event_loop::ping_id())?;
+        if let (Source::New(_), Some(name)) = (&source, parameters.name_without_proxy()) {
+            return Err(ConnectError::NameWithoutProxy(name.to_owned()));
+        }
+        let connection = Connection::new(parameters.settings(Arc::clone(&self.settings)), now);
         let keys = ConnectionKeys {
             identity: identity.map(|identity| Box::new(identity.public)),
             relay: relay.public_key,

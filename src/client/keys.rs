@@ -1,4 +1,4 @@
-//! Checks the keys of a new connection, and creates its random values.
+//! The random values of a new connection, and the hash of its shared key.
 
 use std::io;
 
@@ -6,20 +6,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::crypto::Entropy;
-use crate::error::ConnectError;
-use crate::key::{PublicKey, SecretKey};
-
-/// Refuses a key that is not canonical, which no relay can have, and our own key. (A key of low order has no shared
-/// key: see `SharedKey::new`.)
-pub(super) fn check(identity: &PublicKey, relay: &PublicKey) -> Result<(), ConnectError> {
-    if !relay.is_canonical() {
-        Err(ConnectError::NonCanonicalKey)
-    } else if relay == identity {
-        Err(ConnectError::OwnKey)
-    } else {
-        Ok(())
-    }
-}
+use crate::key::SecretKey;
 
 /// The hash of the key that a connection shares with its relay, with a secret seed. In two halves: with an index it
 /// takes 12 bytes in a table, and not 16.
@@ -39,7 +26,7 @@ pub(super) fn entropy() -> io::Result<Entropy> {
     let temporary = SecretKey::try_generate()?;
     let mut nonces = [[0; 24]; 2];
     SysRng.try_fill_bytes(nonces.as_flattened_mut())?;
-    let [hello_nonce, base_nonce] = nonces.map(Into::into);
+    let [hello_nonce, base_nonce] = nonces;
     Ok(Entropy { temporary, hello_nonce, base_nonce })
 }
 

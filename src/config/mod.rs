@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Address, AddressError};
-use crate::error::SettingError;
+use crate::error::{ConnectError, SettingError};
 use crate::key::{PublicKey, SecretKey};
 
 /// The settings of a [`Client`](crate::Client). The defaults are those of the protocol; most callers only give a key.
@@ -34,13 +34,15 @@ pub struct Config {
     pub(crate) settings: Settings,
 }
 
-/// Settings shared by all connections of a client.
+/// The settings of a [`Config`] that connections use, checked: see [`Config::settings`].
+///
+/// The default has those of the protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    pub connect_timeout: Duration,
-    pub ping_interval: Duration,
-    pub pong_timeout: Duration,
-    pub send_queue: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) send_queue: usize,
 }
 
 impl Default for Settings {
@@ -113,10 +115,26 @@ impl Config {
         self.settings.send_queue = bytes;
         self
     }
+
+    /// The settings that connections use, for the [core](crate::proto) in a loop of the caller's own.
+    ///
+    /// # Errors
+    ///
+    /// A timeout or an interval of zero, or a send queue that is too small.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let config = Config::new(SecretKey::generate());
+    /// assert!(config.clone().send_queue(4_068).settings().is_ok());
+    /// assert_eq!(config.send_queue(0).settings(), Err(SettingError::SendQueue(0)));
+    /// ```
+    pub fn settings(&self) -> Result<Settings, SettingError> {
+        self.settings.check().map(|()| self.settings.clone())
+    }
 }
 
 impl Settings {
-    /// Returns an error for the first invalid setting.
+    /// Returns an error for the first setting that is not valid.
     pub(crate) fn check(&self) -> Result<(), SettingError> {
         if self.send_queue < MIN_SEND_QUEUE {
             Err(SettingError::SendQueue(self.send_queue))
@@ -158,7 +176,7 @@ pub struct Relay {
 }
 
 /// The most addresses of one relay. Each may occupy a socket while the connection is opened.
-pub(crate) const MAX_ADDRESSES: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// How a relay is reached: directly or through a proxy.
 #[derive(Debug, Clone)]
@@ -277,9 +295,33 @@ impl Relay {
         self
     }
 
+    /// The addresses in the order of the attempts, and the proxy. Returns an error for an address that is not valid, or
+    /// that the proxy cannot reach.
+    pub(crate) fn targets(&self) -> Result<(Vec<Address>, Option<Arc<Proxy>>), ConnectError> {
+        let addresses = self.interleaved().map_err(ConnectError::Address)?;
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(ConnectError::TooManyAddresses);
+        }
+        let proxy = match &self.proxy {
+            ProxyChoice::Default | ProxyChoice::Direct => None,
+            ProxyChoice::Through(proxy) => Some(Arc::clone(proxy)),
+        };
+        if let Some(proxy) = &proxy {
+            addresses.iter().try_for_each(|address| proxy.check(address))?;
+        }
+        Ok((addresses, proxy))
+    }
+
+    /// Replaces the default proxy by the client's.
+    pub(crate) fn default_proxy(&mut self, proxy: Option<Arc<Proxy>>) {
+        if let (ProxyChoice::Default, Some(proxy)) = (&self.proxy, proxy) {
+            self.proxy = ProxyChoice::Through(proxy);
+        }
+    }
+
     /// The addresses in the order of the attempts: IPv4 and IPv6 take turns, beginning with the family of the first
     /// (RFC 8305, section 4).
-    pub(crate) fn interleaved(&self) -> Result<Vec<Address>, AddressError> {
+    fn interleaved(&self) -> Result<Vec<Address>, AddressError> {
         let addresses = self.addresses.clone()?;
         let is_ipv6 = |address: &Address| address.socket_addr().is_some_and(|address| address.is_ipv6());
         let first = addresses.first().is_some_and(is_ipv6);
@@ -349,14 +391,14 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_protocol_document() {
-        let Settings { connect_timeout, ping_interval, pong_timeout, .. } = config().settings;
+        let settings = config().settings().expect("the defaults are valid");
+        let Settings { connect_timeout, ping_interval, pong_timeout, .. } = settings;
         assert_eq!([connect_timeout, ping_interval, pong_timeout].map(|time| time.as_secs()), [10, 30, 10]);
-        assert!(config().settings.check().is_ok());
     }
 
     #[test]
     fn settings_that_can_not_work_are_refused() {
-        let check = |config: Config| config.settings.check();
+        let check = |config: Config| config.settings().map(|_| ());
         assert_eq!(check(config().send_queue(4_068)), Ok(()));
         assert_eq!(check(config().send_queue(4_067)), Err(SettingError::SendQueue(4_067)));
         let zero = Duration::ZERO;

@@ -19,8 +19,13 @@ use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
 
 impl Connection {
-    /// Asks the relay for a route to `peer`. Before the session begins, the request stays queued. No other route may
-    /// have this `generation`.
+    /// Requests a route to `peer` from the relay, with a token of the caller's. Before the handshake response, the request
+    /// stays queued. `generation` becomes a part of the route's id: no other route of the driver's connections may have
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Exists`] or [`TooMany`](RouteError::TooMany). Then nothing was requested.
     pub fn open_route(
         &mut self,
         peer: PublicKey,
@@ -34,7 +39,12 @@ impl Connection {
         Ok(route)
     }
 
-    /// Closes a route and removes its data from the queue. Returns how many bytes of data were removed.
+    /// Closes a route and removes its data from the queue. Returns how many bytes of data were removed. The relay is
+    /// notified; if it has not answered the request yet, after its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::UnknownRoute`]: it is already closed or refused.
     pub fn close_route(&mut self, route: RouteId) -> Result<usize, RouteError> {
         let Some(id) = self.common.routes.close(route)? else {
             return Ok(0);
@@ -43,7 +53,7 @@ impl Connection {
         Ok(self.common.outbox.remove(id))
     }
 
-    /// Closes all routes and removes their data from the queue.
+    /// Closes all routes and removes their data from the queue, before the connection ends.
     pub fn close_all_routes(&mut self) {
         self.common.outbox.remove_all_routes();
         for RouteStatus { route, .. } in self.routes().collect::<Vec<_>>() {
@@ -52,6 +62,11 @@ impl Connection {
         }
     }
 
+    /// Queues 1 to 2031 bytes for the peer of an online route.
+    ///
+    /// # Errors
+    ///
+    /// Any [`SendError`] but `UnknownConnection`. Then nothing of the packet was queued.
     pub fn send_data(&mut self, route: RouteId, data: &[u8]) -> Result<(), SendError> {
         check_len("a data packet", data, ROUTE_DATA)?;
         let Some(number) = self.common.routes.number(route) else {
@@ -61,12 +76,21 @@ impl Connection {
         self.send(&Packet::Data { number, data })
     }
 
+    /// Queues 1 to 1024 bytes for the client with this key, out of band.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Length`] or [`WouldBlock`](SendError::WouldBlock). Then nothing of the packet was queued.
     pub fn send_oob(&mut self, destination: PublicKey, data: &[u8]) -> Result<(), SendError> {
         check_len("an OOB packet", data, OOB_DATA)?;
         self.send(&Packet::OobSend { destination, data })
     }
 
-    /// Sends as data if the peer is online on a route, since that packet is smaller, and out of band otherwise.
+    /// Queues data if the peer is online on a route, since that packet is smaller, and an OOB packet otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Those of the function that is used.
     pub fn send_to(&mut self, peer: PublicKey, data: &[u8]) -> Result<(), SendError> {
         match self.common.routes.online_to(&peer) {
             Some(number) => {
@@ -77,11 +101,21 @@ impl Connection {
         }
     }
 
+    /// Queues an onion request: a nonce (24 bytes) and onion data, together 178 to 1359 bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_oob`](Self::send_oob).
     pub fn send_onion_request(&mut self, request: &[u8]) -> Result<(), SendError> {
         check_len("an onion request", request, ONION_REQUEST)?;
         self.send(&Packet::OnionRequest(request))
     }
 
+    /// Queues a request to forward 1 to 1792 bytes to another node.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_oob`](Self::send_oob).
     pub fn send_forward_request(&mut self, destination: Destination, data: &[u8]) -> Result<(), SendError> {
         check_len("a forward request", data, FORWARD_DATA)?;
         self.send(&Packet::ForwardRequest { destination, data })
@@ -92,14 +126,17 @@ impl Connection {
         if self.common.outbox.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
     }
 
+    /// The route to this peer; `None` if there is not one.
     pub fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
         self.common.routes.find(self.common.id, peer)
     }
 
+    /// The current status of a route; `None` after it was closed or refused.
     pub fn route_status(&self, route: RouteId) -> Option<RouteStatus> {
         self.common.routes.status(self.common.id, route)
     }
 
+    /// All routes, in no particular order.
     pub fn routes(&self) -> impl Iterator<Item = RouteStatus> {
         self.common.routes.iter(self.common.id)
     }
@@ -109,6 +146,7 @@ impl Connection {
         self.common.routes.len()
     }
 
+    /// The round trips of pings.
     pub fn round_trips(&self) -> RoundTrips {
         match &self.state {
             State::Opening(_) => RoundTrips::default(),
@@ -116,11 +154,13 @@ impl Connection {
         }
     }
 
+    /// What was sent and received, by all attempts.
     pub fn traffic(&self) -> Traffic {
         self.common.traffic
     }
 
-    /// Whether the data queue may have no room for the longest packet on some route.
+    /// Whether the send queue may have no room for the longest packet on some route: then a driver flushes before it
+    /// queues more.
     pub fn is_nearly_full(&self) -> bool {
         // No flow holds more than all flows together.
         2 * self.common.outbox.queued() + LONGEST > self.send_bound()
@@ -131,7 +171,7 @@ impl Connection {
         self.common.outbox.is_empty()
     }
 
-    /// Bytes in the data queue.
+    /// Bytes in the send queue.
     pub fn queued(&self) -> usize {
         self.common.outbox.queued()
     }
@@ -149,6 +189,7 @@ impl Connection {
         }
     }
 
+    /// How long the steps of connecting took.
     pub fn times(&self) -> ConnectTimes {
         match self.progress() {
             Some((_, times)) => times.get(),
@@ -169,6 +210,7 @@ impl Connection {
         }
     }
 
+    /// The proxy that is asked for a tunnel to each address; `None` if transports connect to the relay.
     pub fn proxy(&self) -> Option<&Proxy> {
         self.common.proxy.as_deref()
     }

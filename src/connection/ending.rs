@@ -10,9 +10,9 @@ use crate::stage::{Party, Stage};
 pub enum End {
     /// The other side closed it.
     Closed,
-    /// It failed: the kind of the error, and its number in the operating system.
+    /// It failed: the kind of the error, and its number in the operating system if it has one.
     Failed(ErrorKind, Option<i32>),
-    /// The client has given it up after the connect timeout.
+    /// It was given up after a timeout: [`handle_timeout`](super::Connection::handle_timeout) does so, and a driver may.
     Late,
 }
 

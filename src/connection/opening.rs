@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::config::{Proxy, Settings};
+use crate::config::{Proxy, Relay, Settings};
 use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::opening::attempt::{Attempt, AttemptParameters};
 use crate::connection::session::Session;
 use crate::connection::times::Times;
 use crate::crypto::{Channel, Entropy, SharedKey};
-use crate::error::DisconnectReason;
+use crate::error::{ConnectError, DisconnectReason};
 use crate::id::{AttemptId, ConnectionId};
 use crate::key::PublicKey;
 use crate::stage::Stage;
@@ -31,21 +31,73 @@ use crate::status::FailedAttempt;
 /// section 5.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// What a new connection is created from.
+/// What a new [`Connection`](crate::connection::Connection) is created from.
+#[derive(Debug)]
+#[must_use = "parameters do nothing until they are given to `Connection::new`"]
 pub struct Parameters {
-    pub id: ConnectionId,
-    pub shared_key: Arc<SharedKey>,
+    pub(super) id: ConnectionId,
+    pub(super) shared_key: Arc<SharedKey>,
     /// The relay's addresses, in the order of the attempts: 1 to 16.
-    pub addresses: Vec<Address>,
+    pub(super) addresses: Vec<Address>,
     /// The proxy that is asked for a tunnel to each address.
-    pub proxy: Option<Arc<Proxy>>,
-    pub settings: Arc<Settings>,
+    pub(super) proxy: Option<Arc<Proxy>>,
+    pub(super) settings: Arc<Settings>,
     /// How long each attempt may take; `None` for the timeout in the settings.
-    pub connect_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
     /// The id of the first ping.
-    pub ping: NonZeroU64,
+    pub(super) ping: NonZeroU64,
     /// The token that the caller has chosen, for events and the status.
-    pub token: u64,
+    pub(super) token: u64,
+}
+
+impl Parameters {
+    /// The parameters for a connection to this relay, with the default settings.
+    ///
+    /// - `id` appears in the events. The caller chooses it: different for each of its connections, also in the lower 24
+    ///   bits of its number, of which the ids of the routes are made.
+    /// - `shared_key` is that of the relay and of the identity that the connection has.
+    /// - Of `relay`, the addresses, the proxy, the connect timeout and the token are used. Its identity and its local
+    ///   address are not: they are for [`Client`](crate::Client).
+    /// - `ping` is the id of the first ping: a random number, so that only the relay can answer it.
+    ///
+    /// # Errors
+    ///
+    /// An address is malformed, the proxy cannot reach it, there are more than 16, or the timeout is zero.
+    pub fn new(
+        id: ConnectionId,
+        shared_key: Arc<SharedKey>,
+        relay: &Relay,
+        ping: NonZeroU64,
+    ) -> Result<Self, ConnectError> {
+        let (addresses, proxy) = relay.targets()?;
+        if relay.connect_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ConnectError::ZeroTimeout);
+        }
+        Ok(Self {
+            id,
+            shared_key,
+            addresses,
+            proxy,
+            settings: Arc::default(),
+            connect_timeout: relay.connect_timeout,
+            ping,
+            token: relay.token,
+        })
+    }
+
+    /// Replaces the settings. Connections share them: 40 bytes each would be much for an idle one.
+    pub fn settings(mut self, settings: Arc<Settings>) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// A host name that nobody resolves, unless the caller does.
+    pub(crate) fn name_without_proxy(&self) -> Option<&str> {
+        match &self.proxy {
+            Some(_) => None,
+            None => self.addresses.iter().find_map(Address::host_name),
+        }
+    }
 }
 
 /// See the module.

@@ -141,7 +141,6 @@ impl Outbox {
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut sent: impl FnMut(&Packet<'static>),
     ) -> io::Result<Flushed> {
-        debug_assert!(scratch.len() >= MAX_FRAME);
         let mut flushed = Flushed { all: false, bytes: 0, packets: 0 };
         let Some(buffers) = &mut self.buffers else {
             return Ok(Flushed { all: true, ..flushed });

@@ -1,18 +1,21 @@
-//! What all connections of a client share while they receive and send.
+//! What the connections of one driver share while they receive and send.
+
+use std::fmt;
 
 use crate::crypto::KeyStream;
 use crate::status::{Traffic, TrafficByKind};
 use crate::wire::frame::{MIN_FRAME, OVERHEAD};
 
-/// See the module. Each connection uses it during its calls of `receive` and `flush`.
+/// What the connections of one driver share: each uses it during its calls of [`receive`](super::Connection::receive)
+/// and [`flush`](super::Connection::flush). It holds memory for decryption, and counts packets by kind.
 pub struct Shared {
-    pub(crate) key_stream: KeyStream,
-    pub(crate) counters: Counters,
+    pub(super) key_stream: KeyStream,
+    pub(super) counters: Counters,
 }
 
 /// Counts the packets of all connections by kind. The counts outlive the connections, and use no memory in them.
 #[derive(Default)]
-pub(crate) struct Counters {
+pub(super) struct Counters {
     /// Bytes on sockets, and all packets.
     pub(super) all: Traffic,
     received: [Count; CLASSES],
@@ -44,8 +47,26 @@ fn class(kind: u8) -> usize {
 }
 
 impl Shared {
+    /// Creates it, with all counts at zero.
     pub fn new() -> Self {
         Self { key_stream: KeyStream::new(), counters: Counters::default() }
+    }
+
+    /// What all connections have sent and received, by kind of packet.
+    pub fn traffic(&self) -> TrafficByKind {
+        self.counters.get()
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("traffic", &self.traffic()).finish_non_exhaustive()
     }
 }
 
@@ -74,7 +95,7 @@ impl Counters {
         self.all.packets_out += 1;
     }
 
-    pub(crate) fn get(&self) -> TrafficByKind {
+    fn get(&self) -> TrafficByKind {
         let class = |class: usize| {
             let (received, sent) = (self.received[class], self.sent[class]);
             Traffic {

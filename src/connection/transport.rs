@@ -1,5 +1,6 @@
 //! The functions of a connection for its transports and its deadlines.
 
+use std::fmt;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -22,9 +23,18 @@ use crate::events::Events;
 use crate::id::{AttemptId, ConnectionId};
 use crate::stage::Stage;
 use crate::status::Traffic;
-use crate::wire::frame::MIN_FRAME;
+use crate::wire::frame::{MAX_FRAME, MIN_FRAME};
 
-/// One relay connection, without a socket: see the module `connection`.
+/// One relay connection, without a socket: [the module](crate::proto) says in which order a driver calls its functions.
+///
+/// | per connection | bound |
+/// | --- | --- |
+/// | incomplete input | one packet: 2050 bytes; from an HTTP proxy, an answer of 16 KiB |
+/// | queued | the bytes of the [send queue](crate::Config::send_queue), 273 important packets and the rest of a packet |
+/// | routes | 240 |
+///
+/// Dropping it wipes its keys, and does not notify the relay: call [`close_all_routes`](Self::close_all_routes) and
+/// [`flush`](Self::flush) before.
 pub struct Connection {
     pub(super) state: State,
     pub(super) common: Common,
@@ -32,6 +42,9 @@ pub struct Connection {
     #[cfg(test)]
     pub(super) generation: u32,
 }
+
+/// The shortest buffer in which [`Connection::flush`] can seal packets: that of the longest packet.
+pub const MIN_SCRATCH: usize = MAX_FRAME;
 
 /// Boxed, since an opening takes memory only for a short time, and since keys that are not moved leave no copies.
 pub(super) enum State {
@@ -42,7 +55,7 @@ pub(super) enum State {
 }
 
 impl Connection {
-    /// A connection whose first attempt is to begin at `now`.
+    /// Creates a connection whose first attempt is due at `now`.
     pub fn new(parameters: Parameters, now: Instant) -> Self {
         let Parameters { id, shared_key, addresses, proxy, settings, connect_timeout, ping, token } =
             parameters;
@@ -66,6 +79,7 @@ impl Connection {
         }
     }
 
+    /// The id that the caller has chosen.
     pub fn id(&self) -> ConnectionId {
         self.common.id
     }
@@ -75,6 +89,7 @@ impl Connection {
         self.common.token
     }
 
+    /// How far the connection has come; with several attempts, the one that has come furthest.
     pub fn stage(&self) -> Stage {
         match &self.state {
             State::Opening(opening) => opening.stage(),
@@ -82,7 +97,8 @@ impl Connection {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout).
+    /// When to call [`handle_timeout`](Self::handle_timeout), or, while the connection is opened,
+    /// [`begin_attempt`](Self::begin_attempt). Each call of this type's functions may change it.
     pub fn deadline(&self) -> Instant {
         match &self.state {
             State::Opening(opening) => opening.deadline(),
@@ -90,8 +106,9 @@ impl Connection {
         }
     }
 
-    /// Begins a turn, in which the ready input of the transport is read. The input has been ready since `since` at the
-    /// earliest. The relay did not cause this delay, so deadlines exclude it.
+    /// Begins a turn, in which the driver reads what has arrived. That has been ready since `since` at the earliest (the
+    /// last time that the driver looked): the relay did not cause this delay, so deadlines exclude it, up to ten times
+    /// the timeout. A driver that reads everything as soon as it arrives passes `now` twice.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match &mut self.state {
             State::Opening(opening) => opening.handle_turn(now, since),
@@ -100,7 +117,7 @@ impl Connection {
     }
 
     /// The most bytes of input that are certainly used up if `events` has room for this many packets.
-    pub fn input_of_packets(&self, packets: usize) -> usize {
+    pub(crate) fn input_of_packets(&self, packets: usize) -> usize {
         match &self.state {
             // No events result from what arrives before the first packet.
             State::Opening(_) => packets * MIN_FRAME,
@@ -108,7 +125,8 @@ impl Connection {
         }
     }
 
-    /// Whether an attempt is to begin: see [`begin_attempt`](Self::begin_attempt).
+    /// Whether [`begin_attempt`](Self::begin_attempt) begins an attempt: 250 ms after the last one began, or as soon as
+    /// that has failed (RFC 8305, section 5).
     pub fn is_attempt_due(&self, now: Instant) -> bool {
         match &self.state {
             State::Opening(opening) => opening.is_attempt_due(now),
@@ -116,8 +134,8 @@ impl Connection {
         }
     }
 
-    /// Begins the next attempt, if one is due. Returns its id and the address of the relay: the caller connects a
-    /// transport to it, or to the proxy.
+    /// Begins the next attempt, if one is due. Returns its id and the relay's address that it is for: the driver connects
+    /// a transport to this address, or to the [proxy](Self::proxy), which is then asked for a tunnel to it.
     pub fn begin_attempt(&mut self, now: Instant, entropy: Entropy) -> Option<(AttemptId, &Address)> {
         match &mut self.state {
             State::Opening(opening) => opening.begin_attempt(now, entropy, &self.common),
@@ -125,7 +143,8 @@ impl Connection {
         }
     }
 
-    /// Whether the transport of this attempt is in use. If it is not, the caller closes it.
+    /// Whether the transport of this attempt is in use. If it is not, the driver closes it: the attempt has failed, or
+    /// another one has completed the handshake.
     pub fn is_open(&self, attempt: AttemptId) -> bool {
         match &self.state {
             State::Opening(opening) => opening.is_open(attempt),
@@ -133,15 +152,23 @@ impl Connection {
         }
     }
 
-    /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay.
+    /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay. A second call
+    /// does nothing.
     pub fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
         if let State::Opening(opening) = &mut self.state {
             opening.handle_connected(now, attempt);
         }
     }
 
-    /// Handles bytes read from the transport of an attempt. Returns how many were used: fewer than all only if `events`
-    /// is full. The caller passes the rest again, before the bytes that are read next. The input is overwritten.
+    /// Handles bytes read from the transport of an attempt, and adds events. Returns how many bytes were used: fewer than
+    /// all only if `events` is full. The driver passes the rest again, before the bytes that are read next. What was
+    /// used is overwritten with the decrypted packets. `shared` must be the same in each call with the connections of
+    /// one driver.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection has ended: the relay or the proxy has broken the protocol, refused, or is not the one that
+    /// holds the key.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -188,8 +215,14 @@ impl Connection {
         }
     }
 
-    /// Checks the deadline; a call too early or twice does no harm. `unread`: a transport may have unread input.
-    /// `ping` is the id of the next ping, used only if one is due.
+    /// Checks the deadline. A call too early or twice does no harm. `unread`: a transport may have input that was not
+    /// passed to [`receive`](Self::receive). `ping` is the id of the next ping, a random number; it is used only if a
+    /// ping is due.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection has ended: [`DisconnectReason::TimedOut`] or [`NoPong`](DisconnectReason::NoPong), or, after
+    /// the last of several attempts, the reason of the one that came furthest.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
@@ -202,7 +235,8 @@ impl Connection {
         }
     }
 
-    /// Queues a ping with this id, if the connection is established and has no unanswered ping. Returns whether it did.
+    /// Queues a ping with this id, a random number, if the connection is established and has no unanswered ping. Returns
+    /// whether it did.
     pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
         match &mut self.state {
             State::Opening(_) => false,
@@ -210,8 +244,8 @@ impl Connection {
         }
     }
 
-    /// The network has changed, so the transport may be dead: answers have less time than usual. `ping` is the id of
-    /// the ping that an established connection queues, unless one is still queued.
+    /// The network has changed, so the transports may be dead: answers have 5 s, or the pong timeout if that is shorter.
+    /// `ping` is the id of the ping that an established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
         let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
         match &mut self.state {
@@ -231,8 +265,11 @@ impl Connection {
         }
     }
 
-    /// The transport of an attempt has ended. Returns the reason as an error if the connection ends with it: no other
-    /// attempt is open or follows.
+    /// The transport of an attempt has ended.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection has ended with it. If another attempt is open or follows, it goes on.
     pub fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
         match &mut self.state {
             State::Opening(opening) => opening.handle_end(attempt, end),
@@ -250,7 +287,21 @@ impl Connection {
     }
 
     /// Passes what is to be written to the transport of an attempt to `write`, until all is written (`true`) or the
-    /// transport is full (`false`). Packets are sealed in `scratch`.
+    /// transport is full (`false`).
+    ///
+    /// `write` is like [`Write::write`](io::Write::write) of a non-blocking stream: it returns how many bytes it took,
+    /// or [`WouldBlock`](io::ErrorKind::WouldBlock). Packets that it did not take stay in the queue as plaintext, and
+    /// are sealed again. `scratch` is where packets are sealed, as many as fit for one call of `write`: 64 KiB are
+    /// enough.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write` other than `WouldBlock` and `Interrupted`, and [`WriteZero`](io::ErrorKind::WriteZero) if it
+    /// takes nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `scratch` is shorter than [`MIN_SCRATCH`].
     pub fn flush(
         &mut self,
         now: Instant,
@@ -259,6 +310,11 @@ impl Connection {
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<bool> {
+        assert!(
+            scratch.len() >= MIN_SCRATCH,
+            "a buffer of {} bytes is too short for a packet",
+            scratch.len()
+        );
         let flushed = match &mut self.state {
             State::Opening(opening) => {
                 let (all, bytes) = opening.flush(attempt, write)?;
@@ -277,7 +333,8 @@ impl Connection {
         Ok(flushed.all)
     }
 
-    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due. Returns `true` once for each time that it is.
+    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it refused
+    /// a packet. Returns `true` once for each time that it is.
     pub fn take_writable(&mut self) -> bool {
         let bound = self.send_bound();
         self.common.outbox.take_writable(bound)
@@ -292,5 +349,14 @@ impl Connection {
             return bound;
         }
         bound.saturating_sub(usize::try_from(self.common.traffic.bytes_out).unwrap_or(usize::MAX))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
     }
 }

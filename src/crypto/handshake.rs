@@ -8,6 +8,7 @@
 //! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce
 //! (24)`.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::crypto::channel::Channel;
@@ -27,14 +28,23 @@ pub(crate) const HELLO_LEN: usize = KEY_LEN + NONCE_LEN + BOX_LEN;
 /// The length of the relay's message.
 pub(crate) const RESPONSE_LEN: usize = NONCE_LEN + BOX_LEN;
 
-/// The random values for one connection. They must be new for each connection: otherwise packets could be replayed.
+/// The random values for the handshake of one attempt.
+///
+/// All of them come from a source that is good enough for keys, and are used once: if two attempts have the same ones,
+/// their packets are sealed with the same keys and nonces, and can be decrypted and forged.
 pub struct Entropy {
-    /// The temporary secret key of this connection.
+    /// The temporary secret key.
     pub temporary: SecretKey,
     /// The nonce of the hello's box.
-    pub hello_nonce: Nonce,
+    pub hello_nonce: [u8; NONCE_LEN],
     /// The nonce of the first packet that the client sends.
-    pub base_nonce: Nonce,
+    pub base_nonce: [u8; NONCE_LEN],
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entropy(..)")
+    }
 }
 
 /// A handshake after the hello was created and before the response arrives.
@@ -51,7 +61,7 @@ impl Handshake {
         let handshake = Self {
             temporary: entropy.temporary.clone(),
             temporary_public: entropy.temporary.public_key(),
-            base_nonce: entropy.base_nonce,
+            base_nonce: entropy.base_nonce.into(),
             shared_key,
         };
         let mut hello = [0; HELLO_LEN];
@@ -59,10 +69,10 @@ impl Handshake {
         let (nonce, sealed) = rest.split_at_mut(NONCE_LEN);
         let (mac, payload) = sealed.split_at_mut(MAC_LEN);
         public.copy_from_slice(handshake.shared_key.client.as_bytes());
-        nonce.copy_from_slice(entropy.hello_nonce.as_bytes());
+        nonce.copy_from_slice(&entropy.hello_nonce);
         payload[..KEY_LEN].copy_from_slice(handshake.temporary_public.as_bytes());
-        payload[KEY_LEN..].copy_from_slice(entropy.base_nonce.as_bytes());
-        mac.copy_from_slice(&seal_one(&handshake.shared_key.key, entropy.hello_nonce, payload));
+        payload[KEY_LEN..].copy_from_slice(&entropy.base_nonce);
+        mac.copy_from_slice(&seal_one(&handshake.shared_key.key, entropy.hello_nonce.into(), payload));
         (handshake, hello)
     }
 

@@ -12,7 +12,8 @@ pub(super) const PREFIX_LEN: usize = 16;
 pub struct Nonce([u8; NONCE_LEN]);
 
 impl Nonce {
-    pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+    #[cfg(test)]
+    pub(super) const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
     }
 

@@ -1,22 +1,45 @@
 //! The shared key of a client and a relay, computed from their long-term keys. It seals the boxes of their handshakes.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::crypto::secretbox::{Key, hsalsa20};
+use crate::error::ConnectError;
 use crate::key::{KeyPair, PublicKey, SecretKey};
 
-/// See the module. Computing it takes one scalar multiplication: 25 to 50 microseconds. Wiped when dropped.
+/// The shared key of a client and a relay, computed from their long-term keys.
+///
+/// Computing it takes one scalar multiplication, 25 to 50 microseconds: keep it for the next connection to the same
+/// relay. It is wiped when it is dropped.
 pub struct SharedKey {
     pub(super) client: PublicKey,
     pub(super) key: Key,
 }
 
 impl SharedKey {
-    /// Returns `None` if the relay's key is of low order: no honest relay has such a key.
-    pub fn new(client: &KeyPair, relay: &PublicKey) -> Option<Self> {
-        Some(Self { client: client.public, key: box_key(&client.secret, relay)? })
+    /// The shared key of these two.
+    ///
+    /// # Errors
+    ///
+    /// No relay can have this key, or it is the client's own: [`ConnectError::NonCanonicalKey`],
+    /// [`OwnKey`](ConnectError::OwnKey), [`LowOrderKey`](ConnectError::LowOrderKey).
+    pub fn new(client: &KeyPair, relay: &PublicKey) -> Result<Self, ConnectError> {
+        if !relay.is_canonical() {
+            return Err(ConnectError::NonCanonicalKey);
+        }
+        if *relay == client.public {
+            return Err(ConnectError::OwnKey);
+        }
+        let key = box_key(&client.secret, relay).ok_or(ConnectError::LowOrderKey)?;
+        Ok(Self { client: client.public, key })
+    }
+}
+
+impl fmt::Debug for SharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedKey(..)")
     }
 }
 
@@ -45,9 +68,13 @@ pub(crate) struct SharedKeys(HashMap<PublicKey, Arc<SharedKey>>);
 
 impl SharedKeys {
     /// Like [`SharedKey::new`], but cached. `client` must be the same in each call.
-    pub(crate) fn get(&mut self, client: &KeyPair, relay: &PublicKey) -> Option<Arc<SharedKey>> {
+    pub(crate) fn get(
+        &mut self,
+        client: &KeyPair,
+        relay: &PublicKey,
+    ) -> Result<Arc<SharedKey>, ConnectError> {
         if let Some(known) = self.0.get(relay) {
-            return Some(Arc::clone(known));
+            return Ok(Arc::clone(known));
         }
         let new = Arc::new(SharedKey::new(client, relay)?);
         if self.0.len() == MAX_CACHED
@@ -56,7 +83,7 @@ impl SharedKeys {
             self.0.remove(&any);
         }
         self.0.insert(*relay, Arc::clone(&new));
-        Some(new)
+        Ok(new)
     }
 }
 
@@ -76,6 +103,6 @@ mod tests {
             keys.get(&client, &relay(number)).expect("a good key");
             assert!(keys.0.len() <= MAX_CACHED);
         }
-        assert!(keys.get(&client, &[0; 32].into()).is_none());
+        assert!(keys.get(&client, &[0; 32].into()).is_err());
     }
 }

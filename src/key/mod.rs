@@ -265,10 +265,18 @@ impl Drop for SecretKey {
     }
 }
 
-/// A secret key and its public key. They are kept together, because computing the public key is expensive.
+/// A secret key and its public key, kept together because computing the public key is expensive.
+#[derive(Debug)]
 pub struct KeyPair {
-    pub secret: SecretKey,
-    pub public: PublicKey,
+    pub(crate) secret: SecretKey,
+    pub(crate) public: PublicKey,
+}
+
+impl KeyPair {
+    /// The public key.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
+    }
 }
 
 impl From<SecretKey> for KeyPair {

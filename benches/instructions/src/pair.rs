@@ -5,10 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tox_relay_client::internals::{
-    AttemptId, Connection, Entropy, Parameters, Settings, Shared, SharedKey, connection_id,
-};
-use tox_relay_client::{Events, PublicKey, RouteId, SecretKey, Stage};
+use tox_relay_client::proto::{AttemptId, Connection, Entropy, KeyPair, Parameters, Shared, SharedKey};
+use tox_relay_client::{ConnectionId, Events, PublicKey, Relay, RouteId, SecretKey, Stage};
 use tox_test_relay::kind::{CONNECTION_NOTIFICATION, PONG, ROUTING_RESPONSE};
 use tox_test_relay::session::{Fresh, Hello, Session, public_key};
 
@@ -114,28 +112,18 @@ pub fn peer(number: u8) -> PublicKey {
 }
 
 fn parameters() -> Parameters {
-    let relay = PublicKey::from(public_key(&RELAY_SECRET));
-    let shared_key = SharedKey::new(&SecretKey::from(CLIENT_SECRET).into(), &relay).expect("a good key");
-    Parameters {
-        id: connection_id(3, 9),
-        shared_key: Arc::new(shared_key),
-        addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
-        proxy: None,
-        settings: Arc::new(Settings::default()),
-        connect_timeout: None,
-        ping: NonZeroU64::new(FIRST_PING).expect("not zero"),
-        token: 0,
-    }
+    let key = PublicKey::from(public_key(&RELAY_SECRET));
+    let client = KeyPair::from(SecretKey::from(CLIENT_SECRET));
+    let shared_key = Arc::new(SharedKey::new(&client, &key).expect("a good key"));
+    let ping = NonZeroU64::new(FIRST_PING).expect("not zero");
+    Parameters::new(ConnectionId::from(3), shared_key, &Relay::new("192.0.2.2:33445", key), ping)
+        .expect("a good relay")
 }
 
 /// A connection that waits for its transport.
 fn begun(now: Instant) -> Connection {
     let mut connection = Connection::new(parameters(), now);
-    let entropy = Entropy {
-        temporary: SecretKey::from([3; 32]),
-        hello_nonce: [4; 24].into(),
-        base_nonce: [8; 24].into(),
-    };
+    let entropy = Entropy { temporary: SecretKey::from([3; 32]), hello_nonce: [4; 24], base_nonce: [8; 24] };
     connection.begin_attempt(now, entropy).expect("the first attempt");
     connection
 }

@@ -16,8 +16,8 @@ fn addressed(count: u8, now: Instant) -> Connection {
 fn values(attempt: u8) -> Entropy {
     Entropy {
         temporary: SecretKey::from([100 + attempt; 32]),
-        hello_nonce: [attempt; 24].into(),
-        base_nonce: [attempt; 24].into(),
+        hello_nonce: [attempt; 24],
+        base_nonce: [attempt; 24],
     }
 }
 

@@ -23,7 +23,7 @@ fn sum(parts: impl IntoIterator<Item = Traffic>) -> Traffic {
 
 impl Pair {
     fn traffic(&self) -> TrafficByKind {
-        self.shared.counters.get()
+        self.shared.traffic()
     }
 
     /// Counts from now on.
@@ -104,7 +104,7 @@ fn handshakes_are_bytes_without_packets() {
     }
     // Both connections are gone.
     let all = Traffic { bytes_out: 2 * 128, bytes_in: 2 * 96, ..Traffic::default() };
-    assert_eq!(shared.counters.get(), TrafficByKind { all, ..TrafficByKind::default() });
+    assert_eq!(shared.traffic(), TrafficByKind { all, ..TrafficByKind::default() });
 }
 
 #[test]

@@ -111,11 +111,7 @@ fn parameters(settings: Settings) -> Parameters {
 }
 
 fn entropy() -> Entropy {
-    Entropy {
-        temporary: SecretKey::from([3; 32]),
-        hello_nonce: [4; 24].into(),
-        base_nonce: CLIENT_BASE.into(),
-    }
+    Entropy { temporary: SecretKey::from([3; 32]), hello_nonce: [4; 24], base_nonce: CLIENT_BASE }
 }
 
 /// A connection whose first attempt has begun.

@@ -8,19 +8,19 @@ use tox_test_relay::session::Session;
 /// The result that some bytes must have.
 #[derive(Debug)]
 pub enum Step {
-    /// The proxy has answered, and the client writes this next, in this stage.
-    Says(Vec<u8>, Stage),
-    /// The handshake response is good.
-    Keys,
-    /// A plaintext, legal or not.
+    /// A good answer of the proxy: the client writes this next, and is in this stage.
+    ProxyAnswer { output: Vec<u8>, stage: Stage },
+    /// A good handshake response.
+    Response,
+    /// A packet with this plaintext, legal or not.
     Packet(Vec<u8>),
-    /// No packet.
-    Fault(Violation),
-    /// No handshake response.
-    Impostor(Impostor),
+    /// Bytes that are not a packet.
+    NotAPacket(Violation),
+    /// Bytes that are not a handshake response.
+    NotAResponse(Impostor),
 }
 
-/// The stream to the client, as far as it was not read.
+/// The stream to the client.
 #[derive(Default)]
 pub struct Downstream {
     bytes: Vec<u8>,
@@ -28,33 +28,33 @@ pub struct Downstream {
     taken: usize,
     /// The steps to come, and how many of `bytes` each needs.
     steps: VecDeque<(usize, Step)>,
-    /// What follows a malformed packet; its length comes first.
-    astray: Option<Vec<u8>>,
-    /// Nothing that follows means anything.
-    over: bool,
+    /// The bytes from the first one on that is not part of a good packet. They are read as a packet, too.
+    malformed: Option<Vec<u8>>,
+    /// Whether the last step ends the connection: there are no steps for the bytes that follow.
+    is_over: bool,
 }
 
 impl Downstream {
     /// Bytes of a proxy or of a handshake.
     pub fn push(&mut self, bytes: &[u8], step: Step) {
-        let is_end = matches!(step, Step::Impostor(_));
+        let is_end = matches!(step, Step::NotAResponse(_));
         self.put(bytes, Some(step));
-        self.over |= is_end;
+        self.is_over |= is_end;
     }
 
-    /// Any bytes where a handshake response of 96 bytes is awaited.
+    /// Any bytes in place of a handshake response, which has 96 bytes.
     pub fn push_no_response(&mut self, bytes: &[u8]) {
-        if !self.over {
-            self.steps.push_back((self.bytes.len() + 96, Step::Impostor(Impostor::WrongKey)));
-            self.over = true;
+        if !self.is_over {
+            self.steps.push_back((self.bytes.len() + 96, Step::NotAResponse(Impostor::WrongKey)));
+            self.is_over = true;
         }
         self.put(bytes, None);
     }
 
-    /// Any bytes where packets are awaited.
+    /// Any bytes in place of packets.
     pub fn push_raw(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.astray.get_or_insert_default();
+            self.malformed.get_or_insert_default();
             self.put(bytes, None);
         }
     }
@@ -72,22 +72,22 @@ impl Downstream {
     fn put(&mut self, bytes: &[u8], step: Option<Step>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        if self.over {
+        if self.is_over {
             return;
         }
-        let Some(astray) = &mut self.astray else {
+        let Some(malformed) = &mut self.malformed else {
             return self.steps.extend(step.map(|step| (self.bytes.len(), step)));
         };
-        let start = start - astray.len();
-        astray.extend_from_slice(bytes);
-        if let Some(&prefix) = astray.first_chunk() {
+        let start = start - malformed.len();
+        malformed.extend_from_slice(bytes);
+        if let Some(&prefix) = malformed.first_chunk() {
             let length = u16::from_be_bytes(prefix);
             let (needed, fault) = match length {
                 17..=2048 => (2 + usize::from(length), Violation::Forged),
                 _ => (2, Violation::PacketLength(length)),
             };
-            self.steps.push_back((start + needed, Step::Fault(fault)));
-            self.over = true;
+            self.steps.push_back((start + needed, Step::NotAPacket(fault)));
+            self.is_over = true;
         }
     }
 

@@ -13,6 +13,7 @@
 //! `cargo test -p fuzz` those that are kept in `corpus`.
 
 mod downstream;
+mod fixtures;
 mod input;
 mod model;
 mod operations;

@@ -1,18 +1,22 @@
-//! What a connection must do, written once more: from the documents, for all routes in one list, and without any
+//! What a connection must do, written a second time: from the documents, for all routes in one list, and without any
 //! sealing. It predicts every event, every packet that is sent, every deadline and the end.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use tox_relay_client::internals::{EventsInternals, Settings};
 use tox_relay_client::{
-    ConnectionId, DisconnectReason, Event, Events, Impostor, Party, PublicKey, RouteError, RouteId,
+    ConnectionId, DisconnectReason, Event, Impostor, OwnedEvent, Party, PublicKey, RouteError, RouteId,
     RouteState, SendError, Stage, Violation,
 };
 
 use crate::downstream::Step;
 use crate::send_queue::SendQueue;
+
+/// The times of the protocol document.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 
 const ROUTING_REQUEST: u8 = 0;
 const DISCONNECT: u8 = 3;
@@ -21,29 +25,29 @@ const PONG: u8 = 5;
 
 pub struct Model {
     connection: ConnectionId,
-    settings: Settings,
+    send_queue: usize,
     pub stage: Stage,
     pub deadline: Instant,
     is_extended: bool,
-    /// Milliseconds that were not charged.
+    /// Milliseconds that were excluded from the deadline.
     excluded: u32,
     started: Instant,
     keepalive: KeepAlive,
     pub round_trip: Option<Duration>,
-    /// Bytes that are no packets, and leave before them.
+    /// Bytes that are not packets, and are sent before them.
     raw: VecDeque<u8>,
-    /// The plaintexts that wait.
+    /// Important packets that are queued.
     important: VecDeque<Vec<u8>>,
     queue: SendQueue,
     /// All bytes that were sent.
     sent: usize,
-    /// Bytes of the last packet begun that have not left.
+    /// Bytes of the last packet begun that were not sent.
     unfinished: usize,
-    /// The packets begun that the relay has not seen whole.
+    /// The packets of which the relay has not received the last byte.
     pub begun: VecDeque<Vec<u8>>,
     routes: Vec<Route>,
-    /// All that were ever given out.
-    names: BTreeSet<RouteId>,
+    /// The ids of all routes that were ever opened.
+    all_routes: BTreeSet<RouteId>,
 }
 
 /// The last ping.
@@ -52,12 +56,12 @@ struct KeepAlive {
     queued: Instant,
     left: Option<Instant>,
     answered: bool,
-    /// When the relay was first asked for what it has not answered.
+    /// When the first ping was queued of those that have not been answered.
     asked: Instant,
 }
 
 struct Route {
-    name: RouteId,
+    route: RouteId,
     peer: PublicKey,
     state: State,
 }
@@ -86,11 +90,11 @@ pub fn timed_out(stage: Stage) -> DisconnectReason {
 }
 
 impl Model {
-    pub fn new(connection: ConnectionId, settings: Settings, first_ping: NonZeroU64, now: Instant) -> Self {
+    pub fn new(connection: ConnectionId, send_queue: usize, first_ping: NonZeroU64, now: Instant) -> Self {
         Self {
             connection,
             stage: Stage::Connecting,
-            deadline: now + settings.connect_timeout,
+            deadline: now + CONNECT_TIMEOUT,
             is_extended: false,
             excluded: 0,
             started: now,
@@ -103,28 +107,26 @@ impl Model {
             unfinished: 0,
             begun: VecDeque::new(),
             routes: Vec::new(),
-            names: BTreeSet::new(),
-            settings,
+            all_routes: BTreeSet::new(),
+            send_queue,
         }
     }
 
     // Input.
 
-    /// The transport is there, and the client writes this.
-    pub fn connect(&mut self, says: &[u8], stage: Stage, now: Instant) {
+    /// The transport is connected: the client writes this, and is in this stage.
+    pub fn connect(&mut self, output: &[u8], stage: Stage, now: Instant) {
         self.begin_step(now);
-        self.raw.extend(says);
+        self.raw.extend(output);
         self.stage = stage;
     }
 
-    /// What is read now may have waited since then.
+    /// A turn begins: what is read in it may have been ready since then.
     pub fn turn(&mut self, now: Instant, since: Instant) {
         let (asked, timeout) = match self.stage {
-            Stage::Connecting | Stage::Tunnelling | Stage::Handshaking => {
-                (self.started, self.settings.connect_timeout)
-            }
+            Stage::Connecting | Stage::Tunnelling | Stage::Handshaking => (self.started, CONNECT_TIMEOUT),
             _ if self.keepalive.answered => return,
-            _ => (self.keepalive.queued, self.settings.pong_timeout),
+            _ => (self.keepalive.queued, PONG_TIMEOUT),
         };
         let left = (10 * timeout).saturating_sub(Duration::from_millis(self.excluded.into()));
         let waited = now.saturating_duration_since(since.max(asked)).min(left);
@@ -132,23 +134,28 @@ impl Model {
         self.excluded += waited.as_nanos().div_ceil(1_000_000) as u32;
     }
 
-    /// A step of connecting is answered. The next step gets at least as much time as was not counted so far.
+    /// A step of the opening begins. It gets at least as much time as was excluded so far.
     fn begin_step(&mut self, now: Instant) {
-        let excluded = Duration::from_millis(self.excluded.into()).min(self.settings.connect_timeout);
+        let excluded = Duration::from_millis(self.excluded.into()).min(CONNECT_TIMEOUT);
         self.deadline = self.deadline.max(now + excluded);
     }
 
-    /// The client has read so far.
-    pub fn handle(&mut self, step: Step, now: Instant, events: &mut Events) -> Result<(), DisconnectReason> {
+    /// The client has received what this step needs.
+    pub fn handle(
+        &mut self,
+        step: Step,
+        now: Instant,
+        events: &mut Vec<OwnedEvent>,
+    ) -> Result<(), DisconnectReason> {
         match step {
-            Step::Says(bytes, stage) => {
+            Step::ProxyAnswer { output, stage } => {
                 if stage == Stage::Handshaking {
                     self.begin_step(now);
                 }
-                self.raw.extend(bytes);
+                self.raw.extend(output);
                 self.stage = stage;
             }
-            Step::Keys => {
+            Step::Response => {
                 self.stage = Stage::Confirming;
                 self.ping(self.keepalive.id, now);
                 // It is sent before what the caller has requested meanwhile.
@@ -157,15 +164,15 @@ impl Model {
             Step::Packet(plaintext) => {
                 if self.stage == Stage::Confirming {
                     self.stage = Stage::Connected;
-                    events.push(Event::Connected { connection: self.connection, token: TOKEN });
+                    events.push(Event::Connected { connection: self.connection, token: TOKEN }.to_owned());
                 }
                 return self.handle_packet(&plaintext, now, events);
             }
-            Step::Fault(_) if self.stage == Stage::Confirming => {
+            Step::NotAPacket(_) if self.stage == Stage::Confirming => {
                 return Err(DisconnectReason::Impostor(Impostor::Replay));
             }
-            Step::Fault(violation) => return Err(violation.into()),
-            Step::Impostor(impostor) => return Err(DisconnectReason::Impostor(impostor)),
+            Step::NotAPacket(violation) => return Err(violation.into()),
+            Step::NotAResponse(impostor) => return Err(DisconnectReason::Impostor(impostor)),
         }
         Ok(())
     }
@@ -174,7 +181,7 @@ impl Model {
         &mut self,
         packet: &[u8],
         now: Instant,
-        events: &mut Events,
+        events: &mut Vec<OwnedEvent>,
     ) -> Result<(), DisconnectReason> {
         let (connection, token) = (self.connection, TOKEN);
         let (kind, rest) = (packet[0], &packet[1..]);
@@ -211,16 +218,17 @@ impl Model {
                     0x02 => (State::Offline(id), State::Online(id)),
                     _ => (State::Online(id), State::Offline(id)),
                 };
-                if let Some(Route { name, peer, state }) = self.find(|route| route.state == from) {
-                    let (route, peer, token) = (*name, *peer, route_token(peer));
+                if let Some(Route { route, peer, state }) = self.find(|route| route.state == from) {
+                    let (route, peer, token) = (*route, *peer, route_token(peer));
                     *state = to;
-                    events.push(match kind {
+                    let event = match kind {
                         0x02 => Event::RouteOnline { connection, route, token, peer },
                         _ => {
                             let unsent = self.queue.remove(id);
                             Event::RouteOffline { connection, route, token, peer, unsent }
                         }
-                    });
+                    };
+                    events.push(event.to_owned());
                 }
             }
             PING | PONG => {
@@ -230,14 +238,14 @@ impl Model {
             }
             0x07 => {
                 let (sender, data) = (key(&rest[..32]), &rest[32..]);
-                events.push(Event::Oob { connection, token, sender, data });
+                events.push(Event::Oob { connection, token, sender, data }.to_owned());
             }
-            0x09 => events.push(Event::OnionResponse { connection, token, data: rest }),
-            0x0b => events.push(Event::Forwarding { connection, token, data: rest }),
+            0x09 => events.push(Event::OnionResponse { connection, token, data: rest }.to_owned()),
+            0x0b => events.push(Event::Forwarding { connection, token, data: rest }.to_owned()),
             0x10.. => {
                 if let Some(route) = self.find(|route| route.state == State::Online(kind)) {
-                    let (route, peer, token) = (route.name, route.peer, route_token(&route.peer));
-                    events.push(Event::Data { connection, route, token, peer, data: rest });
+                    let (route, peer, token) = (route.route, route.peer, route_token(&route.peer));
+                    events.push(Event::Data { connection, route, token, peer, data: rest }.to_owned());
                 }
             }
             _ => return Err(Violation::Kind(kind).into()),
@@ -249,7 +257,7 @@ impl Model {
         &mut self,
         id: u8,
         peer: &PublicKey,
-        events: &mut Events,
+        events: &mut Vec<OwnedEvent>,
     ) -> Result<(), DisconnectReason> {
         if (1..16).contains(&id) {
             return Err(Violation::RouteNumber { kind: 0x01, id }.into());
@@ -262,7 +270,7 @@ impl Model {
         if self.ids().any(|used| used == id) {
             return Err(Violation::RouteNumberInUse(id).into());
         }
-        let Route { name: route, peer, state } = self.routes[at];
+        let Route { route, peer, state } = self.routes[at];
         let closed = state == State::Closing { left: true };
         match id {
             0 => drop(self.routes.remove(at)),
@@ -271,8 +279,8 @@ impl Model {
         }
         let (connection, token) = (self.connection, route_token(&peer));
         match (id, closed) {
-            (0, false) => events.push(Event::RouteRefused { connection, route, token, peer }),
-            (_, false) => events.push(Event::RouteOpened { connection, route, token, peer }),
+            (0, false) => events.push(Event::RouteRefused { connection, route, token, peer }.to_owned()),
+            (_, false) => events.push(Event::RouteOpened { connection, route, token, peer }.to_owned()),
             (_, true) => {
                 if id != 0 {
                     self.important.push_back(vec![DISCONNECT, id]);
@@ -300,7 +308,7 @@ impl Model {
         {
             self.keepalive.answered = true;
             self.round_trip = Some((now - left).max(Duration::from_micros(1)));
-            self.set_deadline(queued + self.settings.ping_interval);
+            self.set_deadline(queued + PING_INTERVAL);
         }
         Ok(())
     }
@@ -315,7 +323,7 @@ impl Model {
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
         let opening = self.is_opening();
-        let longer = if opening { self.settings.connect_timeout } else { self.settings.pong_timeout };
+        let longer = if opening { CONNECT_TIMEOUT } else { PONG_TIMEOUT };
         let waits = opening || !self.keepalive.answered;
         if now < self.deadline {
             return Ok(());
@@ -336,11 +344,11 @@ impl Model {
 
     fn ping(&mut self, id: NonZeroU64, now: Instant) {
         self.keepalive = KeepAlive { id, queued: now, left: None, answered: false, asked: now };
-        self.set_deadline(now + self.settings.pong_timeout);
+        self.set_deadline(now + PONG_TIMEOUT);
         self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
     }
 
-    /// The caller wants a ping. Returns whether one is sent.
+    /// A ping was asked for. Returns whether one is sent.
     pub fn ask(&mut self, id: NonZeroU64, now: Instant) -> bool {
         let asks = !self.is_opening() && self.keepalive.answered;
         if asks {
@@ -349,15 +357,15 @@ impl Model {
         asks
     }
 
-    /// The caller says that the network has changed.
+    /// The network has changed.
     pub fn network_changed(&mut self, id: NonZeroU64, now: Instant) {
-        let patience = Duration::from_secs(5).min(self.settings.pong_timeout);
+        let patience = Duration::from_secs(5).min(PONG_TIMEOUT);
         if self.is_opening() || self.ask(id, now) {
             self.deadline = self.deadline.min(now + patience);
             return;
         }
         let excluded = Duration::from_millis(self.excluded.into());
-        let last = self.keepalive.asked + self.settings.pong_timeout + patience + excluded;
+        let last = self.keepalive.asked + PONG_TIMEOUT + patience + excluded;
         self.deadline = last.min(now + patience);
         self.keepalive.queued = now;
         if self.keepalive.left.take().is_some() {
@@ -401,7 +409,7 @@ impl Model {
     /// The first byte of the next packet is written.
     fn begin(&mut self, now: Instant) {
         let packet = self.important.pop_front();
-        let packet = packet.or_else(|| self.queue.pop()).expect("more leaves than waits");
+        let packet = packet.or_else(|| self.queue.pop()).expect("more was written than was queued");
         match packet[0] {
             ROUTING_REQUEST => {
                 let peer = key(&packet[1..]);
@@ -434,15 +442,15 @@ impl Model {
     /// Whether a route can be opened.
     pub fn may_open(&self, peer: &PublicKey) -> Result<(), RouteError> {
         match self.visible().find(|(_, other, _)| other == peer) {
-            Some((name, ..)) => Err(RouteError::Exists(name)),
+            Some((id, ..)) => Err(RouteError::Exists(id)),
             None if self.routes.len() == 240 => Err(RouteError::TooMany),
             None => Ok(()),
         }
     }
 
-    /// It was opened, under this name.
-    pub fn open(&mut self, name: RouteId, peer: PublicKey) {
-        assert!(self.names.insert(name), "{name} was given out before");
+    /// A route was opened, and has this id.
+    pub fn open(&mut self, id: RouteId, peer: PublicKey) {
+        assert!(self.all_routes.insert(id), "{id} was used before");
         let closing = |route: &Route| route.peer == peer && matches!(route.state, State::Closing { .. });
         let state = match self.routes.iter().any(closing) {
             true => State::Held,
@@ -451,12 +459,12 @@ impl Model {
         if state != State::Held {
             self.request(&peer);
         }
-        self.routes.push(Route { name, peer, state });
+        self.routes.push(Route { route: id, peer, state });
     }
 
     /// Returns the bytes of data that were queued for it.
-    pub fn close(&mut self, name: RouteId) -> Result<usize, RouteError> {
-        let is_it = |route: &Route| route.name == name && route.state.visible().is_some();
+    pub fn close(&mut self, id: RouteId) -> Result<usize, RouteError> {
+        let is_it = |route: &Route| route.route == id && route.state.visible().is_some();
         let at = self.routes.iter().position(is_it).ok_or(RouteError::UnknownRoute)?;
         match self.routes[at].state {
             State::Requested { left } => self.routes[at].state = State::Closing { left },
@@ -470,11 +478,11 @@ impl Model {
         Ok(0)
     }
 
-    /// Data on the route with this name.
-    pub fn send_data(&mut self, name: RouteId, data: &[u8]) -> Result<(), SendError> {
+    /// Data on the route with this id.
+    pub fn send_data(&mut self, id: RouteId, data: &[u8]) -> Result<(), SendError> {
         check("a data packet", data, 1, 2031)?;
-        let state = self.visible().find(|(other, ..)| *other == name).map(|(.., state)| state);
-        match (state, self.online_id(|route| route.name == name)) {
+        let state = self.visible().find(|(other, ..)| *other == id).map(|(.., state)| state);
+        match (state, self.online_id(|route| route.route == id)) {
             (None, _) => Err(SendError::UnknownRoute),
             (_, None) => Err(SendError::RouteOffline),
             (_, Some(id)) => self.send(&[&[id], data]),
@@ -515,12 +523,12 @@ impl Model {
     /// What the send queue may hold: less before the relay has proved itself, since what was sent counts until then.
     fn bound(&self) -> usize {
         let sent = if self.stage == Stage::Connected { 0 } else { self.sent };
-        self.settings.send_queue.saturating_sub(sent)
+        self.send_queue.saturating_sub(sent)
     }
 
     /// The routes that the caller knows.
     pub fn visible(&self) -> impl Iterator<Item = (RouteId, PublicKey, RouteState)> {
-        let visible = |route: &Route| Some((route.name, route.peer, route.state.visible()?));
+        let visible = |route: &Route| Some((route.route, route.peer, route.state.visible()?));
         self.routes.iter().filter_map(visible)
     }
 
@@ -529,9 +537,9 @@ impl Model {
         self.routes.len()
     }
 
-    /// All names that were ever given out.
-    pub fn names(&self) -> &BTreeSet<RouteId> {
-        &self.names
+    /// The ids of all routes that were ever opened.
+    pub fn all_routes(&self) -> &BTreeSet<RouteId> {
+        &self.all_routes
     }
 
     fn request(&mut self, peer: &PublicKey) {
@@ -549,7 +557,7 @@ impl Model {
         })
     }
 
-    /// The numbers that the relay has given out and not got back.
+    /// The numbers of routes that the relay has registered.
     fn ids(&self) -> impl Iterator<Item = u8> {
         self.routes.iter().filter_map(|route| match route.state {
             State::Offline(id) | State::Online(id) | State::Leaving(id) => Some(id),

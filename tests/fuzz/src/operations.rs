@@ -53,7 +53,7 @@ struct Relay {
 impl Table {
     fn step(&mut self, input: &mut Input<'_>) {
         let operation = match input.byte() {
-            240..=247 => return self.pair.ask(),
+            240..=247 => return self.pair.ping(),
             248.. => return self.pair.network_changed(),
             byte => byte % 24,
         };
@@ -102,7 +102,7 @@ impl Table {
             15 => self.pair.receive(usize::MAX, 1_000),
             16 => self.pair.wait(Duration::from_millis(input.word().into())),
             // What follows is the relay's. It stops where the client doesn't read.
-            _ if !self.connected || self.pair.coming() > 64 * 1024 => {}
+            _ if !self.connected || self.pair.readable() > 64 * 1024 => {}
             17 => self.answer(input.byte() < 16),
             18 => self.send_notification(2 + input.byte() % 2, input),
             19 => {
@@ -148,7 +148,7 @@ impl Table {
             while let Some(ping) = self.relay.pings.pop_front() {
                 self.pair.send_down(&[&[5], &ping[1..]].concat());
             }
-            if self.pair.is_over() || self.pair.coming() == 0 {
+            if self.pair.is_over() || self.pair.readable() == 0 {
                 return;
             }
             self.pair.receive(usize::MAX, 1_000);
@@ -166,7 +166,7 @@ impl Table {
         let visible: Vec<_> = self.pair.model().visible().map(|(name, ..)| name).collect();
         match input.byte() {
             at @ 0..=199 => visible.get(usize::from(at) % visible.len().max(1)).copied(),
-            at => self.pair.model().names().iter().nth(usize::from(at - 200)).copied(),
+            at => self.pair.model().all_routes().iter().nth(usize::from(at - 200)).copied(),
         }
     }
 

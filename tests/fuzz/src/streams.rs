@@ -23,14 +23,14 @@ pub fn streams(data: &[u8]) {
         2 => pair.respond(Response::LowOrder),
         _ => pair.respond(Response::Honest),
     }
-    while !input.is_empty() && pair.coming() < 64 * 1024 {
+    while !input.is_empty() && pair.readable() < 64 * 1024 {
         send_down(&mut pair, &mut input);
     }
 
     let mut asked = false;
     for piece in pieces.into_iter().cycle() {
         // Small ones cut a length in halves; large ones hold several packets.
-        let before = pair.coming();
+        let before = pair.readable();
         pair.receive(if piece < 200 { piece + 1 } else { piece * 40 }, capacity);
         if pair.is_over() {
             return;
@@ -45,11 +45,11 @@ pub fn streams(data: &[u8]) {
             _ => writes.into(),
         };
         pair.flush(Socket { room, ..Socket::WIDE });
-        if pair.coming() == 0 || pair.coming() == before {
+        if pair.readable() == 0 || pair.readable() == before {
             break;
         }
     }
-    assert!(pair.is_over() || pair.coming() == 0);
+    assert!(pair.is_over() || pair.readable() == 0);
 }
 
 /// One packet or some bytes.
@@ -66,7 +66,7 @@ fn send_down(pair: &mut Pair, input: &mut Input<'_>) {
         }
         2 => {
             let len = usize::from(input.word()) % 2_100;
-            pair.send_down(&[&[input.byte()], &filling(pair.coming(), len)[..]].concat());
+            pair.send_down(&[&[input.byte()], &filling(pair.readable(), len)[..]].concat());
         }
         3 => pair.send_down(&[&[1, input.byte()], &peer(input.byte() % 6).as_bytes()[..]].concat()),
         4 => pair.send_down(&[2, input.byte()]),
@@ -76,7 +76,7 @@ fn send_down(pair: &mut Pair, input: &mut Input<'_>) {
         _ => {
             let sender = peer(input.byte());
             let len = usize::from(input.word()) % 1_100;
-            pair.send_down(&[&[7], &sender.as_bytes()[..], &filling(pair.coming(), len)].concat());
+            pair.send_down(&[&[7], &sender.as_bytes()[..], &filling(pair.readable(), len)].concat());
         }
     }
 }

@@ -1,30 +1,23 @@
 //! One client: its connections to all relays, its calls, and the events that it may receive.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::num::NonZeroU64;
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tox_relay_client::internals::{
-    AttemptId, Connection, End, Entropy, EventsInternals, KeyPair, Parameters, Settings, Shared, SharedKey,
-    connection_id,
-};
+use tox_relay_client::proto::{Connection, KeyPair, Parameters, SharedKey};
 use tox_relay_client::{
-    Destination, DisconnectReason, Event, Events, PublicKey, RouteError, RouteId, RouteState, SecretKey,
-    SendError, Stage,
+    Config, ConnectionId, Destination, Event, Events, PublicKey, Relay, RouteId, RouteState, SecretKey,
+    SendError,
 };
 use tox_test_relay::kind;
 
-use crate::link::{Link, Packet, Read};
+use crate::endpoint::{Endpoint, MAX_PER_PACKET, ping};
+use crate::link::{Link, Packet};
 use crate::relay::STRANGER;
 use crate::rng::Rng;
-
-/// The most bytes that one turn reads from a connection, as in the loop.
-const BUDGET: usize = 64 * 1024;
 
 /// At the start of each payload: who sent it to whom over which relay, and a number that only grows.
 const LABEL: usize = 2 + 2 + 2 + 8;
@@ -42,7 +35,7 @@ pub struct User {
     /// The most milliseconds between two of its polls.
     absences: usize,
     /// The time of its last poll.
-    looked: Instant,
+    last_poll: Instant,
     /// The endpoint that gets its turn first.
     first: usize,
     generation: u32,
@@ -59,6 +52,8 @@ pub struct User {
 pub struct Totals {
     /// Connections that were connected.
     pub connected: u64,
+    /// Those of them that did not get the first of their addresses.
+    pub later_address: u64,
     /// Connections that ended by themselves.
     pub ended: u64,
     /// Routes that came online.
@@ -74,6 +69,7 @@ pub struct Totals {
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.connected += other.connected;
+        self.later_address += other.later_address;
         self.ended += other.ended;
         self.online += other.online;
         self.accepted += other.accepted;
@@ -82,46 +78,18 @@ impl AddAssign for Totals {
     }
 }
 
-/// One connection.
-pub struct Endpoint {
-    relay: usize,
-    pub connection: Connection,
-    pub link: Rc<RefCell<Link>>,
-    connected: bool,
-    /// Bytes that were read and not handled yet, since `Events` was full.
-    leftover: Vec<u8>,
-    /// Since when it may have had unread input and no turn.
-    ready_since: Option<Instant>,
-    /// Every route that was ever opened here.
-    names: BTreeSet<RouteId>,
-    /// Those that are not closed.
-    routes: BTreeMap<RouteId, Known>,
-    /// A send was refused after the queue was last empty,
-    blocked: bool,
-    /// and no `Writable` has followed yet.
-    unnotified: bool,
-    /// The generation of the last route.
-    generation: u32,
-}
-
-/// What a user knows of a route.
-struct Known {
-    peer: PublicKey,
-    state: RouteState,
-}
-
 impl User {
     pub fn new(index: usize, relays: usize, now: Instant, rng: &mut Rng) -> Self {
         let identity = KeyPair::from(SecretKey::from(rng.bytes::<32>()));
         Self {
             index,
-            key: identity.public,
+            key: identity.public_key(),
             everybody: Rc::default(),
             identity,
             endpoints: (0..relays).map(|_| None).collect(),
             asleep_until: None,
             absences: if rng.one_in(3) { 3_000 } else { 0 },
-            looked: now,
+            last_poll: now,
             first: 0,
             generation: 0,
             number: 0,
@@ -133,45 +101,31 @@ impl User {
     /// Begins a connection; the other end of the link is for the relay.
     pub fn connect(
         &mut self,
-        relay: usize,
+        index: usize,
         relay_key: [u8; 32],
         now: Instant,
         rng: &mut Rng,
     ) -> Rc<RefCell<Link>> {
-        assert!(self.endpoints[relay].is_none());
+        assert!(self.endpoints[index].is_none());
         self.generation += 1;
-        let settings = Settings { send_queue: rng.magnitude(4_068, 128 * 1024), ..Settings::default() };
-        let parameters = Parameters {
-            id: connection_id(relay as u32, self.generation),
-            shared_key: Arc::new(SharedKey::new(&self.identity, &relay_key.into()).expect("a good key")),
-            addresses: vec!["192.0.2.2:33445".parse().expect("an address")],
-            proxy: None,
-            settings: Arc::new(settings),
-            connect_timeout: None,
-            ping: ping(rng),
-            token: relay as u64,
-        };
-        let entropy = Entropy {
-            temporary: SecretKey::from(rng.bytes::<32>()),
-            hello_nonce: rng.bytes::<24>().into(),
-            base_nonce: rng.bytes::<24>().into(),
-        };
-        let mut connection = Connection::new(parameters, now);
-        connection.begin_attempt(now, entropy).expect("the first attempt");
-        let link = Rc::new(RefCell::new(Link::new(now, rng)));
-        self.endpoints[relay] = Some(Endpoint {
-            relay,
-            connection,
-            link: Rc::clone(&link),
-            connected: false,
-            leftover: Vec::new(),
-            ready_since: None,
-            names: BTreeSet::new(),
-            routes: BTreeMap::new(),
-            blocked: false,
-            unnotified: false,
-            generation: 0,
+        let relay_key = PublicKey::from(relay_key);
+        let shared_key = Arc::new(SharedKey::new(&self.identity, &relay_key).expect("a good key"));
+        let settings =
+            Config::new(SecretKey::from([1; 32])).send_queue(rng.magnitude(4_068, 128 * 1024)).settings();
+        let id = ConnectionId::from(u64::from(self.generation) << 32 | index as u64);
+        // Only one of the addresses is the relay's.
+        let count = if rng.one_in(3) { rng.range(2, 4) } else { 1 };
+        let working = rng.range(0, count - 1) as u8;
+        let relay = Relay::new("192.0.2.1:33445", relay_key);
+        let relay = (1..count as u16).fold(relay, |relay, number| {
+            relay.address((std::net::Ipv4Addr::new(192, 0, 2, 1), 33445 + number))
         });
+        let parameters = Parameters::new(id, shared_key, &relay, ping(rng))
+            .expect("a good relay")
+            .settings(Arc::new(settings.expect("good settings")));
+        let link = Rc::new(RefCell::new(Link::new(now, rng)));
+        let connection = Connection::new(parameters, now);
+        self.endpoints[index] = Some(Endpoint::new(index, connection, working, Rc::clone(&link)));
         link
     }
 
@@ -203,24 +157,24 @@ impl User {
             return;
         }
         self.asleep_until = (self.absences > 0).then(|| now + rng.millis(0, self.absences));
-        let since = std::mem::replace(&mut self.looked, now);
+        let since = std::mem::replace(&mut self.last_poll, now);
         for endpoint in self.endpoints.iter_mut().flatten().filter(|endpoint| endpoint.has_input(now)) {
             endpoint.ready_since.get_or_insert(since);
         }
-        let mut events = Events::with_capacity(rng.magnitude(2, 300));
+        // The room for events that is left in this poll, in shares for the connections that have not had their turn.
+        let mut room = rng.magnitude(2, 300);
         let count = self.endpoints.len();
         for (done, relay) in (self.first..self.first + count).map(|relay| relay % count).enumerate() {
             let Some(mut endpoint) = self.endpoints[relay].take() else { continue };
-            if endpoint.ready_since.is_some() && !events.has_room() {
+            if endpoint.ready_since.is_some() && room < MAX_PER_PACKET {
                 self.first = relay;
                 self.endpoints[relay] = Some(endpoint);
                 break;
             }
-            events.limit(events.room() / (count - done));
-            let before = events.len();
+            let mut events = Events::with_capacity(room / (count - done));
             let end = endpoint.turn(now, &mut events, rng);
-            events.unlimit();
-            for event in events.iter().skip(before) {
+            room = room.saturating_sub(events.len());
+            for event in &events {
                 self.handle_event(&mut endpoint, event);
             }
             match end {
@@ -243,16 +197,17 @@ impl User {
                 assert_eq!(relay, endpoint.connection.id());
                 endpoint.connected = true;
                 self.totals.connected += 1;
+                self.totals.later_address += u64::from(endpoint.working > 0);
             }
             Event::RouteOpened { route, peer, .. } => {
-                endpoint.turn_route(route, peer, RouteState::Requested, RouteState::Offline)
+                endpoint.change_route(route, peer, RouteState::Requested, RouteState::Offline)
             }
             Event::RouteOnline { route, peer, .. } => {
                 self.totals.online += 1;
-                endpoint.turn_route(route, peer, RouteState::Offline, RouteState::Online);
+                endpoint.change_route(route, peer, RouteState::Offline, RouteState::Online);
             }
             Event::RouteOffline { route, peer, unsent, .. } => {
-                endpoint.turn_route(route, peer, RouteState::Online, RouteState::Offline);
+                endpoint.change_route(route, peer, RouteState::Online, RouteState::Offline);
                 endpoint.link.borrow_mut().ledger.withdraw(*peer.as_bytes(), unsent);
             }
             Event::RouteRefused { route, peer, .. } => {
@@ -306,7 +261,10 @@ impl User {
                 endpoint.open(peer);
             }
             2 if rng.one_in(6) => {
-                endpoint.connection.ping(self.looked, ping(rng));
+                endpoint.connection.ping(self.last_poll, ping(rng));
+            }
+            2 if rng.one_in(6) => {
+                endpoint.connection.handle_network_changed(self.last_poll, ping(rng));
             }
             2 if rng.one_in(3) => {
                 if let Some(&route) = rng.pick(&routes) {
@@ -380,172 +338,13 @@ impl User {
                 endpoint.link.borrow_mut().ledger.accept(packet);
             }
             Err(SendError::WouldBlock) => {
-                (endpoint.blocked, endpoint.unnotified) = (true, true);
+                (endpoint.was_refused, endpoint.awaits_writable) = (true, true);
                 self.totals.refused += 1;
             }
             Err(SendError::RouteOffline) => {}
             Err(error) => panic!("{error}"),
         }
     }
-}
-
-impl Endpoint {
-    /// Whether a turn would have something to do.
-    fn has_input(&self, now: Instant) -> bool {
-        let link = self.link.borrow();
-        match self.connection.stage() {
-            Stage::Connecting => link.established <= now,
-            _ => !self.leftover.is_empty() || link.down.has_arrived(now),
-        }
-    }
-
-    /// What the loop does for a connection in one turn.
-    fn turn(&mut self, now: Instant, events: &mut Events, rng: &mut Rng) -> Result<(), DisconnectReason> {
-        if self.link.borrow().cut {
-            return self.connection.handle_end(AttemptId::FIRST, End::Closed);
-        }
-        let mut end = Ok(());
-        if let Some(since) = self.ready_since.take() {
-            self.connection.handle_turn(now, since);
-            if self.connection.stage() == Stage::Connecting {
-                self.connection.handle_connected(now, AttemptId::FIRST);
-            }
-            end = self.receive(now, events, rng);
-        }
-        let end = end.and_then(|()| {
-            let unread = self.has_input(now);
-            if self.connection.deadline() <= now {
-                self.connection.handle_timeout(now, unread, ping(rng))?;
-            }
-            self.flush(now, rng);
-            Ok(())
-        });
-        if let Err(reason) = end {
-            self.judge(reason);
-        }
-        end
-    }
-
-    /// Whether the simulation gave a reason for this end.
-    fn judge(&self, reason: DisconnectReason) {
-        match reason {
-            DisconnectReason::Closed { .. } => {}
-            DisconnectReason::TimedOut { .. } | DisconnectReason::NoPong(_) => {
-                assert!(self.link.borrow().troubled, "{reason}, and nothing was in the way");
-            }
-            other => panic!("{other}, and the relay is honest"),
-        }
-    }
-
-    fn receive(&mut self, now: Instant, events: &mut Events, rng: &mut Rng) -> Result<(), DisconnectReason> {
-        let mut budget = BUDGET;
-        loop {
-            let mut bytes = std::mem::take(&mut self.leftover);
-            if bytes.is_empty() {
-                let most = rng.magnitude(1, BUDGET).min(budget);
-                match self.link.borrow_mut().down.read(now, most) {
-                    Read::Bytes(read) => bytes = read,
-                    Read::Nothing => return Ok(()),
-                    Read::End => return self.connection.handle_end(AttemptId::FIRST, End::Closed),
-                }
-                budget -= bytes.len();
-            }
-            let taken =
-                self.connection.receive(now, AttemptId::FIRST, &mut bytes, &mut Shared::new(), events)?;
-            assert!(taken == bytes.len() || !events.has_room(), "bytes left over, and room for events");
-            self.leftover = bytes.split_off(taken);
-            if budget == 0 || !self.leftover.is_empty() || !events.has_room() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn flush(&mut self, now: Instant, rng: &mut Rng) {
-        if self.connection.stage() == Stage::Connecting {
-            return;
-        }
-        let mut link = self.link.borrow_mut();
-        let mut scratch = vec![0; rng.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, AttemptId::FIRST, &mut Shared::new(), &mut scratch, |bytes| {
-            let some = rng.magnitude(1, bytes.len());
-            match link.up.write(&bytes[..some], now, rng) {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                taken => Ok(taken),
-            }
-        });
-        assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(AttemptId::FIRST));
-        drop(link);
-        if self.connection.take_writable() {
-            assert!(self.blocked, "room, and nobody was refused");
-            self.unnotified = false;
-        }
-        // Before it is connected, what was sent counts, too.
-        if self.connected && self.connection.queued() == 0 {
-            assert!(!self.unnotified, "an empty queue, and nobody is reported");
-            self.blocked = false;
-        }
-        assert!(self.connection.queued() <= 128 * 1024);
-        assert!(self.connection.route_count() <= 240);
-    }
-
-    fn open(&mut self, peer: PublicKey) {
-        let before = self.connection.find_route(&peer);
-        self.generation += 1;
-        match self.connection.open_route(peer, self.generation, 0) {
-            Ok(route) => {
-                assert!(before.is_none());
-                assert!(self.names.insert(route), "{route} was given out before");
-                self.routes.insert(route, Known { peer, state: RouteState::Requested });
-            }
-            Err(RouteError::Exists(route)) => {
-                assert_eq!((Some(route), self.routes[&route].peer), (before, peer));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Closes a route, after which its id is invalid.
-    pub fn close(&mut self, route: RouteId) {
-        let known = self.routes.remove(&route).expect("a route that is not closed");
-        let unsent = self.connection.close_route(route).expect("a route that is not closed");
-        self.link.borrow_mut().ledger.withdraw(*known.peer.as_bytes(), unsent);
-        assert_eq!(self.connection.close_route(route), Err(RouteError::UnknownRoute));
-        assert_eq!(self.connection.send_data(route, b"x"), Err(SendError::UnknownRoute));
-    }
-
-    pub fn close_all(&mut self) {
-        let routes: Vec<_> = self.routes.keys().copied().collect();
-        routes.into_iter().for_each(|route| self.close(route));
-    }
-
-    fn turn_route(&mut self, route: RouteId, peer: PublicKey, from: RouteState, to: RouteState) {
-        let known = self.routes.get_mut(&route).expect("a route that is not closed");
-        assert_eq!((known.peer, known.state), (peer, from));
-        known.state = to;
-    }
-
-    /// The routes by peer, and whether they are online.
-    pub fn known_routes(&self) -> BTreeMap<[u8; 32], bool> {
-        self.routes
-            .values()
-            .map(|known| (*known.peer.as_bytes(), known.state == RouteState::Online))
-            .collect()
-    }
-
-    /// Whether nothing is in flight in either direction, and nothing is queued.
-    pub fn is_quiet(&self) -> bool {
-        let requested = |known: &Known| known.state == RouteState::Requested;
-        self.connected
-            && !self.connection.has_output(AttemptId::FIRST)
-            && !self.unnotified
-            && self.leftover.is_empty()
-            && !self.routes.values().any(requested)
-            && self.link.borrow().ledger.is_settled()
-    }
-}
-
-fn ping(rng: &mut Rng) -> NonZeroU64 {
-    NonZeroU64::new(rng.number()).unwrap_or(NonZeroU64::MIN)
 }
 
 fn in_band(peer: &PublicKey, data: Vec<u8>) -> Packet {

@@ -15,7 +15,7 @@ fn greeting_of(shared_key: Arc<SharedKey>, temporary: u8) -> (Connection, Vec<u8
     let now = Instant::now();
     let mut parameters = parameters(Settings::default());
     parameters.shared_key = shared_key;
-    let base_nonce = [temporary; 24].into();
+    let base_nonce = [temporary; 24];
     let entropy = Entropy { temporary: SecretKey::from([temporary; 32]), base_nonce, ..entropy() };
     let mut connection = begun(parameters, entropy, now);
     connection.handle_connected(now, FIRST);
