@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use std::{env, fmt, fs, io, thread};
 
 use tox_relay_client::{
-    Address, Client, Config, ConnectError, ConnectionId, Event, Events, Proxy, PublicKey, Relay, RouteError,
-    SecretKey, SendError, Stage,
+    Address, Client, Config, ConnectError, ConnectionId, Event, Events, Proxy, PublicKey, Relay, Retry,
+    RouteError, SecretKey, SendError, Stage,
 };
 
 const USAGE: &str = "usage: chat RELAY_ADDRESS RELAY_KEY [PEER_KEY] [--secret FILE] [--proxy URL]";
@@ -46,9 +46,11 @@ While it runs:
 /// The longest time until a typed line is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The pause before the next attempt to connect. It doubles after each failure, up to the longest.
+/// The pause before the next attempt to connect. It doubles after each failure, up to the longest, and is reset by a
+/// connection that lasted: one that ends at once would otherwise be followed by another at once.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const STABLE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     if env::args().skip(1).any(|argument| argument == "--help") {
@@ -168,13 +170,13 @@ impl Chat {
     }
 
     fn connect(&mut self) -> Result<(), ConnectError> {
-        match self.client.connect(Relay::new(self.address.clone(), self.relay_key)) {
+        match self.client.connect(Relay::new(&self.address, self.relay_key)) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.open_route();
             }
-            Err(ConnectError::Io(error)) => self.pause(&error), // the network may be down
-            Err(error) => return Err(error),
+            Err(error) if error.retry() == Retry::Ask => return Err(error),
+            Err(error) => self.pause(&error), // the network may be down
         }
         Ok(())
     }
@@ -190,10 +192,15 @@ impl Chat {
         match event {
             Event::Connected { .. } => {
                 println!("* Connected to the relay");
-                self.pause = FIRST_PAUSE;
                 self.was_connected = true;
             }
-            Event::Disconnected { reason, .. } => self.pause(&reason),
+            // A person is here, and decides how long it goes on.
+            Event::Disconnected { reason, status, .. } => {
+                if status.connected_at.is_some_and(|at| at.elapsed() >= STABLE) {
+                    self.pause = FIRST_PAUSE;
+                }
+                self.pause(&reason);
+            }
             Event::RouteRefused { peer, .. } => println!("* The relay refused a route to {peer:.8}"),
             Event::RouteOnline { peer, .. } => println!("* {peer:.8} is online"),
             Event::RouteOffline { peer, unsent: 0, .. } => println!("* {peer:.8} is offline"),
@@ -289,9 +296,7 @@ impl Chat {
         let Some(connection) = self.connection else { return Ok(()) };
         let until = Instant::now() + Duration::from_secs(2);
         let mut events = Events::with_capacity(64);
-        while self.client.connection(connection).is_some_and(|status| status.queued > 0)
-            && Instant::now() < until
-        {
+        while self.client.has_drained(connection) == Some(false) && Instant::now() < until {
             self.client.poll(&mut events, Some(TICK))?;
         }
         self.close_route()?;

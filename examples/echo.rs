@@ -15,6 +15,7 @@ use tox_relay_client::{Client, Config, Event, Events, PublicKey, Relay, Retry, S
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1); // before the second attempt to connect
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+const SELDOM: Duration = Duration::from_secs(3600); // if the cause usually lasts
 const STABLE: Duration = Duration::from_secs(60); // a connection that lasted this long resets the pause
 
 fn main() -> ExitCode {
@@ -44,8 +45,10 @@ fn run() -> Result<(), Box<dyn Error>> {
                     connect_at = None;
                     client.open_route(connection, friend)?; // is sent as early as possible
                 }
-                Err(error) if error.retry() == Retry::Ask => return Err(error.into()),
-                Err(error) => connect_at = Some(next_attempt(&mut pause, &error)),
+                Err(error) => {
+                    let retry = error.retry();
+                    connect_at = Some(next_attempt(retry, &mut pause, error.into())?);
+                }
             }
         }
         client.poll(&mut events, connect_at.map(|at| at.saturating_duration_since(Instant::now())))?;
@@ -62,14 +65,12 @@ fn run() -> Result<(), Box<dyn Error>> {
                         println!("not sent: {error}"); // the queue is full, or the peer is gone
                     }
                 }
-                Event::Disconnected { reason, .. } if reason.retry() == Retry::Ask => {
-                    return Err(reason.into());
-                }
                 Event::Disconnected { reason, status, .. } => {
                     if status.connected_at.is_some_and(|at| at.elapsed() >= STABLE) {
                         pause = FIRST_PAUSE;
                     }
-                    connect_at = Some(next_attempt(&mut pause, &reason));
+                    let retry = reason.retry().unwrap_or(Retry::Ask);
+                    connect_at = Some(next_attempt(retry, &mut pause, reason.into())?);
                 }
                 _ => {}
             }
@@ -78,11 +79,20 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// The jitter keeps the clients of a relay that restarts from all coming back at the same moment.
-fn next_attempt(pause: &mut Duration, reason: &dyn Error) -> Instant {
-    let wait = pause.mul_f64(rand::random_range(0.8..=1.0));
+fn next_attempt(
+    retry: Retry,
+    pause: &mut Duration,
+    reason: Box<dyn Error>,
+) -> Result<Instant, Box<dyn Error>> {
+    let longest = match retry {
+        Retry::Soon => *pause,
+        Retry::Seldom => SELDOM,
+        _ => return Err(reason), // a person must change something
+    };
+    let wait = longest.mul_f64(rand::random_range(0.8..=1.0));
     println!("no relay: {reason}; the next attempt is in {wait:.1?}");
     *pause = pause.mul_f64(1.6).min(LONGEST_PAUSE);
-    Instant::now() + wait
+    Ok(Instant::now() + wait)
 }
 
 /// Reads the key from a file, or creates both; only the owner can read the file.

@@ -19,12 +19,13 @@ pub enum Fault {
     Relay,
 }
 
-/// Whether another try may help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Whether another try may help. The most hopeful answer is the smallest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Retry {
     /// The cause may pass within minutes: try again, after a pause that grows with each attempt from a second to some
-    /// minutes.
+    /// minutes. Only a connection that has lasted for a while resets the pause: a relay may close each connection right
+    /// after it was established, for example because another client has the same key.
     Soon,
     /// The cause usually lasts, but may pass by itself: try again once an hour or less often.
     Seldom,
@@ -71,48 +72,54 @@ impl DisconnectReason {
             Self::ClosedByCaller => Fault::Caller,
             Self::Refused(party) => fault_of(*party, None),
             // Nobody has answered anything: a firewall, or a machine that is not there.
-            Self::TimedOut { stage: Stage::Connecting, .. } | Self::NoPong(_) | Self::Transport { .. } => {
-                Fault::Network
-            }
-            Self::TimedOut { party, hint, .. } | Self::Closed { party, hint, .. } => fault_of(*party, *hint),
+            Self::TimedOut { stage: Stage::Connecting, .. }
+            | Self::NoPong(_)
+            | Self::Transport { hint: None, .. } => Fault::Network,
+            // A transport failure with a hint is a reset, which is a way to close.
+            Self::TimedOut { party, hint, .. }
+            | Self::Closed { party, hint, .. }
+            | Self::Transport { party, hint, .. } => fault_of(*party, *hint),
             Self::Proxy(error) => error.advice().0,
             Self::Impostor(_) | Self::Protocol(_) | Self::PingFlood => Fault::Relay,
         }
     }
 
-    /// Whether another try may help.
+    /// Whether another try may help; `None` if the caller has ended the connection. If a relay has several addresses,
+    /// the reason is the most hopeful one of all attempts.
     ///
     /// ```
     /// # use tox_relay_client::*;
     /// # let reason = DisconnectReason::NoPong(Stage::Connected);
     /// match reason.retry() {
-    ///     Retry::Soon => println!("trying again in a few seconds"),
-    ///     Retry::Seldom => println!("trying again in an hour"),
-    ///     _ => println!("please check the settings: {reason}"),
+    ///     Some(Retry::Soon) => println!("trying again in a few seconds"),
+    ///     Some(Retry::Seldom) => println!("trying again in an hour"),
+    ///     Some(_) => println!("please check the settings: {reason}"),
+    ///     None => println!("finished"),
     /// }
-    /// # assert_eq!(reason.retry(), Retry::Soon);
+    /// # assert_eq!(reason.retry(), Some(Retry::Soon));
     /// ```
     #[must_use]
-    pub fn retry(&self) -> Retry {
-        match self {
+    pub fn retry(&self) -> Option<Retry> {
+        Some(match self {
+            Self::ClosedByCaller => return None,
             // A firewall of this machine, or a sandbox.
-            Self::Transport { kind: io::ErrorKind::PermissionDenied, .. } => Retry::Ask,
-            // Wrong keys stay wrong, but some relays also close like this when they are full.
-            Self::Closed { hint: Some(Hint::OtherKey), .. } => Retry::Seldom,
-            Self::ClosedByCaller
-            | Self::Refused(_)
+            Self::Transport { kind: io::ErrorKind::PermissionDenied, .. } => Retry::Seldom,
+            // The hint that the relay has another key is not certain: relays also close like this when they are full,
+            // and when they restart.
+            Self::Refused(_)
             | Self::TimedOut { .. }
             | Self::NoPong(_)
             | Self::Closed { .. }
             | Self::Transport { .. } => Retry::Soon,
             Self::Proxy(error) => error.advice().1,
             Self::Impostor(Impostor::WrongKey) => Retry::Ask,
-            // A network that wants a login answers for every server.
+            // A network that wants a login answers for every server, until the user has logged in.
+            Self::Impostor(Impostor::OtherServer(_)) => Retry::Soon,
             Self::Impostor(_) => Retry::Seldom,
             // Something on the way has changed a packet.
             Self::Protocol(Violation::Forged) => Retry::Soon,
             Self::Protocol(_) | Self::PingFlood => Retry::Seldom,
-        }
+        })
     }
 }
 
@@ -139,6 +146,8 @@ impl ProxyError {
             Self::Http { status: 502 | 504, .. } => (Fault::Relay, Retry::Soon),
             // Request timeout, too many requests, and its own failures.
             Self::Http { status: 408 | 429 | 500..=599, .. } => (Fault::Proxy, Retry::Soon),
+            // Tor also answers like this for a relay that refuses the connection.
+            Self::Http { status: 403, .. } => (Fault::Proxy, Retry::Seldom),
             Self::Http { status: 400..=499, .. } => (Fault::Proxy, Retry::Ask),
             Self::Http { .. } => (Fault::Proxy, Retry::Seldom),
         }
@@ -149,7 +158,9 @@ impl ProxyError {
 fn socks5_advice(code: u8) -> (Fault, Retry) {
     match code {
         1 => (Fault::Proxy, Retry::Soon),
-        2 | 7 | 8 => (Fault::Proxy, Retry::Ask),
+        // Its rules forbid it; with Tor, those of the exit, which is another one next time.
+        2 => (Fault::Proxy, Retry::Seldom),
+        7 | 8 => (Fault::Proxy, Retry::Ask),
         3 | 4 | 6 => (Fault::Network, Retry::Soon),
         5 => (Fault::Relay, Retry::Soon),
         // The descriptor of an onion service is not there, or is invalid.
@@ -182,7 +193,7 @@ impl ConnectError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Retry::Ask,
+            Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => Retry::Seldom,
             // The network may come back; other connections end.
             Self::Io(_) | Self::AlreadyConnected(_) | Self::SameSharedKey(_) | Self::TooManyConnections => {
                 Retry::Soon
@@ -193,7 +204,7 @@ impl ConnectError {
             | Self::LowOrderKey
             | Self::NonCanonicalKey
             | Self::TooManyAddresses
-            | Self::ZeroTimeout
+            | Self::ConnectTimeout
             | Self::OwnKey => Retry::Ask,
         }
     }
@@ -242,6 +253,8 @@ mod tests {
     fn a_fault_is_that_of_whoever_could_have_acted_otherwise() {
         let (stage, hint) = (Stage::Handshaking, None);
         let closed = |party, hint| DisconnectReason::Closed { stage, party, hint };
+        let kind = io::ErrorKind::ConnectionReset;
+        let reset = |party, hint| DisconnectReason::Transport { stage, party, hint, kind, code: None };
         for (reason, fault) in [
             (DisconnectReason::ClosedByCaller, Fault::Caller),
             (DisconnectReason::Refused(Party::Relay), Fault::Relay),
@@ -255,6 +268,9 @@ mod tests {
             (closed(Party::Tunnel, Some(Hint::NotReached)), Fault::Proxy),
             (closed(Party::Relay, Some(Hint::OtherKey)), Fault::Relay),
             (transport(stage, io::ErrorKind::NetworkUnreachable), Fault::Network),
+            (reset(Party::Relay, Some(Hint::OtherKey)), Fault::Relay),
+            (reset(Party::Tunnel, Some(Hint::NotReached)), Fault::Proxy),
+            (reset(Party::Relay, None), Fault::Network),
             (DisconnectReason::Impostor(Impostor::Reflection), Fault::Relay),
             (DisconnectReason::Proxy(ProxyError::Socks5 { code: 5 }), Fault::Relay),
             (DisconnectReason::Proxy(ProxyError::Socks5 { code: 0xf5 }), Fault::Caller),
@@ -266,25 +282,52 @@ mod tests {
     #[test]
     fn another_try_is_soon_seldom_or_a_persons_decision() {
         let http = |status| DisconnectReason::Proxy(ProxyError::Http { status, reason: Phrase::new("no") });
+        let socks4 = |code| DisconnectReason::Proxy(ProxyError::Socks4 { code });
+        let socks5 = |code| DisconnectReason::Proxy(ProxyError::Socks5 { code });
+        let (stage, party) = (Stage::Handshaking, Party::Relay);
+        let closed = |hint| DisconnectReason::Closed { stage, party, hint };
         for (reason, retry) in [
             (DisconnectReason::NoPong(Stage::Connected), Retry::Soon),
             (DisconnectReason::Refused(Party::Relay), Retry::Soon),
             (transport(Stage::Connecting, io::ErrorKind::NetworkUnreachable), Retry::Soon),
-            (transport(Stage::Connecting, io::ErrorKind::PermissionDenied), Retry::Ask),
-            (DisconnectReason::Impostor(Impostor::OtherServer(Server::Http)), Retry::Seldom),
+            (transport(Stage::Connecting, io::ErrorKind::PermissionDenied), Retry::Seldom),
+            (DisconnectReason::Impostor(Impostor::OtherServer(Server::Http)), Retry::Soon),
+            (DisconnectReason::Impostor(Impostor::Replay), Retry::Seldom),
+            (closed(None), Retry::Soon),
+            (closed(Some(Hint::OtherKey)), Retry::Soon),
             (DisconnectReason::Impostor(Impostor::WrongKey), Retry::Ask),
             (DisconnectReason::Protocol(Violation::Forged), Retry::Soon),
             (DisconnectReason::Protocol(Violation::PingId), Retry::Seldom),
             (DisconnectReason::PingFlood, Retry::Seldom),
             (DisconnectReason::Proxy(ProxyError::Credentials), Retry::Ask),
-            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 1 }), Retry::Soon),
-            (DisconnectReason::Proxy(ProxyError::Socks5 { code: 0xf0 }), Retry::Seldom),
-            (http(503), Retry::Soon),
-            (http(403), Retry::Ask),
+            (socks4(91), Retry::Soon),
+            (socks4(92), Retry::Ask),
+            (socks4(93), Retry::Ask),
+            (socks4(95), Retry::Seldom),
+            (socks5(1), Retry::Soon),
+            (socks5(2), Retry::Seldom),
+            (socks5(3), Retry::Soon),
+            (socks5(5), Retry::Soon),
+            (socks5(7), Retry::Ask),
+            (socks5(8), Retry::Ask),
+            (socks5(0xf0), Retry::Seldom),
+            (socks5(0xf2), Retry::Soon),
+            (socks5(0xf4), Retry::Ask),
+            (socks5(0xf6), Retry::Ask),
+            (socks5(0xf7), Retry::Soon),
+            (socks5(0xff), Retry::Seldom),
             (http(302), Retry::Seldom),
+            (http(400), Retry::Ask),
+            (http(403), Retry::Seldom),
+            (http(407), Retry::Ask),
+            (http(429), Retry::Soon),
+            (http(502), Retry::Soon),
+            (http(503), Retry::Soon),
         ] {
-            assert_eq!(reason.retry(), retry, "{reason}");
+            assert_eq!(reason.retry(), Some(retry), "{reason}");
         }
+        assert_eq!(DisconnectReason::ClosedByCaller.retry(), None);
+        assert!(Retry::Soon < Retry::Seldom && Retry::Seldom < Retry::Ask);
         for (error, fault, retry) in [
             (ConnectError::OwnKey, Fault::Caller, Retry::Ask),
             (ConnectError::TooManyConnections, Fault::Caller, Retry::Soon),

@@ -17,7 +17,7 @@ pub enum ClientError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The operating system did not create a poller, or returned no random numbers.
-    #[error("the operating system did not create a poller: {0}")]
+    #[error("the operating system refused what a client needs: {0}")]
     Io(#[source] io::Error),
 }
 
@@ -63,8 +63,8 @@ pub enum ConnectError {
     #[error("a relay has at most 16 addresses")]
     TooManyAddresses,
     /// The connect timeout of the relay is zero.
-    #[error("a connect timeout can't be zero")]
-    ZeroTimeout,
+    #[error("the connect timeout cannot be zero")]
+    ConnectTimeout,
     /// The client has 16,777,216 connections.
     #[error("the client has as many connections as it can have")]
     TooManyConnections,
@@ -415,12 +415,12 @@ pub enum Violation {
         /// The length of its plaintext.
         length: usize,
     },
-    /// A connection id below 16.
-    #[error("a packet of kind {kind:#04x} with the connection id {id}")]
+    /// A route number below 16. (The protocol calls it a connection id.)
+    #[error("a packet of kind {kind:#04x} with the route number {id}")]
     RouteNumber {
         /// The kind of the packet.
         kind: u8,
-        /// The connection id.
+        /// The route number.
         id: u8,
     },
     /// A ping or pong with the id 0.
@@ -429,8 +429,8 @@ pub enum Violation {
     /// A routing response for a peer without a pending request.
     #[error("a routing response that answers no request")]
     UnsolicitedResponse,
-    /// A routing response with a connection id that another route has.
-    #[error("a routing response with the connection id {0}, which another route has")]
+    /// A routing response with the number of another route.
+    #[error("a routing response with the number {0}, which another route has")]
     RouteNumberInUse(u8),
 }
 

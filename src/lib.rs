@@ -107,8 +107,8 @@
 //! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A replayed
 //!   handshake, or our own bytes sent back, are not a proof.
 //! - Routes may be opened and packets sent out of band as soon as [`Client::connect`] has returned: they leave right after
-//!   the handshake response, encrypted for the relay alone. Whoever replays an old response reads nothing, and gets no more
-//!   bytes than the send queue has and 12,267 more (240 routing requests and a ping) before it is found out.
+//!   the handshake response, encrypted for the relay alone. Whoever replays an old response reads nothing, and how many
+//!   bytes it gets before it is found out is bounded: see [`Client::open_route`].
 //! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end is
 //!   reported before it.
 //! - A stale id ([`ConnectionId`], [`RouteId`]) is an error and never refers to another connection.
@@ -134,12 +134,12 @@
 //! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two do |
 //! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s on a line of 100 ms) |
 //! | waiting at the relay | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
-//! | ends not reported yet | one of 500 bytes for each connection that was begun and ended since the last poll |
+//! | ends not reported yet | one for each connection that has ended since the last poll: 500 bytes, and up to 400 for each address that has failed |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
 //! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |
 //! | ping; its pong | every 30 s; within 10 s ([`Config::ping_interval`], [`Config::pong_timeout`]) |
 //! | pong after a changed network | 5 s, or the pong timeout ([`Client::network_changed`]) |
-//! | answer of an HTTP proxy | 16 KiB |
+//! | answer of an HTTP proxy | 16 KiB, for each address that is being tried |
 //! | user name and password for a proxy; host name of a relay | 255 bytes each |
 //! | shared keys kept for the next connection | with 1024 relays, wiped with the client |
 //!

@@ -2,8 +2,8 @@
 //! the files of `src/foreign/`. A new incompatible version of such a crate is one of this crate, too, so that none gets in
 //! unnoticed.
 //!
-//! It reads the source. Each item that stands at the left margin is public if `lib.rs` exports
-//! it, and an `impl` if its first line names something that `lib.rs` exports.
+//! It reads the source. Each item that stands at the left margin is public if `lib.rs` or `proto.rs` exports it, and an
+//! `impl` if its first line names something that they export.
 
 #[path = "support/sources.rs"]
 mod sources;
@@ -30,11 +30,11 @@ fn dependencies() -> BTreeSet<String> {
     dependencies
 }
 
-/// The names that `lib.rs` exports.
+/// The names that `lib.rs` and `proto.rs` export.
 fn exported(sources: &[Source]) -> BTreeSet<String> {
-    let lib = sources.iter().find(|source| source.path == "lib.rs").expect("lib.rs");
-    let uses = lib.code.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
-    uses.flat_map(leaves).map(str::to_owned).collect()
+    let public = sources.iter().filter(|source| ["lib.rs", "proto.rs"].contains(&source.path.as_str()));
+    let uses = public.flat_map(|source| source.code.split("pub use ").skip(1));
+    uses.filter_map(|rest| rest.split(';').next()).flat_map(leaves).map(str::to_owned).collect()
 }
 
 /// The names that a `use` brings in.
@@ -66,6 +66,20 @@ fn items(code: &str) -> Vec<(String, Vec<&str>)> {
         }
     }
     items
+}
+
+/// The derives of items at the left margin, each with the first line of its item. `thiserror::Error` is not a trait: it
+/// implements that of the standard library.
+fn derives(code: &str) -> Vec<(&str, String)> {
+    let (mut found, mut pending) = (Vec::new(), String::new());
+    for line in code.lines() {
+        if line.starts_with("#[") && line.contains("derive(") {
+            pending.push_str(&line.replace("thiserror::Error", ""));
+        } else if line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            found.push((line, std::mem::take(&mut pending)));
+        }
+    }
+    found
 }
 
 /// The parts of an item that its users see.
@@ -136,6 +150,12 @@ fn foreign_types(sources: &[Source]) -> BTreeSet<(String, String)> {
                 imported.extend(leaves(tree).map(|name| (name, origin)));
             }
         }
+        for (head, derives) in derives(&source.code) {
+            if is_public(head, &source.path, &exported) {
+                let names = foreign_names(&derives, &imported, &dependencies);
+                found.extend(names.into_iter().map(|name| (name, source.path.clone())));
+            }
+        }
         for item in &items {
             if is_public(&item.0, &source.path, &exported) {
                 let names = foreign_names(&visible(item), &imported, &dependencies);
@@ -196,6 +216,16 @@ fn a_type_that_gets_into_the_interface_is_found() {
             "zeroize::Zeroizing",
         ),
         ("error.rs", "pub enum SendError {\n    Random(rand::Error),\n}", "rand::Error"),
+        (
+            "status.rs",
+            "#[derive(Debug, serde::Serialize)]\npub struct Traffic {\n    pub bytes: u64,\n}",
+            "serde::Serialize",
+        ),
+        (
+            "stage.rs",
+            "#[cfg_attr(feature = \"serde\", derive(serde::Deserialize))]\npub enum Stage {\n    Connecting,\n}",
+            "serde::Deserialize",
+        ),
         ("key/mod.rs", "impl zeroize::ZeroizeOnDrop for SecretKey {}", "zeroize::ZeroizeOnDrop"),
         ("key/mod.rs", "impl From<SysError> for KeyError {\n}", "rand::SysError"),
         ("events.rs", "impl Iterator for Events {\n    type Item = slab::Slab<u8>;\n}", "slab::Slab"),

@@ -222,6 +222,12 @@ impl fmt::Debug for Address {
     }
 }
 
+impl From<&Self> for Address {
+    fn from(address: &Self) -> Self {
+        address.clone()
+    }
+}
+
 impl TryFrom<SocketAddr> for Address {
     type Error = AddressError;
 

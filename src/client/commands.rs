@@ -93,7 +93,8 @@ impl Client {
     /// one. The socket may still be connecting. The library closes it when the connection ends.
     ///
     /// Only the first address of the relay is used, for the request to a proxy and in the status. Its
-    /// [`local_address`](Relay::local_address) is ignored.
+    /// [`local_address`](Relay::local_address) is ignored. If there is a proxy, so is its address: the socket may lead to
+    /// one that has none, for example through a Unix socket.
     ///
     /// # Errors
     ///
@@ -151,7 +152,7 @@ impl Client {
             shared_key_hash,
         };
         self.event_loop.add(Slot::new(connection, source, keys)).map_err(ConnectError::Io)?;
-        log::debug!("relay {id}: its key is {}", relay.public_key);
+        log::debug!("connection {id}: the relay's key is {}", relay.public_key);
         Ok(id)
     }
 

@@ -345,7 +345,7 @@ impl Loop {
         self.timers.cancel(id.index);
         slot.deregister(self.poller.registry());
         self.buffers.forget(id);
-        log::debug!("relay {id}: {reason}");
+        log::debug!("connection {id}: {reason}");
         self.notices.push_end(reason, status);
     }
 }

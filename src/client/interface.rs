@@ -28,13 +28,13 @@ use crate::status::{ConnectionStatus, RouteStatus, TrafficByKind};
 /// | --- | --- |
 /// | turn of a connection | 64 KiB read; then the next connection has its turn, and the rest waits for the next round |
 /// | poll | as many events as fit into [`Events`](crate::Events), in shares for the connections that have any |
-/// | connection, received | one incomplete packet: 2050 bytes; from an HTTP proxy, an answer of 16 KiB |
+/// | connection, received | one incomplete packet: 2050 bytes; from HTTP proxies, 16 KiB for each address that is being tried |
 /// | connection, queued | the bytes of [`send_queue`], 273 important packets and one packet that is sent in part |
 /// | route, queued | as many bytes as it leaves free in the send queue: half of the queue if no other route sends |
 /// | connection, in the kernel | 64 KiB not sent yet (Linux, Android), or 256 KiB not acknowledged (elsewhere) |
 /// | connection | 240 routes |
 /// | client | as many connections as the process may have file descriptors |
-/// | client | the final status of each ended connection, until the poll after its report: about 500 bytes each |
+/// | client | the final status of each ended connection, until the poll after its report: about 500 bytes each, and up to 400 more for each address that has failed |
 /// | client | shared keys with 1024 relays, kept for the next connection and wiped when the client is dropped |
 ///
 /// [`send_queue`]: crate::Config::send_queue

@@ -50,8 +50,8 @@ impl Client {
         self.set(|settings| settings.pong_timeout = timeout.min(FOREVER))
     }
 
-    /// Changes the [connect timeout](crate::Config::connect_timeout), for what connects from now on. Connections that
-    /// are being opened keep their time.
+    /// Changes the [connect timeout](crate::Config::connect_timeout), for attempts to
+    /// connect that begin from now on. Those that have begun keep their time.
     ///
     /// # Errors
     ///

@@ -88,7 +88,7 @@ impl Slot {
             return Ok(());
         };
         log::debug!(
-            "relay {id}: connecting to {address}{}",
+            "connection {id}: connecting to {address}{}",
             if proxy.is_some() { " through a proxy" } else { "" }
         );
         let target = proxy.or(address.socket_addr());
@@ -152,7 +152,7 @@ impl Slot {
             match socket.finish_connecting() {
                 Ok(true) => {
                     self.connection.handle_connected(now, socket.attempt);
-                    log::trace!("relay {}: TCP is connected", self.connection.id());
+                    log::trace!("connection {}: TCP is connected", self.connection.id());
                 }
                 Ok(false) => {}
                 Err(error) => self.connection.handle_end(socket.attempt, End::from(&error))?,

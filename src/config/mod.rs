@@ -162,7 +162,7 @@ impl Settings {
 /// let by_parts = Relay::new(("2001:db8::7", 33445), key).identity(SecretKey::generate());
 /// # Ok::<(), tox_relay_client::KeyError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[must_use = "a `Relay` does nothing until it is given to `Client::connect`"]
 pub struct Relay {
     /// In the order of the attempts; never empty, and without repetition.
@@ -179,7 +179,7 @@ pub struct Relay {
 const MAX_ADDRESSES: usize = 16;
 
 /// How a relay is reached: directly or through a proxy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ProxyChoice {
     /// As the client's settings say.
     Default,
@@ -225,7 +225,12 @@ impl Relay {
     ///
     /// They are tried in this order, but IPv4 and IPv6 in turns; each attempt begins 250 ms after the one before, or as
     /// soon as that has failed (as in RFC 8305, "Happy Eyeballs"). The first that completes the handshake is used, the
-    /// others are closed: nothing but their hello was sent.
+    /// others are closed: nothing but their hello was sent. Each attempt has a socket of its own, so many addresses take
+    /// many file descriptors while the connection is opened.
+    ///
+    /// Somebody who has recorded an old handshake response of the relay can win at one address by replaying it. The
+    /// connection then ends with [`Impostor::Replay`](crate::Impostor::Replay) after at most the pong timeout, as if
+    /// there were only this address.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -266,7 +271,8 @@ impl Relay {
     /// Connects from this local address, for example that of one network interface. Port 0 is any port. Default: the
     /// operating system chooses.
     ///
-    /// Attempts to addresses of the other family fail.
+    /// Attempts to addresses of the other family fail. A port other than 0 can only be used by one attempt at a time, and
+    /// not again for a minute or so after a connection.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -293,6 +299,28 @@ impl Relay {
     pub fn token(mut self, token: u64) -> Self {
         self.token = token;
         self
+    }
+
+    /// The relay's public key.
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// The relay's addresses, in the order in which they were given; each is there once.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first one that is not an address.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # let key = PublicKey::from([9; 32]);
+    /// let relay = Relay::new("198.51.100.7:33445", key).address("198.51.100.7:443");
+    /// assert_eq!(relay.addresses()?[1].port(), 443);
+    /// # Ok::<(), AddressError>(())
+    /// ```
+    pub fn addresses(&self) -> Result<&[Address], AddressError> {
+        self.addresses.as_deref().map_err(Clone::clone)
     }
 
     /// The addresses in the order of the attempts, and the proxy. Returns an error for an address that is not valid, or
@@ -394,6 +422,25 @@ mod tests {
         let settings = config().settings().expect("the defaults are valid");
         let Settings { connect_timeout, ping_interval, pong_timeout, .. } = settings;
         assert_eq!([connect_timeout, ping_interval, pong_timeout].map(|time| time.as_secs()), [10, 30, 10]);
+    }
+
+    /// RFC 8305, section 4.
+    #[test]
+    fn the_families_of_a_relays_addresses_take_turns() {
+        let [a, b, c, x, y] =
+            ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "[2001:db8::1]:1", "[2001:db8::2]:1"];
+        for (given, expected) in [
+            (&[a, b, c, x, y][..], &[a, x, b, y, c][..]),
+            (&[x, y, a], &[x, a, y]),
+            (&[a, x, y], &[a, x, y]),
+            (&[a, b], &[a, b]),
+            (&[x, a, x, a], &[x, a]),
+        ] {
+            let new = Relay::new(given[0], PublicKey::from([9; 32]));
+            let relay = given[1..].iter().fold(new, |relay, address| relay.address(*address));
+            let (addresses, _) = relay.targets().expect("good addresses");
+            assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{given:?}");
+        }
     }
 
     #[test]

@@ -109,9 +109,11 @@ impl KeepAlive {
             self.deadline.shorten(now + patience);
             return true;
         }
-        // The limit for a relay that answers no ping, however often the network changes.
+        // The limit for a relay that answers no ping, however often the network changes. It does not end earlier than
+        // without this change: the deadline may have been extended because of unread input.
         let asked_at = self.queued_at - Duration::from_nanos(self.asked_before);
         let last = asked_at + settings.pong_timeout + patience + self.deadline.excluded();
+        let last = last.max(self.deadline.at());
         self.deadline.set(last.min(now + patience));
         self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // enough for 584 years
         self.queued_at = now;

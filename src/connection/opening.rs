@@ -3,10 +3,11 @@
 //!
 //! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago (RFC 8305,
 //! section 5), or has failed. When one wins, the others are over; they have sent the relay nothing but a hello. When
-//! the last one fails, the connection ends, with the reason of the attempt that came furthest.
+//! the last one fails, the connection ends, with the reason that explains most: see [`Opening::explaining`].
 
 mod attempt;
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
@@ -14,10 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
+use crate::advice::Fault;
 use crate::config::{Proxy, Relay, Settings};
 use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::opening::attempt::{Attempt, AttemptParameters};
+use crate::connection::outbox::Flushed;
 use crate::connection::session::Session;
 use crate::connection::times::Times;
 use crate::crypto::{Channel, Entropy, SharedKey};
@@ -71,7 +74,7 @@ impl Parameters {
     ) -> Result<Self, ConnectError> {
         let (addresses, proxy) = relay.targets()?;
         if relay.connect_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Err(ConnectError::ZeroTimeout);
+            return Err(ConnectError::ConnectTimeout);
         }
         Ok(Self {
             id,
@@ -160,7 +163,7 @@ impl Opening {
         self.addresses.front().expect("a relay has an address")
     }
 
-    /// The stage of the attempt that has come furthest. Failed ones count only if no attempt is open.
+    /// The stage of the open attempt that has come furthest; if none is open, of the failed one that explains most.
     pub(super) fn stage(&self) -> Stage {
         let running = self.furthest().map(Attempt::stage);
         running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
@@ -192,9 +195,9 @@ impl Opening {
         deadlines.min().unwrap_or(self.next_at)
     }
 
-    /// The answers must arrive before `at`, if that is earlier.
-    pub(super) fn shorten(&mut self, at: Instant) {
-        self.attempts.iter_mut().for_each(|attempt| attempt.shorten(at));
+    /// The network has changed: the answers must arrive before `at`, if that is earlier.
+    pub(super) fn handle_network_changed(&mut self, at: Instant) {
+        self.attempts.iter_mut().for_each(|attempt| attempt.handle_network_changed(at));
     }
 
     /// Whether an attempt is to begin.
@@ -296,15 +299,16 @@ impl Opening {
         self.position(attempt).is_some_and(|at| self.attempts[at].has_output())
     }
 
-    /// Passes the output of this attempt to `write`. Returns whether all is written, and how many bytes are.
+    /// Passes the output of this attempt to `write`. Returns whether all is written.
     pub(super) fn flush(
         &mut self,
         attempt: AttemptId,
         write: impl FnMut(&[u8]) -> io::Result<usize>,
-    ) -> io::Result<(bool, usize)> {
+        flushed: &mut Flushed,
+    ) -> io::Result<bool> {
         match self.position(attempt) {
-            Some(at) => self.attempts[at].flush(write),
-            None => Ok((true, 0)),
+            Some(at) => self.attempts[at].flush(write, flushed),
+            None => Ok(true),
         }
     }
 
@@ -324,9 +328,14 @@ impl Opening {
         }
     }
 
-    /// The failure that explains most: the first of those that came furthest.
+    /// The failure that explains most: the most hopeful one, since one address that may work again is enough; of those,
+    /// one that is not the network's fault, since a missing route to IPv6 says nothing about the relay; then the one that
+    /// came furthest.
     fn explaining(&self) -> Option<&Failure> {
-        self.failures.iter().rev().max_by_key(|failure| failure.stage)
+        self.failures.iter().rev().max_by_key(|failure| {
+            let Failure { reason, stage, .. } = failure;
+            (Reverse(reason.retry()), reason.fault() != Fault::Network, *stage)
+        })
     }
 
     /// The temporary keys of all attempts.

@@ -57,11 +57,10 @@ struct Buffers {
 /// The relay pings faster than the pongs are sent.
 pub(super) struct TooManyPongs;
 
-/// The result of a flush.
+/// What a flush has written, also if it has failed then.
+#[derive(Default)]
 pub(super) struct Flushed {
-    /// Whether the socket took everything; if not, it is full.
-    pub(super) all: bool,
-    /// The bytes it took.
+    /// The bytes that the socket took.
     pub(super) bytes: usize,
     /// The packets of which it took at least the first byte.
     pub(super) packets: usize,
@@ -131,8 +130,8 @@ impl Outbox {
         self.buffers.as_mut().is_some_and(|buffers| buffers.queue.take_writable(bound))
     }
 
-    /// Writes until everything is sent or the socket takes no more. `scratch` holds the batches and has room for at
-    /// least one packet; `sent` is called with each important packet that is sent.
+    /// Writes until everything is sent (`true`) or the socket takes no more (`false`). `scratch` holds the batches and has
+    /// room for at least one packet; `sent` is called with each important packet that is sent.
     pub(super) fn flush(
         &mut self,
         channel: &mut Channel,
@@ -140,10 +139,10 @@ impl Outbox {
         scratch: &mut [u8],
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut sent: impl FnMut(&Packet<'static>),
-    ) -> io::Result<Flushed> {
-        let mut flushed = Flushed { all: false, bytes: 0, packets: 0 };
+        flushed: &mut Flushed,
+    ) -> io::Result<bool> {
         let Some(buffers) = &mut self.buffers else {
-            return Ok(Flushed { all: true, ..flushed });
+            return Ok(true);
         };
         loop {
             let room = (scratch.len() >> self.halvings).max(MAX_FRAME);
@@ -155,8 +154,7 @@ impl Outbox {
                 &scratch[..len]
             };
             if batch.is_empty() {
-                flushed.all = true;
-                return Ok(flushed);
+                return Ok(true);
             }
             let offered = batch.len();
             let written = write(batch);
@@ -182,7 +180,7 @@ impl Outbox {
                 self.halvings = self.halvings.saturating_sub(1);
             }
             if taken == 0 {
-                return Ok(flushed);
+                return Ok(false);
             }
         }
     }

@@ -157,14 +157,16 @@ impl Session {
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
         common: &mut Common,
-    ) -> io::Result<Flushed> {
+        flushed: &mut Flushed,
+    ) -> io::Result<bool> {
         let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
-        common.outbox.flush(&mut self.channel, shared, scratch, write, |packet| match packet {
+        let sent = |packet: &Packet<'_>| match packet {
             Packet::RoutingRequest { peer } => routes.handle_request_sent(peer),
             Packet::DisconnectNotification(id) => routes.handle_disconnect_sent(*id),
             Packet::Ping(_) => keepalive.handle_ping_sent(now),
             _ => {}
-        })
+        };
+        common.outbox.flush(&mut self.channel, shared, scratch, write, sent, flushed)
     }
 
     /// The channel, for tests that look for its keys in memory.

@@ -12,7 +12,7 @@ use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::NETWORK_CHANGE_TIMEOUT;
 use crate::connection::opening::{Opening, Parameters};
-use crate::connection::outbox::Outbox;
+use crate::connection::outbox::{Flushed, Outbox};
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::shared::Shared;
@@ -222,7 +222,7 @@ impl Connection {
     /// # Errors
     ///
     /// Why the connection has ended: [`DisconnectReason::TimedOut`] or [`NoPong`](DisconnectReason::NoPong), or, after
-    /// the last of several attempts, the reason of the one that came furthest.
+    /// the last of several attempts, the most hopeful reason.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
@@ -244,13 +244,13 @@ impl Connection {
         }
     }
 
-    /// The network has changed, so the transports may be dead: answers have 5 s, or the pong timeout if that is shorter.
-    /// `ping` is the id of the ping that an established connection queues, unless one is still queued.
+    /// The network has changed, so the transports may be dead: answers have 5 s, or the pong timeout if that is shorter
+    /// (but a proxy that was asked for a tunnel has the time that it had). `ping` is the id of the ping that an established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
-        let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
         match &mut self.state {
-            State::Opening(opening) => opening.shorten(now + patience),
+            State::Opening(opening) => opening.handle_network_changed(now + NETWORK_CHANGE_TIMEOUT),
             State::Established(session, _) => {
+                let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
                 session.handle_network_changed(now, ping, patience, &mut self.common)
             }
         }
@@ -315,22 +315,20 @@ impl Connection {
             "a buffer of {} bytes is too short for a packet",
             scratch.len()
         );
-        let flushed = match &mut self.state {
-            State::Opening(opening) => {
-                let (all, bytes) = opening.flush(attempt, write)?;
-                self.common.traffic.bytes_out += bytes as u64;
-                shared.counters.all.bytes_out += bytes as u64;
-                return Ok(all);
+        let mut flushed = Flushed::default();
+        let result = match &mut self.state {
+            State::Opening(opening) => opening.flush(attempt, write, &mut flushed),
+            State::Established(_, winner) if *winner != attempt => Ok(true),
+            State::Established(session, _) => {
+                let result = session.flush(now, shared, scratch, write, &mut self.common, &mut flushed);
+                shared.key_stream.wipe();
+                result
             }
-            State::Established(_, winner) if *winner != attempt => return Ok(true),
-            State::Established(session, _) => session.flush(now, shared, scratch, write, &mut self.common),
         };
-        shared.key_stream.wipe();
-        let flushed = flushed?;
         self.common.traffic.bytes_out += flushed.bytes as u64;
         shared.counters.all.bytes_out += flushed.bytes as u64;
         self.common.traffic.packets_out += flushed.packets as u64;
-        Ok(flushed.all)
+        result
     }
 
     /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it refused

@@ -21,6 +21,7 @@ use crate::address::Address;
 use crate::config::Proxy;
 use crate::connection::deadline::Deadline;
 use crate::connection::ending::End;
+use crate::connection::outbox::Flushed;
 use crate::connection::times::Times;
 use crate::crypto::{Channel, Entropy, Handshake, RESPONSE_LEN, SharedKey};
 use crate::deframer::Deframer;
@@ -97,8 +98,13 @@ impl Attempt {
     }
 
     /// The answers must arrive before `at`, if that is earlier.
-    pub(super) fn shorten(&mut self, at: Instant) {
-        self.deadline.shorten(at);
+    /// The network has changed: the answer must arrive before `at`, if that is earlier. A proxy may need longer to reach
+    /// the relay, for example an onion service, and the change of our network need not concern it.
+    pub(super) fn handle_network_changed(&mut self, at: Instant) {
+        let is_tunnelled = self.stage() == Stage::Tunnelling || self.times.party() == Party::Tunnel;
+        if !is_tunnelled {
+            self.deadline.shorten(at);
+        }
     }
 
     /// The temporary key in the hello, if it is created.
@@ -193,25 +199,25 @@ impl Attempt {
         !self.output.is_empty()
     }
 
-    /// Passes the output to `write`. Returns whether all is written, and how many bytes are.
+    /// Passes the output to `write`. Returns whether all is written.
     pub(super) fn flush(
         &mut self,
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
-    ) -> io::Result<(bool, usize)> {
-        let mut written = 0;
+        flushed: &mut Flushed,
+    ) -> io::Result<bool> {
         while !self.output.is_empty() {
             match write(&self.output) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(len) => {
                     self.output.drain(..len);
-                    written += len;
+                    flushed.bytes += len;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((false, written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok((true, written))
+        Ok(true)
     }
 
     /// What is still to be written.

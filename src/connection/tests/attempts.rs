@@ -183,7 +183,7 @@ fn each_attempt_has_a_full_timeout() {
 }
 
 #[test]
-fn the_reason_is_that_of_the_attempt_that_came_furthest() {
+fn of_equally_hopeful_reasons_that_of_the_attempt_that_came_furthest_counts() {
     let start = Instant::now();
     let mut connection = addressed(3, start);
     for number in 0..3_u8 {
@@ -241,4 +241,31 @@ fn last_heard_is_set_when_the_response_arrives() {
     let (response, _) = hellos[1].accept(&fresh());
     receive(&mut connection, start + seconds(2), AttemptId(1), &response).unwrap();
     assert_eq!(connection.last_heard(), Some(start + seconds(2)));
+}
+
+/// Both attempts fail, and the second one is refused. In each case the first one came further or failed first.
+#[test]
+fn the_reason_is_the_most_hopeful_one() {
+    let start = Instant::now();
+    let begun = |number| {
+        let mut connection = addressed(2, start);
+        connection.begin_attempt(start, values(number)).unwrap();
+        connection
+    };
+    // At an old address there is another relay now.
+    let mut wrong_key = begun(0);
+    wrong_key.handle_connected(start, AttemptId(0));
+    written(&mut wrong_key, AttemptId(0));
+    assert_eq!(receive(&mut wrong_key, start, AttemptId(0), &[0xa5; 96]).map(drop), Ok(()));
+    // There is no route to IPv6 addresses.
+    let mut no_route = begun(0);
+    let end = End::Failed(io::ErrorKind::NetworkUnreachable, None);
+    assert_eq!(no_route.handle_end(AttemptId(0), end), Ok(()));
+    for mut connection in [wrong_key, no_route] {
+        connection.begin_attempt(start, values(1)).unwrap();
+        let refused = DisconnectReason::Refused(Party::Relay);
+        assert_eq!(connection.handle_end(AttemptId(1), REFUSED), Err(refused));
+        assert_eq!(connection.address().to_string(), "192.0.2.2:33445");
+        assert_eq!(connection.failed_attempts().len(), 2);
+    }
 }

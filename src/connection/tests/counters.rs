@@ -137,3 +137,31 @@ fn a_connection_has_drained_when_no_byte_is_queued() {
     connection.send_oob(key(7), b"x").unwrap();
     assert!(!connection.has_drained() && !connection.has_output(FIRST));
 }
+
+#[test]
+fn what_was_written_before_a_write_failed_is_counted() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    pair.reset();
+    let before = pair.connection.traffic();
+    pair.connection.send_data(route, &[1; 100]).unwrap();
+    pair.connection.send_data(route, &[1; 100]).unwrap();
+    let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Ok(50), Ok(150)];
+    let result = pair
+        .connection
+        .flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |_| results.pop().unwrap());
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    let TrafficByKind { all, data, .. } = pair.traffic();
+    assert_eq!((all.bytes_out, all.packets_out, data.packets_out), (200, 2, 2));
+    let after = pair.connection.traffic();
+    assert_eq!((after.bytes_out - before.bytes_out, after.packets_out - before.packets_out), (200, 2));
+
+    // The hello, too.
+    let (start, mut shared) = (Instant::now(), Shared::new());
+    let mut connection = connecting(start);
+    connection.handle_connected(start, FIRST);
+    let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Ok(50)];
+    connection
+        .flush(start, FIRST, &mut shared, &mut pair.scratch, |_| results.pop().unwrap())
+        .expect_err("it is broken");
+    assert_eq!((connection.traffic().bytes_out, shared.traffic().all.bytes_out), (50, 50));
+}

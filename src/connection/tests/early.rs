@@ -171,8 +171,17 @@ fn routes_opened_and_closed_before_the_session_free_their_slots() {
 /// An attacker who has recorded a handshake response can replay it, and read everything that is sent then.
 #[test]
 fn an_impostor_with_an_old_response_receives_at_most_one_send_queue_and_the_requests() {
+    let oob = |connection: &mut Connection, len| connection.send_oob(key(1), &vec![1; len]);
+    let forward = |connection: &mut Connection, len| {
+        connection.send_forward_request(Destination::Udp(([127, 0, 0, 1], 1).into()), &vec![1; len])
+    };
     for send_queue in [4_068, 128 * 1024] {
-        for len in [1, 1_024] {
+        let most = send_queue + send_queue / 4;
+        for (len, send, most) in [
+            (1_024, &oob as &dyn Fn(&mut Connection, usize) -> Result<(), SendError>, send_queue),
+            (1, &oob, most),
+            (1, &forward, most), // the shortest packet
+        ] {
             let mut pair = Pair::confirming_with(Settings { send_queue, ..Settings::default() });
             for number in 0..240 {
                 pair.connection.open(key(number)).unwrap();
@@ -181,15 +190,15 @@ fn an_impostor_with_an_old_response_receives_at_most_one_send_queue_and_the_requ
             let mut sent = 0;
             // The caller sends as much as it can, and the impostor takes it all at once.
             for _ in 0..1_000 {
-                while pair.connection.send_oob(key(1), &vec![1; len]).is_ok() {}
+                while send(&mut pair.connection, len).is_ok() {}
                 sent += flush(&mut pair.connection, pair.now, &mut pair.scratch).len();
             }
             assert!(sent > important);
-            assert!(sent <= send_queue + important, "{sent} of {send_queue}");
+            assert!(sent <= most + important, "{sent} of {most}");
             // There is room again as soon as the relay has proved that it holds its key.
             pair.relay_sends(&[pong(FIRST_PING)]).unwrap();
             assert!(pair.connection.take_writable());
-            assert_eq!(pair.connection.send_oob(key(1), &vec![1; len]), Ok(()));
+            assert_eq!(send(&mut pair.connection, len), Ok(()));
         }
     }
 }

@@ -235,6 +235,25 @@ fn a_ping_that_was_sent_keeps_its_timeout_and_the_next_one_has_the_new_one() {
     assert_eq!(pair.left(), seconds(3));
 }
 
+/// The deadline was extended, since unread input might have held the pong; then the network changed.
+#[test]
+fn a_changed_network_does_not_end_a_connection_that_had_more_time() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    let queued_at = pair.now;
+    pair.now += seconds(10);
+    pair.connection.handle_timeout(pair.now, true, NonZeroU64::MIN).unwrap();
+    assert_eq!(pair.connection.deadline(), queued_at + seconds(20));
+    pair.now += seconds(6);
+    pair.change_network();
+    assert_eq!(pair.connection.deadline(), queued_at + seconds(20));
+    assert_eq!(pair.connection.handle_timeout(pair.now, false, NonZeroU64::MIN), Ok(()));
+    assert_eq!(pair.sent(), [ping(pair.ping)]);
+    pair.relay_sends(&[pong(pair.ping)]).unwrap();
+    assert_eq!(pair.connection.deadline(), queued_at + seconds(16 + 30));
+}
+
 #[test]
 fn settings_changed_during_the_opening_apply_to_the_pings() {
     let start = Instant::now();

@@ -270,3 +270,18 @@ fn another_connection_with_the_same_key_is_a_hint_after_a_close_or_reset() {
     let hint = "the relay may have stopped, or a newer connection with the same key has replaced this one";
     assert_eq!(text, format!("closed by the relay after connecting ({hint})"));
 }
+
+/// A proxy may need a minute for an onion service.
+#[test]
+fn a_changed_network_does_not_shorten_the_time_of_a_proxy_that_was_asked() {
+    let start = Instant::now();
+    let mut connection = through_proxy(start);
+    connection.handle_network_changed(start, NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(5), "the proxy is not connected");
+    let mut connection = asked(start);
+    connection.handle_network_changed(start, NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(10));
+    receive(&mut connection, start, &GRANTED).unwrap();
+    connection.handle_network_changed(start, NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(10));
+}

@@ -29,6 +29,8 @@ pub struct Model {
     pub stage: Stage,
     pub deadline: Instant,
     is_extended: bool,
+    /// Whether a proxy was asked for a tunnel.
+    is_tunnelled: bool,
     /// Milliseconds that were excluded from the deadline.
     excluded: u32,
     started: Instant,
@@ -96,6 +98,7 @@ impl Model {
             stage: Stage::Connecting,
             deadline: now + CONNECT_TIMEOUT,
             is_extended: false,
+            is_tunnelled: false,
             excluded: 0,
             started: now,
             keepalive: KeepAlive { id: first_ping, queued: now, left: None, answered: false, asked: now },
@@ -119,6 +122,7 @@ impl Model {
         self.begin_step(now);
         self.raw.extend(output);
         self.stage = stage;
+        self.is_tunnelled = stage == Stage::Tunnelling;
     }
 
     /// A turn begins: what is read in it may have been ready since then.
@@ -360,13 +364,16 @@ impl Model {
     /// The network has changed.
     pub fn network_changed(&mut self, id: NonZeroU64, now: Instant) {
         let patience = Duration::from_secs(5).min(PONG_TIMEOUT);
+        if self.is_opening() && self.is_tunnelled {
+            return;
+        }
         if self.is_opening() || self.ask(id, now) {
             self.deadline = self.deadline.min(now + patience);
             return;
         }
         let excluded = Duration::from_millis(self.excluded.into());
         let last = self.keepalive.asked + PONG_TIMEOUT + patience + excluded;
-        self.deadline = last.min(now + patience);
+        self.deadline = last.max(self.deadline).min(now + patience);
         self.keepalive.queued = now;
         if self.keepalive.left.take().is_some() {
             self.keepalive.id = id;
