@@ -1,4 +1,4 @@
-//! One client with several connections: to many relays, and with several identities. They are never mixed up.
+//! One client with several connections, to several relays or with several identities, which are never mixed up.
 
 mod support;
 
@@ -55,7 +55,7 @@ fn routes_of_one_relay_are_never_those_of_another() {
 }
 
 #[test]
-fn an_end_takes_all_routes_of_that_connection_and_no_other() {
+fn an_end_removes_all_routes_of_that_connection_and_no_other() {
     let (first, second) = (honest(), honest());
     let mut couple = Couple::on(&first);
     let other = couple.a.connect(&second);
@@ -82,7 +82,7 @@ fn an_end_takes_all_routes_of_that_connection_and_no_other() {
 }
 
 #[test]
-fn a_client_with_two_identities_meets_itself() {
+fn two_identities_of_one_client_exchange_data() {
     let relay = honest();
     let mut a = Peer::new();
     let secret = SecretKey::generate();
@@ -92,14 +92,14 @@ fn a_client_with_two_identities_meets_itself() {
     a.until("both connected", |a| a.reported.contains(&Reported::Connected(other)));
     assert_eq!(a.client.connection(main).unwrap().identity, a.key);
     assert_eq!(a.client.connection(other).unwrap().identity, other_key);
-    let there = a.client.open_route(main, other_key).unwrap();
-    let back = a.client.open_route(other, a.key).unwrap();
+    let to_other = a.client.open_route(main, other_key).unwrap();
+    let to_main = a.client.open_route(other, a.key).unwrap();
     a.until("both online", |a| {
-        a.reported.contains(&Reported::Online(there, other_key))
-            && a.reported.contains(&Reported::Online(back, a.key))
+        a.reported.contains(&Reported::Online(to_other, other_key))
+            && a.reported.contains(&Reported::Online(to_main, a.key))
     });
-    a.client.send_data(there, b"to myself").unwrap();
-    a.until("data", |a| a.reported.contains(&Reported::Data(back, a.key, b"to myself".to_vec())));
+    a.client.send_data(to_other, b"to myself").unwrap();
+    a.until("data", |a| a.reported.contains(&Reported::Data(to_main, a.key, b"to myself".to_vec())));
     a.client.send_oob(other, a.key, b"from the other").unwrap();
     a.until("OOB", |a| a.reported.contains(&Reported::Oob(main, other_key, b"from the other".to_vec())));
 }

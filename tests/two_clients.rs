@@ -57,42 +57,43 @@ fn data_of_any_length_arrive_whole_both_ways() {
 }
 
 #[test]
-fn data_of_no_byte_at_all_arrive_as_that() {
+fn data_of_zero_bytes_arrive() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     assert!(relay.send(couple.a.raw_key(), &[FIRST]));
     couple.until("data", |c| !c.a.reported.is_empty());
     assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![])]);
-    couple.a.client.send_data(couple.to_b, b"on it goes").unwrap();
-    couple.until("more data", |c| c.b.data() == [b"on it goes"]);
+    couple.a.client.send_data(couple.to_b, b"more data").unwrap();
+    couple.until("more data", |c| c.b.data() == [b"more data"]);
 }
 
-/// Packets in flight in one direction.
+/// The numbered packets that are sent in one direction.
 #[derive(Default)]
-struct Way {
+struct Transfer {
     sent: u32,
-    came: u32,
+    received: u32,
 }
 
-impl Way {
+impl Transfer {
     const PACKETS: u32 = 3_000;
-    /// The most packets in flight: a relay discards what it can't write to a client at once.
+    /// The most packets in flight. A relay discards data that it cannot write to a client at once.
     const WINDOW: u32 = 100;
 
     fn packet(number: u32) -> Vec<u8> {
         numbered(number, [4, 5, 100, 1400, 2031][number as usize % 5])
     }
 
+    /// Takes the packets that have arrived, and sends as many as the window and the queue allow.
     fn pump(&mut self, sender: &mut Peer, route: RouteId, receiver: &mut Peer) {
         for reported in receiver.reported.drain(..) {
             match reported {
-                Reported::Data(_, _, data) => assert_eq!(data, Self::packet(self.came)),
+                Reported::Data(_, _, data) => assert_eq!(data, Self::packet(self.received)),
                 Reported::Writable(_) => continue,
                 other => panic!("{other:?}"),
             }
-            self.came += 1;
+            self.received += 1;
         }
-        while self.sent < Self::PACKETS.min(self.came + Self::WINDOW) {
+        while self.sent < Self::PACKETS.min(self.received + Self::WINDOW) {
             match sender.client.send_data(route, &Self::packet(self.sent)) {
                 Ok(()) => self.sent += 1,
                 Err(SendError::WouldBlock) => break,
@@ -104,11 +105,11 @@ impl Way {
 
 fn thousands_of_packets(couple: &mut Couple) {
     let (to_b, to_a) = (couple.to_b, couple.to_a);
-    let (mut there, mut back) = (Way::default(), Way::default());
+    let (mut there, mut back) = (Transfer::default(), Transfer::default());
     couple.until("all packets", |Couple { a, b, .. }| {
         there.pump(a, to_b, b);
         back.pump(b, to_a, a);
-        there.came == Way::PACKETS && back.came == Way::PACKETS
+        there.received == Transfer::PACKETS && back.received == Transfer::PACKETS
     });
 }
 
@@ -120,13 +121,13 @@ fn thousands_of_packets_of_all_sizes_arrive_in_order() {
 }
 
 #[test]
-fn two_events_a_poll_are_enough_for_everything() {
+fn two_events_per_poll_are_enough() {
     let relay = honest();
     thousands_of_packets(&mut Couple::of(&relay, Peer::new().capacity(2), Peer::new().capacity(0)));
 }
 
 #[test]
-fn a_relay_that_sends_byte_by_byte_is_a_relay_like_any_other() {
+fn a_relay_that_sends_byte_by_byte_works() {
     let relay = relay(Conduct::OneByte);
     let mut couple = Couple::on(&relay);
     couple.a.client.send_data(couple.to_b, &numbered(1, 2031)).unwrap();
@@ -182,7 +183,7 @@ fn send_to_goes_out_of_band_until_the_route_is_online() {
 }
 
 #[test]
-fn a_peer_that_comes_back_is_online_on_the_same_route() {
+fn a_peer_that_returns_is_online_on_the_same_route() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     for _ in 0..3 {
@@ -204,7 +205,7 @@ fn a_peer_that_comes_back_is_online_on_the_same_route() {
 }
 
 #[test]
-fn a_connection_that_was_lost_comes_back_without_routes() {
+fn a_new_connection_after_a_lost_one_has_no_routes() {
     let relay = honest();
     let mut couple = Couple::on(&relay);
     assert!(relay.reset(couple.a.raw_key()));
@@ -233,16 +234,17 @@ fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     };
 
     let old = couple.to_b;
-    // Online. What is queued for the route is sent before it is closed, and not after, or the relay would drop us.
-    couple.a.client.send_data(couple.to_b, b"the last words").unwrap();
+    // Online. What is queued for the route is sent before it is closed, and never after that, since the relay would
+    // end the connection.
+    couple.a.client.send_data(couple.to_b, b"last data").unwrap();
     couple.a.client.close_route(couple.to_b).unwrap();
     assert_stale(&mut couple, old);
     couple.until("offline", |c| c.b.reported.last() == Some(&Reported::Offline(c.to_a, c.a.key)));
-    assert_eq!(couple.b.data(), [b"the last words"]);
+    assert_eq!(couple.b.data(), [b"last data"]);
     couple.b.reported.retain(|reported| !matches!(reported, Reported::Data(..)));
     assert!(routes(1));
-    // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as
-    // well.
+    // Requested: closed after the answer. A new request is not sent until that answer has arrived, and is then closed
+    // as well.
     for _ in 0..3 {
         let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
         couple.a.client.close_route(route).unwrap();
@@ -307,21 +309,21 @@ fn a_connection_has_240_routes_and_none_to_itself() {
 }
 
 #[test]
-fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
+fn onion_and_forward_packets_are_answered_by_a_relay_that_reflects_them() {
     let relay = honest();
     let mut a = Peer::new();
     let at_a = a.connect(&relay);
     for len in [178, 1359] {
         a.client.send_onion_request(at_a, &numbered(1, len)).unwrap();
         let answer = Reported::Onion(at_a, numbered(1, len)[24..].to_vec());
-        a.until("the onion's answer", |a| a.reported.last() == Some(&answer));
+        a.until("the onion response", |a| a.reported.last() == Some(&answer));
     }
     for (len, address) in [(1, "192.0.2.1:1"), (1792, "[2001:db8::1]:65535")] {
         let address = address.parse().unwrap();
         for destination in [Destination::Udp(address), Destination::Tcp(address)] {
             a.client.send_forward_request(at_a, destination, &numbered(2, len)).unwrap();
             let answer = Reported::Forwarding(at_a, numbered(2, len));
-            a.until("what was forwarded", |a| a.reported.last() == Some(&answer));
+            a.until("the forwarded data", |a| a.reported.last() == Some(&answer));
             a.reported.clear();
         }
     }
@@ -336,7 +338,7 @@ fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
 }
 
 #[test]
-fn a_relay_without_forwarding_closes() {
+fn a_relay_without_forwarding_closes_after_a_forward_request() {
     let rules = Rules { dht: false, ..Rules::default() };
     let relay = TestRelay::start(Options { rules, ..Options::default() }).unwrap();
     let mut a = Peer::new();

@@ -20,13 +20,13 @@ pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 /// Only a failing test waits this long.
 pub const GUARD: Duration = Duration::from_secs(20);
 
-/// The limit for what is reported at once: long before the default timeouts, which are 10 s.
+/// The longest time in which something is reported "at once": less than the default timeouts, which are 10 s.
 pub const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// A timeout that a test waits for.
+/// A timeout that tests wait for.
 pub const SHORT: Duration = Duration::from_millis(150);
 
-/// How long one client is polled before the next one is.
+/// The timeout of a poll when several clients are polled in turn.
 const TURN: Duration = Duration::from_millis(1);
 
 /// An event that owns its data.
@@ -59,7 +59,7 @@ impl From<Event<'_>> for Reported {
             Event::OnionResponse { connection, data, .. } => Self::Onion(connection, data.to_vec()),
             Event::Forwarding { connection, data, .. } => Self::Forwarding(connection, data.to_vec()),
             Event::Writable { connection, .. } => Self::Writable(connection),
-            event => panic!("an event that the tests don't know: {event:?}"),
+            event => panic!("a kind of event without a case here: {event:?}"),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Peer {
         }));
     }
 
-    /// Polls until `holds` returns true; fails with `what` if that takes too long.
+    /// Polls until `holds` returns true. Fails with `what` if that takes too long.
     #[track_caller]
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
@@ -170,11 +170,12 @@ impl Peer {
         self.reported.iter().filter(|reported| data(reported)).map(payload).collect()
     }
 
-    /// The key as the test relay takes it.
+    /// The key in the type that the test relay uses.
     pub fn raw_key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
+    /// The last events, for messages of failed tests.
     fn tail(&self) -> &[Reported] {
         &self.reported[self.reported.len().saturating_sub(20)..]
     }
@@ -191,7 +192,7 @@ pub fn payload(reported: &Reported) -> &[u8] {
     }
 }
 
-/// Polls several clients in turn until `holds`; fails with `what` when that takes too long.
+/// Polls several clients in turn until `holds` returns true. Fails with `what` if that takes too long.
 #[track_caller]
 pub fn until<const N: usize>(
     mut peers: [&mut Peer; N],
@@ -247,7 +248,7 @@ impl Couple {
         Self { a, b, at_a, at_b, to_b, to_a }
     }
 
-    /// Polls both until `holds`.
+    /// Polls both until `holds` returns true.
     #[track_caller]
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
@@ -288,7 +289,7 @@ pub fn address(relay: &TestRelay) -> Relay {
 /// Waits until the relay has written everything that it was asked to send so far.
 #[track_caller]
 pub fn settled(relay: &TestRelay) {
-    relay.wait_until(GUARD, |_| true).expect("the relay lives");
+    relay.wait_until(GUARD, |_| true).expect("an answer of the relay");
 }
 
 /// A port on which nobody listens, reserved as long as the socket exists.
@@ -330,7 +331,10 @@ pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
     assert!(!peer.client.disconnect(relay));
     peer.poll(Duration::from_millis(5));
     assert_eq!(peer.ends(relay).len(), 1, "the end is reported once");
-    assert!(matches!(peer.reported.last(), Some(Reported::Disconnected(id, _)) if *id == relay), "and last");
+    assert!(
+        matches!(peer.reported.last(), Some(Reported::Disconnected(id, _)) if *id == relay),
+        "the end is the last event"
+    );
 }
 
 /// Connects to a relay with this conduct, and asserts the reason of the end.
