@@ -263,9 +263,12 @@ fn a_refusal_is_reported_whether_the_proxy_then_closes_or_is_silent() {
         let reported = |answer: &[u8]| end_of_http(answer, then()).1;
         assert_eq!(reported(b"HTTP/1.0 403 Forbidden\r\n"), no_tunnel("HTTP status 403 Forbidden"));
         assert_eq!(reported(b"HTTP/1.0 403 Forbidden"), no_tunnel("HTTP status 403 Forbidden"));
-        let wanted =
+        let unauthorized =
             reported(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Basic re");
-        assert_eq!(wanted, no_tunnel("HTTP status 407, it wants (other) credentials: Negotiate, Basic"));
+        assert_eq!(
+            unauthorized,
+            no_tunnel("HTTP status 407, it requires (other) credentials: Negotiate, Basic")
+        );
         let (reason, _) = end_of_http(b"SSH-2.0-x\r\n", then());
         let no_http = ProxyError::Protocol { expected: "HTTP", first: b'S' };
         assert_eq!(reason, DisconnectReason::Proxy(no_http));
