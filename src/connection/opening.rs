@@ -3,7 +3,7 @@
 //!
 //! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago (RFC 8305,
 //! section 5), or has failed. When one wins, the others are over; they have sent the relay nothing but a hello. When
-//! the last one fails, the connection ends, with the reason of the attempt that came furthest.
+//! the last one fails, the connection ends, with the reason of the attempt that progressed furthest.
 
 mod attempt;
 
@@ -37,7 +37,7 @@ pub struct Parameters {
     pub shared_key: Arc<SharedKey>,
     /// The relay's addresses, in the order of the attempts: 1 to 16.
     pub addresses: Vec<Address>,
-    /// The proxy that is asked for a tunnel to each address.
+    /// The proxy from which a tunnel to each address is requested.
     pub proxy: Option<Arc<Proxy>>,
     pub settings: Arc<Settings>,
     /// How long each attempt may take; `None` for the timeout in the settings.
@@ -108,13 +108,13 @@ impl Opening {
         self.addresses.front().expect("a relay has an address")
     }
 
-    /// The stage of the attempt that has come furthest. Failed ones count only if no attempt is open.
+    /// The stage of the attempt that has progressed furthest. Failed ones count only if no attempt is open.
     pub(super) fn stage(&self) -> Stage {
         let running = self.furthest().map(Attempt::stage);
         running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
     }
 
-    /// The first of the open attempts that have come furthest.
+    /// The first of the open attempts that have progressed furthest.
     fn furthest(&self) -> Option<&Attempt> {
         self.attempts.iter().rev().max_by_key(|attempt| attempt.stage())
     }
@@ -272,7 +272,7 @@ impl Opening {
         }
     }
 
-    /// The failure that explains most: the first of those that came furthest.
+    /// The failure that explains most: the first of those that progressed furthest.
     fn explaining(&self) -> Option<&Failure> {
         self.failures.iter().rev().max_by_key(|failure| failure.stage)
     }

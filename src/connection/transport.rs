@@ -213,11 +213,11 @@ impl Connection {
     /// The network has changed, so the transport may be dead: answers have less time than usual. `ping` is the id of
     /// the ping that an established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
-        let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
+        let time_limit = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
         match &mut self.state {
-            State::Opening(opening) => opening.shorten(now + patience),
+            State::Opening(opening) => opening.shorten(now + time_limit),
             State::Established(session, _) => {
-                session.handle_network_changed(now, ping, patience, &mut self.common)
+                session.handle_network_changed(now, ping, time_limit, &mut self.common)
             }
         }
     }
@@ -283,7 +283,7 @@ impl Connection {
         self.common.outbox.take_writable(bound)
     }
 
-    /// The most bytes that the data queue may hold. Until the relay has proved that it holds its key, bytes that were
+    /// The most bytes that the data queue may have. Until the relay has proved that it holds its key, bytes that were
     /// sent count as well: an impostor that replays an old handshake response receives no more data than this, however
     /// much it reads.
     pub(super) fn send_bound(&self) -> usize {

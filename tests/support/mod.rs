@@ -292,7 +292,7 @@ pub fn settled(relay: &TestRelay) {
     relay.wait_until(GUARD, |_| true).expect("an answer of the relay");
 }
 
-/// A port on which nobody listens, reserved as long as the socket exists.
+/// A port on which nothing listens, reserved as long as the socket exists.
 pub fn dead_port() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

@@ -178,7 +178,7 @@ fn set_conduct_changes_only_new_connections() {
 #[test]
 fn the_handle_closes_resets_and_sends() {
     let relay = relay(Conduct::Honest);
-    let (me, nobody) = (Identity::new(), Identity::new());
+    let (me, unknown) = (Identity::new(), Identity::new());
     let mut client = Client::connect(&relay, &me);
     assert!(relay.send(&me.key(), &[0; 4]));
     client.expect(&[&[0; 4]]);
@@ -189,7 +189,7 @@ fn the_handle_closes_resets_and_sends() {
     let mut client = Client::connect(&relay, &me);
     assert!(relay.reset(&me.key()));
     client.expect_reset();
-    assert!(!relay.send(&nobody.key(), &[0; 4]));
+    assert!(!relay.send(&unknown.key(), &[0; 4]));
 }
 
 #[test]

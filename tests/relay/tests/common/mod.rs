@@ -100,7 +100,7 @@ impl Client {
         client
     }
 
-    /// The next packet as it goes on the stream.
+    /// Encrypts the next packet, and returns the bytes for the stream.
     pub fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let sealed = self.shared.encrypt(&next(&mut self.send_nonce).into(), plaintext).unwrap();
         [&(sealed.len() as u16).to_be_bytes()[..], &sealed].concat()
