@@ -104,7 +104,7 @@ fn if_all_addresses_fail_one_event_lists_each_failure() {
         status.failed_attempts.iter().map(|failed| (failed.address.to_string(), failed.reason)).collect();
     let refused = DisconnectReason::Refused(Party::Relay);
     assert_eq!(failed, [(dead.to_string(), refused), (tls.to_string(), tls_answers)]);
-    support::assert_over(&mut peer, id);
+    support::assert_ended(&mut peer, id);
 }
 
 #[test]

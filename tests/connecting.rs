@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use support::{
-    AT_ONCE, Conduct, Options, Peer, Reported, SHORT, TestRelay, address, any_key, assert_end, assert_over,
+    AT_ONCE, Conduct, Options, Peer, Reported, SHORT, TestRelay, address, any_key, assert_end, assert_ended,
     closed, dead_port, honest, timed_out, until,
 };
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, Refused, TimedOut};
@@ -82,7 +82,7 @@ fn a_refused_connection_is_reported_at_once() {
     let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
     assert_eq!(peer.end(id), Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_listener_that_never_accepts_times_out() {
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
     assert_eq!(peer.end(id), timed_out(Stage::Handshaking), "the kernel has accepted it into the backlog");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_listener_whose_backlog_is_full_times_out_while_connecting() {
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
     assert_eq!(peer.end(id), timed_out(Stage::Connecting));
     assert!(start.elapsed() >= SHORT);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
         let _ = stream.read_exact(&mut [0; 128]);
     });
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     server.join().unwrap();
     reason
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use support::scripted_relay::ScriptedRelay;
-use support::{Conduct, Peer, Reported, SHORT, any_key, assert_end, assert_over, closed, honest, relay};
+use support::{Conduct, Peer, Reported, SHORT, any_key, assert_end, assert_ended, closed, honest, relay};
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, NoPong, Protocol};
 use tox_relay_client::{Config, Hint, Impostor, Party, Relay, Stage, Violation};
 use tox_test_relay::kind;
@@ -41,14 +41,14 @@ fn a_close_in_each_stage_is_reported_at_once() {
     let id = peer.begin(&closing);
     let reason = peer.end(id);
     assert!(matches!(reason, DisconnectReason::Closed { stage: Stage::Handshaking, .. }), "{reason}");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
     assert!(relay.close(peer.raw_key()));
     assert_eq!(peer.end(id), closed(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_reset_in_each_stage_is_reported_at_once() {
     let id = peer.connect(&relay);
     assert!(relay.reset(peer.raw_key()));
     assert_eq!(peer.end(id), reset(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_reset_before_the_first_poll_is_reported() {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
     assert_eq!(peer.end(id), reset(Stage::Connecting));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_reset_that_a_write_detects_first_is_reported_as_a_reset() {
     peer.client.send_oob(id, any_key(), b"data").unwrap();
     peer.client.flush();
     assert_eq!(peer.end(id), reset(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_relay_that_answers_no_ping_is_reported() {
     });
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
     assert_eq!(peer.reported[0], Reported::Connected(id));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_established_connection_ends_when_pongs_stop() {
     let id = peer.connect(&relay);
     assert!(relay.stop_reading(peer.raw_key()));
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_relay_with_another_key_than_it_was_asked_for_closes() {
     let id = peer.client.connect(Relay::new(relay.addr(), any_key())).unwrap();
     assert_eq!(peer.end(id), closed(Stage::Handshaking));
     assert!(closed(Stage::Handshaking).to_string().contains("another public key"));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn violations_of_the_protocol_end_the_connection() {
         let id = peer.begin(&relay);
         assert_eq!(peer.end(id), Protocol(expected));
         assert_eq!(peer.reported[0], Reported::Connected(id), "the pong before it was valid");
-        assert_over(&mut peer, id);
+        assert_ended(&mut peer, id);
     }
 }
 
@@ -221,7 +221,7 @@ fn disconnecting_is_reported_once_in_any_stage() {
         assert!(peer.client.disconnect(id));
         assert!(!peer.client.disconnect(id));
         assert_eq!(peer.end(id), ClosedByCaller);
-        assert_over(&mut peer, id);
+        assert_ended(&mut peer, id);
     }
 }
 

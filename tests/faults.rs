@@ -12,7 +12,7 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child_process::{child_process, is_child_process};
-use support::{GUARD, Peer, Reported, numbered, pair, until};
+use support::{GUARD, Peer, Reported, numbered, open_routes, until};
 use tox_relay_client::{
     Client, ClientError, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey,
     Relay, SecretKey,
@@ -68,7 +68,7 @@ fn connect(peer: &mut Peer, relay: Relay) -> ConnectionId {
 /// Two connected clients exchange data, and one disconnects: shows that everything still works.
 #[track_caller]
 fn assert_two_clients_work(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) {
-    let (to_b, to_a) = pair(a, at_a, b, at_b);
+    let (to_b, to_a) = open_routes(a, at_a, b, at_b);
     let packets: Vec<_> = (0..100).map(|n| numbered(n, 20 * n as usize + 1)).collect();
     for packet in &packets {
         a.client.send_data(to_b, packet).unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::scripted_proxy::{ScriptedProxy, Then};
 use support::scripted_relay::ScriptedRelay;
-use support::{AT_ONCE, Conduct, Couple, Peer, SHORT, address, any_key, honest, relay};
+use support::{AT_ONCE, Conduct, OnlinePair, Peer, SHORT, address, any_key, honest, relay};
 use tox_relay_client::DisconnectReason::{NoPong, TimedOut};
 use tox_relay_client::{Proxy, SendError, SettingError, Stage, TrafficByKind};
 use tox_test_relay::kind;
@@ -154,21 +154,21 @@ fn a_changed_proxy_is_used_by_later_connections() {
 #[test]
 fn a_clients_counters_by_kind_include_ended_connections() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    couple.a.client.send_data(couple.to_b, &[1; 100]).unwrap();
-    couple.a.client.send_oob(couple.at_a, couple.b.key, &[2; 50]).unwrap();
-    couple.until("both packets", |couple| couple.b.reported.len() == 2);
-    let TrafficByKind { all, data, oob, routing, pings, .. } = couple.a.client.traffic();
-    assert_eq!(all, couple.a.client.connection(couple.at_a).unwrap().traffic);
+    let mut pair = OnlinePair::on(&relay);
+    pair.a.client.send_data(pair.to_b, &[1; 100]).unwrap();
+    pair.a.client.send_oob(pair.at_a, pair.b.key, &[2; 50]).unwrap();
+    pair.until("both packets", |pair| pair.b.reported.len() == 2);
+    let TrafficByKind { all, data, oob, routing, pings, .. } = pair.a.client.traffic();
+    assert_eq!(all, pair.a.client.connection(pair.at_a).unwrap().traffic);
     assert_eq!((data.packets_out, data.bytes_out, data.packets_in), (1, 18 + 101, 0));
     assert_eq!((oob.packets_out, oob.bytes_out), (1, 18 + 1 + 32 + 50));
     assert_eq!((routing.packets_out, routing.packets_in), (1, 1));
     assert_eq!((pings.packets_out, pings.packets_in), (1, 1));
-    let received = couple.b.client.traffic();
+    let received = pair.b.client.traffic();
     assert_eq!((received.data.bytes_in, received.oob.bytes_in), (data.bytes_out, oob.bytes_out));
-    couple.a.client.disconnect(couple.at_a);
-    couple.a.connect(&honest());
-    let after = couple.a.client.traffic();
+    pair.a.client.disconnect(pair.at_a);
+    pair.a.connect(&honest());
+    let after = pair.a.client.traffic();
     assert_eq!((after.data, after.oob), (data, oob));
     assert_eq!(after.pings.packets_out, 2, "one for each connection");
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
 use support::{
-    AT_ONCE, Conduct, Couple, Peer, Reported, SHORT, address, any_key, assert_over, closed, honest, numbered,
-    relay, settled,
+    AT_ONCE, Conduct, OnlinePair, Peer, Reported, SHORT, address, any_key, assert_ended, closed, honest,
+    numbered, relay, wait_until_sent,
 };
 use tox_relay_client::{ConnectionId, DisconnectReason, Impostor, Relay, SecretKey, Stage, Violation};
 use tox_test_relay::kind;
@@ -55,7 +55,7 @@ fn noise_before_the_first_poll_is_reported_as_an_impostor() {
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
     assert_eq!(peer.reported.len(), 1);
     assert!(peer.final_status(id).traffic.bytes_in <= READ_A_POLL);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_echo_is_an_impostor() {
     stream.read_exact(&mut hello).unwrap();
     stream.write_all(&hello).unwrap();
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn more_than_a_megabyte_of_unread_input_is_reported_in_parts_and_in_order() {
         assert!(relay.send(peer.raw_key(), &oob(number, 1000)));
     }
     assert!(relay.close(peer.raw_key()));
-    settled(&relay);
+    wait_until_sent(&relay);
     let mut before = peer.client.connection(id).unwrap().traffic.bytes_in;
     while peer.ends(id).is_empty() {
         peer.poll(AT_ONCE);
@@ -94,7 +94,7 @@ fn more_than_a_megabyte_of_unread_input_is_reported_in_parts_and_in_order() {
     let end = Reported::Disconnected(id, closed(Stage::Connected));
     let expected = (0..COUNT).map(|number| reported_of_oob(id, number, 1000)).chain([end]);
     assert!(peer.reported.iter().eq(expected.collect::<Vec<_>>().iter()), "all packets, and then the end");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 /// The bytes that a relay sends before it ends the connection.
@@ -144,7 +144,7 @@ fn only_complete_packets_before_an_end_in_each_stage_are_reported() {
                 connected.into_iter().chain(complete).chain([end]).collect::<Vec<_>>(),
                 "{case}"
             );
-            assert_over(&mut peer, id);
+            assert_ended(&mut peer, id);
         }
     }
 }
@@ -160,7 +160,7 @@ fn a_violation_after_valid_packets_is_reported_after_them_and_later_packets_neve
         assert_eq!(reason, DisconnectReason::Protocol(Violation::Kind(0x0c)));
         let good = (0..3).map(|number| reported_of_oob(id, number, 10));
         assert_eq!(peer.reported, good.chain([Reported::Disconnected(id, reason)]).collect::<Vec<_>>());
-        assert_over(&mut peer, id);
+        assert_ended(&mut peer, id);
     }
 }
 
@@ -171,7 +171,7 @@ fn silence_in_the_middle_of_a_packet_ends_the_connection_at_the_pong_timeout() {
     relay.send_all_but_one_byte(&oob(0, 1024));
     assert_eq!(peer.end(id), DisconnectReason::NoPong(Stage::Connected));
     assert_eq!(peer.reported.len(), 1);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_response_that_arrives_byte_by_byte_times_out() {
         panic!("{:?}", peer.ends(id));
     };
     assert!(start.elapsed() < AT_ONCE);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -218,13 +218,13 @@ fn a_relay_that_only_sends_and_never_reads_is_cut_off() {
     assert_eq!(peer.reported, [Reported::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
     assert!(start.elapsed() < AT_ONCE, "ended in time, although it sent packets all the time");
     assert!(oobs > 64, "{oobs}");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
 fn malicious_relays_do_no_harm_to_an_honest_one() {
     let honest = honest();
-    let mut couple = Couple::on(&honest);
+    let mut pair = OnlinePair::on(&honest);
     let flood = vec![oob(0, 1024); 200];
     let attacks = [
         Conduct::CloseOnAccept,
@@ -248,22 +248,22 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
     for round in 0..5u32 {
         for relay in &relays {
             let identity = SecretKey::generate();
-            begun.push(couple.a.client.connect(address(relay).identity(identity)).unwrap());
+            begun.push(pair.a.client.connect(address(relay).identity(identity)).unwrap());
         }
         for number in 0..50 {
-            couple.b.client.send_data(couple.to_a, &numbered(50 * round + number, 1000)).unwrap();
-            couple.a.client.send_data(couple.to_b, &numbered(50 * round + number, 1000)).unwrap();
+            pair.b.client.send_data(pair.to_a, &numbered(50 * round + number, 1000)).unwrap();
+            pair.a.client.send_data(pair.to_b, &numbered(50 * round + number, 1000)).unwrap();
         }
         let all = 50 * (round as usize + 1);
-        couple.until("all data", |couple| couple.a.data().len() == all && couple.b.data().len() == all);
+        pair.until("all data", |pair| pair.a.data().len() == all && pair.b.data().len() == all);
     }
-    couple.until("all ends", |couple| begun.iter().all(|id| !couple.a.ends(*id).is_empty()));
-    assert!(begun.iter().all(|id| couple.a.ends(*id).len() == 1));
-    assert!(couple.a.ends(couple.at_a).is_empty());
+    pair.until("all ends", |pair| begun.iter().all(|id| !pair.a.ends(*id).is_empty()));
+    assert!(begun.iter().all(|id| pair.a.ends(*id).len() == 1));
+    assert!(pair.a.ends(pair.at_a).is_empty());
     let expected: Vec<_> = (0..250).map(|number| numbered(number, 1000)).collect();
-    assert_eq!(couple.a.data(), expected);
-    assert_eq!(couple.b.data(), expected);
-    assert!(couple.a.client.connections().eq([couple.at_a]));
+    assert_eq!(pair.a.data(), expected);
+    assert_eq!(pair.b.data(), expected);
+    assert!(pair.a.client.connections().eq([pair.at_a]));
 }
 
 #[test]

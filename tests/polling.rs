@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, TestRelay, any_key, honest, settled};
+use support::{GUARD, OnlinePair, Peer, Reported, TestRelay, any_key, honest, wait_until_sent};
 use tox_relay_client::{ConnectionId, DisconnectReason, Event, Stage};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -221,7 +221,7 @@ fn next_timeout_is_zero_while_input_waits_for_room_in_the_events() {
     for _ in 0..10 {
         assert!(relay.send(peer.raw_key(), b"\x09an answer"));
     }
-    settled(&relay);
+    wait_until_sent(&relay);
     peer.reported.clear();
     peer.poll(GUARD);
     while peer.reported.len() < 10 {
@@ -258,26 +258,26 @@ fn another_poller_wakes_up_when_a_client_has_input() {
     use mio::{Events, Interest, Poll, Token};
 
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert_eq!(couple.a.client.as_fd().as_raw_fd(), couple.a.client.as_raw_fd());
+    let mut pair = OnlinePair::on(&relay);
+    assert_eq!(pair.a.client.as_fd().as_raw_fd(), pair.a.client.as_raw_fd());
     let mut poll = Poll::new().unwrap();
-    let fd = couple.a.client.as_raw_fd();
+    let fd = pair.a.client.as_raw_fd();
     poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
     let mut ready = Events::with_capacity(8);
     for round in 0..100u8 {
-        couple.b.client.send_data(couple.to_a, &[round]).unwrap();
-        couple.b.client.flush();
-        while couple.a.reported.is_empty() {
-            let timeout = couple.a.client.next_timeout();
+        pair.b.client.send_data(pair.to_a, &[round]).unwrap();
+        pair.b.client.flush();
+        while pair.a.reported.is_empty() {
+            let timeout = pair.a.client.next_timeout();
             poll.poll(&mut ready, timeout).unwrap();
             assert!(
                 !ready.is_empty() || timeout.is_some_and(|timeout| timeout < GUARD),
                 "the poller was not woken"
             );
-            couple.a.poll(Duration::ZERO);
+            pair.a.poll(Duration::ZERO);
         }
-        assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![round])]);
-        couple.a.reported.clear();
+        assert_eq!(pair.a.reported, [Reported::Data(pair.to_b, pair.b.key, vec![round])]);
+        pair.a.reported.clear();
     }
 }
 

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, address, any_key, closed, honest, numbered, settled};
+use support::{
+    GUARD, OnlinePair, Peer, Reported, address, any_key, closed, honest, numbered, wait_until_sent,
+};
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -285,21 +287,21 @@ fn data_sent_right_before_disconnecting_arrive() {
     let relay = honest();
     // Closing a socket with unread input resets the connection, unless the client prevents it.
     for unread in [false, true] {
-        let mut couple = Couple::on(&relay);
+        let mut pair = OnlinePair::on(&relay);
         if unread {
             for _ in 0..20 {
-                assert!(relay.send(couple.a.raw_key(), &[kind::ONION_RESPONSE; 1000]));
+                assert!(relay.send(pair.a.raw_key(), &[kind::ONION_RESPONSE; 1000]));
             }
-            settled(&relay);
+            wait_until_sent(&relay);
         }
         for n in 0..20 {
-            couple.a.client.send_data(couple.to_b, &numbered(n, 1000)).unwrap();
+            pair.a.client.send_data(pair.to_b, &numbered(n, 1000)).unwrap();
         }
-        assert!(couple.a.client.disconnect(couple.at_a));
-        couple.b.until("offline", |b| matches!(b.reported.last(), Some(Reported::Offline(..))));
+        assert!(pair.a.client.disconnect(pair.at_a));
+        pair.b.until("offline", |b| matches!(b.reported.last(), Some(Reported::Offline(..))));
         let expected: Vec<_> = (0..20).map(|n| numbered(n, 1000)).collect();
-        assert_eq!(couple.b.data(), expected, "unread input: {unread}");
-        assert_eq!(couple.a.end(couple.at_a), DisconnectReason::ClosedByCaller);
+        assert_eq!(pair.b.data(), expected, "unread input: {unread}");
+        assert_eq!(pair.a.end(pair.at_a), DisconnectReason::ClosedByCaller);
     }
 }
 
@@ -340,7 +342,7 @@ fn many_ends_per_poll_do_not_prevent_relays_from_being_read() {
     let mut peer = Peer::new().capacity(4);
     peer.connect(&relay);
     assert!(relay.send(peer.raw_key(), &[kind::ONION_RESPONSE, 1]));
-    settled(&relay);
+    wait_until_sent(&relay);
     peer.reported.clear();
     // Twice as many ends before each poll as the buffer has room for.
     for _ in 0..10 {

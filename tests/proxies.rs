@@ -9,7 +9,7 @@ use std::thread;
 use socks::{Socks4Stream, Socks5Stream, TargetAddr};
 use support::scripted_proxy::{ScriptedProxy, Then, Turn};
 use support::{
-    Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, assert_over, dead_port, honest,
+    GUARD, OnlinePair, Peer, Reported, SHORT, TestRelay, address, any_key, assert_ended, dead_port, honest,
 };
 use tox_relay_client::{
     Address, AddressError, ConnectError, DisconnectReason, Hint, Party, Proxy, ProxyError, Relay, Stage,
@@ -97,14 +97,14 @@ fn each_kind_of_proxy_leads_to_the_relay() {
 
         let mut b = Peer::new();
         let at_b = b.connect(&relay);
-        let (to_b, to_a) = support::pair(&mut a, at_a, &mut b, at_b);
-        let mut couple = Couple { a, b, at_a, at_b, to_b, to_a };
-        couple.a.client.send_data(to_b, b"through the tunnel").unwrap();
-        couple.b.client.send_data(to_a, b"and back").unwrap();
-        couple.until("both have data", |couple| {
-            couple.b.data() == [b"through the tunnel"] && couple.a.data() == [b"and back"]
+        let (to_b, to_a) = support::open_routes(&mut a, at_a, &mut b, at_b);
+        let mut pair = OnlinePair { a, b, at_a, at_b, to_b, to_a };
+        pair.a.client.send_data(to_b, b"through the tunnel").unwrap();
+        pair.b.client.send_data(to_a, b"and back").unwrap();
+        pair.until("both have data", |pair| {
+            pair.b.data() == [b"through the tunnel"] && pair.a.data() == [b"and back"]
         });
-        drop(couple);
+        drop(pair);
         assert_eq!(scripted.finish(), b"");
     }
 }
@@ -204,7 +204,7 @@ fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
     let mut peer = Peer::with(|config| config.proxy(kind(scripted.address)).connect_timeout(timeout));
     let id = peer.client.connect(forbidden.relay()).unwrap();
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     drop(peer);
     forbidden.assert_no_connection(&reason.to_string());
     assert_eq!(scripted.finish(), b"", "nothing is sent after the script: {reason}");
@@ -252,7 +252,7 @@ fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
     let mut peer = Peer::with(|config| config.proxy(proxy).connect_timeout(timeout));
     let id = peer.client.connect(Relay::new("relay.onion:443", any_key())).unwrap();
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     (reason, reason.to_string())
 }
 
@@ -307,7 +307,7 @@ fn a_proxy_that_refuses_the_connection_is_never_bypassed() {
     assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Proxy));
     let status = peer.final_status(id);
     assert_eq!((status.proxy, status.address.socket_addr()), (Some(dead), forbidden.0.local_addr().ok()));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     forbidden.assert_no_connection("a proxy that refuses the connection");
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, honest, numbered};
+use support::{GUARD, OnlinePair, Peer, Reported, SHORT, TestRelay, address, any_key, honest, numbered};
 use tox_relay_client::{ConnectionId, DisconnectReason, Party, Proxy, Relay, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -255,12 +255,12 @@ fn fill(peer: &mut Peer, route: RouteId) {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn less_than_a_megabyte_is_unsent_before_a_ping() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.stop_reading(couple.a.raw_key()));
-    fill(&mut couple.a, couple.to_b);
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.stop_reading(pair.a.raw_key()));
+    fill(&mut pair.a, pair.to_b);
     // Sent and not read: the bytes in the relay's socket, and those that our own socket has not sent yet.
     let read = relay.statistics().bytes_in;
-    let unread = bytes_out(&couple.a, couple.at_a) - read;
+    let unread = bytes_out(&pair.a, pair.at_a) - read;
     assert!(unread > 0);
     assert!(unread < 1024 * 1024, "{unread} bytes before a ping");
 }
@@ -290,14 +290,14 @@ fn a_relay_that_reads_200_kilobytes_per_second_stays_connected_with_a_full_queue
 #[test]
 fn the_final_status_counts_what_was_queued_and_never_sent() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.stop_reading(couple.a.raw_key()));
-    fill(&mut couple.a, couple.to_b);
-    let queued = couple.a.client.connection(couple.at_a).unwrap().queued;
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.stop_reading(pair.a.raw_key()));
+    fill(&mut pair.a, pair.to_b);
+    let queued = pair.a.client.connection(pair.at_a).unwrap().queued;
     assert!(queued > 0);
-    assert!(couple.a.client.disconnect(couple.at_a));
-    couple.a.poll(Duration::ZERO);
-    let ended = couple.a.final_status(couple.at_a);
+    assert!(pair.a.client.disconnect(pair.at_a));
+    pair.a.poll(Duration::ZERO);
+    let ended = pair.a.final_status(pair.at_a);
     assert!(ended.queued > 0 && ended.queued <= queued, "{} of {queued} bytes", ended.queued);
     assert_eq!(ended.routes, 1, "as before the end");
     assert_eq!(ended.traffic.packets_in, 3, "the pong, the response and the notification");
@@ -328,14 +328,14 @@ fn thousands_of_ends_in_one_poll_are_looked_up_by_their_ids() {
 #[test]
 fn queued_data_are_sent_before_a_route_is_closed_as_far_as_the_socket_accepts() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
+    let mut pair = OnlinePair::on(&relay);
     for number in 0..20 {
-        couple.a.client.send_data(couple.to_b, &numbered(number, 1000)).unwrap();
+        pair.a.client.send_data(pair.to_b, &numbered(number, 1000)).unwrap();
     }
-    couple.a.client.close_route(couple.to_b).unwrap();
-    couple.until("offline", |couple| matches!(couple.b.reported.last(), Some(Reported::Offline(..))));
+    pair.a.client.close_route(pair.to_b).unwrap();
+    pair.until("offline", |pair| matches!(pair.b.reported.last(), Some(Reported::Offline(..))));
     let expected: Vec<_> = (0..20).map(|number| numbered(number, 1000)).collect();
-    assert!(couple.b.data() == expected);
+    assert!(pair.b.data() == expected);
 }
 
 #[test]

@@ -213,7 +213,7 @@ pub fn until<const N: usize>(
 
 /// Opens a route in both directions, and returns when both are online.
 #[track_caller]
-pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) -> (RouteId, RouteId) {
+pub fn open_routes(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) -> (RouteId, RouteId) {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     let to_a = b.client.open_route(at_b, a.key).unwrap();
     until([&mut *a, &mut *b], "both routes are online", |[a, b]| {
@@ -224,7 +224,7 @@ pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) 
 }
 
 /// Two clients that are connected to one relay, and online to each other.
-pub struct Couple {
+pub struct OnlinePair {
     pub a: Peer,
     pub b: Peer,
     pub at_a: ConnectionId,
@@ -233,7 +233,7 @@ pub struct Couple {
     pub to_a: RouteId,
 }
 
-impl Couple {
+impl OnlinePair {
     #[track_caller]
     pub fn on(relay: &TestRelay) -> Self {
         Self::of(relay, Peer::new(), Peer::new())
@@ -242,7 +242,7 @@ impl Couple {
     #[track_caller]
     pub fn of(relay: &TestRelay, mut a: Peer, mut b: Peer) -> Self {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
-        let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
+        let (to_b, to_a) = open_routes(&mut a, at_a, &mut b, at_b);
         a.reported.clear();
         b.reported.clear();
         Self { a, b, at_a, at_b, to_b, to_a }
@@ -288,7 +288,7 @@ pub fn address(relay: &TestRelay) -> Relay {
 
 /// Waits until the relay has written everything that it was asked to send so far.
 #[track_caller]
-pub fn settled(relay: &TestRelay) {
+pub fn wait_until_sent(relay: &TestRelay) {
     relay.wait_until(GUARD, |_| true).expect("an answer of the relay");
 }
 
@@ -313,7 +313,7 @@ pub fn numbered(number: u32, len: usize) -> Vec<u8> {
 
 /// Every call with the id of a connection that has ended returns the error for that, and its end is not reported again.
 #[track_caller]
-pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
+pub fn assert_ended(peer: &mut Peer, relay: ConnectionId) {
     let anyone = any_key();
     assert!(peer.client.connection(relay).is_none());
     assert!(peer.client.connections().all(|id| id != relay));
@@ -347,5 +347,5 @@ pub fn assert_end(conduct: Conduct, settings: impl FnOnce(Config) -> Config, exp
     let id = peer.begin(&relay);
     assert_eq!(peer.end(id), expected, "{description}");
     assert!(start.elapsed() < AT_ONCE, "{description}: {:?}", start.elapsed());
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
