@@ -15,7 +15,7 @@ pub enum Fault {
     Network,
     /// The proxy.
     Proxy,
-    /// The relay, or whoever answers at its address.
+    /// The relay, or another server that answers at its address.
     Relay,
 }
 
@@ -29,8 +29,8 @@ pub enum Retry {
     Soon,
     /// The cause usually lasts, but may pass by itself: try again once an hour or less often.
     Seldom,
-    /// Another try does not help until a person has changed something: tell one. (A program that runs unattended may
-    /// treat it like [`Seldom`](Self::Seldom).)
+    /// Another try does not help until a person has changed something: show the error to the user. (A program that runs
+    /// unattended may treat it like [`Seldom`](Self::Seldom).)
     Ask,
 }
 
@@ -58,8 +58,8 @@ impl DisconnectReason {
         })
     }
 
-    /// Who most probably caused it. What an open tunnel hides is attributed to the relay, unless a [`Hint`] says that the
-    /// proxy may not have reached it.
+    /// Who most probably caused it. If the proxy or the relay may have caused it, after a tunnel was opened, this is
+    /// the relay, unless a [`Hint`] says that the proxy may not have reached it.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -116,7 +116,7 @@ impl DisconnectReason {
             // A network that wants a login answers for every server, until the user has logged in.
             Self::Impostor(Impostor::OtherServer(_)) => Retry::Soon,
             Self::Impostor(_) => Retry::Seldom,
-            // Something on the way has changed a packet.
+            // Something in the network has changed a packet.
             Self::Protocol(Violation::Forged) => Retry::Soon,
             Self::Protocol(_) | Self::PingFlood => Retry::Seldom,
         })
@@ -163,7 +163,7 @@ fn socks5_advice(code: u8) -> (Fault, Retry) {
         7 | 8 => (Fault::Proxy, Retry::Ask),
         3 | 4 | 6 => (Fault::Network, Retry::Soon),
         5 => (Fault::Relay, Retry::Soon),
-        // The descriptor of an onion service is not there, or is invalid.
+        // The descriptor of an onion service is missing or invalid.
         0xf0 | 0xf1 => (Fault::Relay, Retry::Seldom),
         0xf2 | 0xf3 | 0xf7 => (Fault::Network, Retry::Soon),
         // A client authorization is missing or wrong; not an onion address.
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_says_its_stage_and_only_a_caller_ends_in_any() {
+    fn each_reason_returns_its_stage_except_that_of_the_caller() {
         for stage in STAGES {
             let (party, hint) = (Party::Tunnel, None);
             for reason in [
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_that_of_whoever_could_have_acted_otherwise() {
+    fn each_reason_returns_its_fault() {
         let (stage, hint) = (Stage::Handshaking, None);
         let closed = |party, hint| DisconnectReason::Closed { stage, party, hint };
         let kind = io::ErrorKind::ConnectionReset;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn another_try_is_soon_seldom_or_a_persons_decision() {
+    fn each_reason_and_connect_error_returns_its_retry() {
         let http = |status| DisconnectReason::Proxy(ProxyError::Http { status, reason: Phrase::new("no") });
         let socks4 = |code| DisconnectReason::Proxy(ProxyError::Socks4 { code });
         let socks5 = |code| DisconnectReason::Proxy(ProxyError::Socks5 { code });

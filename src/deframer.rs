@@ -1,7 +1,7 @@
 //! Splits a stream into messages, however the transport has split its bytes.
 
-/// Keeps the beginning of a message until the rest has come. A message that arrives in one piece is not copied, so most
-/// deframers have nothing to keep and are small.
+/// Keeps the beginning of a message until the rest has arrived. A message that arrives in one piece is not copied, so
+/// most deframers have nothing to keep and are small.
 #[derive(Default)]
 pub(crate) struct Deframer {
     begun: Option<Box<Begun>>,
@@ -73,7 +73,7 @@ impl Deframer {
         message_len(partial).ok()?.map(|len| len - partial.len())
     }
 
-    /// Frees the buffer if it was not needed since the last call and holds no incomplete message.
+    /// Frees the buffer if it was not needed since the last call and contains no incomplete message.
     pub(crate) fn shrink(&mut self) {
         let is_unneeded = |begun: &mut Box<Begun>| {
             !std::mem::take(&mut begun.used) && (begun.partial.is_empty() || begun.whole)
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_whole_however_they_are_split() {
+    fn messages_are_returned_whole_however_they_are_split() {
         let stream = [2, 10, 11, 0, 3, 20, 21, 22, 1, 30];
         for split in 1..=stream.len() {
             let mut deframer = Deframer::default();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_message_stays_in_the_input() {
+    fn bytes_after_a_message_stay_in_the_input() {
         let (mut begun, mut rest) = ([2, 10], [11, 7, 8]);
         let mut deframer = Deframer::default();
         assert_eq!(deframer.next(&mut &mut begun[..], message_len), Ok(None));

@@ -17,7 +17,7 @@ pub enum ClientError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The operating system did not create a poller, or returned no random numbers.
-    #[error("the operating system refused what a client needs: {0}")]
+    #[error("the operating system did not create a poller, or returned no random numbers: {0}")]
     Io(#[source] io::Error),
 }
 
@@ -39,8 +39,8 @@ pub enum SettingError {
     PongTimeout,
 }
 
-/// Why [`connect`](crate::Client::connect) did not start a connection. [`retry`](ConnectError::retry) says whether
-/// another attempt may succeed.
+/// Why [`connect`](crate::Client::connect) did not start a connection. [`retry`](ConnectError::retry) returns
+/// whether another attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -146,8 +146,8 @@ pub enum SendError {
 
 /// Why a connection ended. Reported exactly once, in [`Event::Disconnected`](crate::Event::Disconnected).
 ///
-/// [`stage`](DisconnectReason::stage), [`fault`](DisconnectReason::fault) and [`retry`](DisconnectReason::retry) say
-/// when, because of whom, and what to do about it.
+/// [`stage`](DisconnectReason::stage), [`fault`](DisconnectReason::fault) and [`retry`](DisconnectReason::retry) return
+/// when it ended, who caused it, and whether another try may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -158,7 +158,7 @@ pub enum DisconnectReason {
     #[error("{0} refused the connection: nothing listens at its address")]
     Refused(Party),
     /// The connect timeout has passed.
-    #[error("{party} did not answer in time {}{}", when(.stage), aside(.hint))]
+    #[error("{party} did not answer in time {}{}", when(.stage), in_parentheses(.hint))]
     TimedOut {
         /// The stage in which it passed.
         stage: Stage,
@@ -171,7 +171,7 @@ pub enum DisconnectReason {
     #[error("no ping was answered in time ({})", when(.0))]
     NoPong(Stage),
     /// The other side closed the connection.
-    #[error("closed by {party} {}{}", when(.stage), aside(.hint))]
+    #[error("closed by {party} {}{}", when(.stage), in_parentheses(.hint))]
     Closed {
         /// The stage in which it was closed.
         stage: Stage,
@@ -181,7 +181,10 @@ pub enum DisconnectReason {
         hint: Option<Hint>,
     },
     /// The network or the operating system ended the connection: a reset, an unreachable host.
-    #[error("the connection {} failed {}: {}{}", way(.party), when(.stage), said(.kind, .code), aside(.hint))]
+    #[error(
+        "the connection {} failed {}: {}{}",
+        to(.party), when(.stage), os_error(.kind, .code), in_parentheses(.hint)
+    )]
     Transport {
         /// The stage in which it happened.
         stage: Stage,
@@ -197,8 +200,8 @@ pub enum DisconnectReason {
     /// The proxy did not open a tunnel to the relay.
     #[error("the proxy made no tunnel to the relay: {0}")]
     Proxy(ProxyError),
-    /// The server that answers does not hold the relay's secret key.
-    #[error("not the relay that was asked for: {0}")]
+    /// The server that answers does not have the relay's secret key.
+    #[error("not the requested relay: {0}")]
     Impostor(Impostor),
     /// The relay broke the protocol.
     #[error("the relay broke the protocol: {0}")]
@@ -218,7 +221,7 @@ fn when(stage: &Stage) -> &'static str {
     }
 }
 
-fn way(party: &Party) -> &'static str {
+fn to(party: &Party) -> &'static str {
     match party {
         Party::Relay => "to the relay",
         Party::Proxy => "to the proxy",
@@ -226,11 +229,11 @@ fn way(party: &Party) -> &'static str {
     }
 }
 
-fn said(kind: &io::ErrorKind, code: &Option<i32>) -> io::Error {
+fn os_error(kind: &io::ErrorKind, code: &Option<i32>) -> io::Error {
     code.map_or_else(|| (*kind).into(), io::Error::from_raw_os_error)
 }
 
-fn aside(hint: &Option<Hint>) -> String {
+fn in_parentheses(hint: &Option<Hint>) -> String {
     hint.map(|hint| format!(" ({hint})")).unwrap_or_default()
 }
 
@@ -240,10 +243,10 @@ fn aside(hint: &Option<Hint>) -> String {
 pub enum Hint {
     /// Our whole hello was sent, and the server closed the connection without an answer. A relay does that if its
     /// public key is not the one that the hello was created for.
-    #[error("as a relay does that has another public key")]
+    #[error("the relay may have another public key")]
     OtherKey,
-    /// The request for a tunnel was sent to the proxy, or the proxy reported that it is open, but nothing came through
-    /// it.
+    /// The request for a tunnel was sent to the proxy, or the proxy reported that it is open, but nothing arrived
+    /// through it.
     #[error("the proxy may not have reached the relay")]
     NotReached,
     /// Our whole hello was sent through the proxy's tunnel, which was closed without an answer: one of these two
@@ -292,13 +295,13 @@ pub enum ProxyError {
         reason: Phrase,
     },
     /// HTTP status 407: it requires credentials, or other ones. This library supports the scheme Basic.
-    #[error("HTTP status 407, it wants (other) credentials{}{schemes}", if schemes.is_empty() { "" } else { ": " })]
+    #[error("HTTP status 407, it requires (other) credentials{}{schemes}", if schemes.is_empty() { "" } else { ": " })]
     Unauthorized {
         /// The names of the schemes that it accepts, separated by commas, shortened.
         schemes: Phrase,
     },
     /// It uses another protocol, or another version.
-    #[error("it does not speak {expected}: its answer begins with {first:#04x}{}", guess(*.first))]
+    #[error("it does not use {expected}: its answer begins with {first:#04x}{}", guess(*.first))]
     Protocol {
         /// The protocol that was expected.
         expected: &'static str,
@@ -337,8 +340,8 @@ fn socks5_reply(code: u8) -> &'static str {
         0xf1 => "the onion service's descriptor is invalid",
         0xf2 => "the introduction to the onion service failed",
         0xf3 => "the rendezvous with the onion service failed",
-        0xf4 => "the onion service wants a client authorization",
-        0xf5 => "the onion service wants another client authorization",
+        0xf4 => "the onion service requires a client authorization",
+        0xf5 => "the onion service requires another client authorization",
         0xf6 => "the onion address is invalid",
         0xf7 => "the introduction to the onion service timed out",
         _ => "an unknown one",

@@ -5,7 +5,7 @@ use crate::id::{ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::status::ConnectionStatus;
 
-/// One thing that happened. Its payload and status are borrowed from the [`Events`](crate::Events) that holds it;
+/// One thing that happened. Its payload and status are borrowed from the [`Events`](crate::Events) that contains it;
 /// [`to_owned`](EventWith::to_owned) copies them. The variants are those of [`EventWith`].
 ///
 /// Its ids may already be stale: later events of the same poll may report why. So
@@ -53,8 +53,8 @@ pub enum EventWith<Payload, Status> {
         token: u64,
         /// Why it ended.
         reason: DisconnectReason,
-        /// Its final status: how far it came and how long that took, and its traffic. If no attempt has reached the
-        /// relay, it lists what each of them met.
+        /// Its final status: its last stage, how long each step took, and its traffic. If no attempt has reached the
+        /// relay, it lists why each of them failed.
         status: Status,
     },
     /// The relay has registered a route. The peer is offline until [`RouteOnline`](Self::RouteOnline) follows.
@@ -65,18 +65,18 @@ pub enum EventWith<Payload, Status> {
         route: RouteId,
         /// The route's token.
         token: u64,
-        /// The peer that it leads to.
+        /// The peer at its other end.
         peer: PublicKey,
     },
     /// The relay has refused a route: it has no free ones, or the peer's key is our own. The route's id is stale.
     RouteRefused {
         /// The connection.
         connection: ConnectionId,
-        /// The route that was asked for.
+        /// The route that was requested.
         route: RouteId,
         /// The route's token.
         token: u64,
-        /// The peer that it should have led to.
+        /// The peer to which it was requested.
         peer: PublicKey,
     },
     /// The peer is connected to the relay and has a route to us: data can be sent on this route.
@@ -87,11 +87,11 @@ pub enum EventWith<Payload, Status> {
         route: RouteId,
         /// The route's token.
         token: u64,
-        /// The peer that it leads to.
+        /// The peer at its other end.
         peer: PublicKey,
     },
     /// The peer has closed its route or its connection. Our route stays: [`RouteOnline`](Self::RouteOnline) follows
-    /// when the peer comes back. Data that were still queued for it are removed, since the relay would discard them or
+    /// when the peer returns. Data that were still queued for it are removed, since the relay would discard them or
     /// deliver them to the peer's next session.
     RouteOffline {
         /// The connection.
@@ -100,16 +100,16 @@ pub enum EventWith<Payload, Status> {
         route: RouteId,
         /// The route's token.
         token: u64,
-        /// The peer that it leads to.
+        /// The peer at its other end.
         peer: PublicKey,
         /// How many bytes of accepted data were removed and never sent; usually 0.
         unsent: usize,
     },
     /// A data packet from a peer.
     Data {
-        /// The connection it came on.
+        /// The connection on which it arrived.
         connection: ConnectionId,
-        /// The route it came on.
+        /// The route on which it arrived.
         route: RouteId,
         /// The route's token.
         token: u64,
@@ -121,7 +121,7 @@ pub enum EventWith<Payload, Status> {
     },
     /// An out-of-band packet from a client of the same relay, with or without a route.
     Oob {
-        /// The connection it came on.
+        /// The connection on which it arrived.
         connection: ConnectionId,
         /// The connection's token.
         token: u64,
@@ -132,7 +132,7 @@ pub enum EventWith<Payload, Status> {
     },
     /// An answer to an onion request.
     OnionResponse {
-        /// The connection it came on.
+        /// The connection on which it arrived.
         connection: ConnectionId,
         /// The connection's token.
         token: u64,
@@ -141,7 +141,7 @@ pub enum EventWith<Payload, Status> {
     },
     /// A packet that the relay forwarded to us.
     Forwarding {
-        /// The connection it came on.
+        /// The connection on which it arrived.
         connection: ConnectionId,
         /// The connection's token.
         token: u64,
@@ -149,8 +149,8 @@ pub enum EventWith<Payload, Status> {
         data: Payload,
     },
     /// After [`WouldBlock`](crate::SendError::WouldBlock), there is room again: on at least one of the refused routes
-    /// (or for packets without a route), a packet of any length would be accepted. The only event that may come before
-    /// `Connected`, apart from the end.
+    /// (or for packets without a route), a packet of any length would be accepted. The only event that may be reported
+    /// before `Connected`, apart from the end.
     Writable {
         /// The connection whose queue has room.
         connection: ConnectionId,

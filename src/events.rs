@@ -1,4 +1,4 @@
-//! The buffer that holds the events of a poll.
+//! The buffer for the events of a poll.
 
 use std::fmt;
 use std::ops::Range;
@@ -114,7 +114,7 @@ impl Events {
         self.records.is_empty()
     }
 
-    /// The largest number of events that a poll puts here.
+    /// The largest number of events that a poll adds.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_has_its_connection_and_its_token_and_five_have_a_route() {
+    fn each_event_has_its_connection_and_its_token_and_five_kinds_have_a_route() {
         let statuses = [status(0), status(1)];
         let events = every_event(b"data", &statuses);
         assert!(events.iter().all(|event| (event.connection(), event.token()) == (ID, 7)));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn events_come_out_as_they_went_in_with_their_payloads() {
+    fn events_are_returned_as_they_were_added_with_their_payloads() {
         let mut events = Events::with_capacity(100);
         for data in [b"first".as_slice(), b"the second, and longer"] {
             events.clear();

@@ -24,7 +24,7 @@ pub struct ConnectionId {
     pub(crate) generation: u32,
 }
 
-/// The id of one route: a relay passes packets between this client and one peer on it. It is valid from
+/// The id of one route, on which a relay passes packets between this client and one peer. It is valid from
 /// [`open_route`](crate::Client::open_route) until the route is closed or refused, or its connection ends.
 ///
 /// An id is not reused (generations repeat after 2³² routes of a client). It converts to a `u64` and back.

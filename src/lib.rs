@@ -89,8 +89,8 @@
 //!
 //! Packets are queued until the next [`Client::poll`] or [`Client::flush`], or until the queue is nearly full, so that
 //! many packets are sent in one system call. The library does not reconnect: after [`Event::Disconnected`], call
-//! [`Client::connect`] again after a pause that grows with each attempt; [`DisconnectReason::retry`] returns whether that
-//! may help.
+//! [`Client::connect`] again after a pause that grows with each attempt; [`DisconnectReason::retry`] returns whether
+//! that may help.
 //!
 //! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`]
 //! reconnects and keeps its key in a file, [`chat`] is for two people on a relay, [`main_loop`] runs in a toxcore-style
@@ -106,15 +106,15 @@
 //!   address, or a name that a [`Proxy`] resolves. A connection through a proxy never falls back to a direct one.
 //! - [`Event::Connected`] means that the relay has proved to hold its secret key in this very connection. A replayed
 //!   handshake, or our own bytes sent back, are not a proof.
-//! - Routes may be opened and packets sent out of band as soon as [`Client::connect`] has returned: they leave right after
-//!   the handshake response, encrypted for the relay alone. Whoever replays an old response reads nothing, and how many
-//!   bytes it gets before it is found out is bounded: see [`Client::open_route`].
-//! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end is
-//!   reported before it.
+//! - Routes may be opened and packets sent out of band as soon as [`Client::connect`] has returned: they are sent right
+//!   after the handshake response, encrypted for the relay alone. An attacker who replays an old response can read
+//!   nothing, and the number of bytes that it gets before it is detected is bounded: see [`Client::open_route`].
+//! - Each connection ends with exactly one [`Event::Disconnected`], which gives the reason. What arrived before the end
+//!   is reported before it.
 //! - A stale id ([`ConnectionId`], [`RouteId`]) is an error and never refers to another connection.
-//! - Routing requests, disconnect notifications, pings and pongs are never dropped, and are sent before data. Data, OOB,
-//!   onion and forward packets wait in a bounded queue in which routes take turns: a route that has used its share gets
-//!   [`SendError::WouldBlock`], and [`Event::Writable`] reports when there is room again.
+//! - Routing requests, disconnect notifications, pings and pongs are never dropped, and are sent before data. Data,
+//!   OOB, onion and forward packets wait in a bounded queue in which routes take turns: a route that has used its share
+//!   gets [`SendError::WouldBlock`], and [`Event::Writable`] reports when there is room again.
 //! - Memory per connection has a bound, whatever a relay does: see [`Client`].
 //! - Keys are wiped after use, and do not appear in `Debug` output, logs or errors.
 //!
@@ -128,12 +128,12 @@
 //! | data packet | 1 to 2031 bytes sent, 0 to 2031 received (Tox sends at most 1400) |
 //! | OOB packet; onion request with its nonce; forward request | 1 to 1024; 178 to 1359; 1 to 1792 bytes |
 //! | routes per connection; connections per client | 240, as in the protocol; the file descriptors of the process |
-//! | read per turn of a connection | 64 KiB, then the next connection has its turn; a poll goes on while there is nothing to report and time left |
+//! | read per turn of a connection | 64 KiB, then the next connection has its turn; a poll continues while there is nothing to report and time is left |
 //! | events per poll | the capacity of `Events`, shared between the connections that have any |
 //! | queued per connection | 128 KiB ([`Config::send_queue`]) and 273 important packets (240 routes, 32 pongs, a ping) |
-//! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two do |
-//! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s on a line of 100 ms) |
-//! | waiting at the relay | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
+//! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two send |
+//! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s with a round trip of 100 ms) |
+//! | waiting in the relay's socket | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
 //! | ends not reported yet | one for each connection that has ended since the last poll: 500 bytes, and up to 400 for each address that has failed |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
 //! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |
@@ -145,8 +145,8 @@
 //!
 //! # Types of other crates
 //!
-//! These are part of the interface; a new incompatible version of such a crate means one of this crate, too. What other
-//! crates it uses is not visible.
+//! These are part of the interface; a new incompatible version of such a crate requires one of this crate, too. Other
+//! crates that it uses are not visible.
 //!
 //! | crate | type or trait | where |
 //! | --- | --- | --- |
@@ -162,8 +162,8 @@
 //!
 //! # Inside
 //!
-//! Only `client` uses sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` are given bytes, times
-//! and random numbers as arguments, so tests drive them in virtual time. Each module imports only from those after it
+//! Only `client` uses sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` get bytes, times and
+//! random numbers as arguments, so tests run them in virtual time. Each module imports only from those after it
 //! in this list.
 //!
 //! | module | what it does |
@@ -176,25 +176,28 @@
 //! | `wire` | frames and packets: bytes to values and back |
 //! | the others | events, advice, statuses, errors, settings, keys, ids and addresses, which all of them share |
 //!
-//! - **An opening**: `Client::connect` adds a connection, and `Slot::update_attempts` begins an attempt for each address
-//!   that is due: `Connection::begin_attempt`, and a socket for it. The attempt (`connection/opening/attempt.rs`) asks a
-//!   proxy, sends the hello and reads the response; the first that has one becomes the session.
+//! - **An opening**: `Client::connect` adds a connection, and `Slot::update_attempts` begins each attempt that is due:
+//!   `Connection::begin_attempt`, and a socket for it. The attempt (`connection/opening/attempt.rs`) requests a tunnel
+//!   from the proxy, if there is one, sends the hello and reads the response. The first attempt that has a response
+//!   becomes the session.
 //! - **A received packet**: `Client::poll` (`client/commands.rs`) runs the loop (`client/event_loop.rs`).
-//!   `Loop::poll_sockets` learns which sockets are ready, and `Loop::give_turn` lets each of them read (`Buffers::read`).
-//!   `Connection::receive` (`connection/transport.rs`) passes the bytes to the session (`connection/session.rs`): `Deframer::next` cuts them into
-//!   frames, `Channel::open` decrypts one, `Packet::parse` reads it, and `Events::push` copies its data for the caller.
+//!   `Loop::poll_sockets` asks the poller which sockets are ready, and `Loop::give_turn` reads each of them
+//!   (`Buffers::read`). `Connection::receive` (`connection/transport.rs`) passes the bytes to the session
+//!   (`connection/session.rs`): `Deframer::next` splits them into frames, `Channel::open` decrypts one, `Packet::parse`
+//!   parses it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all`
-//!   calls `Slot::flush` for each connection with output, and `Socket::flush` passes `Connection::flush` a function that
-//!   writes. There `Outbox::flush` takes packets by priority, has `Sealer::seal` encrypt them, and writes them.
-//! - **A deadline**: after each turn of a connection and each call that changes it, `Loop::update` passes `Connection::deadline` to the wheel. When
-//!   the deadline is reached, `Loop::handle_deadlines` calls `Slot::handle_timeout`, and that calls
-//!   `Connection::handle_timeout`, which queues a ping or returns why the connection ends. If the connection waits for
-//!   a turn at that time, `Loop::give_turn` checks its deadline instead, after reading.
+//!   calls `Slot::flush` for each connection with output, and `Socket::flush` passes `Connection::flush` a function
+//!   that writes. There `Outbox::flush` takes packets by priority, encrypts them with `Sealer::seal`, and writes them.
+//! - **A deadline**: after each turn of a connection and each call that changes it, `Loop::update` passes
+//!   `Connection::deadline` to the wheel. When the deadline is reached, `Loop::handle_deadlines` calls
+//!   `Slot::handle_timeout`, and that calls `Connection::handle_timeout`, which queues a ping or returns why the
+//!   connection ends. If the connection waits for a turn at that time, `Loop::give_turn` checks its deadline instead,
+//!   after reading.
 
 #![deny(unsafe_code)] // except in crypto/secretbox/lanes.rs, which gives the reason
 #![cfg_attr(feature = "internals", deny(unreachable_pub), allow(missing_docs, clippy::new_without_default))]
-// What `internals` shows of the core is `pub`, and cannot be reached without that feature. So `unreachable_pub` checks
-// only the build with it, and `missing_docs` only the build without it, which is the one for users.
+// What `internals` exports of the core is `pub`, and cannot be reached without that feature. So `unreachable_pub`
+// checks only the build with it, and `missing_docs` only the build without it, which is the one for users.
 
 mod address;
 mod advice;

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_in_latin_1_and_utf_8_are_shown_and_what_steers_a_terminal_is_not() {
+    fn latin_1_and_utf_8_are_shown_without_control_characters() {
         let shown = |bytes: &[u8]| Phrase::from_bytes(bytes).as_str().to_owned();
         assert_eq!(shown(b"Acc\xe8s refus\xe9"), "Accès refusé");
         assert_eq!(shown("Accès refusé".as_bytes()), "Accès refusé");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn words_end_at_a_whole_letter_within_47_bytes() {
+    fn a_phrase_ends_at_a_whole_letter_within_47_bytes() {
         assert_eq!(Phrase::new(&"x".repeat(200)).as_str(), "x".repeat(47));
         assert_eq!(Phrase::new(&"é".repeat(200)).as_str(), "é".repeat(23));
         assert_eq!(

@@ -1,8 +1,8 @@
-//! The stage of a connection, and who is at its other end in that stage.
+//! The stage of a connection, and what is at its other end in that stage.
 
 use std::fmt;
 
-/// How far a connection has come, in order: a later stage is greater.
+/// How far a connection has progressed, in order: a later stage is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
@@ -33,7 +33,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Who is at the other end of a connection.
+/// What is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Party {

@@ -19,10 +19,10 @@ pub struct ConnectionStatus {
     pub connection: ConnectionId,
     /// The token of its [`Relay`](crate::Relay), or 0.
     pub token: u64,
-    /// How far the connection has come.
+    /// How far the connection has progressed.
     pub stage: Stage,
-    /// The relay's address. While several are tried: the one that has come furthest. If all have failed: the one of the
-    /// reason.
+    /// The relay's address. While several are tried: that of the attempt that has progressed furthest; if all have
+    /// failed, that of the attempt whose failure is the reason.
     pub address: Address,
     /// The attempts that have failed, in this order; empty once one has reached the relay.
     pub failed_attempts: Vec<FailedAttempt>,
@@ -38,7 +38,7 @@ pub struct ConnectionStatus {
     pub connected_at: Option<Instant>,
     /// When the client last handled anything that the relay, or its proxy, has sent.
     pub last_heard: Option<Instant>,
-    /// How long pings were under way, and how many there were.
+    /// The times between pings and their pongs, and how many there were.
     pub round_trips: RoundTrips,
     /// When each step of connecting was complete.
     pub times: ConnectTimes,
@@ -77,16 +77,16 @@ pub struct ConnectTimes {
     pub connected: Option<Duration>,
 }
 
-/// The times between pings and their pongs, from 1 µs to 71 minutes; `None` before the first pong. They include what
-/// was in the way at both ends: a ping waits for the bytes that the system has already accepted, and a pong until the
-/// relay and then this program get to it. A relay that looks for packets every 30 ms answers once after 0.1 ms and once
-/// after 30 ms, so look at more than the latest one.
+/// The times between pings and their pongs, from 1 µs to 71 minutes; `None` before the first pong. They include delays
+/// at both ends: a ping waits for the bytes that the system has already accepted, and a pong until the relay and then
+/// this program handle it. A relay that polls every 30 ms may answer one ping after 0.1 ms and the next after 30 ms, so
+/// do not rely on the latest one alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RoundTrips {
     /// The last one.
     pub latest: Option<Duration>,
-    /// The smallest one: nearest to what the network takes.
+    /// The smallest one, which is nearest to the round trip of the network.
     pub smallest: Option<Duration>,
     /// A moving average, in which each new one has a share of one eighth, as in RFC 6298.
     pub smoothed: Option<Duration>,
@@ -179,13 +179,13 @@ pub struct RouteStatus {
     pub connection: ConnectionId,
     /// The token that it was opened with, or 0.
     pub token: u64,
-    /// The peer that it leads to.
+    /// The peer at its other end.
     pub peer: PublicKey,
     /// Its state.
     pub state: RouteState,
 }
 
-/// One line: the address, the stage, and what matters most of the rest. For people, and not to be parsed.
+/// One line: the address, the stage, and the most important of the other values. For people, and not to be parsed.
 impl fmt::Display for ConnectionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, stage, public_key, routes, queued, .. } = self;
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_lines_that_people_can_read() {
+    fn each_status_is_displayed_as_one_line() {
         let connection = ConnectionId { index: 3, generation: 5 };
         let mut status = ConnectionStatus {
             stage: Stage::Handshaking,

@@ -18,7 +18,7 @@ fn allocations(run: impl FnOnce()) -> u64 {
     calls() - before
 }
 
-/// The number of the route.
+/// The connection id of the route.
 const NUMBER: u8 = 16;
 
 /// The lengths of the packets that are measured: the longest, one that Tox uses, and small ones.
@@ -32,7 +32,7 @@ fn packet(len: usize) -> Vec<u8> {
 fn receive(peer: &mut Peer, mut count: usize) {
     while count > 0 {
         peer.client.poll(&mut peer.events, Some(GUARD)).unwrap();
-        assert!(!peer.events.is_empty(), "{count} packets have not come");
+        assert!(!peer.events.is_empty(), "{count} packets are missing");
         for event in &peer.events {
             match event {
                 Event::Data { data, .. } => assert!(!data.is_empty()),
@@ -71,7 +71,7 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
 
 #[test]
 fn neither_sending_nor_receiving_allocates_after_warming_up() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the counter counts");
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the allocator counts");
     let mut peer = Peer::new().capacity(1024);
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, friend) = relay.open_route(&mut peer, id, NUMBER);

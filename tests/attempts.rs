@@ -1,4 +1,4 @@
-//! One relay behind several addresses, sockets that the caller has made, and local addresses.
+//! A relay with several addresses, sockets that the caller has made, and local addresses.
 
 mod support;
 
@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use support::{AT_ONCE, GUARD, Peer, Reported, SHORT, TestRelay, any_key, dead_port, honest};
 use tox_relay_client::{ConnectError, DisconnectReason, Impostor, Party, Relay, Server, Stage};
 
-/// A port whose queue of connections is full, so that further ones get no answer. It stays so while this exists.
+/// A listening port whose backlog is full, so that further connections get no answer, while this exists.
 struct BlackHole {
     address: SocketAddr,
     _listener: Socket,
@@ -26,12 +26,12 @@ impl BlackHole {
         let address = listener.local_addr().unwrap().as_socket().unwrap();
         let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
         let queued: Vec<_> = std::iter::from_fn(connect).take(16).collect();
-        assert!(queued.len() < 16, "the queue of a listener is not bounded here");
+        assert!(queued.len() < 16, "the backlog of a listener has no bound on this system");
         Self { address, _listener: listener, _queued: queued }
     }
 }
 
-/// A server that sends `greeting` to each connection once that has sent something, and closes it.
+/// A server that sends `greeting` on each connection after it has received 128 bytes, and closes the connection.
 fn server(greeting: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -46,11 +46,11 @@ fn server(greeting: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// What a TLS server sends when it receives something else than TLS.
+/// What a TLS server sends when it receives bytes that are not TLS.
 const TLS_ALERT: &[u8] = &[0x15, 3, 3, 0, 2, 2, 70];
 
 #[test]
-fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
+fn the_relay_is_found_after_a_black_hole_a_refusal_and_a_tls_port() {
     let relay = honest();
     let hole = BlackHole::new();
     let (_reserved, dead) = dead_port();
@@ -68,7 +68,7 @@ fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
     assert_eq!(status.address, relay.addr().try_into().unwrap());
     assert!(status.failed_attempts.is_empty());
     assert_eq!(peer.client.connections().count(), 1);
-    // The relay sees one connection, and it stays.
+    // The relay has one connection, and it stays open.
     relay.wait_until(GUARD, |relay| relay.confirmed == 1).unwrap();
     peer.poll(SHORT);
     assert_eq!(peer.reported, [Reported::Connected(id)]);
@@ -76,7 +76,7 @@ fn the_relay_is_found_behind_a_black_hole_a_refusal_and_a_tls_port() {
 
 #[test]
 fn two_addresses_of_the_same_relay_are_one_connection() {
-    // The first address accepts and never answers: the second is tried meanwhile, and wins.
+    // The first address accepts and never answers, so the second is tried meanwhile, and is used.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let relay = honest();
     let mut peer = Peer::new();
@@ -92,7 +92,7 @@ fn two_addresses_of_the_same_relay_are_one_connection() {
 }
 
 #[test]
-fn if_no_address_is_good_one_event_ends_all_and_each_failure_is_known() {
+fn if_all_addresses_fail_one_event_lists_each_failure() {
     let (_reserved, dead) = dead_port();
     let tls = server(TLS_ALERT);
     let mut peer = Peer::new();
@@ -104,7 +104,7 @@ fn if_no_address_is_good_one_event_ends_all_and_each_failure_is_known() {
         status.failed_attempts.iter().map(|failed| (failed.address.to_string(), failed.reason)).collect();
     let refused = DisconnectReason::Refused(Party::Relay);
     assert_eq!(failed, [(dead.to_string(), refused), (tls.to_string(), tls_answers)]);
-    support::assert_over(&mut peer, id);
+    support::assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_relay_has_at_most_16_addresses_and_one_twice_is_one() {
 }
 
 #[test]
-fn a_relay_has_a_timeout_of_its_own() {
+fn a_relay_can_have_its_own_connect_timeout() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::new();
     let relay = Relay::new(silent.local_addr().unwrap(), any_key()).connect_timeout(SHORT);
@@ -135,7 +135,7 @@ fn a_relay_has_a_timeout_of_its_own() {
 }
 
 #[test]
-fn a_connection_leaves_from_the_local_address_that_it_was_given() {
+fn a_connection_uses_the_local_address_of_its_relay() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::new();
     let local = SocketAddr::from(([127, 0, 0, 2], 0));
@@ -162,7 +162,7 @@ fn a_socket_of_the_caller_is_used_connected_or_not() {
     peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     assert!(peer.client.disconnect(id));
     peer.end(id);
-    relay.wait_until(GUARD, |relay| relay.connected == 0).expect("it is closed");
+    relay.wait_until(GUARD, |relay| relay.connected == 0).expect("the socket is closed");
 
     let connecting = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     connecting.set_nonblocking(true).unwrap();
@@ -183,7 +183,7 @@ fn a_socket_of_the_caller_that_fails_is_not_replaced() {
     let id = peer.client.connect_with(to_relay, TcpStream::from(connecting)).unwrap();
     assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Relay));
 
-    // One that was never connected to anything.
+    // A socket for which `connect` was never called.
     let fresh = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let relay = Relay::new(dead, any_key()).connect_timeout(SHORT);
     let id = peer.client.connect_with(relay, TcpStream::from(fresh)).unwrap();
@@ -192,7 +192,7 @@ fn a_socket_of_the_caller_that_fails_is_not_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_unix_socket_leads_to_a_local_proxy() {
+fn a_unix_socket_to_a_local_proxy_is_used() {
     use std::os::unix::net::UnixStream;
 
     let relay = honest();
@@ -223,7 +223,7 @@ fn a_unix_socket_leads_to_a_local_proxy() {
 
 #[cfg(unix)]
 #[test]
-fn any_descriptor_of_a_stream_socket_will_do() {
+fn any_descriptor_of_a_stream_socket_is_accepted() {
     use std::os::fd::OwnedFd;
 
     let relay = honest();
@@ -233,8 +233,8 @@ fn any_descriptor_of_a_stream_socket_will_do() {
     let id = peer.client.connect_with(Relay::new(relay.addr(), relay.public_key().into()), tcp).unwrap();
     peer.until("connected", |peer| peer.reported == [Reported::Connected(id)]);
     let socket = socket2::SockRef::from(&duplicate);
-    assert!(socket.tcp_nodelay().unwrap(), "it has the options of a TCP socket");
-    // The poller lets go of it, although the caller holds a duplicate.
+    assert!(socket.tcp_nodelay().unwrap(), "the options of a TCP socket are set");
+    // It is removed from the poller, although the caller has a duplicate.
     relay.wait_until(GUARD, |relay| relay.confirmed == 1).unwrap();
     assert!(peer.client.disconnect(id));
     peer.end(id);

@@ -1,4 +1,4 @@
-//! How connections begin. If one cannot, the reason is reported at once.
+//! How connections begin. If one fails, the reason is reported at once.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use support::{
-    AT_ONCE, Conduct, Options, Peer, Reported, SHORT, TestRelay, address, any_key, assert_end, assert_over,
+    AT_ONCE, Conduct, Options, Peer, Reported, SHORT, TestRelay, address, any_key, assert_end, assert_ended,
     closed, dead_port, honest, timed_out, until,
 };
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, Refused, TimedOut};
@@ -60,9 +60,9 @@ fn routes_opened_at_once_are_online_without_waiting_for_connected() {
     assert_eq!(a.client.connection(at_a).unwrap().traffic.packets_out, 3);
 }
 
-/// They are lost with the connection, and the final status counts what was queued.
+/// The final status counts what was queued.
 #[test]
-fn what_was_asked_for_of_a_relay_that_is_not_there_causes_no_event() {
+fn routes_and_packets_of_a_refused_connection_cause_no_event() {
     let (_reserved, dead) = dead_port();
     let mut peer = Peer::new();
     let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
@@ -82,11 +82,11 @@ fn a_refused_connection_is_reported_at_once() {
     let id = peer.client.connect(Relay::new(dead, any_key())).unwrap();
     assert_eq!(peer.end(id), Refused(Party::Relay));
     assert!(start.elapsed() < AT_ONCE);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn many_dead_ports_are_reported_one_by_one_and_leave_nothing() {
+fn many_refused_connections_are_each_reported_and_leave_nothing() {
     let ports: Vec<_> = (0..60).map(|_| dead_port()).collect();
     let mut peer = Peer::new().capacity(8);
     let mut connect =
@@ -101,7 +101,7 @@ fn many_dead_ports_are_reported_one_by_one_and_leave_nothing() {
 }
 
 #[test]
-fn whoever_does_not_answer_in_time_has_timed_out_in_the_stage_it_came_to() {
+fn a_relay_that_does_not_answer_the_hello_times_out_in_that_stage() {
     let quick = |config: Config| config.connect_timeout(SHORT);
     for silent in [Conduct::Mute, Conduct::Deaf] {
         assert_end(silent, quick, timed_out(Stage::Handshaking));
@@ -116,8 +116,8 @@ fn a_listener_that_never_accepts_times_out() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
-    assert_eq!(peer.end(id), timed_out(Stage::Handshaking), "the backlog is TCP already");
-    assert_over(&mut peer, id);
+    assert_eq!(peer.end(id), timed_out(Stage::Handshaking), "the kernel has accepted it into the backlog");
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_listener_whose_backlog_is_full_times_out_while_connecting() {
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
     assert_eq!(peer.end(id), timed_out(Stage::Connecting));
     assert!(start.elapsed() >= SHORT);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_relay_is_reached_over_ipv6() {
     let options = Options { address: (Ipv6Addr::LOCALHOST, 0).into(), ..Options::default() };
     match TestRelay::start(options) {
         Ok(relay) => _ = Peer::new().connect(&relay),
-        Err(error) => eprintln!("skipped: this machine has no [::1]: {error}"),
+        Err(error) => eprintln!("skipped: this machine has no IPv6 loopback address: {error}"),
     }
 }
 
@@ -156,7 +156,7 @@ fn a_name_is_never_resolved_here() {
 }
 
 #[test]
-fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
+fn an_invalid_address_or_key_is_an_error_and_creates_no_connection() {
     let mut peer = Peer::new();
     for text in ["", "127.0.0.1", "127.0.0.1:port", ":", "2001:503:ba3e::2:30", "127.0.0.1:0"] {
         let result = peer.client.connect(Relay::new(text, any_key()));
@@ -174,7 +174,7 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_nothing() {
     assert_eq!(peer.client.next_timeout(), None);
 }
 
-/// Whatever `socks` accepts as an address can be converted to a relay's address.
+/// Compiles for each type that `socks` accepts as an address, and returns the address of a relay for it.
 fn relay_at<A>(address: A) -> Result<Address, AddressError>
 where
     A: socks::ToTargetAddr + TryInto<Address>,
@@ -186,7 +186,7 @@ where
 }
 
 #[test]
-fn everything_that_socks_takes_for_an_address_is_taken() {
+fn every_address_type_of_socks_is_accepted() {
     let ip = Ipv4Addr::new(198, 51, 100, 7);
     let v4 = SocketAddrV4::new(ip, 33445);
     let address: Result<Address, _> = "198.51.100.7:33445".parse();
@@ -199,7 +199,7 @@ fn everything_that_socks_takes_for_an_address_is_taken() {
     assert_eq!(relay_at(("198.51.100.7", 33445)), address);
     assert_eq!(relay_at(socks::TargetAddr::Ip(v4.into())), address);
     assert_eq!(relay_at(socks::TargetAddr::Domain("198.51.100.7".into(), 33445)), address);
-    // And what `socks` does not accept.
+    // More types, which `socks` does not accept.
     let key = any_key();
     let text = String::from("198.51.100.7:33445");
     let _ = [
@@ -221,7 +221,7 @@ fn a_relay_is_reached_by_its_ipv4_address_mapped_to_ipv6() {
     assert_eq!(peer.client.connection(id).unwrap().address.socket_addr(), Some(relay.addr()));
 }
 
-/// The end of a connection to a server that sends these bytes, reads 128 bytes, and closes.
+/// Why a connection ends whose server sends these bytes, reads 128 bytes, and closes.
 fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = Peer::new();
@@ -233,13 +233,13 @@ fn end_at_server(greeting: &'static [u8]) -> DisconnectReason {
         let _ = stream.read_exact(&mut [0; 128]);
     });
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     server.join().unwrap();
     reason
 }
 
 #[test]
-fn servers_of_another_kind_are_reported_and_not_called_relays_with_another_key() {
+fn servers_of_another_kind_are_not_reported_as_relays_with_another_key() {
     let other_server = |server| DisconnectReason::Impostor(Impostor::OtherServer(server));
     assert_eq!(end_at_server(b"SSH-2.0-OpenSSH_9.2p1\r\n"), other_server(Server::Ssh));
     assert_eq!(end_at_server(&[0x15, 3, 3, 0, 2, 2, 70]), other_server(Server::Tls));
@@ -313,7 +313,7 @@ fn the_client_can_be_used_while_its_events_are_read() {
 }
 
 #[test]
-fn times_without_end_are_no_mistake() {
+fn infinite_durations_are_accepted() {
     let relay = honest();
     let forever = Duration::MAX;
     let mut peer =

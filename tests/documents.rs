@@ -10,7 +10,7 @@ fn each_sentence_of_the_specification_has_tests_that_exist() {
 }
 
 #[test]
-fn each_promise_of_security_has_tests_that_exist() {
+fn each_security_promise_has_tests_that_exist() {
     check_table("tests/promises.md", "| what is promised | against | shown by |", 17);
 }
 
@@ -27,7 +27,7 @@ fn the_readme_shows_the_example_echo() {
 }
 
 #[test]
-fn links_lead_to_files_that_exist() {
+fn links_refer_to_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in ["README.md", "CHANGELOG.md", "benches/figures.md"].into_iter().chain(DOCUMENTS) {
         for link in read(file).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -43,10 +43,10 @@ const DOCUMENTS: [&str; 4] =
 
 /// The section "Inside" of `lib.rs` names `Type::function`, each of which is in one file of `src/`.
 #[test]
-fn the_functions_on_the_way_of_a_packet_exist() {
+fn the_functions_on_the_path_of_a_packet_exist() {
     let lib = read("src/lib.rs");
-    let (_, inside) = lib.split_once("//! # Inside").expect("the architecture");
-    let (inside, _) = inside.split_once("\n\n").expect("its end");
+    let (_, inside) = lib.split_once("//! # Inside").expect("the section");
+    let (inside, _) = inside.split_once("\n\n").expect("the end of the section");
     let named: Vec<_> =
         inside.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::")).collect();
     assert!(named.len() > 10);
@@ -89,7 +89,7 @@ fn check_table(file: &str, heading: &str, rows: usize) {
     for row in table {
         let (_, shown_by) = row.trim_end_matches('|').rsplit_once('|').expect("columns");
         let names: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "no test shows {row}");
+        assert!(!names.is_empty(), "no test in {row}");
         for name in names {
             assert!(exists(root, name), "there is no test {name}");
         }

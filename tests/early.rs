@@ -1,4 +1,5 @@
-//! What a caller asks for right after `connect`: it leaves as soon as the relay can read it.
+//! Routes that are opened and packets that are sent right after `connect`: they leave as soon as the relay can decrypt
+//! them.
 
 mod support;
 
@@ -44,24 +45,24 @@ fn packets_that_are_sent_right_after_connect_arrive() {
     let datas: Vec<_> = b.reported[1..].iter().map(support::payload).collect();
     assert_eq!(datas, [b"one", b"two"]);
     let status = a.client.connection(at_a).unwrap();
-    assert_eq!((status.queued, status.traffic.packets_out), (0, 5), "the ping, and these");
+    assert_eq!((status.queued, status.traffic.packets_out), (0, 5), "the ping and these four packets");
 }
 
 /// A main loop that sleeps for `next_timeout` must not spin while packets wait for the handshake.
 #[test]
-fn packets_that_wait_for_the_handshake_keep_no_loop_awake() {
+fn packets_that_wait_for_the_handshake_do_not_make_next_timeout_zero() {
     let relay = relay(Conduct::Mute);
     let mut peer = Peer::new();
     let id = peer.begin(&relay);
-    let ask = |peer: &mut Peer, friend: u8| {
+    let open_and_send = |peer: &mut Peer, friend: u8| {
         peer.client.open_route(id, [friend; 32].into()).unwrap();
         peer.client.send_oob(id, any_key(), b"waits").unwrap();
         assert!(peer.client.next_timeout().unwrap() > SHORT, "{:?}", peer.client.next_timeout());
     };
-    ask(&mut peer, 1);
+    open_and_send(&mut peer, 1);
     peer.until("the hello", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
     assert_eq!(peer.client.stage(id), Some(Stage::Handshaking));
-    ask(&mut peer, 2);
+    open_and_send(&mut peer, 2);
     peer.client.flush();
     assert!(peer.client.next_timeout().unwrap() > SHORT);
     peer.poll(SHORT);
@@ -82,7 +83,7 @@ fn a_queue_that_was_filled_before_connecting_is_reported_writable_once_it_has_ro
 }
 
 #[test]
-fn a_route_that_is_closed_before_connected_is_reported_by_nobody() {
+fn a_route_that_is_closed_before_connected_causes_no_event() {
     let relay = honest();
     let (mut a, mut b) = (Peer::new(), Peer::new());
     let at_b = b.connect(&relay);
@@ -90,7 +91,7 @@ fn a_route_that_is_closed_before_connected_is_reported_by_nobody() {
     let at_a = a.begin(&relay);
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     assert_eq!(a.client.close_route(to_b), Ok(0));
-    until([&mut a, &mut b], "the route has gone", |[a, _]| {
+    until([&mut a, &mut b], "the route is removed", |[a, _]| {
         a.reported.contains(&Reported::Connected(at_a)) && a.client.connection(at_a).unwrap().routes == 0
     });
     assert_eq!(a.reported, [Reported::Connected(at_a)]);
@@ -99,7 +100,7 @@ fn a_route_that_is_closed_before_connected_is_reported_by_nobody() {
 }
 
 #[test]
-fn a_client_that_is_disconnected_before_it_is_connected_leaves_nothing() {
+fn a_connection_that_ends_during_the_handshake_sends_nothing_more() {
     let mut peer = Peer::new();
     let (mut relay, id) = ScriptedRelay::greet(&mut peer);
     peer.client.open_route(id, any_key()).unwrap();

@@ -1,4 +1,5 @@
-//! Each way in which a connection ends. The end is reported once, at once, with the reason, and as the last event.
+//! Each way in which a connection ends. The end is reported exactly once, without delay, with the reason, and as the
+//! last event of the connection.
 
 mod support;
 
@@ -8,11 +9,12 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use support::scripted_relay::ScriptedRelay;
-use support::{Conduct, Peer, Reported, SHORT, any_key, assert_end, assert_over, closed, honest, relay};
+use support::{Conduct, Peer, Reported, SHORT, any_key, assert_end, assert_ended, closed, honest, relay};
 use tox_relay_client::DisconnectReason::{self, ClosedByCaller, NoPong, Protocol};
 use tox_relay_client::{Config, Hint, Impostor, Party, Relay, Stage, Violation};
 use tox_test_relay::kind;
 
+/// The end of a direct connection that the relay resets in this stage.
 fn reset(stage: Stage) -> DisconnectReason {
     let code = match () {
         () if cfg!(target_os = "linux") => 104,
@@ -33,20 +35,20 @@ fn a_close_in_each_stage_is_reported_at_once() {
     assert_end(Conduct::CloseAfterHello, |config| config, closed(Stage::Handshaking));
     assert_end(Conduct::CloseAfterHandshake, |config| config, closed(Stage::Confirming));
 
-    // It depends on timing whether our hello has been sent by then.
-    let hasty = relay(Conduct::CloseOnAccept);
+    // Whether our hello has been sent by then depends on timing.
+    let closing = relay(Conduct::CloseOnAccept);
     let mut peer = Peer::new();
-    let id = peer.begin(&hasty);
+    let id = peer.begin(&closing);
     let reason = peer.end(id);
     assert!(matches!(reason, DisconnectReason::Closed { stage: Stage::Handshaking, .. }), "{reason}");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
     assert!(relay.close(peer.raw_key()));
     assert_eq!(peer.end(id), closed(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn a_reset_in_each_stage_is_reported_at_once() {
     let id = peer.connect(&relay);
     assert!(relay.reset(peer.raw_key()));
     assert_eq!(peer.end(id), reset(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -71,19 +73,19 @@ fn a_reset_before_the_first_poll_is_reported() {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
     assert_eq!(peer.end(id), reset(Stage::Connecting));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn a_reset_that_a_write_meets_first_is_reported_as_a_reset() {
+fn a_reset_that_a_write_detects_first_is_reported_as_a_reset() {
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
     assert!(relay.reset(peer.raw_key()));
-    peer.client.send_oob(id, any_key(), b"into the void").unwrap();
+    peer.client.send_oob(id, any_key(), b"data").unwrap();
     peer.client.flush();
     assert_eq!(peer.end(id), reset(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn a_relay_that_answers_no_ping_is_reported() {
         assert_end(conduct, quick, NoPong(Stage::Confirming));
     }
 
-    // A relay that proves itself with another packet is connected before that.
+    // A relay that proves its key with another packet is connected before the pong is missing.
     let relay = relay(Conduct::NoPong);
     let mut peer = Peer::with(|config| config.pong_timeout(8 * SHORT));
     let id = peer.begin(&relay);
@@ -104,7 +106,7 @@ fn a_relay_that_answers_no_ping_is_reported() {
     });
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
     assert_eq!(peer.reported[0], Reported::Connected(id));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
@@ -114,11 +116,11 @@ fn an_established_connection_ends_when_pongs_stop() {
     let id = peer.connect(&relay);
     assert!(relay.stop_reading(peer.raw_key()));
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn impostors_are_found_out() {
+fn impostors_are_detected() {
     for (conduct, expected) in [
         (Conduct::Garbage(vec![7; 200]), Impostor::WrongKey),
         (Conduct::WrongKey, Impostor::WrongKey),
@@ -133,25 +135,25 @@ fn impostors_are_found_out() {
 }
 
 #[test]
-fn an_old_response_played_again_is_never_connected() {
+fn a_replayed_response_is_never_connected() {
     let relay = honest();
     let mut peer = Peer::with(|config| config.pong_timeout(4 * SHORT));
     let real = peer.connect(&relay);
     peer.client.disconnect(real);
     relay.set_conduct(Conduct::Replay);
-    // With nothing after the response,
+    // Nothing follows the response.
     let silent = peer.begin(&relay);
     assert_eq!(peer.end(silent), NoPong(Stage::Confirming));
-    // and with packets that the real relay sent earlier.
-    let talking = peer.begin(&relay);
+    // A packet follows it that cannot be decrypted, like a replayed one.
+    let sending = peer.begin(&relay);
     let key = *peer.raw_key();
     peer.until("the response", |peer| {
-        peer.client.connection(talking).is_some_and(|status| status.stage == Stage::Confirming)
+        peer.client.connection(sending).is_some_and(|status| status.stage == Stage::Confirming)
     });
     assert!(relay.send_raw(&key, &[&[0, 25][..], &[9; 25]].concat()));
-    assert_eq!(peer.end(talking), DisconnectReason::Impostor(Impostor::Replay));
+    assert_eq!(peer.end(sending), DisconnectReason::Impostor(Impostor::Replay));
     let connected = peer.reported.iter().filter(|reported| matches!(reported, Reported::Connected(_)));
-    assert_eq!(connected.count(), 1, "only the real one");
+    assert_eq!(connected.count(), 1, "only the connection to the real relay");
 }
 
 #[test]
@@ -161,11 +163,11 @@ fn a_relay_with_another_key_than_it_was_asked_for_closes() {
     let id = peer.client.connect(Relay::new(relay.addr(), any_key())).unwrap();
     assert_eq!(peer.end(id), closed(Stage::Handshaking));
     assert!(closed(Stage::Handshaking).to_string().contains("another public key"));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn what_breaks_the_protocol_ends_the_connection() {
+fn violations_of_the_protocol_end_the_connection() {
     let packet = |head: &[u8], len: usize| [head, &vec![1; len - head.len()]].concat();
     for (plaintext, expected) in [
         (packet(&[kind::ROUTING_REQUEST], 33), Violation::Kind(0)),
@@ -185,13 +187,13 @@ fn what_breaks_the_protocol_ends_the_connection() {
         let mut peer = Peer::new();
         let id = peer.begin(&relay);
         assert_eq!(peer.end(id), Protocol(expected));
-        assert_eq!(peer.reported[0], Reported::Connected(id), "the pong before it was good");
-        assert_over(&mut peer, id);
+        assert_eq!(peer.reported[0], Reported::Connected(id), "the pong before it was valid");
+        assert_ended(&mut peer, id);
     }
 }
 
 #[test]
-fn late_packets_of_routes_that_are_gone_do_no_harm() {
+fn packets_for_ids_without_a_route_are_ignored() {
     let relay = relay(Conduct::Unsolicited(vec![
         vec![kind::CONNECTION_NOTIFICATION, 200],
         vec![kind::DISCONNECT_NOTIFICATION, 200],
@@ -205,7 +207,7 @@ fn late_packets_of_routes_that_are_gone_do_no_harm() {
 }
 
 #[test]
-fn an_end_that_the_caller_wants_is_reported_once_in_any_stage() {
+fn disconnecting_is_reported_once_in_any_stage() {
     let relay = honest();
     let mut peer = Peer::new();
     for stage in [Stage::Connecting, Stage::Handshaking, Stage::Connected] {
@@ -219,31 +221,31 @@ fn an_end_that_the_caller_wants_is_reported_once_in_any_stage() {
         assert!(peer.client.disconnect(id));
         assert!(!peer.client.disconnect(id));
         assert_eq!(peer.end(id), ClosedByCaller);
-        assert_over(&mut peer, id);
+        assert_ended(&mut peer, id);
     }
 }
 
 #[test]
-fn a_relay_hears_of_all_routes_before_the_end() {
+fn a_relay_is_notified_of_all_routes_before_the_end() {
     for dropped in [false, true] {
         let mut peer = Peer::new();
         let (mut relay, id) = ScriptedRelay::connect(&mut peer);
         let [route, ..] = [16, 17, 18].map(|number| relay.open_route(&mut peer, id, number).0);
-        peer.client.send_data(route, b"last words").unwrap();
+        peer.client.send_data(route, b"last data").unwrap();
         if dropped {
             drop(peer);
         } else {
             assert!(peer.client.disconnect(id));
         }
         relay.read_to_end();
-        let goodbyes = [16, 17, 18].map(|number| vec![kind::DISCONNECT_NOTIFICATION, number]);
-        let last_words = [&[16], &b"last words"[..]].concat();
-        assert_eq!(relay.received, [&[last_words][..], &goodbyes].concat());
+        let notifications = [16, 17, 18].map(|number| vec![kind::DISCONNECT_NOTIFICATION, number]);
+        let last_data = [&[16], &b"last data"[..]].concat();
+        assert_eq!(relay.received, [&[last_data][..], &notifications].concat());
     }
 }
 
 #[test]
-fn the_end_of_a_connection_carries_its_final_status() {
+fn the_end_of_a_connection_includes_its_final_status() {
     let relay = relay(Conduct::CloseAfterHandshake);
     let mut peer = Peer::new();
     let id = peer.client.connect(support::address(&relay).token(42)).unwrap();

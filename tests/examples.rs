@@ -15,6 +15,7 @@ use tox_test_relay::{Options, Relay};
 /// Only a failing test waits this long.
 const GUARD: Duration = Duration::from_secs(20);
 
+/// A relay, and the arguments with which the examples connect to it.
 fn relay() -> (Relay, [String; 2]) {
     let relay = Relay::start(Options::default()).unwrap();
     let arguments = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
@@ -91,10 +92,10 @@ impl Drop for Program {
 
 #[test]
 fn two_chats_exchange_lines_and_unknown_commands_are_not_sent() {
-    let (_relay, place) = relay();
+    let (_relay, relay_arguments) = relay();
     let start = || {
         let mut command = example("chat");
-        command.args(&place);
+        command.args(&relay_arguments);
         Program::start(command)
     };
     let (mut alice, mut bob) = (start(), start());
@@ -121,15 +122,15 @@ fn two_chats_exchange_lines_and_unknown_commands_are_not_sent() {
 
 #[test]
 fn a_chat_goes_through_a_proxy_and_never_around_it() {
-    let (_relay, place) = relay();
+    let (_relay, relay_arguments) = relay();
     let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut command = example("chat");
-    command.args(&place).args(["--proxy", &format!("http://{}", proxy.local_addr().unwrap())]);
+    command.args(&relay_arguments).args(["--proxy", &format!("http://{}", proxy.local_addr().unwrap())]);
     let chat = Program::start(command);
     let (mut stream, _) = proxy.accept().unwrap();
     let mut request = String::new();
     BufReader::new(&stream).read_line(&mut request).unwrap();
-    assert_eq!(request, format!("CONNECT {} HTTP/1.1\r\n", place[0]));
+    assert_eq!(request, format!("CONNECT {} HTTP/1.1\r\n", relay_arguments[0]));
     stream.write_all(b"HTTP/1.1 403 Not here\r\n\r\n").unwrap();
     chat.wait_for_line("HTTP status 403 Not here");
     assert_eq!(chat.end().code(), Some(1), "it was never connected");
@@ -143,15 +144,15 @@ fn an_echo_works_again_after_a_restart_of_the_relay_and_of_itself() {
     let options = Options { secret_key: Some([7; 32]), ..Options::default() };
     let relay = Relay::start(options.clone()).unwrap();
     let options = Options { address: relay.addr(), ..options };
-    let place = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
+    let relay_arguments = [relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string()];
 
     let mut command = example("chat");
-    command.args(&place);
+    command.args(&relay_arguments);
     let mut friend = Program::start(command);
     let friends = key(&friend);
     let start = || {
         let mut command = example("echo");
-        command.args(&place).arg(&friends).current_dir(&folder);
+        command.args(&relay_arguments).arg(&friends).current_dir(&folder);
         Program::start(command)
     };
     let echo = start();
@@ -213,10 +214,10 @@ fn wrong_arguments_print_the_usage() {
 
 #[test]
 fn two_clients_exchange_messages_in_both_kinds_of_loops() {
-    let (_relay, place) = relay();
+    let (_relay, relay_arguments) = relay();
     let modes: &[&str] = if cfg!(unix) { &["iterate", "poller"] } else { &["iterate"] };
     for mode in modes {
-        let output = example("main_loop").args(&place).arg(mode).output().unwrap();
+        let output = example("main_loop").args(&relay_arguments).arg(mode).output().unwrap();
         assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Both have received the other's message"));
     }

@@ -12,25 +12,26 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child_process::{child_process, is_child_process};
-use support::{GUARD, Peer, Reported, numbered, pair, until};
+use support::{GUARD, Peer, Reported, numbered, open_routes, until};
 use tox_relay_client::{
     Client, ClientError, Config, ConnectError, ConnectionId, DisconnectReason, Event, Events, PublicKey,
     Relay, SecretKey,
 };
 
-/// Environment variable with the relay's address, for the child. The relay runs in the parent, which has no faults.
+/// Environment variable with the relay's address and key, for the child. The relay runs in the parent, which has no
+/// faults.
 const RELAY: &str = "TEST_RELAY";
 
-/// Runs `body` in a child process, once for each of these commands that start the child.
+/// Runs `body` in a child process, once for each of `starts`. Each is an optional command that starts the process.
 #[track_caller]
-fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
+fn in_child_process(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
     if is_child_process(test) {
         return body();
     }
     for start in starts {
         let relay = support::honest();
-        let place = format!("{} {}", relay.addr(), PublicKey::from(relay.public_key()));
-        let output = child_process(start, test).env(RELAY, place).output().unwrap();
+        let address_and_key = format!("{} {}", relay.addr(), PublicKey::from(relay.public_key()));
+        let output = child_process(start, test).env(RELAY, address_and_key).output().unwrap();
         let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert!(output.status.success(), "{start:?}: {}\n{}", output.status, texts.concat());
     }
@@ -39,22 +40,22 @@ fn apart(starts: &[&[&str]], test: &str, body: impl FnOnce()) {
 /// Runs `body` in a process whose system calls fail, once for each of these fault specifications of strace: which
 /// calls, with which error, and at which of each thread's calls.
 #[track_caller]
-fn failing(ways: &[&str], test: &str, body: impl FnOnce()) {
+fn with_failing_calls(faults: &[&str], test: &str, body: impl FnOnce()) {
     let mut trial = Command::new("strace");
     trial.args(["-o", "/dev/null", "true"]);
     if !is_child_process(test) && !trial.output().is_ok_and(|output| output.status.success()) {
-        return println!("left out: strace is not there, or not allowed");
+        return println!("skipped: strace is missing or not allowed");
     }
-    let ways: Vec<_> = ways.iter().map(|way| format!("inject={way}")).collect();
-    let starts = ways.iter().map(|way| ["strace", "-f", "-qq", "-o", "/dev/null", "-e", way]);
+    let faults: Vec<_> = faults.iter().map(|fault| format!("inject={fault}")).collect();
+    let starts = faults.iter().map(|fault| ["strace", "-f", "-qq", "-o", "/dev/null", "-e", fault]);
     let starts: Vec<_> = starts.collect();
     let starts: Vec<_> = starts.iter().map(|start| &start[..]).collect();
-    apart(&starts, test, body);
+    in_child_process(&starts, test, body);
 }
 
 fn relay() -> Relay {
-    let place = env::var(RELAY).unwrap();
-    let (address, key) = place.split_once(' ').unwrap();
+    let address_and_key = env::var(RELAY).unwrap();
+    let (address, key) = address_and_key.split_once(' ').unwrap();
     Relay::new(address, key.parse().unwrap())
 }
 
@@ -64,10 +65,10 @@ fn connect(peer: &mut Peer, relay: Relay) -> ConnectionId {
     id
 }
 
-/// Two clients connect and exchange data, and one leaves: shows that everything still works.
+/// Two connected clients exchange data, and one disconnects: shows that everything still works.
 #[track_caller]
-fn meet_and_part(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) {
-    let (to_b, to_a) = pair(a, at_a, b, at_b);
+fn assert_two_clients_work(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) {
+    let (to_b, to_a) = open_routes(a, at_a, b, at_b);
     let packets: Vec<_> = (0..100).map(|n| numbered(n, 20 * n as usize + 1)).collect();
     for packet in &packets {
         a.client.send_data(to_b, packet).unwrap();
@@ -87,7 +88,7 @@ fn meet_and_part(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: Connectio
 
 #[test]
 fn without_descriptors_connect_fails_and_everything_else_goes_on() {
-    apart(&[&[]], "without_descriptors_connect_fails_and_everything_else_goes_on", || {
+    in_child_process(&[&[]], "without_descriptors_connect_fails_and_everything_else_goes_on", || {
         let (mut a, mut b) = (Peer::new(), Peer::new());
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
         let other = || relay().identity(SecretKey::generate());
@@ -99,14 +100,14 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
         }
         assert!(Client::new(Config::new(SecretKey::generate())).is_err());
         assert_eq!(a.client.connections().collect::<Vec<_>>(), [at_a]);
-        meet_and_part(&mut a, at_a, &mut b, at_b);
+        assert_two_clients_work(&mut a, at_a, &mut b, at_b);
         assert!(a.client.connect(relay()).is_err());
         setrlimit(Resource::Nofile, limit).unwrap();
 
         a.reported.clear();
         let again = connect(&mut a, relay());
         connect(&mut a, other());
-        assert_eq!(a.reported.len(), 2, "what was refused is reported nothing of");
+        assert_eq!(a.reported.len(), 2, "refused connections cause no event");
         let to_a = b.client.find_route(at_b, &a.key).unwrap();
         let to_b = a.client.open_route(again, b.key).unwrap();
         let online = Reported::Online(to_b, b.key);
@@ -116,21 +117,21 @@ fn without_descriptors_connect_fails_and_everything_else_goes_on() {
     });
 }
 
-/// As signals do: at any call, and often.
+/// Every third call is interrupted, as by a signal.
 #[test]
 fn interrupted_calls_are_made_again() {
-    let ways = ["?epoll_wait,epoll_pwait,recvfrom,sendto:error=EINTR:when=1+3"];
-    failing(&ways, "interrupted_calls_are_made_again", || {
+    let faults = ["?epoll_wait,epoll_pwait,recvfrom,sendto:error=EINTR:when=1+3"];
+    with_failing_calls(&faults, "interrupted_calls_are_made_again", || {
         let (mut a, mut b) = (Peer::new(), Peer::new());
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
-        meet_and_part(&mut a, at_a, &mut b, at_b);
+        assert_two_clients_work(&mut a, at_a, &mut b, at_b);
     });
 }
 
 #[test]
-fn a_poller_that_fails_is_reported_and_costs_nothing() {
-    let ways = ["?epoll_wait,epoll_pwait:error=ENOMEM:when=1+2"];
-    failing(&ways, "a_poller_that_fails_is_reported_and_costs_nothing", || {
+fn a_poller_that_fails_is_reported_and_no_event_is_lost() {
+    let faults = ["?epoll_wait,epoll_pwait:error=ENOMEM:when=1+2"];
+    with_failing_calls(&faults, "a_poller_that_fails_is_reported_and_no_event_is_lost", || {
         let mut client = Client::new(Config::new(SecretKey::generate())).unwrap();
         let key = client.public_key();
         let relay = client.connect(relay()).unwrap();
@@ -160,10 +161,10 @@ fn a_poller_that_fails_is_reported_and_costs_nothing() {
     });
 }
 
-/// A client or a connection for which the kernel has no memory is not created. The next one is.
+/// The next client or connection is created.
 #[test]
-fn what_cannot_begin_is_refused_at_once() {
-    let ways = [
+fn a_client_or_connection_without_kernel_memory_is_refused() {
+    let faults = [
         "epoll_create1:error=ENOMEM:when=1",
         "?eventfd2:error=ENOMEM:when=1",
         "epoll_ctl:error=ENOMEM:when=1", // the waker's
@@ -171,7 +172,7 @@ fn what_cannot_begin_is_refused_at_once() {
         "socket:error=ENOMEM:when=1",
         "connect:error=ENOMEM:when=1",
     ];
-    failing(&ways, "what_cannot_begin_is_refused_at_once", || {
+    with_failing_calls(&faults, "a_client_or_connection_without_kernel_memory_is_refused", || {
         let mut refused = 0;
         let mut note = |error: io::Error| {
             assert_eq!(error.kind(), ErrorKind::OutOfMemory);
@@ -203,14 +204,14 @@ fn what_cannot_begin_is_refused_at_once() {
 
 #[test]
 fn a_socket_that_fails_ends_its_connection_and_no_other() {
-    let ways = [
+    let faults = [
         "getpeername:error=ENOMEM:when=3",
         "recvfrom:error=ENOMEM:when=1",
         "recvfrom:error=ENOMEM:when=7",
         "sendto:error=ENOMEM:when=1",
         "sendto:error=ENOMEM:when=7",
     ];
-    failing(&ways, "a_socket_that_fails_ends_its_connection_and_no_other", || {
+    with_failing_calls(&faults, "a_socket_that_fails_ends_its_connection_and_no_other", || {
         let mut a = Peer::new();
         let others = [(); 6].map(|()| relay().identity(SecretKey::generate()));
         let others = others.map(|relay| a.client.connect(relay).unwrap());
@@ -225,7 +226,7 @@ fn a_socket_that_fails_ends_its_connection_and_no_other() {
 
         let mut b = Peer::new();
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
-        meet_and_part(&mut a, at_a, &mut b, at_b);
+        assert_two_clients_work(&mut a, at_a, &mut b, at_b);
         let alive: Vec<_> = a.client.connections().collect();
         assert!(alive.len() == 5 && alive.iter().all(|id| others.contains(id)));
     });
@@ -233,11 +234,11 @@ fn a_socket_that_fails_ends_its_connection_and_no_other() {
 
 /// Without TCP_NODELAY a connection is only slower, and a closed socket leaves the poller without being deregistered.
 #[test]
-fn what_is_not_needed_may_fail() {
-    let ways = ["setsockopt:error=ENOMEM:when=1+", "epoll_ctl:error=ENOMEM:when=5+"];
-    failing(&ways, "what_is_not_needed_may_fail", || {
+fn optional_system_calls_may_fail() {
+    let faults = ["setsockopt:error=ENOMEM:when=1+", "epoll_ctl:error=ENOMEM:when=5+"];
+    with_failing_calls(&faults, "optional_system_calls_may_fail", || {
         let (mut a, mut b) = (Peer::new(), Peer::new());
         let (at_a, at_b) = (connect(&mut a, relay()), connect(&mut b, relay()));
-        meet_and_part(&mut a, at_a, &mut b, at_b);
+        assert_two_clients_work(&mut a, at_a, &mut b, at_b);
     });
 }

@@ -32,7 +32,7 @@ const IDENTITY: Key = [7; 32];
 #[test]
 fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
     if is_child_process(TEST) {
-        return fork_and_greet();
+        return fork_and_send_hellos();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -40,7 +40,7 @@ fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let (mut identities, mut nonces, mut temporary_keys) = (Vec::new(), HashSet::new(), HashSet::new());
-    // All have arrived, and wait in the backlog.
+    // All connections have arrived in the backlog.
     listener.set_nonblocking(true).unwrap();
     for _ in 0..5 {
         let (mut stream, _) = listener.accept().unwrap();
@@ -60,31 +60,31 @@ fn a_process_and_its_fork_have_no_key_and_no_nonce_in_common() {
 
 /// Connects once, so that a random source inside the process would already have state; forks; and connects twice in
 /// each process.
-fn fork_and_greet() {
+fn fork_and_send_hellos() {
     let relay = env::var(RELAY).unwrap().parse().unwrap();
-    greet(relay, SecretKey::generate());
-    let greet_twice = || {
-        greet(relay, SecretKey::from(IDENTITY));
-        greet(relay, SecretKey::generate());
+    send_hello(relay, SecretKey::generate());
+    let send_two_hellos = || {
+        send_hello(relay, SecretKey::from(IDENTITY));
+        send_hello(relay, SecretKey::generate());
     };
     // SAFETY: no other thread runs, see above.
     match unsafe { libc::fork() } {
         0 => {
-            let failed = catch_unwind(greet_twice).is_err();
-            // SAFETY: it ends this process at once, whatever its state is, and never returns to the test harness.
+            let failed = catch_unwind(send_two_hellos).is_err();
+            // SAFETY: this ends the process at once, whatever its state is, and never returns to the test harness.
             unsafe { libc::_exit(failed.into()) }
         }
         child => {
             assert!(child > 0, "{}", std::io::Error::last_os_error());
-            greet_twice();
-            let (_, status) = waitpid(None, WaitOptions::empty()).unwrap().expect("it has waited");
+            send_two_hellos();
+            let (_, status) = waitpid(None, WaitOptions::empty()).unwrap().expect("the status of the child");
             assert_eq!(status.exit_status(), Some(0));
         }
     }
 }
 
-/// Connects, up to the hello.
-fn greet(relay: SocketAddr, identity: SecretKey) {
+/// Connects, and ends the connection when the hello is sent.
+fn send_hello(relay: SocketAddr, identity: SecretKey) {
     let mut client = Client::new(Config::new(identity)).unwrap();
     let id = client.connect(Relay::new(relay, public_key(&RELAY_SECRET).into())).unwrap();
     let mut events = Events::with_capacity(8);

@@ -1,5 +1,5 @@
-//! Keys with which `connect` refuses to begin: those that no relay has, and those with which an attacker between the
-//! two could connect two connections to each other.
+//! Keys that `connect` refuses: those that no relay has, and those with which a man in the middle could connect two
+//! connections to each other.
 
 mod support;
 
@@ -27,8 +27,8 @@ fn forms(key: PublicKey) -> impl Iterator<Item = PublicKey> {
     EIGHT_TORSION.into_iter().map(form).filter(move |form| *form != key)
 }
 
-/// Two ports of an attacker who waits for hellos, to exchange them.
-fn strangers() -> [(TcpListener, SocketAddr); 2] {
+/// Two ports of an attacker, who would exchange the hellos that arrive there.
+fn attacker_ports() -> [(TcpListener, SocketAddr); 2] {
     [(); 2].map(|()| {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,18 +38,18 @@ fn strangers() -> [(TcpListener, SocketAddr); 2] {
 
 /// `second` is refused while `first` exists, in either order, and accepted when `first` has ended.
 #[track_caller]
-fn assert_never_at_once(
+fn assert_refused_while_the_other_exists(
     first: impl Fn(SocketAddr) -> Relay,
     second: impl Fn(SocketAddr) -> Relay,
     is_refused: impl Fn(ConnectError, ConnectionId) -> bool,
 ) {
     let mut peer = Peer::new();
-    let [(one, at_one), (other, at_other)] = strangers();
+    let [(one, at_one), (other, at_other)] = attacker_ports();
     for (first, second) in [(&first as &dyn Fn(_) -> _, &second as &dyn Fn(_) -> _), (&second, &first)] {
         let id = peer.client.connect(first(at_one)).unwrap();
         let (mut stream, _) = one.accept().unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
-        peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
+        peer.until("the hello is sent", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
         stream.read_exact(&mut [0; 128]).unwrap();
         let refused = peer.client.connect(second(at_other)).unwrap_err();
         assert!(is_refused(refused, id));
@@ -65,7 +65,7 @@ fn assert_never_at_once(
     }
 }
 
-fn is_of_the_same_shared_key(refused: ConnectError, first: ConnectionId) -> bool {
+fn is_same_shared_key(refused: ConnectError, first: ConnectionId) -> bool {
     matches!(refused, ConnectError::SameSharedKey(id) if id == first)
 }
 
@@ -90,26 +90,30 @@ fn two_forms_of_one_relays_key_are_never_connected_at_once() {
     let mut count = 0;
     for form in forms(key) {
         let of = |key| move |address: SocketAddr| Relay::new(address, key);
-        assert_never_at_once(of(key), of(form), is_of_the_same_shared_key);
+        assert_refused_while_the_other_exists(of(key), of(form), is_same_shared_key);
         count += 1;
     }
     assert_eq!(count, 7);
 }
 
 #[test]
-fn an_identity_and_a_relay_are_not_connected_the_other_way_round_too() {
+fn connections_with_identity_and_relay_exchanged_never_exist_at_once() {
     let (one, other) = (SecretKey::generate(), SecretKey::generate());
     let of = |identity: &SecretKey, relay: &PublicKey| {
         let (identity, relay) = (identity.clone(), *relay);
         move |address: SocketAddr| Relay::new(address, relay).identity(identity.clone())
     };
-    assert_never_at_once(
+    assert_refused_while_the_other_exists(
         of(&one, &other.public_key()),
         of(&other, &one.public_key()),
-        is_of_the_same_shared_key,
+        is_same_shared_key,
     );
     for form in forms(other.public_key()) {
-        assert_never_at_once(of(&one, &form), of(&other, &one.public_key()), is_of_the_same_shared_key);
+        assert_refused_while_the_other_exists(
+            of(&one, &form),
+            of(&other, &one.public_key()),
+            is_same_shared_key,
+        );
     }
 }
 
@@ -117,7 +121,7 @@ fn an_identity_and_a_relay_are_not_connected_the_other_way_round_too() {
 fn a_relay_that_has_our_own_key_is_refused() {
     let mut peer = Peer::new();
     let other = SecretKey::generate();
-    let [(_, address), _] = strangers();
+    let [(_, address), _] = attacker_ports();
     for relay in
         [Relay::new(address, peer.key), Relay::new(address, other.public_key()).identity(other.clone())]
     {

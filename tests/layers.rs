@@ -37,7 +37,7 @@ const LEVELS: [&str; 22] = [
 /// The modules of the core, which takes bytes, times and random numbers as arguments.
 const CORE: [&str; 6] = ["timer", "connection", "proxy", "crypto", "wire", "deframer"];
 
-/// What the core may not name.
+/// Names that the core may not contain.
 const FORBIDDEN: [&str; 16] = [
     "mio",
     "TcpStream",
@@ -57,7 +57,7 @@ const FORBIDDEN: [&str; 16] = [
     "sleep",
 ];
 
-/// The files that may say `unsafe`.
+/// The files that may contain `unsafe`.
 const UNSAFE: [&str; 1] = ["crypto/secretbox/lanes.rs"];
 
 impl Source {
@@ -83,9 +83,9 @@ impl Source {
 
     /// The other files that this one uses: those that its paths refer to, and the modules that it declares.
     fn uses(&self, sources: &[Self]) -> Vec<String> {
-        let there = |path: &str| sources.iter().any(|source| source.path == path);
+        let exists = |path: &str| sources.iter().any(|source| source.path == path);
         let file = |module: &str| {
-            [format!("{module}.rs"), format!("{module}/mod.rs")].into_iter().find(|path| there(path))
+            [format!("{module}.rs"), format!("{module}/mod.rs")].into_iter().find(|path| exists(path))
         };
         let imported = self
             .paths()
@@ -113,6 +113,7 @@ impl Source {
         })
     }
 
+    /// Whether the code contains this word, not as a part of a longer name.
     fn names(&self, word: &str) -> bool {
         let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
         let starts = word.starts_with(part_of_a_name);
@@ -131,31 +132,31 @@ fn level(module: &str) -> Option<usize> {
 
 /// The imports that do not run downwards in the list of layers.
 fn upward_imports(sources: &[Source]) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for source in sources.iter().filter(|source| source.path != "lib.rs") {
         for import in source.imports().into_iter().filter(|import| *import != source.module()) {
             match level(import) {
                 // The names that `lib.rs` re-exports belong to modules, and are imported from there.
-                None => faults.push(format!("{} uses crate::{import}, which is no module", source.path)),
-                there if there <= level(source.module()) => {
-                    faults.push(format!("{} uses crate::{import}, above it", source.path));
+                None => errors.push(format!("{} uses crate::{import}, which is not a module", source.path)),
+                imported if imported <= level(source.module()) => {
+                    errors.push(format!("{} uses crate::{import}, above it", source.path));
                 }
                 _ => {}
             }
         }
-        // It could use neighbouring modules without being noticed.
+        // `super::` could refer to any other module, and `imports` would not return it.
         if source.reaches_out() {
-            faults.push(format!("{} uses super::", source.path));
+            errors.push(format!("{} uses super::", source.path));
         }
     }
-    faults
+    errors
 }
 
-/// The imports between two files that are part of a cycle. A file is above the modules that it declares.
-fn circles(sources: &[Source]) -> Vec<String> {
+/// The imports between files that are part of a cycle. A file that declares a module counts as importing it.
+fn cycles(sources: &[Source]) -> Vec<String> {
     let uses: BTreeMap<&str, Vec<String>> =
         sources.iter().map(|source| (source.path.as_str(), source.uses(sources))).collect();
-    let leads_to = |from: &str, to: &str| {
+    let reaches = |from: &str, to: &str| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(file) = open.pop() {
             if seen.insert(file) {
@@ -164,17 +165,21 @@ fn circles(sources: &[Source]) -> Vec<String> {
         }
         seen.contains(to)
     };
-    let arrows = uses.iter().flat_map(|(user, used)| used.iter().map(move |used| (*user, used)));
-    let circular = arrows.filter(|(user, used)| leads_to(used, user));
+    let imports = uses.iter().flat_map(|(user, used)| used.iter().map(move |used| (*user, used)));
+    let circular = imports.filter(|(user, used)| reaches(used, user));
     circular.map(|(user, used)| format!("{user} uses {used}")).collect()
 }
 
 #[test]
-fn every_module_has_its_place() {
+fn every_module_is_in_the_list_of_layers() {
     let sources = sources();
     assert!(sources.len() > 20, "{} files", sources.len());
     for source in &sources {
-        assert!(source.path == "lib.rs" || level(source.module()).is_some(), "{} has no place", source.path);
+        assert!(
+            source.path == "lib.rs" || level(source.module()).is_some(),
+            "{} is not in the list",
+            source.path
+        );
     }
 }
 
@@ -182,7 +187,7 @@ fn every_module_has_its_place() {
 fn imports_run_one_way() {
     let sources = sources();
     assert_eq!(upward_imports(&sources), [""; 0]);
-    assert_eq!(circles(&sources), [""; 0]);
+    assert_eq!(cycles(&sources), [""; 0]);
 }
 
 #[test]
@@ -202,24 +207,24 @@ fn the_core_names_no_socket_no_clock_and_no_random_source() {
 }
 
 #[test]
-fn only_the_loop_knows_mio() {
+fn only_the_client_names_mio() {
     for source in sources() {
         assert!(!source.names("mio") || source.module() == "client", "{} names mio", source.path);
     }
 }
 
 #[test]
-fn only_the_kernel_says_unsafe() {
+fn unsafe_is_only_in_the_listed_files() {
     for source in sources() {
-        let says = source.names("unsafe");
-        assert!(!says || UNSAFE.contains(&source.path.as_str()), "{} says unsafe", source.path);
+        let is_unsafe = source.names("unsafe");
+        assert!(!is_unsafe || UNSAFE.contains(&source.path.as_str()), "{} contains unsafe", source.path);
     }
 }
 
 #[test]
-fn this_check_finds_what_it_looks_for() {
-    let text = "use crate::key::Key; // rand\n    #[cfg(test)]\n    fn only_in_tests() {\n        rand();\n    }\nfn f() { \
-                crate::wire::parse(); operand(); Instant::now(); }\n#[cfg(test)]\nmod tests;\nuse std::a;\n";
+fn names_and_imports_are_found() {
+    let text = "use crate::key::Key; // rand\n    #[cfg(test)]\n    fn only_in_tests() {\n        rand();\n    }\nfn \
+                f() { crate::wire::parse(); operand(); Instant::now(); }\n#[cfg(test)]\nmod tests;\nuse std::a;\n";
     let source = Source { path: "crypto/x.rs".into(), code: code(text) };
     assert_eq!((source.module(), source.imports()), ("crypto", vec!["key", "wire"]));
     assert!(source.names("Instant::now") && source.names("a"));
@@ -227,7 +232,7 @@ fn this_check_finds_what_it_looks_for() {
 }
 
 /// The library with this line added to one of its files.
-fn planted(path: &str, line: &str) -> Vec<Source> {
+fn with_line(path: &str, line: &str) -> Vec<Source> {
     let mut sources = sources();
     let source = sources.iter_mut().find(|source| source.path == path).expect("a file of the library");
     source.code.insert_str(0, &format!("{line}\n"));
@@ -240,23 +245,23 @@ fn an_import_of_a_module_above_is_found() {
         ("crypto/nonce.rs", "use crate::connection::Connection;", "connection"),
         ("client/waker.rs", "use crate::pool::Pool;", "pool"),
         ("wire/packet.rs", "use crate::proxy::Tunnel;", "proxy"),
-        // At the bottom layer, whose modules must not use each other.
+        // Near the bottom of the list.
         ("stage.rs", "use crate::error::DisconnectReason;", "error"),
         ("error.rs", "use crate::event::Event;", "event"),
         ("phrase.rs", "use crate::address::Address;", "address"),
     ] {
-        let found = upward_imports(&planted(path, import));
+        let found = upward_imports(&with_line(path, import));
         assert_eq!(found, [format!("{path} uses crate::{module}, above it")]);
     }
-    let found = upward_imports(&planted("status.rs", "use crate::{id, key};"));
-    assert_eq!(found, ["status.rs uses crate::, which is no module"]);
-    let found = upward_imports(&planted("wire/frame.rs", "use super::packet::Packet;"));
+    let found = upward_imports(&with_line("status.rs", "use crate::{id, key};"));
+    assert_eq!(found, ["status.rs uses crate::, which is not a module"]);
+    let found = upward_imports(&with_line("wire/frame.rs", "use super::packet::Packet;"));
     assert_eq!(found, ["wire/frame.rs uses super::"]);
 }
 
 #[test]
-fn a_circle_inside_a_folder_is_found() {
-    for (path, import, arrow) in [
+fn a_cycle_inside_a_folder_is_found() {
+    for (path, import, imported) in [
         ("connection/ending.rs", "use crate::connection::Connection;", "connection/mod.rs"),
         ("connection/ending.rs", "use crate::connection::opening::Opening;", "connection/opening.rs"),
         (
@@ -267,15 +272,15 @@ fn a_circle_inside_a_folder_is_found() {
         ("wire/frame.rs", "use crate::wire::packet::Packet;", "wire/packet.rs"),
         ("proxy/progress.rs", "use crate::proxy::Tunnel;", "proxy/mod.rs"),
     ] {
-        let sources = planted(path, import);
+        let sources = with_line(path, import);
         assert_eq!(upward_imports(&sources), [""; 0], "{import}");
-        let found = circles(&sources);
-        assert!(found.contains(&format!("{path} uses {arrow}")), "{found:?}");
+        let found = cycles(&sources);
+        assert!(found.contains(&format!("{path} uses {imported}")), "{found:?}");
     }
 }
 
 #[test]
-fn super_is_seen_where_it_leaves_the_file() {
+fn super_is_found_only_if_it_refers_outside_the_file() {
     let reaches_out = |code: &str| Source { path: "a/b.rs".into(), code: code.into() }.reaches_out();
     assert!(!reaches_out("pub(super) mod inner {\n    use super::A;\n}\n"));
     assert!(reaches_out("mod inner {\n    use super::super::A;\n}\n"));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::scripted_proxy::{ScriptedProxy, Then};
 use support::scripted_relay::ScriptedRelay;
-use support::{AT_ONCE, Conduct, Couple, Peer, SHORT, address, any_key, honest, relay};
+use support::{AT_ONCE, Conduct, OnlinePair, Peer, SHORT, address, any_key, honest, relay};
 use tox_relay_client::DisconnectReason::{NoPong, TimedOut};
 use tox_relay_client::{Proxy, SendError, SettingError, Stage, TrafficByKind};
 use tox_test_relay::kind;
@@ -18,15 +18,15 @@ fn pongs(peer: &Peer, id: tox_relay_client::ConnectionId) -> u32 {
 }
 
 #[test]
-fn a_ping_that_is_asked_for_leaves_at_once_and_its_answer_is_measured() {
+fn a_requested_ping_is_sent_at_once_and_its_round_trip_is_measured() {
     let relay = honest();
     let mut peer = Peer::new();
     let id = peer.connect(&relay);
     let before = peer.client.connection(id).unwrap();
     assert_eq!(before.round_trips.pongs, 1);
     assert!(peer.client.ping(id).unwrap());
-    assert_eq!(peer.client.has_drained(id), Some(true), "no poll was needed");
-    assert!(!peer.client.ping(id).unwrap(), "one is under way");
+    assert_eq!(peer.client.has_drained(id), Some(true), "sent without a poll");
+    assert!(!peer.client.ping(id).unwrap(), "one is not answered yet");
     peer.until("the pong", |peer| pongs(peer, id) == 2);
     let status = peer.client.connection(id).unwrap();
     assert_eq!(status.round_trips.pings, 2);
@@ -48,7 +48,7 @@ fn a_dead_line_ends_within_seconds_of_a_network_change_and_a_good_one_stays() {
     let good = peer.connect(&relay);
     let start = Instant::now();
     peer.client.network_changed();
-    assert!(peer.client.all_drained(), "both pings have left");
+    assert!(peer.client.all_drained(), "both pings are sent");
     assert_eq!(peer.end(dead_id), NoPong(Stage::Connected));
     assert!((4 * SHORT..AT_ONCE).contains(&start.elapsed()));
     assert_eq!(dead.receive(&mut peer)[0], kind::PING);
@@ -57,7 +57,7 @@ fn a_dead_line_ends_within_seconds_of_a_network_change_and_a_good_one_stays() {
 }
 
 #[test]
-fn an_answer_from_before_the_change_saves_nobody() {
+fn a_pong_for_a_ping_before_the_change_does_not_count() {
     let mut peer = Peer::with(|config| config.pong_timeout(4 * SHORT).ping_interval(DAY));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     assert!(peer.client.ping(id).unwrap());
@@ -69,9 +69,9 @@ fn an_answer_from_before_the_change_saves_nobody() {
     assert_eq!(peer.end(id), NoPong(Stage::Connected));
 }
 
-/// A phone sleeps for longer than the timeout, with the pong in its socket.
+/// As on a phone that sleeps for longer than the timeout, while the pong is in the socket.
 #[test]
-fn a_pong_that_came_while_the_program_slept_is_in_time() {
+fn a_pong_that_arrived_while_the_program_slept_is_in_time() {
     let mut peer = Peer::with(|config| config.pong_timeout(SHORT).ping_interval(DAY));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     peer.client.network_changed();
@@ -81,14 +81,14 @@ fn a_pong_that_came_while_the_program_slept_is_in_time() {
         ping = relay.received.pop_front();
     }
     relay.send(&[&[kind::PONG], &ping.unwrap()[1..]].concat());
-    std::thread::park_timeout(2 * SHORT); // what is tested is a program that does not poll
+    std::thread::park_timeout(2 * SHORT); // the program does not poll
     peer.poll(Duration::ZERO);
     peer.until("the pong", |peer| pongs(peer, id) == 2);
     assert_eq!(peer.ends(id), []);
 }
 
 #[test]
-fn what_is_being_opened_when_the_network_changes_has_no_more_than_the_same_time() {
+fn a_connection_being_opened_when_the_network_changes_has_the_same_timeout() {
     let relay = relay(Conduct::Mute);
     let mut peer = Peer::with(|config| config.pong_timeout(SHORT));
     let id = peer.begin(&relay);
@@ -111,8 +111,8 @@ fn intervals_change_while_connected() {
     });
     let before = pongs(&peer, id);
     peer.poll(SHORT);
-    assert_eq!(pongs(&peer, id), before, "no more for a day");
-    // What connects later has the new settings, too.
+    assert_eq!(pongs(&peer, id), before, "the next ping is due in a day");
+    // Later connections have the new settings, too.
     let silent = support::relay(Conduct::NoPong);
     peer.client.set_pong_timeout(SHORT).unwrap();
     let id = peer.begin(&silent);
@@ -124,7 +124,7 @@ fn intervals_change_while_connected() {
 }
 
 #[test]
-fn settings_that_can_not_work_are_refused_and_change_nothing() {
+fn zero_durations_are_refused_and_change_nothing() {
     let mut peer = Peer::new();
     let zero = Duration::ZERO;
     assert_eq!(peer.client.set_ping_interval(zero), Err(SettingError::PingInterval));
@@ -135,7 +135,7 @@ fn settings_that_can_not_work_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_changed_proxy_is_used_by_what_connects_from_then_on() {
+fn a_changed_proxy_is_used_by_later_connections() {
     let relay = honest();
     let mut peer = Peer::new();
     let direct = peer.connect(&relay);
@@ -143,41 +143,41 @@ fn a_changed_proxy_is_used_by_what_connects_from_then_on() {
     let url: Proxy = format!("socks5://{}", proxy.address).parse().unwrap();
     peer.client.set_proxy(Some(url));
     let other = honest();
-    let through = peer.client.connect(address(&other)).unwrap();
-    assert_eq!(peer.client.connection(through).unwrap().proxy, Some(proxy.address));
-    peer.end(through);
-    assert_eq!(peer.client.stage(direct), Some(Stage::Connected), "what exists stays");
+    let proxied = peer.client.connect(address(&other)).unwrap();
+    assert_eq!(peer.client.connection(proxied).unwrap().proxy, Some(proxy.address));
+    peer.end(proxied);
+    assert_eq!(peer.client.stage(direct), Some(Stage::Connected), "the existing connection stays");
     peer.client.set_proxy(None);
     peer.connect(&other);
 }
 
 #[test]
-fn a_client_counts_by_kind_and_forgets_nothing_when_connections_end() {
+fn a_clients_counters_by_kind_include_ended_connections() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    couple.a.client.send_data(couple.to_b, &[1; 100]).unwrap();
-    couple.a.client.send_oob(couple.at_a, couple.b.key, &[2; 50]).unwrap();
-    couple.until("both packets", |couple| couple.b.reported.len() == 2);
-    let TrafficByKind { all, data, oob, routing, pings, .. } = couple.a.client.traffic();
-    assert_eq!(all, couple.a.client.connection(couple.at_a).unwrap().traffic);
+    let mut pair = OnlinePair::on(&relay);
+    pair.a.client.send_data(pair.to_b, &[1; 100]).unwrap();
+    pair.a.client.send_oob(pair.at_a, pair.b.key, &[2; 50]).unwrap();
+    pair.until("both packets", |pair| pair.b.reported.len() == 2);
+    let TrafficByKind { all, data, oob, routing, pings, .. } = pair.a.client.traffic();
+    assert_eq!(all, pair.a.client.connection(pair.at_a).unwrap().traffic);
     assert_eq!((data.packets_out, data.bytes_out, data.packets_in), (1, 18 + 101, 0));
     assert_eq!((oob.packets_out, oob.bytes_out), (1, 18 + 1 + 32 + 50));
     assert_eq!((routing.packets_out, routing.packets_in), (1, 1));
     assert_eq!((pings.packets_out, pings.packets_in), (1, 1));
-    let there = couple.b.client.traffic();
-    assert_eq!((there.data.bytes_in, there.oob.bytes_in), (data.bytes_out, oob.bytes_out));
-    couple.a.client.disconnect(couple.at_a);
-    couple.a.connect(&honest());
-    let after = couple.a.client.traffic();
+    let received = pair.b.client.traffic();
+    assert_eq!((received.data.bytes_in, received.oob.bytes_in), (data.bytes_out, oob.bytes_out));
+    pair.a.client.disconnect(pair.at_a);
+    pair.a.connect(&honest());
+    let after = pair.a.client.traffic();
     assert_eq!((after.data, after.oob), (data, oob));
     assert_eq!(after.pings.packets_out, 2, "one for each connection");
 }
 
 #[test]
-fn whether_all_has_drained_is_known_for_one_connection_and_for_all() {
+fn has_drained_and_all_drained_return_whether_everything_is_sent() {
     let relay = honest();
     let mut peer = Peer::new();
-    assert!(peer.client.all_drained(), "there is none");
+    assert!(peer.client.all_drained(), "there are no connections");
     let id = peer.connect(&relay);
     assert!(peer.client.all_drained());
     peer.client.open_route(id, any_key()).unwrap();

@@ -1,6 +1,6 @@
 //! Ten thousand connections in one client, all with routes and data. In each round a tenth of them is cut and connects
-//! again. `LOAD_SECONDS` is the duration in seconds; the default is 10. A slow machine takes longer, for
-//! at least 24 rounds.
+//! again. `LOAD_SECONDS` is the duration in seconds; the default is 10. At least 24 rounds are run, which takes
+//! longer on a slow machine.
 
 #![cfg(unix)]
 
@@ -27,20 +27,21 @@ const CONNECTIONS: usize = 10_000;
 /// Descriptors other than those of connections: the poller's, the test harness's.
 const OTHERS: usize = 64;
 
-/// Lengths of the packets that each sends in a round: from the smallest to the largest that Tox uses.
+/// Lengths of the packets that each identity sends in a round. The last is the largest that Tox uses.
 const LENGTHS: [usize; 4] = [4, 100, 700, 1400];
 
-/// How many more packets each hundredth sends: more than its queue holds, and no more than the relay keeps.
-const MUCH: usize = 100;
+/// How many more packets each hundredth identity sends: more bytes than its send queue has, and fewer than the relay
+/// buffers.
+const BURST: usize = 100;
 
 /// The rounds before memory is measured, in which tables and buffers of the client grow to their size.
 const WARM_UP: usize = 12;
 
-/// What the client's own tables and buffers may still grow by after that, once.
-const ONCE: isize = 512 * 1024;
+/// How many bytes the client's own tables and buffers may grow by after that, however many rounds follow.
+const GROWTH: isize = 512 * 1024;
 
-/// Printed by the relay before its address.
-const HERE: &str = "The relay is ";
+/// What the relay prints before its address and key.
+const RELAY_LINE: &str = "The relay is ";
 
 /// How a connection is cut.
 #[derive(Clone, Copy)]
@@ -55,7 +56,7 @@ enum Cut {
 const CUTS: [Cut; 3] = [Cut::Close, Cut::Reset, Cut::Disconnect];
 
 impl Cut {
-    fn causes(self, reason: DisconnectReason) -> bool {
+    fn matches(self, reason: DisconnectReason) -> bool {
         match self {
             Self::Close => reason == closed(Stage::Connected),
             Self::Reset => matches!(
@@ -72,10 +73,10 @@ impl Cut {
 }
 
 #[test]
-fn ten_thousand_connections_live_through_cuts_without_growing() {
+fn ten_thousand_connections_with_cuts_do_not_leak_memory() {
     let count = connections();
     let seconds = env::var("LOAD_SECONDS").map_or(10, |seconds| seconds.parse().unwrap());
-    let mut relay = Process::start();
+    let mut relay = RelayProcess::start();
     let (address, key) = (relay.address, relay.key);
 
     let start = Instant::now();
@@ -92,26 +93,26 @@ fn ten_thousand_connections_live_through_cuts_without_growing() {
         round(&mut pairs, &mut relay, rounds);
         rounds += 1;
     }
-    let before = held_without_connections(&mut pairs);
-    let everybody: Vec<_> = (0..count).collect();
-    everybody.iter().for_each(|n| pairs.allow_loss(*n));
-    pairs.reconnect(&everybody);
+    let before = allocated_without_connections(&mut pairs);
+    let all: Vec<_> = (0..count).collect();
+    all.iter().for_each(|n| pairs.allow_loss(*n));
+    pairs.reconnect(&all);
     while start.elapsed() < Duration::from_secs(seconds) || rounds < 2 * WARM_UP {
         round(&mut pairs, &mut relay, rounds);
         rounds += 1;
     }
-    let grown = held_without_connections(&mut pairs) - before;
+    let grown = allocated_without_connections(&mut pairs) - before;
     let cuts = (rounds - WARM_UP) * count / 10;
     println!(
         "{rounds} rounds up to {:.1?}; {grown} bytes more than before, after {cuts} cuts",
         start.elapsed()
     );
-    assert!(grown <= ONCE + 8 * cuts as isize, "{grown} bytes more after {cuts} cuts");
+    assert!(grown <= GROWTH + 8 * cuts as isize, "{grown} bytes more after {cuts} cuts");
     relay.end();
 }
 
 /// All send data; meanwhile a tenth of them, a different one in each round, is cut. All others receive everything.
-fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
+fn round(pairs: &mut PairedIdentities, relay: &mut RelayProcess, number: usize) {
     let count = pairs.members.len();
     let is_cut = |n: usize| n % 10 == number % 10;
     let cut_of = |n: usize| CUTS[(n / 10 + number) % CUTS.len()];
@@ -119,7 +120,7 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
         for len in LENGTHS {
             pairs.send(n, len);
         }
-        for _ in 0..if n.is_multiple_of(100) { MUCH } else { 0 } {
+        for _ in 0..if n.is_multiple_of(100) { BURST } else { 0 } {
             pairs.send(n, 1400);
         }
     }
@@ -131,20 +132,22 @@ fn round(pairs: &mut PairedIdentities, relay: &mut Process, number: usize) {
             other => relay.cut(other, &pairs.members[n].key),
         }
     }
-    pairs.until_all_is_received("all that nobody cut", |n| !is_cut(n) && !is_cut(n ^ 1));
+    pairs.until_all_is_received("all data between connections that were not cut", |n| {
+        !is_cut(n) && !is_cut(n ^ 1)
+    });
     pairs.until("cut", |n, member, _| member.ended.is_some() == is_cut(n));
     pairs.until("offline", |n, member, _| !is_cut(n ^ 1) || !member.online);
     for &n in &cut {
         let reason = pairs.members[n].ended.unwrap();
-        assert!(cut_of(n).causes(reason), "{reason:?}");
+        assert!(cut_of(n).matches(reason), "{reason:?}");
     }
     pairs.reconnect(&cut);
     assert_eq!(pairs.client.connections().count(), count);
 }
 
-/// Ends all connections. Returns the memory that is still held: all of what belongs to a connection is freed, so what
-/// cuts have leaked is seen exactly.
-fn held_without_connections(pairs: &mut PairedIdentities) -> isize {
+/// Ends all connections, and returns the bytes that are still allocated. All memory of connections is freed then, so
+/// what remains more than before has leaked.
+fn allocated_without_connections(pairs: &mut PairedIdentities) -> isize {
     for member in &pairs.members {
         assert!(pairs.client.disconnect(member.relay));
     }
@@ -167,8 +170,8 @@ fn connections() -> usize {
     count
 }
 
-/// The relay, in a process of its own, which has file descriptors of its own.
-struct Process {
+/// The relay, in a process of its own, so that it has its own file descriptors.
+struct RelayProcess {
     child: Child,
     input: ChildStdin,
     /// Kept open until the end, since the relay prints more later.
@@ -177,14 +180,14 @@ struct Process {
     key: PublicKey,
 }
 
-impl Process {
+impl RelayProcess {
     fn start() -> Self {
         let mut command = child_process(&[], "the_relay");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
-        let place =
-            output.by_ref().lines().find_map(|line| Some(line.unwrap().split_once(HERE)?.1.to_owned()));
-        let (address, key) = place.as_ref().and_then(|place| place.split_once(' ')).unwrap();
+        let address_and_key =
+            output.by_ref().lines().find_map(|line| Some(line.unwrap().split_once(RELAY_LINE)?.1.to_owned()));
+        let (address, key) = address_and_key.as_ref().and_then(|line| line.split_once(' ')).unwrap();
         Self {
             input: child.stdin.take().unwrap(),
             address: address.parse().unwrap(),
@@ -198,7 +201,7 @@ impl Process {
         self.input.write_all(&[&[cut as u8], &key.as_bytes()[..]].concat()).unwrap();
     }
 
-    /// Ends it, and asserts that it reports success.
+    /// Ends the process, and asserts that it succeeds.
     fn end(mut self) {
         drop(self.input);
         assert!(self.child.wait().unwrap().success());
@@ -213,12 +216,13 @@ fn the_relay() {
     }
     let rules = Rules { pong_within: LONG, ..Rules::default() };
     let relay = TestRelay::start(Options { rules, ..Options::default() }).unwrap();
-    println!("{HERE}{} {}", relay.addr(), PublicKey::from(relay.public_key()));
+    println!("{RELAY_LINE}{} {}", relay.addr(), PublicKey::from(relay.public_key()));
     let mut command = [0; 33];
     while std::io::stdin().read_exact(&mut command).is_ok() {
         let [cut, key @ ..] = &command;
         assert!(if *cut == Cut::Close as u8 { relay.close(key) } else { relay.reset(key) });
     }
-    let gone = relay.wait_until(LONG, |statistics| statistics.connected == 0).expect("all have gone");
-    assert_eq!((gone.dropped, gone.thrown_away), (0, 0));
+    let last =
+        relay.wait_until(LONG, |statistics| statistics.connected == 0).expect("all clients have closed");
+    assert_eq!((last.dropped, last.thrown_away), (0, 0));
 }

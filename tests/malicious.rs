@@ -1,4 +1,4 @@
-//! A malicious relay against the loop: the attacks that need a socket. The core's tests show the rest of
+//! Attacks of a malicious relay that need a socket. The unit tests of the core contain the other attacks of
 //! `tests/attacks.md`.
 
 mod support;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
 use support::{
-    AT_ONCE, Conduct, Couple, Peer, Reported, SHORT, address, any_key, assert_over, closed, honest, numbered,
-    relay, settled,
+    AT_ONCE, Conduct, OnlinePair, Peer, Reported, SHORT, address, any_key, assert_ended, closed, honest,
+    numbered, relay, wait_until_sent,
 };
 use tox_relay_client::{ConnectionId, DisconnectReason, Impostor, Relay, SecretKey, Stage, Violation};
 use tox_test_relay::kind;
@@ -21,7 +21,7 @@ const NUMBER: u8 = 42;
 /// The most bytes that a connection reads in one poll.
 const READ_A_POLL: u64 = 64 * 1024;
 
-/// Begins a connection to a socket that is nobody's relay.
+/// Begins a connection to a socket without a relay.
 fn begin(peer: &mut Peer) -> (TcpStream, ConnectionId) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let id = peer.client.connect(Relay::new(listener.local_addr().unwrap(), any_key())).unwrap();
@@ -42,7 +42,7 @@ fn is_reset(reason: DisconnectReason, at: Stage) -> bool {
 }
 
 #[test]
-fn noise_that_waits_before_the_first_poll_is_an_impostors() {
+fn noise_before_the_first_poll_is_reported_as_an_impostor() {
     let mut peer = Peer::new();
     let (mut stream, id) = begin(&mut peer);
     // As much as both sockets accept, before the client has sent a byte.
@@ -55,23 +55,23 @@ fn noise_that_waits_before_the_first_poll_is_an_impostors() {
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
     assert_eq!(peer.reported.len(), 1);
     assert!(peer.final_status(id).traffic.bytes_in <= READ_A_POLL);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
 fn an_echo_is_an_impostor() {
     let mut peer = Peer::new();
     let (mut stream, id) = begin(&mut peer);
-    peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
+    peer.until("the hello is sent", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
     let mut hello = [0; 128];
     stream.read_exact(&mut hello).unwrap();
     stream.write_all(&hello).unwrap();
     assert_eq!(peer.end(id), DisconnectReason::Impostor(Impostor::WrongKey));
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn more_than_a_megabyte_that_waits_for_a_poll_is_reported_in_pieces_and_in_order() {
+fn more_than_a_megabyte_of_unread_input_is_reported_in_parts_and_in_order() {
     const COUNT: u32 = 1200;
     let relay = honest();
     let mut peer = Peer::new().capacity(16);
@@ -81,7 +81,7 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_reported_in_pieces_and_in_order
         assert!(relay.send(peer.raw_key(), &oob(number, 1000)));
     }
     assert!(relay.close(peer.raw_key()));
-    settled(&relay);
+    wait_until_sent(&relay);
     let mut before = peer.client.connection(id).unwrap().traffic.bytes_in;
     while peer.ends(id).is_empty() {
         peer.poll(AT_ONCE);
@@ -93,8 +93,8 @@ fn more_than_a_megabyte_that_waits_for_a_poll_is_reported_in_pieces_and_in_order
     }
     let end = Reported::Disconnected(id, closed(Stage::Connected));
     let expected = (0..COUNT).map(|number| reported_of_oob(id, number, 1000)).chain([end]);
-    assert!(peer.reported.iter().eq(expected.collect::<Vec<_>>().iter()), "all of it, and then the end");
-    assert_over(&mut peer, id);
+    assert!(peer.reported.iter().eq(expected.collect::<Vec<_>>().iter()), "all packets, and then the end");
+    assert_ended(&mut peer, id);
 }
 
 /// The bytes that a relay sends before it ends the connection.
@@ -110,7 +110,7 @@ const BEFORE_THE_END: [fn(&mut ScriptedRelay); 5] = [
 ];
 
 #[test]
-fn what_is_whole_before_an_end_in_each_stage_is_reported_and_nothing_else() {
+fn only_complete_packets_before_an_end_in_each_stage_are_reported() {
     for reset in [false, true] {
         for (case, before) in BEFORE_THE_END.iter().enumerate() {
             let mut peer = Peer::new();
@@ -124,7 +124,7 @@ fn what_is_whole_before_an_end_in_each_stage_is_reported_and_nothing_else() {
                 relay.close();
                 Some(relay)
             };
-            let (stage, whole) = [
+            let (stage, complete) = [
                 (Stage::Handshaking, vec![]),
                 (Stage::Confirming, vec![]),
                 (Stage::Confirming, vec![]),
@@ -141,16 +141,16 @@ fn what_is_whole_before_an_end_in_each_stage_is_reported_and_nothing_else() {
             let end = Reported::Disconnected(id, reason);
             assert_eq!(
                 peer.reported,
-                connected.into_iter().chain(whole).chain([end]).collect::<Vec<_>>(),
+                connected.into_iter().chain(complete).chain([end]).collect::<Vec<_>>(),
                 "{case}"
             );
-            assert_over(&mut peer, id);
+            assert_ended(&mut peer, id);
         }
     }
 }
 
 #[test]
-fn a_fault_after_good_packets_is_reported_after_them_and_what_follows_never() {
+fn a_violation_after_valid_packets_is_reported_after_them_and_later_packets_never() {
     for capacity in [2, 3, 256] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut relay, id) = ScriptedRelay::connect(&mut peer);
@@ -160,29 +160,29 @@ fn a_fault_after_good_packets_is_reported_after_them_and_what_follows_never() {
         assert_eq!(reason, DisconnectReason::Protocol(Violation::Kind(0x0c)));
         let good = (0..3).map(|number| reported_of_oob(id, number, 10));
         assert_eq!(peer.reported, good.chain([Reported::Disconnected(id, reason)]).collect::<Vec<_>>());
-        assert_over(&mut peer, id);
+        assert_ended(&mut peer, id);
     }
 }
 
 #[test]
-fn silence_in_the_middle_of_a_packet_ends_at_the_pongs_time() {
+fn silence_in_the_middle_of_a_packet_ends_the_connection_at_the_pong_timeout() {
     let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(2 * SHORT));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     relay.send_all_but_one_byte(&oob(0, 1024));
     assert_eq!(peer.end(id), DisconnectReason::NoPong(Stage::Connected));
     assert_eq!(peer.reported.len(), 1);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn a_response_that_drips_is_cut_off_in_time() {
+fn a_response_that_arrives_byte_by_byte_times_out() {
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let (mut stream, id) = begin(&mut peer);
     stream.set_nodelay(true).unwrap();
     let start = Instant::now();
     // The last of the 96 bytes would arrive after three such timeouts at the earliest.
     while peer.ends(id).is_empty() {
-        // Until the client has gone.
+        // Fails after the client has closed the connection.
         let _ = stream.write_all(&[1]);
         peer.poll(SHORT / 30);
     }
@@ -190,11 +190,11 @@ fn a_response_that_drips_is_cut_off_in_time() {
         panic!("{:?}", peer.ends(id));
     };
     assert!(start.elapsed() < AT_ONCE);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
-fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
+fn a_relay_that_only_sends_and_never_reads_is_cut_off() {
     let relay = honest();
     let mut peer = Peer::with(|config| config.ping_interval(SHORT).pong_timeout(2 * SHORT));
     let id = peer.connect(&relay);
@@ -204,7 +204,7 @@ fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
     let mut oobs = 0;
     peer.reported.clear();
     while peer.ends(id).is_empty() {
-        // Until the client has gone.
+        // Has no effect after the client has closed the connection.
         for number in 0..64 {
             relay.send(&key, &oob(number, 1024));
             relay.send(&key, &[kind::CONNECTION_NOTIFICATION, NUMBER]);
@@ -216,15 +216,15 @@ fn a_relay_that_only_talks_and_never_reads_is_cut_off() {
         assert_eq!(peer.client.connection(id).map_or(0, |status| status.queued), 0);
     }
     assert_eq!(peer.reported, [Reported::Disconnected(id, DisconnectReason::NoPong(Stage::Connected))]);
-    assert!(start.elapsed() < AT_ONCE, "it was always heard, and still cut off");
+    assert!(start.elapsed() < AT_ONCE, "ended in time, although it sent packets all the time");
     assert!(oobs > 64, "{oobs}");
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }
 
 #[test]
 fn malicious_relays_do_no_harm_to_an_honest_one() {
-    let good = honest();
-    let mut couple = Couple::on(&good);
+    let honest = honest();
+    let mut pair = OnlinePair::on(&honest);
     let flood = vec![oob(0, 1024); 200];
     let attacks = [
         Conduct::CloseOnAccept,
@@ -243,27 +243,27 @@ fn malicious_relays_do_no_harm_to_an_honest_one() {
         Conduct::Unsolicited(vec![[&[kind::PING][..], &[1; 8]].concat(); 10_000]),
     ];
     let relays = attacks.map(relay);
-    // All of them at once, several times, with the data of two friends in between.
+    // Several rounds of connections to all of them, while two honest clients exchange data.
     let mut begun = vec![];
     for round in 0..5u32 {
         for relay in &relays {
             let identity = SecretKey::generate();
-            begun.push(couple.a.client.connect(address(relay).identity(identity)).unwrap());
+            begun.push(pair.a.client.connect(address(relay).identity(identity)).unwrap());
         }
         for number in 0..50 {
-            couple.b.client.send_data(couple.to_a, &numbered(50 * round + number, 1000)).unwrap();
-            couple.a.client.send_data(couple.to_b, &numbered(50 * round + number, 1000)).unwrap();
+            pair.b.client.send_data(pair.to_a, &numbered(50 * round + number, 1000)).unwrap();
+            pair.a.client.send_data(pair.to_b, &numbered(50 * round + number, 1000)).unwrap();
         }
         let all = 50 * (round as usize + 1);
-        couple.until("all data", |couple| couple.a.data().len() == all && couple.b.data().len() == all);
+        pair.until("all data", |pair| pair.a.data().len() == all && pair.b.data().len() == all);
     }
-    couple.until("all ends", |couple| begun.iter().all(|id| !couple.a.ends(*id).is_empty()));
-    assert!(begun.iter().all(|id| couple.a.ends(*id).len() == 1));
-    assert!(couple.a.ends(couple.at_a).is_empty());
+    pair.until("all ends", |pair| begun.iter().all(|id| !pair.a.ends(*id).is_empty()));
+    assert!(begun.iter().all(|id| pair.a.ends(*id).len() == 1));
+    assert!(pair.a.ends(pair.at_a).is_empty());
     let expected: Vec<_> = (0..250).map(|number| numbered(number, 1000)).collect();
-    assert_eq!(couple.a.data(), expected);
-    assert_eq!(couple.b.data(), expected);
-    assert!(couple.a.client.connections().eq([couple.at_a]));
+    assert_eq!(pair.a.data(), expected);
+    assert_eq!(pair.b.data(), expected);
+    assert!(pair.a.client.connections().eq([pair.at_a]));
 }
 
 #[test]

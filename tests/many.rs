@@ -6,11 +6,11 @@ use support::paired_identities::{LONG, PairedIdentities};
 use support::{closed, honest};
 use tox_relay_client::{DisconnectReason, PublicKey, Relay, RouteError, SendError, Stage};
 
-/// The maximum; fewer if the limit of file descriptors is lower.
+/// The number of connections, unless the limit of file descriptors is too low for it.
 const MOST: usize = 2_000;
 
 #[test]
-fn thousands_of_connections_live_in_one_client() {
+fn thousands_of_connections_work_in_one_client() {
     let relay = honest();
     let count = connections();
     let (address, key) = (relay.addr(), PublicKey::from(relay.public_key()));
@@ -27,7 +27,7 @@ fn thousands_of_connections_live_in_one_client() {
     }
     pairs.until_all_is_received("all received", |_| true);
 
-    // Each tenth is cut, and its new connection reuses a table entry of one that was cut.
+    // Every tenth is cut, and its new connection reuses a table entry of one that was cut.
     let is_cut = |n: usize| n.is_multiple_of(10);
     let cut: Vec<_> = (0..count).filter(|n| is_cut(*n)).collect();
     for &n in &cut {
@@ -68,7 +68,8 @@ fn thousands_of_connections_live_in_one_client() {
     assert!(relay.wait_until(LONG, |statistics| statistics.connected == 0).is_some());
 }
 
-/// An even number of connections, each with a descriptor here and one in the relay of this process.
+/// An even number of connections. Each needs a file descriptor for the client and one for the relay, which runs in this
+/// process.
 fn connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let limit = limits.lines().find_map(|line| {

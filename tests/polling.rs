@@ -1,4 +1,4 @@
-//! How long a poll waits, what ends it, and how a client is used in another program's loop.
+//! How long a poll waits, what ends it, and how a client is used in another event loop.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, TestRelay, any_key, honest, settled};
+use support::{GUARD, OnlinePair, Peer, Reported, TestRelay, any_key, honest, wait_until_sent};
 use tox_relay_client::{ConnectionId, DisconnectReason, Event, Stage};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -17,16 +17,16 @@ fn packets(peer: &Peer, relay: ConnectionId) -> (u64, u64) {
     (traffic.packets_out, traffic.packets_in)
 }
 
-/// How long the program does not poll, as if busy with something else.
-fn away(time: Duration) {
+/// Does not poll for this time, like a program that is busy with something else.
+fn busy(time: Duration) {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
     }
 }
 
-/// A client with a short ping interval, and a relay.
-fn pinging(interval: Duration, timeout: Duration) -> (TestRelay, Peer, ConnectionId) {
+/// A relay, and a client that is connected to it and has this ping interval and pong timeout.
+fn connected(interval: Duration, timeout: Duration) -> (TestRelay, Peer, ConnectionId) {
     let relay = honest();
     let mut peer = Peer::with(|config| config.ping_interval(interval).pong_timeout(timeout));
     let id = peer.connect(&relay);
@@ -77,7 +77,7 @@ fn a_poll_without_a_timeout_ends_when_something_happens() {
     let key = *peer.raw_key();
     thread::scope(|scope| {
         scope.spawn(|| {
-            away(50 * MILLISECOND);
+            busy(50 * MILLISECOND);
             assert!(relay.send(&key, b"\x09an answer"));
         });
         peer.client.poll(&mut peer.events, None).unwrap();
@@ -87,20 +87,23 @@ fn a_poll_without_a_timeout_ends_when_something_happens() {
 }
 
 #[test]
-fn work_of_its_own_does_not_end_a_poll() {
-    let (_relay, mut peer, id) = pinging(10 * MILLISECOND, GUARD);
+fn pings_and_pongs_do_not_end_a_poll() {
+    let (_relay, mut peer, id) = connected(10 * MILLISECOND, GUARD);
     let before = packets(&peer, id);
     let start = Instant::now();
     peer.poll(400 * MILLISECOND);
     assert!(start.elapsed() >= 400 * MILLISECOND);
     assert!(peer.events.is_empty());
-    let (out, back) = packets(&peer, id);
-    assert!(out >= before.0 + 3 && back >= before.1 + 3, "pings were sent and answered: {out}, {back}");
+    let (out, received) = packets(&peer, id);
+    assert!(
+        out >= before.0 + 3 && received >= before.1 + 3,
+        "pings were sent and answered: {out}, {received}"
+    );
 }
 
 #[test]
-fn a_poll_without_a_timeout_goes_on_after_pings_and_ends_with_the_connection() {
-    let (relay, mut peer, id) = pinging(20 * MILLISECOND, 400 * MILLISECOND);
+fn a_poll_without_a_timeout_continues_after_pings_and_ends_with_the_connection() {
+    let (relay, mut peer, id) = connected(20 * MILLISECOND, 400 * MILLISECOND);
     let key = *peer.raw_key();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -120,7 +123,7 @@ fn a_waker_ends_a_poll_of_another_thread_once() {
     let waker = peer.client.waker();
     thread::scope(|scope| {
         scope.spawn(|| {
-            away(50 * MILLISECOND);
+            busy(50 * MILLISECOND);
             waker.wake().unwrap();
         });
         peer.client.poll(&mut peer.events, None).unwrap();
@@ -155,7 +158,7 @@ fn a_signal_ends_a_poll_without_an_error() {
     thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
-                away(20 * MILLISECOND);
+                busy(20 * MILLISECOND);
                 assert!(Command::new("kill").arg("-USR1").arg(this_thread).status().unwrap().success());
             }
         });
@@ -180,7 +183,7 @@ fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_dea
     let next = peer.client.next_timeout().unwrap();
     assert!(!next.is_zero() && next <= 2 * timeout, "{next:?}");
 
-    peer.client.send_oob(id, any_key(), b"waits to be sent").unwrap();
+    peer.client.send_oob(id, any_key(), b"data").unwrap();
     assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO));
     peer.client.flush();
     assert!(!peer.client.next_timeout().unwrap().is_zero());
@@ -189,14 +192,14 @@ fn next_timeout_is_none_without_connections_zero_with_work_and_else_the_next_dea
     peer.poll(Duration::ZERO);
 
     peer.client.disconnect(id);
-    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO), "the end is still to be reported");
+    assert_eq!(peer.client.next_timeout(), Some(Duration::ZERO), "the end has not been reported yet");
     peer.poll(Duration::ZERO);
     assert_eq!(peer.ends(id).len(), 1);
     assert_eq!(peer.client.next_timeout(), None);
 }
 
 #[test]
-fn what_a_full_socket_keeps_back_is_no_reason_to_come_again_at_once() {
+fn next_timeout_is_not_zero_while_the_socket_is_full() {
     let mut peer = Peer::new();
     let (_relay, id) = ScriptedRelay::connect(&mut peer);
     let mut full = 0;
@@ -211,14 +214,14 @@ fn what_a_full_socket_keeps_back_is_no_reason_to_come_again_at_once() {
 }
 
 #[test]
-fn what_little_room_has_left_over_is_a_reason_to_come_again_at_once() {
+fn next_timeout_is_zero_while_input_waits_for_room_in_the_events() {
     let relay = honest();
     let mut peer = Peer::new().capacity(2);
     let id = peer.connect(&relay);
     for _ in 0..10 {
         assert!(relay.send(peer.raw_key(), b"\x09an answer"));
     }
-    settled(&relay);
+    wait_until_sent(&relay);
     peer.reported.clear();
     peer.poll(GUARD);
     while peer.reported.len() < 10 {
@@ -233,13 +236,13 @@ fn what_little_room_has_left_over_is_a_reason_to_come_again_at_once() {
 
 #[test]
 fn a_loop_that_sleeps_for_next_timeout_keeps_its_connections() {
-    // A loop that does not watch the client's sockets: packets would be late, but deadlines are met.
-    let (relay, mut peer, id) = pinging(30 * MILLISECOND, 5 * GUARD);
+    // The loop does not wait for the client's sockets, so it handles packets late, but meets all deadlines.
+    let (relay, mut peer, id) = connected(30 * MILLISECOND, 5 * GUARD);
     let mut polls = 0;
     while packets(&peer, id).0 < 10 {
         polls += 1;
-        assert!(polls < 1000, "next_timeout doesn't lead to the next ping");
-        away(peer.client.next_timeout().unwrap().min(50 * MILLISECOND));
+        assert!(polls < 1000, "next_timeout does not end at the next ping");
+        busy(peer.client.next_timeout().unwrap().min(50 * MILLISECOND));
         peer.poll(Duration::ZERO);
     }
     assert_eq!(peer.reported, []);
@@ -248,37 +251,40 @@ fn a_loop_that_sleeps_for_next_timeout_keeps_its_connections() {
 
 #[test]
 #[cfg(unix)]
-fn another_poller_wakes_up_for_what_a_client_gets() {
+fn another_poller_wakes_up_when_a_client_has_input() {
     use std::os::fd::{AsFd, AsRawFd};
 
     use mio::unix::SourceFd;
     use mio::{Events, Interest, Poll, Token};
 
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert_eq!(couple.a.client.as_fd().as_raw_fd(), couple.a.client.as_raw_fd());
+    let mut pair = OnlinePair::on(&relay);
+    assert_eq!(pair.a.client.as_fd().as_raw_fd(), pair.a.client.as_raw_fd());
     let mut poll = Poll::new().unwrap();
-    let fd = couple.a.client.as_raw_fd();
+    let fd = pair.a.client.as_raw_fd();
     poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
     let mut ready = Events::with_capacity(8);
     for round in 0..100u8 {
-        couple.b.client.send_data(couple.to_a, &[round]).unwrap();
-        couple.b.client.flush();
-        while couple.a.reported.is_empty() {
-            let timeout = couple.a.client.next_timeout();
+        pair.b.client.send_data(pair.to_a, &[round]).unwrap();
+        pair.b.client.flush();
+        while pair.a.reported.is_empty() {
+            let timeout = pair.a.client.next_timeout();
             poll.poll(&mut ready, timeout).unwrap();
-            assert!(!ready.is_empty() || timeout.is_some_and(|timeout| timeout < GUARD), "nobody woke us");
-            couple.a.poll(Duration::ZERO);
+            assert!(
+                !ready.is_empty() || timeout.is_some_and(|timeout| timeout < GUARD),
+                "the poller was not woken"
+            );
+            pair.a.poll(Duration::ZERO);
         }
-        assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![round])]);
-        couple.a.reported.clear();
+        assert_eq!(pair.a.reported, [Reported::Data(pair.to_b, pair.b.key, vec![round])]);
+        pair.a.reported.clear();
     }
 }
 
 #[test]
-fn a_program_that_was_away_finds_the_pong_before_it_judges() {
+fn a_pong_that_has_arrived_is_read_before_its_timeout_is_checked() {
     let (interval, timeout) = (40 * MILLISECOND, 300 * MILLISECOND);
-    let (relay, mut peer, id) = pinging(interval, timeout);
+    let (relay, mut peer, id) = connected(interval, timeout);
     for _ in 0..3 {
         let before = packets(&peer, id).0;
         let answered = relay.statistics().packets_out;
@@ -287,7 +293,7 @@ fn a_program_that_was_away_finds_the_pong_before_it_judges() {
             packets(peer, id).0 > before
         });
         assert!(relay.wait_until(GUARD, move |statistics| statistics.packets_out > answered).is_some());
-        away(interval + timeout + 50 * MILLISECOND);
+        busy(interval + timeout + 50 * MILLISECOND);
         peer.poll(Duration::ZERO);
         assert_eq!(peer.reported, []);
     }
@@ -295,20 +301,20 @@ fn a_program_that_was_away_finds_the_pong_before_it_judges() {
 }
 
 #[test]
-fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
+fn a_program_that_rarely_polls_while_connecting_is_connected() {
     let relay = honest();
     let timeout = 60 * MILLISECOND;
     let mut peer = Peer::with(|config| config.connect_timeout(timeout).pong_timeout(timeout));
     let id = peer.begin(&relay);
-    // TCP, the response, the pong: each has arrived when the program polls again.
+    // When the program polls again, TCP is connected, the response has arrived, or the pong has arrived.
     for (stage, hellos, packets_out) in
         [(Stage::Handshaking, 0, 0), (Stage::Confirming, 1, 0), (Stage::Connected, 1, 1)]
     {
-        let has_come = move |statistics: &tox_test_relay::Statistics| {
+        let has_arrived = move |statistics: &tox_test_relay::Statistics| {
             (statistics.hellos, statistics.packets_out) == (hellos, packets_out)
         };
-        assert!(relay.wait_until(GUARD, has_come).is_some());
-        away(2 * timeout);
+        assert!(relay.wait_until(GUARD, has_arrived).is_some());
+        busy(2 * timeout);
         peer.poll(Duration::ZERO);
         let status = peer.client.connection(id);
         assert_eq!(status.map(|status| status.stage), Some(stage), "{:?}", peer.reported);
@@ -317,7 +323,7 @@ fn a_program_that_was_away_while_connecting_is_connected_all_the_same() {
 }
 
 #[test]
-fn events_are_forgotten_by_the_next_poll() {
+fn the_next_poll_removes_the_events() {
     let relay = honest();
     let mut a = Peer::new();
     let id = a.begin(&relay);

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, address, any_key, closed, honest, numbered, settled};
+use support::{
+    GUARD, OnlinePair, Peer, Reported, address, any_key, closed, honest, numbered, wait_until_sent,
+};
 use tox_relay_client::{DisconnectReason, Relay, RouteId, SecretKey, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -53,7 +55,7 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let count = fill(&mut peer, route, 1000);
-    // Half of the queue. No part of a refused packet was queued.
+    // A route may use half of the queue. No part of a refused packet is queued.
     let status = peer.client.connection(id).unwrap();
     assert!(status.queued.abs_diff(64 * 1024) < 1003, "{}", status.queued);
     assert_eq!(peer.client.send_data(route, &[0; 1000]), Err(SendError::WouldBlock));
@@ -63,15 +65,15 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
         relay.read();
         !peer.reported.is_empty()
     });
-    assert!(peer.client.connection(id).unwrap().queued <= 32 * 1024, "half of what a route may hold is free");
+    assert!(peer.client.connection(id).unwrap().queued <= 32 * 1024, "half of what a route may use is free");
     read_all(&mut relay, &mut peer);
     assert_eq!(peer.reported, [Reported::Writable(id)], "reported once");
     let expected: Vec<_> = (0..count).map(|n| [&[NUMBER], &numbered(n, 1000)[..]].concat()).collect();
-    assert!(relay.received == expected, "all that was accepted, in order");
+    assert!(relay.received == expected, "all accepted packets, in order");
 }
 
 #[test]
-fn a_small_queue_is_as_good_for_packets_of_any_size() {
+fn a_small_queue_accepts_packets_of_any_size() {
     let mut peer = Peer::with(|config| config.send_queue(4_068));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
@@ -92,7 +94,7 @@ fn a_small_queue_is_as_good_for_packets_of_any_size() {
 }
 
 #[test]
-fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
+fn important_packets_are_sent_before_queued_data_at_the_next_packet_boundary() {
     let mut peer = Peer::new();
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
@@ -112,31 +114,35 @@ fn important_packets_pass_waiting_data_at_the_next_packet_boundary() {
         [&[kind::ROUTING_REQUEST][..], wanted.as_bytes()].concat(),
         [&[kind::PONG][..], &[7; 8]].concat(),
     ];
-    let at = relay.received.iter().position(|packet| *packet == important[0]).expect("it wasn't dropped");
+    let at = relay
+        .received
+        .iter()
+        .position(|packet| *packet == important[0])
+        .expect("the notification is not dropped");
     let received: Vec<_> = relay.received.drain(..).collect();
     assert_eq!(received[at..at + 3], important, "in their own order");
     assert_eq!(received.len(), count as usize + 3);
     let after = received.len() - (at + 3);
-    assert!(after * 1003 > 60 * 1024, "before what was queued: {after} packets");
+    assert!(after * 1003 > 60 * 1024, "sent before the queued data: {after} packets follow");
 }
 
 #[test]
-fn data_of_a_closed_route_never_leave() {
+fn data_of_a_closed_route_are_never_sent() {
     let mut peer = Peer::new();
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (closed, _) = relay.open_route(&mut peer, id, NUMBER);
     let (open, _) = relay.open_route(&mut peer, id, NUMBER + 1);
     fill(&mut peer, closed, 1000);
     peer.client.close_route(closed).unwrap();
-    assert_eq!(peer.client.connection(id).unwrap().queued, 0, "they are forgotten at once");
+    assert_eq!(peer.client.connection(id).unwrap().queued, 0, "they are removed at once");
     peer.client.send_data(open, b"room for others").unwrap();
     peer.until("the next packet", |_| {
         relay.read();
         relay.received.back() == Some(&[&[NUMBER + 1], &b"room for others"[..]].concat())
     });
-    let goodbye = vec![kind::DISCONNECT_NOTIFICATION, NUMBER];
-    let at = relay.received.iter().position(|packet| *packet == goodbye).unwrap();
-    assert_eq!(at, relay.received.len() - 2, "nothing of the route after its end");
+    let notification = vec![kind::DISCONNECT_NOTIFICATION, NUMBER];
+    let at = relay.received.iter().position(|packet| *packet == notification).unwrap();
+    assert_eq!(at, relay.received.len() - 2, "no data of the route after the notification");
 }
 
 #[test]
@@ -151,7 +157,7 @@ fn a_relay_that_pings_and_does_not_read_is_cut_off() {
         peer.poll(Duration::ZERO);
     }
     peer.poll(Duration::from_millis(20));
-    assert!(peer.reported.is_empty(), "so many may wait");
+    assert!(peer.reported.is_empty(), "32 pongs may be queued");
     relay.send(&ping);
     assert_eq!(peer.end(id), DisconnectReason::PingFlood);
     assert_eq!(peer.reported.len(), 1);
@@ -186,22 +192,22 @@ fn a_flooding_relay_does_not_starve_another() {
         // Polled once, so that it comes before the other in the order of turns.
         peer.poll(GUARD);
         peer.reported.clear();
-        quiet.send(&[&[kind::ONION_RESPONSE], &b"a word"[..]].concat());
+        quiet.send(&[&[kind::ONION_RESPONSE], &b"data"[..]].concat());
         for _ in 0..polls {
             peer.poll(Duration::ZERO);
         }
         assert!(
-            peer.reported.contains(&Reported::Onion(id, b"a word".to_vec())),
+            peer.reported.contains(&Reported::Onion(id, b"data".to_vec())),
             "{len}: not within {polls} polls"
         );
         let before = peer.reported.len();
         peer.poll(GUARD);
-        assert!(peer.reported.len() > before, "{len}: the flood was not over yet");
+        assert!(peer.reported.len() > before, "{len}: the flood has not ended yet");
     }
 }
 
 #[test]
-fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
+fn one_poll_reads_at_most_64_kib_of_a_connection() {
     let mut peer = Peer::new().capacity(1 << 20);
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     relay.open_route(&mut peer, id, NUMBER);
@@ -217,7 +223,7 @@ fn one_poll_reads_no_more_of_a_connection_than_its_bound() {
 }
 
 #[test]
-fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
+fn a_poll_returns_no_more_events_than_fit_and_none_is_lost() {
     for capacity in [2, 3, 10] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut relay, id) = ScriptedRelay::connect(&mut peer);
@@ -237,7 +243,7 @@ fn no_more_events_come_than_there_is_room_for_and_none_is_lost() {
 }
 
 #[test]
-fn the_end_of_many_connections_is_reported_in_as_few_events_as_there_is_room_for() {
+fn the_ends_of_many_connections_are_reported_in_several_polls() {
     let relay = honest();
     let mut peer = Peer::new().capacity(2);
     let identities = [(); 20].map(|()| SecretKey::generate());
@@ -263,7 +269,7 @@ fn what_arrived_before_a_reset_is_reported_before_the_end() {
         relay.send_all(packets.iter().map(|packet| &packet[..]));
         relay.reset();
         if writes_first {
-            peer.client.send_oob(id, any_key(), b"meets the reset").unwrap();
+            peer.client.send_oob(id, any_key(), b"data").unwrap();
         }
         let end = peer.end(id);
         let kind = std::io::ErrorKind::ConnectionReset;
@@ -281,26 +287,26 @@ fn data_sent_right_before_disconnecting_arrive() {
     let relay = honest();
     // Closing a socket with unread input resets the connection, unless the client prevents it.
     for unread in [false, true] {
-        let mut couple = Couple::on(&relay);
+        let mut pair = OnlinePair::on(&relay);
         if unread {
             for _ in 0..20 {
-                assert!(relay.send(couple.a.raw_key(), &[kind::ONION_RESPONSE; 1000]));
+                assert!(relay.send(pair.a.raw_key(), &[kind::ONION_RESPONSE; 1000]));
             }
-            settled(&relay);
+            wait_until_sent(&relay);
         }
         for n in 0..20 {
-            couple.a.client.send_data(couple.to_b, &numbered(n, 1000)).unwrap();
+            pair.a.client.send_data(pair.to_b, &numbered(n, 1000)).unwrap();
         }
-        assert!(couple.a.client.disconnect(couple.at_a));
-        couple.b.until("offline", |b| matches!(b.reported.last(), Some(Reported::Offline(..))));
+        assert!(pair.a.client.disconnect(pair.at_a));
+        pair.b.until("offline", |b| matches!(b.reported.last(), Some(Reported::Offline(..))));
         let expected: Vec<_> = (0..20).map(|n| numbered(n, 1000)).collect();
-        assert_eq!(couple.b.data(), expected, "unread input: {unread}");
-        assert_eq!(couple.a.end(couple.at_a), DisconnectReason::ClosedByCaller);
+        assert_eq!(pair.b.data(), expected, "unread input: {unread}");
+        assert_eq!(pair.a.end(pair.at_a), DisconnectReason::ClosedByCaller);
     }
 }
 
 #[test]
-fn nobody_is_late_who_was_not_read_because_events_were_full() {
+fn a_relay_that_was_not_read_because_events_were_full_does_not_time_out() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let mut peer = Peer::with(|config| config.connect_timeout(TIMEOUT)).capacity(2);
     let mut busy = [(); 2].map(|()| {
@@ -309,7 +315,8 @@ fn nobody_is_late_who_was_not_read_because_events_were_full() {
         relay
     });
     let (mut handshaking, id) = ScriptedRelay::greet(&mut peer);
-    // Two relays send so much that no poll gets to the others: one has answered the hello, one has accepted.
+    // Two relays send so much that the first polls have no room for the two others. One of these has answered the
+    // hello, the other has accepted the connection.
     for relay in &mut busy {
         relay.send_all([&[NUMBER, 1][..]; 500]);
     }
@@ -330,14 +337,14 @@ fn nobody_is_late_who_was_not_read_because_events_were_full() {
 }
 
 #[test]
-fn ends_without_end_do_not_keep_relays_from_being_read() {
+fn many_ends_per_poll_do_not_prevent_relays_from_being_read() {
     let relay = honest();
     let mut peer = Peer::new().capacity(4);
     peer.connect(&relay);
     assert!(relay.send(peer.raw_key(), &[kind::ONION_RESPONSE, 1]));
-    settled(&relay);
+    wait_until_sent(&relay);
     peer.reported.clear();
-    // More events in each poll than the buffer holds.
+    // Twice as many ends before each poll as the buffer has room for.
     for _ in 0..10 {
         for _ in 0..8 {
             let id = peer.client.connect(address(&relay).identity(SecretKey::generate())).unwrap();

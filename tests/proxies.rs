@@ -1,4 +1,4 @@
-//! Relays through proxies: what is sent to them, what they may answer, and that a proxy that fails is never bypassed.
+//! Connections through proxies: what is sent to a proxy, what it may answer, and that a failed proxy is never bypassed.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::thread;
 use socks::{Socks4Stream, Socks5Stream, TargetAddr};
 use support::scripted_proxy::{ScriptedProxy, Then, Turn};
 use support::{
-    Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, assert_over, dead_port, honest,
+    GUARD, OnlinePair, Peer, Reported, SHORT, TestRelay, address, any_key, assert_ended, dead_port, honest,
 };
 use tox_relay_client::{
     Address, AddressError, ConnectError, DisconnectReason, Hint, Party, Proxy, ProxyError, Relay, Stage,
@@ -97,19 +97,19 @@ fn each_kind_of_proxy_leads_to_the_relay() {
 
         let mut b = Peer::new();
         let at_b = b.connect(&relay);
-        let (to_b, to_a) = support::pair(&mut a, at_a, &mut b, at_b);
-        let mut couple = Couple { a, b, at_a, at_b, to_b, to_a };
-        couple.a.client.send_data(to_b, b"through the tunnel").unwrap();
-        couple.b.client.send_data(to_a, b"and back").unwrap();
-        couple.until("both have data", |couple| {
-            couple.b.data() == [b"through the tunnel"] && couple.a.data() == [b"and back"]
+        let (to_b, to_a) = support::open_routes(&mut a, at_a, &mut b, at_b);
+        let mut pair = OnlinePair { a, b, at_a, at_b, to_b, to_a };
+        pair.a.client.send_data(to_b, b"through the tunnel").unwrap();
+        pair.b.client.send_data(to_a, b"and back").unwrap();
+        pair.until("both have data", |pair| {
+            pair.b.data() == [b"through the tunnel"] && pair.a.data() == [b"and back"]
         });
-        drop(couple);
+        drop(pair);
         assert_eq!(scripted.finish(), b"");
     }
 }
 
-/// The messages that a client sends to a proxy that answers each with the next of `answers` and then closes.
+/// Returns the messages that a client sends to a proxy that answers each with the next of `answers`, and then closes.
 fn recorded(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = listener.local_addr().unwrap();
@@ -132,7 +132,7 @@ fn recorded(answers: &[&[u8]], client: impl FnOnce(SocketAddr)) -> Vec<Vec<u8>> 
 }
 
 #[test]
-fn the_socks_crate_says_the_same() {
+fn the_socks_crate_sends_the_same_messages() {
     let refused_5: &[u8] = &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0];
     let refused_4: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
     let ours = |proxy: Proxy, target: &TargetAddr| {
@@ -158,7 +158,7 @@ fn the_socks_crate_says_the_same() {
             );
         }
         if matches!(target, TargetAddr::Ip(SocketAddr::V6(_))) {
-            continue; // SOCKS4 has no IPv6
+            continue; // SOCKS4 does not support IPv6
         }
         for id in ["", "alice"] {
             assert_eq!(
@@ -186,16 +186,16 @@ impl Forbidden {
     }
 
     #[track_caller]
-    fn assert_untouched(&self, what: &str) {
-        let visitor = self.0.accept();
+    fn assert_no_connection(&self, what: &str) {
+        let accepted = self.0.accept();
         assert!(
-            matches!(&visitor, Err(error) if error.kind() == ErrorKind::WouldBlock),
-            "{what}: {visitor:?}"
+            matches!(&accepted, Err(error) if error.kind() == ErrorKind::WouldBlock),
+            "{what}: {accepted:?}"
         );
     }
 }
 
-/// The end of a connection whose proxy follows this script.
+/// Why a connection ends whose proxy follows this script.
 #[track_caller]
 fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
     let forbidden = Forbidden::new();
@@ -204,10 +204,10 @@ fn end(kind: Kind, turns: Vec<Turn>, then: Then) -> DisconnectReason {
     let mut peer = Peer::with(|config| config.proxy(kind(scripted.address)).connect_timeout(timeout));
     let id = peer.client.connect(forbidden.relay()).unwrap();
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     drop(peer);
-    forbidden.assert_untouched(&reason.to_string());
-    assert_eq!(scripted.finish(), b"", "nothing follows: {reason}");
+    forbidden.assert_no_connection(&reason.to_string());
+    assert_eq!(scripted.finish(), b"", "nothing is sent after the script: {reason}");
     reason
 }
 
@@ -241,7 +241,8 @@ fn a_proxy_that_fails_is_never_bypassed() {
     );
 }
 
-/// The end of a connection whose HTTP proxy answers a request by name with `answer`, and then does `then`.
+/// Why a connection ends whose HTTP proxy answers the request for a named relay with `answer`, and then does `then`.
+/// Also returns the reason as text.
 #[track_caller]
 fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
     let request = b"CONNECT relay.onion:443 HTTP/1.1\r\nHost: relay.onion:443\r\n\r\n";
@@ -251,20 +252,23 @@ fn end_of_http(answer: &[u8], then: Then) -> (DisconnectReason, String) {
     let mut peer = Peer::with(|config| config.proxy(proxy).connect_timeout(timeout));
     let id = peer.client.connect(Relay::new("relay.onion:443", any_key())).unwrap();
     let reason = peer.end(id);
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
     (reason, reason.to_string())
 }
 
 #[test]
-fn a_refusal_is_reported_whether_the_proxy_then_closes_or_falls_silent() {
+fn a_refusal_is_reported_whether_the_proxy_then_closes_or_is_silent() {
     let no_tunnel = |why| format!("the proxy made no tunnel to the relay: {why}");
     for then in [|| Then::Close, || Then::Wait] {
         let reported = |answer: &[u8]| end_of_http(answer, then()).1;
         assert_eq!(reported(b"HTTP/1.0 403 Forbidden\r\n"), no_tunnel("HTTP status 403 Forbidden"));
         assert_eq!(reported(b"HTTP/1.0 403 Forbidden"), no_tunnel("HTTP status 403 Forbidden"));
-        let wanted =
+        let unauthorized =
             reported(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: Basic re");
-        assert_eq!(wanted, no_tunnel("HTTP status 407, it wants (other) credentials: Negotiate, Basic"));
+        assert_eq!(
+            unauthorized,
+            no_tunnel("HTTP status 407, it requires (other) credentials: Negotiate, Basic")
+        );
         let (reason, _) = end_of_http(b"SSH-2.0-x\r\n", then());
         let no_http = ProxyError::Protocol { expected: "HTTP", first: b'S' };
         assert_eq!(reason, DisconnectReason::Proxy(no_http));
@@ -275,10 +279,10 @@ fn a_refusal_is_reported_whether_the_proxy_then_closes_or_falls_silent() {
 }
 
 #[test]
-fn a_proxy_that_grants_a_tunnel_and_closes_is_not_called_a_relay_with_another_key() {
+fn a_close_after_a_granted_tunnel_is_not_reported_as_a_relay_with_another_key() {
     let granted = b"HTTP/1.0 200 OK\r\n\r\n";
     let (reason, text) = end_of_http(granted, Then::Close);
-    // It depends on timing whether our hello had been sent by then.
+    // Whether our hello has been sent by then depends on timing.
     let expected = |hint| {
         let (stage, party) = (Stage::Handshaking, Party::Tunnel);
         DisconnectReason::Closed { stage, party, hint: Some(hint) }
@@ -295,7 +299,7 @@ fn a_proxy_that_grants_a_tunnel_and_closes_is_not_called_a_relay_with_another_ke
 }
 
 #[test]
-fn a_proxy_that_is_gone_is_never_bypassed() {
+fn a_proxy_that_refuses_the_connection_is_never_bypassed() {
     let forbidden = Forbidden::new();
     let (_reserved, dead) = dead_port();
     let mut peer = Peer::with(|config| config.proxy(Proxy::http(dead)));
@@ -303,26 +307,26 @@ fn a_proxy_that_is_gone_is_never_bypassed() {
     assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Proxy));
     let status = peer.final_status(id);
     assert_eq!((status.proxy, status.address.socket_addr()), (Some(dead), forbidden.0.local_addr().ok()));
-    assert_over(&mut peer, id);
-    forbidden.assert_untouched("a proxy that is gone");
+    assert_ended(&mut peer, id);
+    forbidden.assert_no_connection("a proxy that refuses the connection");
 }
 
 #[test]
-fn one_relay_may_go_another_way_than_all_others() {
+fn one_relay_may_use_another_proxy_or_none() {
     let relay = honest();
-    let (_reserved, nowhere) = dead_port();
+    let (_reserved, dead) = dead_port();
     let scripted = ScriptedProxy::start(granting("socks5", relay.addr().port()), Then::Connect(relay.addr()));
-    let mut peer = Peer::with(|config| config.proxy(Proxy::http(nowhere)));
+    let mut peer = Peer::with(|config| config.proxy(Proxy::http(dead)));
     let other = honest();
     let direct = peer.client.connect(address(&other).direct()).unwrap();
     let tunnelled = peer.client.connect(address(&relay).proxy(Proxy::socks5(scripted.address))).unwrap();
     let third = honest();
-    let as_all = peer.client.connect(address(&third)).unwrap();
-    peer.until("all three are reported of", |peer| peer.reported.len() == 3);
+    let default = peer.client.connect(address(&third)).unwrap();
+    peer.until("an event of each connection", |peer| peer.reported.len() == 3);
     for reported in [
         Reported::Connected(direct),
         Reported::Connected(tunnelled),
-        Reported::Disconnected(as_all, DisconnectReason::Refused(Party::Proxy)),
+        Reported::Disconnected(default, DisconnectReason::Refused(Party::Proxy)),
     ] {
         assert!(peer.reported.contains(&reported), "{reported:?}");
     }
@@ -333,7 +337,7 @@ fn one_relay_may_go_another_way_than_all_others() {
 }
 
 #[test]
-fn what_a_proxy_can_not_be_asked_for_is_an_error_of_connect() {
+fn a_target_that_the_proxy_does_not_support_is_an_error_of_connect() {
     let proxy = ([127, 0, 0, 1], 1).into();
     let refuse = |proxy: Option<Proxy>, target: &str| {
         let relay = Relay::new(target, any_key());

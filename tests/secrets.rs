@@ -29,7 +29,7 @@ const RELAY_SECRET: Key = [0x5a; 32];
 /// Enough to make every table grow several times.
 const CONNECTIONS: usize = 40;
 
-/// These end before the relay has answered their hellos.
+/// More connections, which end before the relay has answered their hellos.
 const UNANSWERED: usize = 10;
 
 #[test]
@@ -39,12 +39,12 @@ fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
         return connect_and_end();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let mut other = Other::start(test, &listener);
+    let mut child = SecretHolder::start(test, &listener);
     let (mut of_client, mut of_sessions, mut of_openings) =
         (Secrets::default(), Secrets::default(), Secrets::default());
     let mut streams = Vec::new();
     for number in 0..CONNECTIONS + UNANSWERED {
-        let (mut stream, hello) = greet(&listener);
+        let (mut stream, hello) = accept_hello(&listener);
         of_openings.search_secret_of(hello.temporary_public_key(), "a temporary key");
         let of_identity = if number == 0 { &mut of_client } else { &mut of_openings };
         of_identity.search_secret_of(hello.client_public_key(), "an identity");
@@ -56,26 +56,26 @@ fn no_key_of_a_connection_is_left_in_memory_when_it_has_ended() {
         streams.push(stream);
     }
 
-    other.has_come_to("connected");
+    child.wait_for("connected");
     // Secrets in use are found. (Copies on the stack, if there are any, are soon overwritten.)
-    let found = other.search(&of_client);
+    let found = child.search(&of_client);
     assert!(found["a long-term key"] >= 1 && found["an identity"] >= 1, "{found:?}");
-    let found = other.search(&of_sessions);
+    let found = child.search(&of_sessions);
     assert!(found["a session's key or subkey"] >= 3 * CONNECTIONS, "{found:?}");
-    other.goes_on();
-    other.has_come_to("ended");
-    assert_eq!(other.search(&of_sessions), [].into());
-    assert_eq!(other.search(&of_openings), [].into());
-    other.goes_on();
-    other.has_come_to("dropped");
-    assert_eq!(other.search(&of_client), [].into());
-    other.goes_on();
+    child.resume();
+    child.wait_for("ended");
+    assert_eq!(child.search(&of_sessions), [].into());
+    assert_eq!(child.search(&of_openings), [].into());
+    child.resume();
+    child.wait_for("dropped");
+    assert_eq!(child.search(&of_client), [].into());
+    child.resume();
 }
 
 /// What the child process does. The first connection uses the client's identity, each of the others has its own.
 fn connect_and_end() {
-    let place = env::var(RELAY).unwrap();
-    let relay = || Relay::new(place.as_str(), public_key(&RELAY_SECRET).into());
+    let address = env::var(RELAY).unwrap();
+    let relay = || Relay::new(address.as_str(), public_key(&RELAY_SECRET).into());
     let mut peer = Peer::new();
     let mut ids = vec![peer.client.connect(relay()).unwrap()];
     for _ in 1..CONNECTIONS + UNANSWERED {
@@ -85,81 +85,81 @@ fn connect_and_end() {
     peer.until("connected", |peer| {
         answered.iter().all(|id| peer.reported.contains(&Reported::Connected(*id)))
     });
-    comes_to("connected");
+    report_and_wait("connected");
     ids.iter().for_each(|id| assert!(peer.client.disconnect(*id)));
     peer.until("the ends", |peer| ids.iter().all(|id| !peer.ends(*id).is_empty()));
-    comes_to("ended");
+    report_and_wait("ended");
     drop(peer);
-    comes_to("dropped");
+    report_and_wait("dropped");
 }
 
 #[test]
 fn no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped() {
     let test = "no_password_of_a_proxy_is_left_in_memory_when_it_is_dropped";
     if is_child_process(test) {
-        return read_a_url();
+        return parse_url_and_drop();
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let mut other = Other::start(test, &listener);
+    let mut child = SecretHolder::start(test, &listener);
     let mut secrets = Secrets::default();
     let password = password();
     let (pieces, _) = password.as_bytes().as_chunks();
     pieces.iter().for_each(|piece| secrets.insert(*piece, "a piece of the password"));
-    other.has_come_to("read");
-    assert_eq!(other.search(&secrets), [("a piece of the password", pieces.len())].into());
-    other.goes_on();
-    other.has_come_to("dropped");
-    assert_eq!(other.search(&secrets), [].into());
-    other.goes_on();
+    child.wait_for("read");
+    assert_eq!(child.search(&secrets), [("a piece of the password", pieces.len())].into());
+    child.resume();
+    child.wait_for("dropped");
+    assert_eq!(child.search(&secrets), [].into());
+    child.resume();
 }
 
-/// What the child process does.
-fn read_a_url() {
+/// What the child process does: parses a URL that contains the password, and drops the result.
+fn parse_url_and_drop() {
     let mut url = Zeroizing::new(String::with_capacity(1024));
     url.push_str("socks5://user:");
     for (at, letter) in password().bytes().enumerate() {
-        // Only some letters are encoded. If all were, the URL would have to be searched for, too.
+        // Only some letters are percent-encoded. If all were, the encoded URL would have to be searched for, too.
         match at % 8 {
             0 => url.push_str(&format!("%{letter:02x}")),
             _ => url.push(letter.into()),
         }
     }
     url.push_str("@127.0.0.1:1080");
-    // In a heap with holes of all sizes, so that growing buffers must move.
+    // Free blocks of all sizes in the heap, so that a growing buffer has to move, which may leave a copy.
     let block = |number: usize| vec![0_u8; 8 << (number % 6)];
     let (_blocks, holes): (Vec<_>, Vec<_>) = (0..60).map(|number| (block(number), block(number))).unzip();
     drop(holes);
     let proxy: Proxy = url.parse().unwrap();
     drop(url);
-    comes_to("read");
+    report_and_wait("read");
     drop(proxy);
-    comes_to("dropped");
+    report_and_wait("dropped");
 }
 
-/// Made of nothing that looks like it.
+/// Computed, so that the program itself does not contain it.
 fn password() -> Zeroizing<String> {
     let mut password = Zeroizing::new(String::with_capacity(192));
     password.extend((0..192_u32).map(|at| char::from(b'a' + (at * at / 7 % 26) as u8)));
     password
 }
 
-/// Reports the child's progress to the parent, and waits until its memory was searched.
-fn comes_to(place: &str) {
-    eprintln!("{place}");
+/// Called by the child: reports a step to the parent, and waits until the parent has searched this process's memory.
+fn report_and_wait(step: &str) {
+    eprintln!("{step}");
     io::stdin().read_line(&mut String::new()).unwrap();
 }
 
-/// The child process, which has secrets.
-struct Other {
+/// The child process, whose memory contains the secrets.
+struct SecretHolder {
     process: Child,
-    places: BufReader<ChildStderr>,
+    steps: BufReader<ChildStderr>,
 }
 
-/// The secrets to search for.
+/// The secrets to search for, each with a description.
 #[derive(Default)]
 struct Secrets {
     known: HashMap<Key, &'static str>,
-    /// Secret keys, by their public keys.
+    /// Descriptions of secret keys, by their public keys.
     by_public_key: HashMap<Key, &'static str>,
 }
 
@@ -172,15 +172,16 @@ impl Secrets {
         self.by_public_key.insert(*key, what);
     }
 
-    /// Which secret these bytes are.
+    /// The description of these bytes, if they are one of the secrets.
     fn get(&self, bytes: &Key) -> Option<&'static str> {
         self.known
             .get(bytes)
             .or_else(|| {
-                // A random key hardly ever has fewer different bytes. Most memory does, and needs no multiplication.
-                let mut is_there = [false; 256];
-                bytes.iter().for_each(|byte| is_there[usize::from(*byte)] = true);
-                let different = is_there.iter().filter(|is_there| **is_there).count();
+                // Nearly every random key has 24 different bytes or more. Most memory has fewer, and is skipped without
+                // the slow multiplication.
+                let mut occurs = [false; 256];
+                bytes.iter().for_each(|byte| occurs[usize::from(*byte)] = true);
+                let different = occurs.iter().filter(|occurs| **occurs).count();
                 let public_key = || MontgomeryPoint::mul_base_clamped(*bytes).to_bytes();
                 (!self.by_public_key.is_empty() && different >= 24)
                     .then(public_key)
@@ -190,7 +191,7 @@ impl Secrets {
     }
 }
 
-impl Other {
+impl SecretHolder {
     fn start(test: &str, listener: &TcpListener) -> Self {
         let mut process = child_process(&[], test)
             .env(RELAY, listener.local_addr().unwrap().to_string())
@@ -199,28 +200,28 @@ impl Other {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let places = BufReader::new(process.stderr.take().unwrap());
-        Self { process, places }
+        let steps = BufReader::new(process.stderr.take().unwrap());
+        Self { process, steps }
     }
 
     #[track_caller]
-    fn has_come_to(&mut self, place: &str) {
+    fn wait_for(&mut self, step: &str) {
         let mut line = String::new();
-        self.places.read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), place);
+        self.steps.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), step);
     }
 
-    fn goes_on(&mut self) {
+    fn resume(&mut self) {
         self.process.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// How often each secret is in the process's writable memory: heap, stacks, variables.
+    /// How many times each secret occurs in the process's writable memory: heap, stacks, variables.
     fn search(&self, secrets: &Secrets) -> HashMap<&'static str, usize> {
         let file = |name: &str| format!("/proc/{}/{name}", self.process.id());
         let memory = File::open(file("mem")).unwrap();
         let mut found = HashMap::new();
         for mapping in fs::read_to_string(file("maps")).unwrap().lines() {
-            // As in `00400000-00452000 rw-p ...`.
+            // A line is like `00400000-00452000 rw-p ...`.
             let Some((range, "rw")) = mapping.split_once(' ').map(|(range, rest)| (range, &rest[..2])) else {
                 continue;
             };
@@ -242,9 +243,9 @@ impl Other {
     }
 }
 
-impl Drop for Other {
+impl Drop for SecretHolder {
     fn drop(&mut self) {
-        // On success it ends by itself.
+        // After a success the process ends by itself.
         if std::thread::panicking() {
             let _ = self.process.kill();
         }
@@ -252,8 +253,8 @@ impl Drop for Other {
     }
 }
 
-/// A new connection to the relay, up to its hello.
-fn greet(listener: &TcpListener) -> (TcpStream, Hello) {
+/// Accepts a connection of the child, and returns it with its hello.
+fn accept_hello(listener: &TcpListener) -> (TcpStream, Hello) {
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(GUARD)).unwrap();
     let mut hello = [0; HELLO_LENGTH];

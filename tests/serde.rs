@@ -1,5 +1,5 @@
-//! The feature `serde`: what is written reads back, in a format that people read and in one of bytes, and nothing secret
-//! is written.
+//! The feature `serde`: values are read back as they were written, in a text format (JSON) and in a binary one (CBOR),
+//! and secrets are not written.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 #[test]
-fn a_public_key_is_digits_for_people_and_bytes_otherwise() {
+fn a_public_key_is_hexadecimal_in_json_and_bytes_in_cbor() {
     let key: PublicKey = KEY.parse().unwrap();
     let json = serde_json::to_string(&key).unwrap();
     assert_eq!(json, format!("{KEY:?}"));
@@ -34,7 +34,7 @@ fn a_public_key_is_digits_for_people_and_bytes_otherwise() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_with_the_reason() {
+fn an_invalid_key_is_refused_with_the_reason() {
     for (text, reason) in [("\"3F\"", "64 hexadecimal digits, not 2"), ("7", "expected a public key")] {
         let error = from_json::<PublicKey>(text).unwrap_err();
         assert!(error.contains(reason), "{error}");
@@ -59,7 +59,7 @@ fn an_address_is_its_text() {
 }
 
 #[test]
-fn a_relay_is_written_without_what_only_this_program_may_know() {
+fn a_relay_is_written_without_identity_proxy_and_token() {
     let secret = SecretKey::from([0x5e; 32]);
     let proxy = "socks5://alice:password@127.0.0.1:9050".parse().unwrap();
     let relay = Relay::new("relay.example:33445", KEY.parse().unwrap());
@@ -83,7 +83,7 @@ fn a_relay_keeps_all_its_addresses_in_their_order() {
 }
 
 #[test]
-fn a_relay_without_a_usable_address_is_refused_both_ways() {
+fn a_relay_without_a_usable_address_is_neither_written_nor_read() {
     let malformed = Relay::new("relay.example", KEY.parse().unwrap());
     assert!(serde_json::to_string(&malformed).unwrap_err().to_string().contains("there is no port"));
     for addresses in [r#"[]"#, r#"["relay.example"]"#, r#""relay.example:1""#] {

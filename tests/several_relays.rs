@@ -1,8 +1,8 @@
-//! One client with several connections: to many relays, and with several identities. They are never mixed up.
+//! One client with several connections, to several relays or with several identities, which are never mixed up.
 
 mod support;
 
-use support::{Couple, Peer, Reported, address, honest, numbered, pair, until};
+use support::{OnlinePair, Peer, Reported, address, honest, numbered, open_routes, until};
 use tox_relay_client::{DisconnectReason, RouteError, SecretKey, SendError};
 
 #[test]
@@ -12,7 +12,7 @@ fn routes_of_one_relay_are_never_those_of_another() {
     // They have routes to each other on all relays, all with the same connection id.
     let routes = relays.each_ref().map(|relay| {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
-        let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
+        let (to_b, to_a) = open_routes(&mut a, at_a, &mut b, at_b);
         assert_eq!((a.connection_of(to_b), b.connection_of(to_a)), (at_a, at_b));
         (to_b, to_a)
     });
@@ -55,34 +55,34 @@ fn routes_of_one_relay_are_never_those_of_another() {
 }
 
 #[test]
-fn an_end_takes_all_routes_of_that_connection_and_no_other() {
+fn an_end_removes_all_routes_of_that_connection_and_no_other() {
     let (first, second) = (honest(), honest());
-    let mut couple = Couple::on(&first);
-    let other = couple.a.connect(&second);
-    let kept = couple.a.client.open_route(other, couple.b.key).unwrap();
-    couple.a.until("the answer", |a| {
+    let mut pair = OnlinePair::on(&first);
+    let other = pair.a.connect(&second);
+    let kept = pair.a.client.open_route(other, pair.b.key).unwrap();
+    pair.a.until("the answer", |a| {
         a.reported.contains(&Reported::Opened(kept, a.client.route(kept).unwrap().peer))
     });
     drop(first);
     assert!(matches!(
-        couple.a.end(couple.at_a),
+        pair.a.end(pair.at_a),
         DisconnectReason::Closed { .. } | DisconnectReason::Transport { .. }
     ));
-    assert_eq!(couple.a.client.send_data(couple.to_b, b"data"), Err(SendError::UnknownRoute));
-    assert_eq!(couple.a.client.route(couple.to_b), None);
-    assert!(couple.a.client.route(kept).is_some());
+    assert_eq!(pair.a.client.send_data(pair.to_b, b"data"), Err(SendError::UnknownRoute));
+    assert_eq!(pair.a.client.route(pair.to_b), None);
+    assert!(pair.a.client.route(kept).is_some());
     // A new connection reuses the table entry of the old one, and the old ids stay invalid.
     let third = honest();
-    let new = couple.a.connect(&third);
-    let route = couple.a.client.open_route(new, couple.b.key).unwrap();
-    assert_ne!(route, couple.to_b);
-    assert_eq!(couple.a.client.close_route(couple.to_b), Err(RouteError::UnknownRoute));
-    assert!(!couple.a.client.disconnect(couple.at_a));
-    assert!(couple.a.client.route(route).is_some());
+    let new = pair.a.connect(&third);
+    let route = pair.a.client.open_route(new, pair.b.key).unwrap();
+    assert_ne!(route, pair.to_b);
+    assert_eq!(pair.a.client.close_route(pair.to_b), Err(RouteError::UnknownRoute));
+    assert!(!pair.a.client.disconnect(pair.at_a));
+    assert!(pair.a.client.route(route).is_some());
 }
 
 #[test]
-fn a_client_with_two_identities_meets_itself() {
+fn two_identities_of_one_client_exchange_data() {
     let relay = honest();
     let mut a = Peer::new();
     let secret = SecretKey::generate();
@@ -92,14 +92,14 @@ fn a_client_with_two_identities_meets_itself() {
     a.until("both connected", |a| a.reported.contains(&Reported::Connected(other)));
     assert_eq!(a.client.connection(main).unwrap().identity, a.key);
     assert_eq!(a.client.connection(other).unwrap().identity, other_key);
-    let there = a.client.open_route(main, other_key).unwrap();
-    let back = a.client.open_route(other, a.key).unwrap();
+    let to_other = a.client.open_route(main, other_key).unwrap();
+    let to_main = a.client.open_route(other, a.key).unwrap();
     a.until("both online", |a| {
-        a.reported.contains(&Reported::Online(there, other_key))
-            && a.reported.contains(&Reported::Online(back, a.key))
+        a.reported.contains(&Reported::Online(to_other, other_key))
+            && a.reported.contains(&Reported::Online(to_main, a.key))
     });
-    a.client.send_data(there, b"to myself").unwrap();
-    a.until("data", |a| a.reported.contains(&Reported::Data(back, a.key, b"to myself".to_vec())));
+    a.client.send_data(to_other, b"to myself").unwrap();
+    a.until("data", |a| a.reported.contains(&Reported::Data(to_main, a.key, b"to myself".to_vec())));
     a.client.send_oob(other, a.key, b"from the other").unwrap();
     a.until("OOB", |a| a.reported.contains(&Reported::Oob(main, other_key, b"from the other".to_vec())));
 }
@@ -108,12 +108,12 @@ fn a_client_with_two_identities_meets_itself() {
 fn a_client_and_its_events_can_move_to_another_thread() {
     fn assert_send<T: Send>(_: &T) {}
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert_send(&couple.a.client);
-    assert_send(&couple.a.events);
-    couple.b.client.send_data(couple.to_a, b"across threads").unwrap();
-    couple.b.client.flush();
-    let mut a = couple.a;
+    let mut pair = OnlinePair::on(&relay);
+    assert_send(&pair.a.client);
+    assert_send(&pair.a.events);
+    pair.b.client.send_data(pair.to_a, b"across threads").unwrap();
+    pair.b.client.flush();
+    let mut a = pair.a;
     let thread = std::thread::spawn(move || {
         a.until("data", |a| a.data() == [b"across threads"]);
     });
@@ -123,9 +123,9 @@ fn a_client_and_its_events_can_move_to_another_thread() {
 #[test]
 fn a_client_that_is_dropped_closes_its_connections() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    drop(couple.a);
-    couple.b.until("offline", |b| matches!(b.reported[..], [Reported::Offline(..)]));
-    drop(couple.b);
+    let mut pair = OnlinePair::on(&relay);
+    drop(pair.a);
+    pair.b.until("offline", |b| matches!(b.reported[..], [Reported::Offline(..)]));
+    drop(pair.b);
     assert!(relay.wait_until(support::GUARD, |statistics| statistics.connected == 0).is_some());
 }

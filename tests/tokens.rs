@@ -1,4 +1,4 @@
-//! Tokens of the caller, ids after their time, and the client's own identity given again.
+//! Tokens of the caller, stale ids, and the client's own identity given for a connection.
 
 mod support;
 
@@ -10,7 +10,8 @@ use tox_relay_client::{
     SecretKey, SendError,
 };
 
-/// Polls both clients until the last event of the first one is as expected; keeps all of its events.
+/// Polls both clients until `is_last` returns true for the last event of the first one. All its events are added to
+/// `kept`.
 #[track_caller]
 fn until(clients: &mut [Client; 2], kept: &mut Vec<OwnedEvent>, is_last: impl Fn(Event<'_>) -> bool) {
     let guard = Instant::now() + GUARD;
@@ -27,7 +28,7 @@ fn until(clients: &mut [Client; 2], kept: &mut Vec<OwnedEvent>, is_last: impl Fn
 }
 
 #[test]
-fn tokens_come_back_in_every_event_and_status() {
+fn tokens_are_in_every_event_and_status() {
     let relay = honest();
     let mut clients = [(); 2].map(|()| Client::new(Config::new(SecretKey::generate())).unwrap());
     let [a_key, b_key] = clients.each_ref().map(Client::public_key);
@@ -39,7 +40,7 @@ fn tokens_come_back_in_every_event_and_status() {
     until(&mut clients, &mut kept, |event| matches!(event, Event::RouteOnline { .. }));
     let guard = Instant::now() + GUARD;
     while clients[1].send_data(to_a, b"data") == Err(SendError::RouteOffline) {
-        assert!(Instant::now() < guard, "the other end is not online");
+        assert!(Instant::now() < guard, "the route is not online");
         clients[1].poll(&mut Events::with_capacity(16), Some(Duration::from_millis(1))).unwrap();
     }
     until(&mut clients, &mut kept, |event| matches!(event, Event::Data { data: b"data", .. }));

@@ -1,4 +1,4 @@
-//! Which connections get a turn, and how much a turn may do: slow programs, floods, stalls, and small socket buffers.
+//! Which connections get a turn, and how much is read in one: slow programs, floods and full sockets.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::scripted_relay::ScriptedRelay;
-use support::{Couple, GUARD, Peer, Reported, SHORT, TestRelay, address, any_key, honest, numbered};
+use support::{GUARD, OnlinePair, Peer, Reported, SHORT, TestRelay, address, any_key, honest, numbered};
 use tox_relay_client::{ConnectionId, DisconnectReason, Party, Proxy, Relay, RouteId, SendError, Stage};
 use tox_test_relay::kind;
 
@@ -19,8 +19,8 @@ const NUMBER: u8 = 42;
 /// The most bytes that a connection reads in one turn.
 const TURN: u64 = 64 * 1024;
 
-/// How long the program does not poll, as if busy with something else.
-fn away(time: Duration) {
+/// Does not poll for this time, like a program that is busy with something else.
+fn busy(time: Duration) {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
@@ -32,16 +32,16 @@ fn bytes_in(peer: &Peer, id: ConnectionId) -> u64 {
 }
 
 /// Ends a flood when dropped, also if the test fails.
-struct Stop<'a>(&'a AtomicBool);
+struct StopGuard<'a>(&'a AtomicBool);
 
-impl Drop for Stop<'_> {
+impl Drop for StopGuard<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// A relay that sends packets with one byte of data from a friend, without end, while `run` runs.
-fn flooding(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
+/// Calls `run` while a relay sends endless packets with one byte of data.
+fn with_flood(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
     let (mut relay, id) = ScriptedRelay::connect(peer);
     relay.open_route(peer, id, NUMBER);
     let is_over = AtomicBool::new(false);
@@ -52,13 +52,13 @@ fn flooding(peer: &mut Peer, run: impl FnOnce(&mut Peer)) {
                 thread::yield_now();
             }
         });
-        let _stop = Stop(&is_over);
+        let _stop = StopGuard(&is_over);
         run(peer);
     });
 }
 
 #[test]
-fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
+fn a_flood_of_another_relay_and_a_slow_program_end_no_healthy_connection() {
     for (capacity, absence) in [(256, SHORT), (4, SHORT / 8)] {
         let settings = |config: tox_relay_client::Config| {
             config.ping_interval(SHORT).pong_timeout(SHORT).connect_timeout(SHORT)
@@ -66,12 +66,12 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
         let mut peer = Peer::with(settings).capacity(capacity);
         let healthy = honest();
         let id = peer.connect(&healthy);
-        flooding(&mut peer, |peer| {
+        with_flood(&mut peer, |peer| {
             let pings = |peer: &Peer| peer.client.connection(id).map(|status| status.traffic.packets_out);
             let guard = Instant::now() + GUARD;
-            while pings(peer).expect("it answers each ping at once") < 6 {
+            while pings(peer).expect("the relay answers each ping at once") < 6 {
                 assert!(Instant::now() < guard, "{:?} pings", pings(peer));
-                away(absence);
+                busy(absence);
                 peer.poll(Duration::ZERO);
                 peer.reported.clear();
             }
@@ -79,9 +79,9 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
             let other = honest();
             let new = peer.begin(&other);
             let stage = |peer: &Peer| peer.client.connection(new).map(|status| status.stage);
-            while stage(peer).expect("it accepts and answers at once") != Stage::Connected {
+            while stage(peer).expect("the relay accepts and answers at once") != Stage::Connected {
                 assert!(Instant::now() < guard, "{:?}", stage(peer));
-                away(absence);
+                busy(absence);
                 peer.poll(Duration::ZERO);
             }
             assert_eq!(peer.ends(id), []);
@@ -90,33 +90,34 @@ fn a_flood_beside_it_and_a_slow_program_end_no_healthy_connection() {
 }
 
 #[test]
-fn a_flood_does_not_fill_the_room_of_others() {
+fn a_flood_leaves_room_for_events_of_other_relays() {
     for capacity in [4, 8, 64] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
         flooding.open_route(&mut peer, id, NUMBER);
         let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
         flooding.flood(&[NUMBER, 1]);
-        // It comes before the other in the order of turns, and has enough input to fill all of the next polls.
+        // Polled once, so that the flooding relay comes before the other in the order of turns. Its input fills all
+        // of the next polls.
         peer.poll(GUARD);
         for round in 0..20u8 {
             quiet.send(&[kind::ONION_RESPONSE, round]);
             peer.reported.clear();
             peer.poll(Duration::ZERO);
-            let place =
+            let position =
                 peer.reported.iter().position(|reported| *reported == Reported::Onion(id, vec![round]));
             assert!(
-                place.is_some_and(|place| place <= capacity / 2),
-                "round {round}: {place:?} of {capacity}"
+                position.is_some_and(|position| position <= capacity / 2),
+                "round {round}: {position:?} of {capacity}"
             );
-            assert!(peer.reported.len() > 1, "the flood has its share as well");
+            assert!(peer.reported.len() > 1, "the flooding relay has its share as well");
         }
     }
 }
 
 #[test]
-fn a_byte_of_a_packet_is_not_lost_beside_a_flood() {
-    // The shortest packets that are events, cut after their first byte: the other byte of the length is not known.
+fn part_of_a_packet_is_not_lost_during_a_flood() {
+    // Only the first byte of the shortest packet that causes an event has arrived: not even its length is known.
     for capacity in [2, 3, 4, 8] {
         let mut peer = Peer::new().capacity(capacity);
         let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
@@ -142,13 +143,13 @@ fn a_byte_of_a_packet_is_not_lost_beside_a_flood() {
 }
 
 #[test]
-fn a_relay_that_makes_no_events_has_no_more_than_its_turn_beside_a_flood() {
+fn a_relay_without_events_is_read_for_one_turn_per_poll_during_a_flood() {
     let mut peer = Peer::new().capacity(8);
     let (mut flooding, id) = ScriptedRelay::connect(&mut peer);
     flooding.open_route(&mut peer, id, NUMBER);
     let (mut silent, id) = ScriptedRelay::connect(&mut peer);
     flooding.flood(&[NUMBER, 1]);
-    // Notifications for a route that does not exist are no events.
+    // Notifications for a route that does not exist cause no events.
     silent.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]);
     for _ in 0..4 {
         let before = bytes_in(&peer, id);
@@ -159,7 +160,7 @@ fn a_relay_that_makes_no_events_has_no_more_than_its_turn_beside_a_flood() {
 }
 
 #[test]
-fn absences_while_something_waits_to_be_read_are_not_charged() {
+fn time_between_polls_is_not_counted_while_input_is_unread() {
     const TIMEOUT: Duration = Duration::from_millis(300);
     let mut peer = Peer::with(|config| config.ping_interval(TIMEOUT).pong_timeout(TIMEOUT));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
@@ -167,22 +168,22 @@ fn absences_while_something_waits_to_be_read_are_not_charged() {
     // Each time there is input, all of it is read, and it does not contain the pong yet.
     for round in 0..5u8 {
         relay.send(&[kind::ONION_RESPONSE, round]);
-        away(TIMEOUT * 6 / 10);
+        busy(TIMEOUT * 6 / 10);
         peer.poll(Duration::ZERO);
         assert_eq!(peer.reported, [Reported::Onion(id, vec![round])]);
         peer.reported.clear();
     }
     relay.send(&[&[kind::PONG], &ping[1..]].concat());
-    away(TIMEOUT * 6 / 10);
+    busy(TIMEOUT * 6 / 10);
     peer.poll(Duration::ZERO);
     assert_eq!(peer.reported, []);
 }
 
 #[test]
-fn a_long_packet_comes_through_beside_a_flood_and_little_room() {
+fn long_packets_arrive_during_a_flood_with_room_for_few_events() {
     let mut peer = Peer::new().capacity(4);
     let (mut quiet, id) = ScriptedRelay::connect(&mut peer);
-    flooding(&mut peer, |peer| {
+    with_flood(&mut peer, |peer| {
         for round in 0..20 {
             let packet = [&[kind::ONION_RESPONSE][..], &numbered(round, 2031)].concat();
             quiet.send_all([&packet[..], &packet]);
@@ -206,13 +207,13 @@ fn a_stall_before_a_proxys_answer_is_read_does_not_end_the_handshake() {
     let relay = Relay::new("192.0.2.1:33445", any_key()).proxy(proxy);
     let id = peer.client.connect(relay).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
-    peer.until("the request has left", |peer| bytes_out(peer, id) == 9);
+    peer.until("the request is sent", |peer| bytes_out(peer, id) == 9);
     stream.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).unwrap();
-    away(second * 3 / 2);
+    busy(second * 3 / 2);
     peer.poll(Duration::ZERO);
     let status = peer.client.connection(id).expect("the proxy had answered in time");
     assert_eq!((status.stage, status.traffic.bytes_out), (Stage::Handshaking, 9 + 128));
-    assert!(peer.client.next_timeout().unwrap() > second / 2, "the handshake has time of its own");
+    assert!(peer.client.next_timeout().unwrap() > second / 2, "the handshake has its own timeout");
 }
 
 fn bytes_out(peer: &Peer, id: ConnectionId) -> u64 {
@@ -220,9 +221,9 @@ fn bytes_out(peer: &Peer, id: ConnectionId) -> u64 {
 }
 
 #[test]
-fn a_poll_ends_when_its_time_is_up_however_much_there_is_to_read() {
+fn a_poll_ends_at_its_timeout_however_much_there_is_to_read() {
     let mut peer = Peer::new();
-    // Much to read and nothing to report: notifications for routes that do not exist.
+    // Notifications for routes that do not exist: much input, and no events.
     let mut relays: Vec<_> = (0..8).map(|_| ScriptedRelay::connect(&mut peer)).collect();
     relays.iter_mut().for_each(|(relay, _)| _ = relay.flood(&[kind::CONNECTION_NOTIFICATION, NUMBER]));
     let before: Vec<_> = relays.iter().map(|(_, id)| bytes_in(&peer, *id)).collect();
@@ -230,8 +231,8 @@ fn a_poll_ends_when_its_time_is_up_however_much_there_is_to_read() {
     peer.poll(Duration::from_millis(1));
     for ((_, id), before) in relays.iter().zip(before) {
         let read = bytes_in(&peer, *id) - before;
-        assert!(read > 0, "everybody had a turn");
-        assert!(read <= TURN, "{read} bytes: a second round began when the time was up");
+        assert!(read > 0, "each connection had a turn");
+        assert!(read <= TURN, "{read} bytes: a second round began after the timeout");
     }
 }
 
@@ -252,20 +253,20 @@ fn fill(peer: &mut Peer, route: RouteId) {
 
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn a_ping_does_not_wait_for_megabytes_in_the_kernel() {
+fn less_than_a_megabyte_is_unsent_before_a_ping() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.stop_reading(couple.a.raw_key()));
-    fill(&mut couple.a, couple.to_b);
-    // Sent and not read: what the relay's socket holds, and what our own socket has not sent yet.
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.stop_reading(pair.a.raw_key()));
+    fill(&mut pair.a, pair.to_b);
+    // Sent and not read: the bytes in the relay's socket, and those that our own socket has not sent yet.
     let read = relay.statistics().bytes_in;
-    let waits = bytes_out(&couple.a, couple.at_a) - read;
-    assert!(waits > 0);
-    assert!(waits < 1024 * 1024, "{waits} bytes before a ping");
+    let unread = bytes_out(&pair.a, pair.at_a) - read;
+    assert!(unread > 0);
+    assert!(unread < 1024 * 1024, "{unread} bytes before a ping");
 }
 
 #[test]
-fn a_reader_of_200_kilobytes_a_second_keeps_its_connection_while_the_queue_is_full() {
+fn a_relay_that_reads_200_kilobytes_per_second_stays_connected_with_a_full_queue() {
     let mut peer = Peer::with(|config| config.ping_interval(2 * SHORT).pong_timeout(8 * SHORT));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
@@ -287,18 +288,18 @@ fn a_reader_of_200_kilobytes_a_second_keeps_its_connection_while_the_queue_is_fu
 }
 
 #[test]
-fn the_status_at_the_end_says_what_was_accepted_and_never_left() {
+fn the_final_status_counts_what_was_queued_and_never_sent() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.stop_reading(couple.a.raw_key()));
-    fill(&mut couple.a, couple.to_b);
-    let queued = couple.a.client.connection(couple.at_a).unwrap().queued;
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.stop_reading(pair.a.raw_key()));
+    fill(&mut pair.a, pair.to_b);
+    let queued = pair.a.client.connection(pair.at_a).unwrap().queued;
     assert!(queued > 0);
-    assert!(couple.a.client.disconnect(couple.at_a));
-    couple.a.poll(Duration::ZERO);
-    let ended = couple.a.final_status(couple.at_a);
+    assert!(pair.a.client.disconnect(pair.at_a));
+    pair.a.poll(Duration::ZERO);
+    let ended = pair.a.final_status(pair.at_a);
     assert!(ended.queued > 0 && ended.queued <= queued, "{} of {queued} bytes", ended.queued);
-    assert_eq!(ended.routes, 1, "as it was before it was closed");
+    assert_eq!(ended.routes, 1, "as before the end");
     assert_eq!(ended.traffic.packets_in, 3, "the pong, the response and the notification");
 }
 
@@ -325,20 +326,20 @@ fn thousands_of_ends_in_one_poll_are_looked_up_by_their_ids() {
 }
 
 #[test]
-fn last_words_leave_before_a_route_is_closed_as_far_as_the_socket_takes_them() {
+fn queued_data_are_sent_before_a_route_is_closed_as_far_as_the_socket_accepts() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
+    let mut pair = OnlinePair::on(&relay);
     for number in 0..20 {
-        couple.a.client.send_data(couple.to_b, &numbered(number, 1000)).unwrap();
+        pair.a.client.send_data(pair.to_b, &numbered(number, 1000)).unwrap();
     }
-    couple.a.client.close_route(couple.to_b).unwrap();
-    couple.until("offline", |couple| matches!(couple.b.reported.last(), Some(Reported::Offline(..))));
+    pair.a.client.close_route(pair.to_b).unwrap();
+    pair.until("offline", |pair| matches!(pair.b.reported.last(), Some(Reported::Offline(..))));
     let expected: Vec<_> = (0..20).map(|number| numbered(number, 1000)).collect();
-    assert!(couple.b.data() == expected);
+    assert!(pair.b.data() == expected);
 }
 
 #[test]
-fn room_that_closing_a_route_makes_is_reported() {
+fn room_after_closing_a_route_is_reported() {
     let mut peer = Peer::new();
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (full, _) = relay.open_route(&mut peer, id, NUMBER);
@@ -351,11 +352,11 @@ fn room_that_closing_a_route_makes_is_reported() {
 }
 
 #[test]
-fn a_refusal_is_reported_as_one_however_late_the_program_looks() {
+fn a_refusal_is_reported_as_one_however_late_the_program_polls() {
     let (_socket, address) = support::dead_port();
     let mut peer = Peer::with(|config| config.connect_timeout(SHORT));
     let id = peer.client.connect(Relay::new(address, any_key())).unwrap();
-    away(2 * SHORT);
+    busy(2 * SHORT);
     peer.poll(Duration::ZERO);
     assert_eq!(peer.end(id), DisconnectReason::Refused(Party::Relay));
 }

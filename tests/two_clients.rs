@@ -3,7 +3,7 @@
 mod support;
 
 use support::{
-    Conduct, Couple, GUARD, Options, Peer, Reported, TestRelay, closed, honest, numbered, relay, until,
+    Conduct, GUARD, OnlinePair, Options, Peer, Reported, TestRelay, closed, honest, numbered, relay, until,
 };
 use tox_relay_client::{Destination, DisconnectReason, RouteError, RouteId, RouteState, SendError, Stage};
 use tox_test_relay::switch::Rules;
@@ -39,60 +39,61 @@ fn two_clients_that_ask_for_each_other_are_online() {
 #[test]
 fn data_of_any_length_arrive_whole_both_ways() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    let (to_b, to_a) = (couple.to_b, couple.to_a);
+    let mut pair = OnlinePair::on(&relay);
+    let (to_b, to_a) = (pair.to_b, pair.to_a);
     for len in [1, 2, 1400, 2030, 2031] {
-        couple.a.client.send_data(to_b, &numbered(1, len)).unwrap();
-        couple.b.client.send_data(to_a, &numbered(2, len)).unwrap();
-        couple.until("data", |c| !c.a.reported.is_empty() && !c.b.reported.is_empty());
-        assert_eq!(couple.a.reported, [Reported::Data(to_b, couple.b.key, numbered(2, len))]);
-        assert_eq!(couple.b.reported, [Reported::Data(to_a, couple.a.key, numbered(1, len))]);
-        couple.a.reported.clear();
-        couple.b.reported.clear();
+        pair.a.client.send_data(to_b, &numbered(1, len)).unwrap();
+        pair.b.client.send_data(to_a, &numbered(2, len)).unwrap();
+        pair.until("data", |c| !c.a.reported.is_empty() && !c.b.reported.is_empty());
+        assert_eq!(pair.a.reported, [Reported::Data(to_b, pair.b.key, numbered(2, len))]);
+        assert_eq!(pair.b.reported, [Reported::Data(to_a, pair.a.key, numbered(1, len))]);
+        pair.a.reported.clear();
+        pair.b.reported.clear();
     }
     for len in [0, 2032, 70_000] {
-        let result = couple.a.client.send_data(to_b, &vec![0; len]);
+        let result = pair.a.client.send_data(to_b, &vec![0; len]);
         assert!(matches!(result, Err(SendError::Length { min: 1, max: 2031, .. })), "{result:?}");
     }
 }
 
 #[test]
-fn data_of_no_byte_at_all_arrive_as_that() {
+fn data_of_zero_bytes_arrive() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.send(couple.a.raw_key(), &[FIRST]));
-    couple.until("data", |c| !c.a.reported.is_empty());
-    assert_eq!(couple.a.reported, [Reported::Data(couple.to_b, couple.b.key, vec![])]);
-    couple.a.client.send_data(couple.to_b, b"on it goes").unwrap();
-    couple.until("more data", |c| c.b.data() == [b"on it goes"]);
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.send(pair.a.raw_key(), &[FIRST]));
+    pair.until("data", |c| !c.a.reported.is_empty());
+    assert_eq!(pair.a.reported, [Reported::Data(pair.to_b, pair.b.key, vec![])]);
+    pair.a.client.send_data(pair.to_b, b"more data").unwrap();
+    pair.until("more data", |c| c.b.data() == [b"more data"]);
 }
 
-/// Packets in flight in one direction.
+/// The numbered packets that are sent in one direction.
 #[derive(Default)]
-struct Way {
+struct Transfer {
     sent: u32,
-    came: u32,
+    received: u32,
 }
 
-impl Way {
+impl Transfer {
     const PACKETS: u32 = 3_000;
-    /// The most packets in flight: a relay discards what it can't write to a client at once.
+    /// The most packets in flight. A relay discards data that it cannot write to a client at once.
     const WINDOW: u32 = 100;
 
     fn packet(number: u32) -> Vec<u8> {
         numbered(number, [4, 5, 100, 1400, 2031][number as usize % 5])
     }
 
+    /// Takes the packets that have arrived, and sends as many as the window and the queue allow.
     fn pump(&mut self, sender: &mut Peer, route: RouteId, receiver: &mut Peer) {
         for reported in receiver.reported.drain(..) {
             match reported {
-                Reported::Data(_, _, data) => assert_eq!(data, Self::packet(self.came)),
+                Reported::Data(_, _, data) => assert_eq!(data, Self::packet(self.received)),
                 Reported::Writable(_) => continue,
                 other => panic!("{other:?}"),
             }
-            self.came += 1;
+            self.received += 1;
         }
-        while self.sent < Self::PACKETS.min(self.came + Self::WINDOW) {
+        while self.sent < Self::PACKETS.min(self.received + Self::WINDOW) {
             match sender.client.send_data(route, &Self::packet(self.sent)) {
                 Ok(()) => self.sent += 1,
                 Err(SendError::WouldBlock) => break,
@@ -102,42 +103,42 @@ impl Way {
     }
 }
 
-fn thousands_of_packets(couple: &mut Couple) {
-    let (to_b, to_a) = (couple.to_b, couple.to_a);
-    let (mut there, mut back) = (Way::default(), Way::default());
-    couple.until("all packets", |Couple { a, b, .. }| {
+fn thousands_of_packets(pair: &mut OnlinePair) {
+    let (to_b, to_a) = (pair.to_b, pair.to_a);
+    let (mut there, mut back) = (Transfer::default(), Transfer::default());
+    pair.until("all packets", |OnlinePair { a, b, .. }| {
         there.pump(a, to_b, b);
         back.pump(b, to_a, a);
-        there.came == Way::PACKETS && back.came == Way::PACKETS
+        there.received == Transfer::PACKETS && back.received == Transfer::PACKETS
     });
 }
 
 #[test]
 fn thousands_of_packets_of_all_sizes_arrive_in_order() {
     let relay = honest();
-    thousands_of_packets(&mut Couple::on(&relay));
+    thousands_of_packets(&mut OnlinePair::on(&relay));
     assert_eq!(relay.statistics().thrown_away, 0);
 }
 
 #[test]
-fn two_events_a_poll_are_enough_for_everything() {
+fn two_events_per_poll_are_enough() {
     let relay = honest();
-    thousands_of_packets(&mut Couple::of(&relay, Peer::new().capacity(2), Peer::new().capacity(0)));
+    thousands_of_packets(&mut OnlinePair::of(&relay, Peer::new().capacity(2), Peer::new().capacity(0)));
 }
 
 #[test]
-fn a_relay_that_sends_byte_by_byte_is_a_relay_like_any_other() {
+fn a_relay_that_sends_byte_by_byte_works() {
     let relay = relay(Conduct::OneByte);
-    let mut couple = Couple::on(&relay);
-    couple.a.client.send_data(couple.to_b, &numbered(1, 2031)).unwrap();
-    couple.b.client.send_data(couple.to_a, &numbered(2, 1400)).unwrap();
-    couple.a.client.send_oob(couple.at_a, couple.b.key, &numbered(3, 1024)).unwrap();
-    couple.until("all of it", |c| c.a.reported.len() == 1 && c.b.reported.len() == 2);
-    assert_eq!(couple.a.data(), [numbered(2, 1400)]);
-    assert_eq!(couple.b.data(), [numbered(1, 2031)]);
-    assert_eq!(couple.b.reported[1], Reported::Oob(couple.at_b, couple.a.key, numbered(3, 1024)));
-    assert!(couple.b.client.disconnect(couple.at_b));
-    couple.until("offline", |c| c.a.reported.last() == Some(&Reported::Offline(c.to_b, c.b.key)));
+    let mut pair = OnlinePair::on(&relay);
+    pair.a.client.send_data(pair.to_b, &numbered(1, 2031)).unwrap();
+    pair.b.client.send_data(pair.to_a, &numbered(2, 1400)).unwrap();
+    pair.a.client.send_oob(pair.at_a, pair.b.key, &numbered(3, 1024)).unwrap();
+    pair.until("all of it", |c| c.a.reported.len() == 1 && c.b.reported.len() == 2);
+    assert_eq!(pair.a.data(), [numbered(2, 1400)]);
+    assert_eq!(pair.b.data(), [numbered(1, 2031)]);
+    assert_eq!(pair.b.reported[1], Reported::Oob(pair.at_b, pair.a.key, numbered(3, 1024)));
+    assert!(pair.b.client.disconnect(pair.at_b));
+    pair.until("offline", |c| c.a.reported.last() == Some(&Reported::Offline(c.to_b, c.b.key)));
 }
 
 #[test]
@@ -182,93 +183,94 @@ fn send_to_goes_out_of_band_until_the_route_is_online() {
 }
 
 #[test]
-fn a_peer_that_comes_back_is_online_on_the_same_route() {
+fn a_peer_that_returns_is_online_on_the_same_route() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
+    let mut pair = OnlinePair::on(&relay);
     for _ in 0..3 {
-        assert!(couple.b.client.disconnect(couple.at_b));
-        couple.until("offline", |c| c.a.reported == [Reported::Offline(c.to_b, c.b.key)]);
-        assert_eq!(couple.a.client.send_data(couple.to_b, b"gone"), Err(SendError::RouteOffline));
-        couple.a.reported.clear();
-        let new = couple.b.connect(&relay);
-        assert_eq!(couple.b.client.routes(new).count(), 0, "a new connection has no routes");
-        let to_a = couple.b.client.open_route(new, couple.a.key).unwrap();
-        assert_ne!(to_a, couple.to_a);
-        couple.until("online", |c| c.a.reported == [Reported::Online(c.to_b, c.b.key)]);
-        couple.a.reported.clear();
-        couple.a.client.send_data(couple.to_b, b"welcome back").unwrap();
-        couple.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
-        assert_eq!(couple.b.client.send_data(couple.to_a, b"stale"), Err(SendError::UnknownRoute));
-        (couple.at_b, couple.to_a) = (new, to_a);
+        assert!(pair.b.client.disconnect(pair.at_b));
+        pair.until("offline", |c| c.a.reported == [Reported::Offline(c.to_b, c.b.key)]);
+        assert_eq!(pair.a.client.send_data(pair.to_b, b"gone"), Err(SendError::RouteOffline));
+        pair.a.reported.clear();
+        let new = pair.b.connect(&relay);
+        assert_eq!(pair.b.client.routes(new).count(), 0, "a new connection has no routes");
+        let to_a = pair.b.client.open_route(new, pair.a.key).unwrap();
+        assert_ne!(to_a, pair.to_a);
+        pair.until("online", |c| c.a.reported == [Reported::Online(c.to_b, c.b.key)]);
+        pair.a.reported.clear();
+        pair.a.client.send_data(pair.to_b, b"welcome back").unwrap();
+        pair.until("data", |c| c.b.data().last() == Some(&&b"welcome back"[..]));
+        assert_eq!(pair.b.client.send_data(pair.to_a, b"stale"), Err(SendError::UnknownRoute));
+        (pair.at_b, pair.to_a) = (new, to_a);
     }
 }
 
 #[test]
-fn a_connection_that_was_lost_comes_back_without_routes() {
+fn a_new_connection_after_a_lost_one_has_no_routes() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
-    assert!(relay.reset(couple.a.raw_key()));
-    assert!(matches!(couple.a.end(couple.at_a), DisconnectReason::Transport { stage: Stage::Connected, .. }));
-    assert_eq!(couple.a.client.route(couple.to_b), None);
-    let at_a = couple.a.connect(&relay);
-    let status = couple.a.client.connection(at_a).unwrap();
+    let mut pair = OnlinePair::on(&relay);
+    assert!(relay.reset(pair.a.raw_key()));
+    assert!(matches!(pair.a.end(pair.at_a), DisconnectReason::Transport { stage: Stage::Connected, .. }));
+    assert_eq!(pair.a.client.route(pair.to_b), None);
+    let at_a = pair.a.connect(&relay);
+    let status = pair.a.client.connection(at_a).unwrap();
     assert_eq!((status.routes, status.queued), (0, 0));
-    let to_b = couple.a.client.open_route(at_a, couple.b.key).unwrap();
-    couple.until("offline and online", |c| c.b.reported.len() == 2);
-    let (to_a, a) = (couple.to_a, couple.a.key);
-    assert_eq!(couple.b.reported, [Reported::Offline(to_a, a), Reported::Online(to_a, a)]);
-    couple.until("online", |c| c.a.reported.contains(&Reported::Online(to_b, c.b.key)));
+    let to_b = pair.a.client.open_route(at_a, pair.b.key).unwrap();
+    pair.until("offline and online", |c| c.b.reported.len() == 2);
+    let (to_a, a) = (pair.to_a, pair.a.key);
+    assert_eq!(pair.b.reported, [Reported::Offline(to_a, a), Reported::Online(to_a, a)]);
+    pair.until("online", |c| c.a.reported.contains(&Reported::Online(to_b, c.b.key)));
 }
 
 #[test]
 fn a_route_is_closed_in_every_state_and_its_number_given_out_again() {
     let relay = honest();
-    let mut couple = Couple::on(&relay);
+    let mut pair = OnlinePair::on(&relay);
     let routes = |count| relay.wait_until(GUARD, move |s| s.routes == count).is_some();
-    let assert_stale = |couple: &mut Couple, route| {
-        assert_eq!(couple.a.client.close_route(route), Err(RouteError::UnknownRoute));
-        assert_eq!(couple.a.client.send_data(route, b"data"), Err(SendError::UnknownRoute));
-        assert_eq!(couple.a.client.route(route), None);
-        assert_eq!(couple.a.client.find_route(couple.at_a, &couple.b.key), None);
+    let assert_stale = |pair: &mut OnlinePair, route| {
+        assert_eq!(pair.a.client.close_route(route), Err(RouteError::UnknownRoute));
+        assert_eq!(pair.a.client.send_data(route, b"data"), Err(SendError::UnknownRoute));
+        assert_eq!(pair.a.client.route(route), None);
+        assert_eq!(pair.a.client.find_route(pair.at_a, &pair.b.key), None);
     };
 
-    let old = couple.to_b;
-    // Online. What is queued for the route is sent before it is closed, and not after, or the relay would drop us.
-    couple.a.client.send_data(couple.to_b, b"the last words").unwrap();
-    couple.a.client.close_route(couple.to_b).unwrap();
-    assert_stale(&mut couple, old);
-    couple.until("offline", |c| c.b.reported.last() == Some(&Reported::Offline(c.to_a, c.a.key)));
-    assert_eq!(couple.b.data(), [b"the last words"]);
-    couple.b.reported.retain(|reported| !matches!(reported, Reported::Data(..)));
+    let old = pair.to_b;
+    // Online. What is queued for the route is sent before it is closed, and never after that, since the relay would
+    // end the connection.
+    pair.a.client.send_data(pair.to_b, b"last data").unwrap();
+    pair.a.client.close_route(pair.to_b).unwrap();
+    assert_stale(&mut pair, old);
+    pair.until("offline", |c| c.b.reported.last() == Some(&Reported::Offline(c.to_a, c.a.key)));
+    assert_eq!(pair.b.data(), [b"last data"]);
+    pair.b.reported.retain(|reported| !matches!(reported, Reported::Data(..)));
     assert!(routes(1));
-    // Requested: closed after the answer. A new request is held back until that has arrived, and is then closed as
-    // well.
+    // Requested: closed after the answer. A new request is not sent until that answer has arrived, and is then closed
+    // as well.
     for _ in 0..3 {
-        let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
-        couple.a.client.close_route(route).unwrap();
-        assert_stale(&mut couple, route);
+        let route = pair.a.client.open_route(pair.at_a, pair.b.key).unwrap();
+        pair.a.client.close_route(route).unwrap();
+        assert_stale(&mut pair, route);
     }
-    couple.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
+    pair.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
     assert!(routes(1));
     // Offline.
-    couple.b.client.close_route(couple.to_a).unwrap();
-    let route = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
-    couple.until("the answer", |c| c.a.reported.contains(&Reported::Opened(route, c.b.key)));
-    couple.a.client.close_route(route).unwrap();
-    assert_stale(&mut couple, route);
-    couple.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
+    pair.b.client.close_route(pair.to_a).unwrap();
+    let route = pair.a.client.open_route(pair.at_a, pair.b.key).unwrap();
+    pair.until("the answer", |c| c.a.reported.contains(&Reported::Opened(route, c.b.key)));
+    pair.a.client.close_route(route).unwrap();
+    assert_stale(&mut pair, route);
+    pair.until("an idle connection", |c| c.a.client.connection(c.at_a).unwrap().routes == 0);
     assert!(routes(0));
 
     // Closed and opened at once, it is a new route with the same connection id.
-    let (to_b, _) = support::pair(&mut couple.a, couple.at_a, &mut couple.b, couple.at_b);
-    couple.a.client.close_route(to_b).unwrap();
-    let new = couple.a.client.open_route(couple.at_a, couple.b.key).unwrap();
+    let (to_b, _) = support::open_routes(&mut pair.a, pair.at_a, &mut pair.b, pair.at_b);
+    pair.a.client.close_route(to_b).unwrap();
+    let new = pair.a.client.open_route(pair.at_a, pair.b.key).unwrap();
     assert_ne!(new, to_b);
-    assert_eq!(couple.a.client.send_data(to_b, b"stale"), Err(SendError::UnknownRoute));
-    couple.until("online again", |c| c.a.reported.contains(&Reported::Online(new, c.b.key)));
-    assert!(relay.send(couple.a.raw_key(), &[FIRST, 1]));
-    couple.until("data", |c| c.a.reported.contains(&Reported::Data(new, c.b.key, vec![1])));
-    assert!(couple.b.data().is_empty(), "nothing was sent on an open route");
+    assert_eq!(pair.a.client.send_data(to_b, b"stale"), Err(SendError::UnknownRoute));
+    pair.until("online again", |c| c.a.reported.contains(&Reported::Online(new, c.b.key)));
+    assert!(relay.send(pair.a.raw_key(), &[FIRST, 1]));
+    pair.until("data", |c| c.a.reported.contains(&Reported::Data(new, c.b.key, vec![1])));
+    assert!(pair.b.data().is_empty(), "nothing was sent on an open route");
     assert_eq!(relay.statistics().dropped, 0);
 }
 
@@ -307,21 +309,21 @@ fn a_connection_has_240_routes_and_none_to_itself() {
 }
 
 #[test]
-fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
+fn onion_and_forward_packets_are_answered_by_a_relay_that_reflects_them() {
     let relay = honest();
     let mut a = Peer::new();
     let at_a = a.connect(&relay);
     for len in [178, 1359] {
         a.client.send_onion_request(at_a, &numbered(1, len)).unwrap();
         let answer = Reported::Onion(at_a, numbered(1, len)[24..].to_vec());
-        a.until("the onion's answer", |a| a.reported.last() == Some(&answer));
+        a.until("the onion response", |a| a.reported.last() == Some(&answer));
     }
     for (len, address) in [(1, "192.0.2.1:1"), (1792, "[2001:db8::1]:65535")] {
         let address = address.parse().unwrap();
         for destination in [Destination::Udp(address), Destination::Tcp(address)] {
             a.client.send_forward_request(at_a, destination, &numbered(2, len)).unwrap();
             let answer = Reported::Forwarding(at_a, numbered(2, len));
-            a.until("what was forwarded", |a| a.reported.last() == Some(&answer));
+            a.until("the forwarded data", |a| a.reported.last() == Some(&answer));
             a.reported.clear();
         }
     }
@@ -336,7 +338,7 @@ fn onion_and_forward_packets_come_back_from_a_relay_that_reflects_them() {
 }
 
 #[test]
-fn a_relay_without_forwarding_closes() {
+fn a_relay_without_forwarding_closes_after_a_forward_request() {
     let rules = Rules { dht: false, ..Rules::default() };
     let relay = TestRelay::start(Options { rules, ..Options::default() }).unwrap();
     let mut a = Peer::new();

@@ -1,4 +1,4 @@
-//! Addresses as people write them: each text is what its writer meant, or an error that says what is expected.
+//! Addresses as people write them: each text is parsed as it is meant, or is an error that says what is expected.
 
 use super::*;
 use AddressError::{Character, EmptyLabel, Ipv4, Ipv6, Length, NoBrackets, NoHost, NoPort, Port, Scope, Url};
@@ -35,7 +35,7 @@ fn the_last_group_of_an_ipv6_address_never_becomes_a_port() {
 }
 
 #[test]
-fn what_is_no_ipv4_address_is_not_called_a_host_name() {
+fn an_invalid_ipv4_address_is_not_accepted_as_a_host_name() {
     assert_refused(
         [
             "256.1.1.1:33445",
@@ -106,7 +106,7 @@ fn each_part_that_is_missing_or_wrong_is_named() {
 }
 
 #[test]
-fn what_is_meant_is_read_and_reads_back() {
+fn valid_addresses_are_parsed_and_displayed_unchanged() {
     let longest = format!("{}:1", "x".repeat(255));
     for (text, port) in [
         ("198.51.100.7:33445", 33445),
@@ -133,7 +133,7 @@ fn what_is_meant_is_read_and_reads_back() {
 }
 
 #[test]
-fn a_host_and_a_port_are_read_as_strictly_as_a_text() {
+fn a_host_and_a_port_are_checked_as_strictly_as_a_text() {
     let by_parts = |host: &str| Address::try_from((host, 33445));
     for host in ["2001:db8::7", "[2001:db8::7]"] {
         assert_eq!(by_parts(host), parse("[2001:db8::7]:33445"));

@@ -69,8 +69,8 @@ impl Buffers {
         let Self { input, leftover, scratch, shared } = self;
         let mut budget = BUFFER_LEN;
         if let Some(leftover) = leftover {
-            // If this connection's leftover is still there, its share of `events` is full. If another connection's is
-            // there, `input` is in use: read only as much as will certainly be handled.
+            // If there is still a leftover of this connection, its share of `events` is full. If there is one of
+            // another connection, `input` is in use: read only as much as will certainly be handled.
             while leftover.id != id && slot.may_read() && budget > 0 && events.has_room() {
                 let most = slot.connection.input_of_packets(events.room_for_packets()).min(budget);
                 let Read::Bytes(len) = slot.read(&mut scratch[..most])? else {

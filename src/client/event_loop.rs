@@ -96,7 +96,7 @@ impl Loop {
         })
     }
 
-    /// Adds a connection whose id came from [`Table::next_id`], and begins its first attempt.
+    /// Adds a connection whose id is from [`Table::next_id`], and begins its first attempt.
     pub(super) fn add(&mut self, mut slot: Slot) -> io::Result<()> {
         let id = slot.connection.id();
         slot.update_attempts(self.poller.registry()).map_err(|(_, error)| error)?;
@@ -193,10 +193,10 @@ impl Loop {
         Ok(result)
     }
 
-    /// One round: gives each ready connection a turn, while `events` has room and `until` has not come, then checks
-    /// deadlines and writes. Notices are reported before or after that.
+    /// One round: gives each ready connection a turn, while `events` has room and `until` has not been reached, then
+    /// checks deadlines and writes. Notices are reported before or after that.
     fn work(&mut self, events: &mut Events, until: Option<Instant>) {
-        // Notices and turns can each fill `events`, so they take turns in coming first.
+        // Notices and turns can each fill `events`, so they alternate in which of them is first.
         self.notices_first = !self.notices_first;
         if self.notices_first {
             self.notices.report(&mut self.table, events);
@@ -261,8 +261,8 @@ impl Loop {
         }
     }
 
-    /// Checks the timeouts of connections whose deadline has come. If a connection waits for a turn, they are checked
-    /// in that turn instead.
+    /// Checks the timeouts of connections whose deadline has been reached. If a connection waits for a turn, they are
+    /// checked in that turn instead.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
         while let Some(index) = self.timers.pop_due(now) {

@@ -10,14 +10,14 @@ use crate::wire::Destination;
 impl Client {
     /// Requests a route to `peer` from the relay. [`RouteOpened`](crate::Event::RouteOpened) or
     /// [`RouteRefused`](crate::Event::RouteRefused) follows, after [`Connected`](crate::Event::Connected). Data can be
-    /// sent after [`RouteOnline`](crate::Event::RouteOnline), which comes when the peer has requested a route to this
-    /// client too.
+    /// sent after [`RouteOnline`](crate::Event::RouteOnline), which is reported when the peer has requested a route to
+    /// this client too.
     ///
     /// This need not wait for `Connected`: a request that is made earlier, from [`connect`](Self::connect) on, is sent
-    /// right after the handshake response and the first ping, which saves a round trip. Then it may go to somebody who
-    /// has replayed an old handshake response. That does not reveal the peer: the request is encrypted for the relay
-    /// alone. All that such an impostor can make this client send, until it is found out within the pong timeout, is a
-    /// ping, the requests (12,267 bytes together) and the packets of one [send queue](crate::Config::send_queue): its
+    /// right after the handshake response and the first ping, which saves a round trip. Then it may be sent to an
+    /// attacker who has replayed an old handshake response. That does not reveal the peer: the request is encrypted for
+    /// the relay alone. All that such an impostor can make this client send, until it is detected within the pong
+    /// timeout, is a ping, the requests (12,267 bytes together) and the packets of one [send queue](crate::Config::send_queue): its
     /// bytes, or a quarter more if the packets are as short as possible, since a sealed packet takes 16 bytes more.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RouteError::UnknownRoute`]: the route, or its connection, is already gone.
+    /// [`RouteError::UnknownRoute`]: the route is already closed or refused, or its connection has ended.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -126,9 +126,9 @@ impl Client {
     /// does not report whether they arrived.
     ///
     /// What is sent before [`Connected`](crate::Event::Connected) is queued, and leaves right after the handshake
-    /// response, the first ping and the routing requests. Whoever has replayed an old handshake response cannot decrypt
-    /// it, and gets no more than the [send queue](crate::Config::send_queue) holds: until the relay has proved itself,
-    /// the bytes that were already sent count, too.
+    /// response, the first ping and the routing requests. An attacker who has replayed an old handshake response cannot
+    /// decrypt it, and gets no more bytes than the [send queue](crate::Config::send_queue) has: until the relay has
+    /// proved that it holds its key, bytes that were already sent count, too.
     ///
     /// # Errors
     ///

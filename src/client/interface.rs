@@ -63,7 +63,7 @@ impl Client {
         self.event_loop.table.get(connection).map(|slot| slot.status(self.identity.public))
     }
 
-    /// How far a connection has come; `None` after it has ended. Cheaper than the whole status.
+    /// The stage of a connection; `None` after it has ended. Cheaper than the whole status.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -109,7 +109,7 @@ impl Client {
         self.event_loop.table.get(connection).map(|slot| slot.connection.has_drained())
     }
 
-    /// Whether [all connections have drained](Self::has_drained). It looks at each of them.
+    /// Whether [all connections have drained](Self::has_drained). It checks each of them.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -174,7 +174,7 @@ impl Client {
         self.event_loop.table.of_route(route)?.connection.route_status(route)
     }
 
-    /// The route to a peer on this relay; `None` if there is not one.
+    /// The route to a peer on this relay; `None` if there is none.
     ///
     /// ```
     /// # use tox_relay_client::*;

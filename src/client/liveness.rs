@@ -15,8 +15,8 @@ impl Client {
     /// pong timeout; its answer shows in [`round_trips`](crate::ConnectionStatus::round_trips). The next ping follows
     /// one ping interval later.
     ///
-    /// Returns `false`, and sends nothing, if a ping is already under way that the relay has not answered, and while
-    /// the connection is opened: then the first ping is sent without being asked for.
+    /// Returns `false`, and sends nothing, if the relay has not answered the last ping yet, and while the connection
+    /// is opened: then the first ping is sent without this call.
     ///
     /// # Errors
     ///
@@ -27,7 +27,8 @@ impl Client {
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut client, connection, _) = shared::connected();
     /// # let mut events = Events::with_capacity(16);
-    /// # while client.connection(connection).is_some_and(|status| status.round_trips.pongs == 0) { client.poll(&mut events, None)?; }
+    /// # let pongs = |client: &Client| client.connection(connection).map_or(1, |status| status.round_trips.pongs);
+    /// # while pongs(&client) == 0 { client.poll(&mut events, None)?; }
     /// assert!(client.ping(connection)?);
     /// assert!(!client.ping(connection)?); // the first one has no answer yet
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,8 +41,8 @@ impl Client {
         Ok(is_begun)
     }
 
-    /// To be called when the network has changed: another Wi-Fi, a telephone that wakes up, a tunnel that has come or
-    /// gone. It finds out within seconds which connections are dead; otherwise that takes up to the ping interval and
+    /// To be called when the network has changed: another Wi-Fi, a telephone that wakes up, a VPN that is turned on
+    /// or off. It finds out within seconds which connections are dead; otherwise that takes up to the ping interval and
     /// the pong timeout together, 40 s by default, in which sending still succeeds.
     ///
     /// Each connection sends a ping now, even if it has sent one before: an answer to an earlier ping does not count

@@ -1,12 +1,12 @@
 //! The client: many connections on one poller. Its public methods are in [`interface`] (those that return its state),
-//! [`commands`] and [`exchange`] (those that do something), [`liveness`] (those that ask whether relays answer) and
-//! [`settings`].
+//! [`commands`] and [`exchange`] (those that do something), [`liveness`] (those that find out whether relays answer)
+//! and [`settings`].
 //!
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
-//! keeps events that are not reported yet, [`table`] holds the connections, [`buffers`] are shared by them, [`slot`] is
-//! one connection with its [`sockets`], [`socket`] is one of these, [`stream`] hides what differs between operating
-//! systems, [`timers`] holds the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait from
-//! another thread.
+//! keeps events that are not reported yet, [`table`] contains the connections, [`buffers`] are shared by them, [`slot`]
+//! is one connection with its [`sockets`], [`socket`] is one of these, [`stream`] hides what differs between operating
+//! systems, [`timers`] contains the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait
+//! from another thread.
 
 mod buffers;
 mod commands;

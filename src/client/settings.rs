@@ -71,7 +71,7 @@ impl Client {
 
     /// Changes the [proxy](crate::Config::proxy), for what connects from now on; `None` for direct connections.
     /// Existing connections stay as they are, also those that are being opened: [`disconnect`](Self::disconnect) those
-    /// that must not go on.
+    /// that must not continue.
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -56,7 +56,7 @@ impl Slot {
     }
 
     /// Closes the sockets of attempts that are over, and begins the attempts that are due. An error if the last one has
-    /// failed: the reason, and what the operating system said.
+    /// failed: the reason, and the error of the operating system.
     pub(super) fn update_attempts(
         &mut self,
         registry: &Registry,
@@ -98,7 +98,7 @@ impl Slot {
         self.connection.handle_end(attempt, End::from(&error)).map_err(|reason| (reason, error))
     }
 
-    /// The poller stops to report its sockets.
+    /// Removes its sockets from the poller.
     pub(super) fn deregister(&mut self, registry: &Registry) {
         self.sockets.as_mut_slice().iter_mut().for_each(|socket| socket.deregister(registry));
     }

@@ -58,10 +58,11 @@ impl Socket {
         self.stream.register(registry, token(index, self.attempt), interest)
     }
 
-    /// Must be called before the socket is closed: the caller may hold a duplicate of it.
+    /// Must be called before the socket is closed: the caller may have a duplicate of it, which would keep it
+    /// registered.
     pub(super) fn deregister(&mut self, registry: &Registry) {
         if let Err(error) = self.stream.deregister(registry) {
-            log::warn!("the poller did not let go of a socket: {error}");
+            log::warn!("a socket was not removed from the poller: {error}");
         }
     }
 
@@ -179,7 +180,8 @@ fn is_reset(end: &End) -> bool {
     matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
 }
 
-/// The index of the connection, and above it the attempt: together 32 bits, the size of a token on small systems.
+/// The index of the connection in the lower bits, and the attempt in the upper ones: together 32 bits, the size of a
+/// token on small systems.
 fn token(index: u32, attempt: AttemptId) -> Token {
     Token(usize::from(attempt.0) << INDEX_BITS | index as usize)
 }

@@ -119,14 +119,14 @@ impl Transport {
         }
     }
 
-    /// Whether there is input. It stays there.
+    /// Whether there is input. It stays in the socket.
     pub(super) fn has_input(&self) -> bool {
         self.socket().peek(&mut [MaybeUninit::uninit()]).is_ok_and(|len| len > 0)
     }
 
     /// Sets the options of a socket that has just been connected. The kernel does not delay small writes, since this
-    /// library combines packets itself. And it holds few unsent bytes, so that important packets can still overtake
-    /// others in the send queue.
+    /// library combines packets itself. And it buffers few unsent bytes, so that important packets are sent
+    /// soon, before the others in the send queue.
     pub(super) fn prepare(&self) -> io::Result<()> {
         let socket = self.socket();
         let is_tcp = socket.local_addr()?.as_socket().is_some();
@@ -149,7 +149,7 @@ impl Transport {
     }
 }
 
-/// Whether connecting goes on: Unix reports `EINPROGRESS`, Windows `WSAEWOULDBLOCK`.
+/// Whether connecting continues: Unix reports `EINPROGRESS`, Windows `WSAEWOULDBLOCK`.
 fn is_in_progress(error: &io::Error) -> bool {
     #[cfg(unix)]
     return error.raw_os_error() == Some(libc::EINPROGRESS);

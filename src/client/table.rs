@@ -78,7 +78,7 @@ impl Table {
 
     /// The connection whose shared key has this hash.
     ///
-    /// Both messages of a handshake are sealed with this key alone. If two connections had the same one, somebody
+    /// Both messages of a handshake are sealed with this key alone. If two connections had the same one, an attacker
     /// without any key could connect them to each other: the hello of each is a valid response to the hello of the
     /// other.
     pub(super) fn with_shared_key(&self, hash: SharedKeyHash) -> Option<&Slot> {
@@ -92,7 +92,7 @@ impl Table {
         (index < MAX_CONNECTIONS).then_some(ConnectionId { index: index as u32, generation })
     }
 
-    /// Adds the connection whose id came from [`next_id`](Self::next_id).
+    /// Adds the connection whose id is from [`next_id`](Self::next_id).
     pub(super) fn insert(&mut self, slot: Slot) {
         let id = slot.connection.id();
         let shared_key = slot.keys.shared_key_hash;

@@ -20,7 +20,7 @@ impl Timers {
     }
 
     /// The first tick that is not before `instant`. Rounded up from nanoseconds: otherwise the wheel would report a
-    /// deadline before it has come, again and again.
+    /// deadline before it is reached, again and again.
     pub(super) fn tick(&self, instant: Instant) -> Tick {
         instant.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000) as Tick
     }
@@ -36,13 +36,13 @@ impl Timers {
         self.wheel.cancel(index);
     }
 
-    /// Removes and returns one connection whose deadline has come.
+    /// Removes and returns one connection whose deadline has been reached.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<u32> {
         self.wheel.pop_due(now.saturating_duration_since(self.epoch).as_millis() as Tick)
     }
 
-    /// The time until the next deadline, or less, in whole milliseconds, rounded up: a foreign loop that can only wait
-    /// for whole milliseconds must not poll before the deadline.
+    /// The time until the next deadline, or less, in whole milliseconds, rounded up: a loop of another program that
+    /// can only wait for whole milliseconds must not poll before the deadline.
     pub(super) fn next(&self, now: Instant) -> Option<Duration> {
         let deadline = self.epoch + Duration::from_millis(self.wheel.next()?);
         let nanos = deadline.saturating_duration_since(now).as_nanos();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_waits_for_whole_milliseconds_comes_once_for_each_deadline() {
+    fn a_loop_that_waits_for_whole_milliseconds_polls_once_for_each_deadline() {
         let epoch = Instant::now();
         let mut timers = Timers::new(epoch);
         timers.schedule(7, timers.tick(epoch + Duration::from_micros(40_300)));

@@ -103,9 +103,9 @@ impl Config {
     /// The size of the send queue: bytes of data, OOB, onion and forward packets that may be queued per connection.
     /// Default: 131,072; at least 4,068.
     ///
-    /// A packet counts as its plaintext and 2 bytes. The routes of a connection take turns, and each may hold as many
-    /// bytes as it leaves free; packets without a route count as one more route. So a route that sends alone holds at
-    /// most half of the queue, and two that send as much as they can hold a third each. In a queue of the default size,
+    /// A packet counts as its plaintext and 2 bytes. The routes of a connection take turns, and each may use as many
+    /// bytes as it leaves free; packets without a route count as one more route. So a route that sends alone uses at
+    /// most half of the queue, and two that send as much as they can use a third each. In a queue of the default size,
     /// a route that starts to send while five others do so has room for any packet.
     ///
     /// A larger queue takes more memory for each relay that reads slowly, and delays what is sent last on a route.
@@ -221,7 +221,7 @@ impl Relay {
         }
     }
 
-    /// Another address of the same relay: another port, or IPv6 beside IPv4. At most 16.
+    /// Another address of the same relay: another port, or IPv6 in addition to IPv4. At most 16.
     ///
     /// They are tried in this order, but IPv4 and IPv6 in turns; each attempt begins 250 ms after the one before, or as
     /// soon as that has failed (as in RFC 8305, "Happy Eyeballs"). The first that completes the handshake is used, the

@@ -162,11 +162,11 @@ impl Connection {
     /// Whether the send queue may have no room for the longest packet on some route: then a driver flushes before it
     /// queues more.
     pub fn is_nearly_full(&self) -> bool {
-        // No flow holds more than all flows together.
+        // No flow has more bytes than all flows together.
         2 * self.common.outbox.queued() + LONGEST > self.send_bound()
     }
 
-    /// Whether no packet is queued, and no rest of one.
+    /// Whether no packet, and no part of one, is queued.
     pub fn has_drained(&self) -> bool {
         self.common.outbox.is_empty()
     }
@@ -197,7 +197,7 @@ impl Connection {
         }
     }
 
-    /// The relay's address that is in use; before that, the address of the attempt that has come furthest.
+    /// The relay's address that is in use; before that, the address of the attempt that has progressed furthest.
     pub fn address(&self) -> &Address {
         self.progress().map_or(&self.common.address, |(address, _)| address)
     }

@@ -10,8 +10,8 @@ pub(super) struct Deadline {
     excluded: u32,
 }
 
-/// The most time that is excluded, in timeouts: 100 s by default. A relay could send a byte each time the program comes
-/// back, and never an answer; this bounds how long it stays connected.
+/// The most time that is excluded, in timeouts: 100 s by default. A relay could send a byte before each poll of a slow
+/// program, and never an answer; this bounds how long it stays connected.
 const MAX_EXCLUDED: u32 = 10;
 
 impl Deadline {

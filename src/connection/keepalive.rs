@@ -42,7 +42,7 @@ impl Wait {
     }
 }
 
-/// The most bytes that may precede a pong: what the kernels at both ends may hold (Linux by default: 6 MB to receive
+/// The most bytes that may precede a pong: what the kernels at both ends may buffer (Linux by default: 6 MB to receive
 /// and 4 MB to send), rounded up. A relay that has sent more since the ping, and no pong, has not answered.
 const MAX_BACKLOG: u64 = 16 * 1024 * 1024;
 
@@ -95,26 +95,26 @@ impl KeepAlive {
         true
     }
 
-    /// The network has changed: the relay must answer a ping that is sent from now on, within `patience`. Returns
+    /// The network has changed: the relay must answer a ping that is sent from now on, within `time_limit`. Returns
     /// whether this ping is to be queued; if not, the last one is still queued and is used.
     pub(super) fn handle_network_changed(
         &mut self,
         now: Instant,
         ping: NonZeroU64,
-        patience: Duration,
+        time_limit: Duration,
         settings: &Settings,
         bytes_in: u64,
     ) -> bool {
         if self.begin_ping(now, ping, settings, bytes_in) {
-            self.deadline.shorten(now + patience);
+            self.deadline.shorten(now + time_limit);
             return true;
         }
         // The limit for a relay that answers no ping, however often the network changes. It does not end earlier than
         // without this change: the deadline may have been extended because of unread input.
         let asked_at = self.queued_at - Duration::from_nanos(self.asked_before);
-        let last = asked_at + settings.pong_timeout + patience + self.deadline.excluded();
+        let last = asked_at + settings.pong_timeout + time_limit + self.deadline.excluded();
         let last = last.max(self.deadline.at());
-        self.deadline.set(last.min(now + patience));
+        self.deadline.set(last.min(now + time_limit));
         self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // enough for 584 years
         self.queued_at = now;
         if self.sent_after.take().is_none() {
@@ -181,8 +181,8 @@ impl KeepAlive {
             return Due::Ping(ping);
         }
         if unread && self.pong_may_follow(bytes_in) {
-            // A full timeout: once the unread input is read, the relay can send what it had to hold back, and the pong
-            // may be part of that.
+            // A full timeout: once the unread input is read, the relay can send what it could not send before, and the
+            // pong may be part of that.
             self.deadline.extend(now + settings.pong_timeout);
             return Due::Nothing;
         }

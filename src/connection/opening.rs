@@ -88,7 +88,7 @@ impl Parameters {
         })
     }
 
-    /// Replaces the settings. Connections share them: 40 bytes each would be much for an idle one.
+    /// Replaces the settings, which connections share.
     pub fn settings(mut self, settings: Arc<Settings>) -> Self {
         self.settings = settings;
         self
@@ -163,13 +163,13 @@ impl Opening {
         self.addresses.front().expect("a relay has an address")
     }
 
-    /// The stage of the open attempt that has come furthest; if none is open, of the failed one that explains most.
+    /// The stage of the open attempt that has progressed furthest; if none is open, of the failed one that explains most.
     pub(super) fn stage(&self) -> Stage {
         let running = self.furthest().map(Attempt::stage);
         running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
     }
 
-    /// The first of the open attempts that have come furthest.
+    /// The first of the open attempts that have progressed furthest.
     fn furthest(&self) -> Option<&Attempt> {
         self.attempts.iter().rev().max_by_key(|attempt| attempt.stage())
     }
@@ -330,7 +330,7 @@ impl Opening {
 
     /// The failure that explains most: the most hopeful one, since one address that may work again is enough; of those,
     /// one that is not the network's fault, since a missing route to IPv6 says nothing about the relay; then the one that
-    /// came furthest.
+    /// progressed furthest.
     fn explaining(&self) -> Option<&Failure> {
         self.failures.iter().rev().max_by_key(|failure| {
             let Failure { reason, stage, .. } = failure;

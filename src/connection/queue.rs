@@ -4,7 +4,7 @@
 //! packets. Flows take turns by deficit round robin (Shreedhar and Varghese, 1995): each turn adds a quantum to the
 //! credit of a flow and lasts while the credit covers the next packet. Unused credit is kept for the next turn.
 //!
-//! All flows share one bound, and each flow has a dynamic threshold (Choudhury and Hahne, 1998): it may hold as many
+//! All flows share one bound, and each flow has a dynamic threshold (Choudhury and Hahne, 1998): it may have as many
 //! bytes as are free in the whole queue. So a flow that is alone fills half of the queue, and two flows that keep
 //! sending fill a third each.
 
@@ -57,7 +57,7 @@ impl Queue {
         self.flows.len
     }
 
-    /// Adds a packet. Returns `false`, and adds nothing, if there is no room: the flow would hold more bytes than are
+    /// Adds a packet. Returns `false`, and adds nothing, if there is no room: the flow would have more bytes than are
     /// free now in a queue of `bound` bytes.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
         debug_assert_eq!(self.taken, 0);
@@ -141,7 +141,7 @@ impl Queue {
     /// Whether there is room again for at least one flow that had a packet refused. Each such flow is reported once, by
     /// the first call after it has room; one call may report several.
     ///
-    /// A flow has room if it has at most half of the bytes it may hold, so that it can send for a while, and if a
+    /// A flow has room if it has at most half of the bytes it may have, so that it can send for a while, and if a
     /// packet of any length would be accepted.
     pub(super) fn take_writable(&mut self, bound: usize) -> bool {
         let free = bound.saturating_sub(self.flows.len);

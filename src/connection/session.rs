@@ -62,16 +62,16 @@ impl Session {
         begun
     }
 
-    /// The relay must answer a ping within `patience`.
+    /// The relay must answer a ping within `time_limit`.
     pub(super) fn handle_network_changed(
         &mut self,
         now: Instant,
         ping: NonZeroU64,
-        patience: Duration,
+        time_limit: Duration,
         common: &mut Common,
     ) {
         let bytes_in = common.traffic.bytes_in;
-        if self.keepalive.handle_network_changed(now, ping, patience, &common.settings, bytes_in) {
+        if self.keepalive.handle_network_changed(now, ping, time_limit, &common.settings, bytes_in) {
             common.outbox.push_important(Packet::Ping(ping));
         }
     }
@@ -169,7 +169,7 @@ impl Session {
         common.outbox.flush(&mut self.channel, shared, scratch, write, sent, flushed)
     }
 
-    /// The channel, for tests that look for its keys in memory.
+    /// The channel, for tests that check where its keys are in memory.
     #[cfg(test)]
     pub(super) fn channel(&self) -> &Channel {
         &self.channel
@@ -203,7 +203,7 @@ fn handle_packet(
             common.outbox.push_pong(Packet::Pong(id)).map_err(|TooManyPongs| DisconnectReason::PingFlood)?
         }
         Packet::Pong(id) => {
-            // An idle connection has no buffers, not even the one that held its last ping.
+            // An idle connection has no buffers, not even the one in which its last ping was queued.
             if keepalive.handle_pong(now, id, &common.settings) {
                 common.outbox.shrink();
             }

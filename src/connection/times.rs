@@ -45,7 +45,7 @@ impl Times {
         (self.heard > 0).then(|| self.started + Duration::from_nanos(self.heard))
     }
 
-    /// Who is at the other end once the hello is queued: the relay, or a tunnel to it.
+    /// The other end of the transport after the hello is queued: the relay, or a tunnel to it.
     pub(super) fn party(&self) -> Party {
         if self.tunnel.is_known() { Party::Tunnel } else { Party::Relay }
     }

@@ -250,8 +250,8 @@ impl Connection {
         match &mut self.state {
             State::Opening(opening) => opening.handle_network_changed(now + NETWORK_CHANGE_TIMEOUT),
             State::Established(session, _) => {
-                let patience = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
-                session.handle_network_changed(now, ping, patience, &mut self.common)
+                let time_limit = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
+                session.handle_network_changed(now, ping, time_limit, &mut self.common)
             }
         }
     }
@@ -338,7 +338,7 @@ impl Connection {
         self.common.outbox.take_writable(bound)
     }
 
-    /// The most bytes that the data queue may hold. Until the relay has proved that it holds its key, bytes that were
+    /// The most bytes that the data queue may have. Until the relay has proved that it holds its key, bytes that were
     /// sent count as well: an impostor that replays an old handshake response receives no more data than this, however
     /// much it reads.
     pub(super) fn send_bound(&self) -> usize {

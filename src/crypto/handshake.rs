@@ -5,8 +5,8 @@
 //! | hello (128) | client's public key (32), nonce (24), box (72) |
 //! | response (96) | nonce (24), box (72) |
 //!
-//! Both boxes are sealed with the long-term keys of the two sides and hold `temporary public key (32) | base nonce
-//! (24)`.
+//! Both boxes are sealed with the long-term keys of the two sides. The plaintext of each is
+//! `temporary public key (32) | base nonce (24)`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Handshake {
 
     /// Reads the relay's response. `ours`: the temporary keys of other handshakes with the same shared key.
     ///
-    /// Success does not prove who sent it: somebody without any key may have replayed an old response. The relay is
+    /// Success does not prove who sent it: an attacker without any key may have replayed an old response. The relay is
     /// authenticated when its first packet opens.
     pub fn finish(
         &self,

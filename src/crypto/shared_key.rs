@@ -53,8 +53,8 @@ impl Hash for SharedKey {
 }
 
 /// The key that NaCl derives from a secret and a public key; `None` if the public key is of low order. With such a key,
-/// X25519 returns zero for each secret key, so anybody would know the derived key. No honest side has such a public
-/// key, and RFC 7748, section 6.1, allows to refuse it.
+/// X25519 returns zero for each secret key, so anyone would know the derived key. No honest side has such a public
+/// key, and RFC 7748, section 6.1, allows rejecting it.
 pub(super) fn box_key(secret: &SecretKey, public: &PublicKey) -> Option<Key> {
     secret.with_shared_point(public, |point| hsalsa20(&Key::from(point), &[0; 16]))
 }

@@ -1,4 +1,4 @@
-//! Tests against bytes from other implementations, and against everything that somebody without the key can send.
+//! Tests against bytes from other implementations, and against everything that an attacker without the key can send.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Keys of `crypto_box`, for callers who keep theirs there.
+//! Conversions of keys of `crypto_box`.
 
 use crate::key::{PublicKey, SecretKey};
 
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_crypto_box_are_the_same_here() {
+    fn keys_of_crypto_box_are_converted_to_the_same_keys() {
         let theirs = crypto_box::SecretKey::from_bytes([7; 32]);
         let ours = SecretKey::from(&theirs);
         assert_eq!(ours.as_bytes(), &[7; 32]);

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::config::Relay;
 use crate::key::{KEY_LEN, PublicKey};
 
-/// 64 hexadecimal digits, in formats that people read; otherwise 32 bytes.
+/// As 64 hexadecimal digits in text formats, otherwise as 32 bytes.
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -60,7 +60,7 @@ impl<'de> Visitor<'de> for KeyVisitor {
     }
 }
 
-/// Its text, in all formats.
+/// As its text, in all formats.
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

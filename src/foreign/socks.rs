@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_socks_is_read_as_strictly_as_a_text() {
+    fn an_address_of_socks_is_checked_as_strictly_as_a_text() {
         let from = |name: &str| Address::try_from(TargetAddr::Domain(name.into(), 1));
         assert_eq!(from("a b"), Err(AddressError::Character(' ')));
         assert_eq!(from("127.0.0.1"), "127.0.0.1:1".parse());

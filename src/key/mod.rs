@@ -145,8 +145,8 @@ impl fmt::Debug for PublicKey {
 /// An X25519 secret key. Wiped from memory when dropped, and never shown by `Debug`. Its bytes stay at the same address
 /// on the heap when it is moved, so that moves leave no copies in memory. Keys are compared in constant time.
 ///
-/// It can be created from its bytes (an array, a slice, a vector), and from 64 hexadecimal digits. What is moved into the
-/// key is wiped; a slice or a text that the caller keeps is the caller's to wipe.
+/// It can be created from its bytes (an array, a slice, a vector), and from 64 hexadecimal digits. What is moved into
+/// the key is wiped; a slice or a text that the caller keeps must be wiped by the caller.
 ///
 /// ```
 /// use tox_relay_client::SecretKey;
@@ -168,7 +168,7 @@ impl SecretKey {
     ///
     /// If the operating system returns no random numbers, which only a broken or very restricted one does.
     pub fn generate() -> Self {
-        Self::try_generate().expect("the operating system gives random numbers")
+        Self::try_generate().expect("random numbers of the operating system")
     }
 
     pub(crate) fn try_generate() -> Result<Self, SysError> {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_key_that_is_moved_stays_where_it_is() {
+    fn the_bytes_of_a_secret_key_keep_their_address_when_it_is_moved() {
         let key = SecretKey::from([7; KEY_LEN]);
         let place = key.as_bytes().as_ptr();
         let pair = Box::new(KeyPair::from(key));
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_reported_with_its_length_or_place() {
+    fn an_invalid_key_is_reported_with_its_length_or_the_position() {
         let parse = |text: &str| text.parse::<PublicKey>();
         for len in (0..200).filter(|len| ![64, 76].contains(len)) {
             assert_eq!(parse(&"0".repeat(len)), Err(KeyError::Length(len)));

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_come_to_the_same_whoever_multiplies() {
+    fn both_implementations_agree_at_edge_cases() {
         // 0, 1, 9, p - 1, p, p + 1 and 2^255 - 1, with and without the highest bit, which X25519 ignores.
         let mut edges = vec![[0; KEY_LEN], [0xff; KEY_LEN]];
         for low in [0xec, 0xed, 0xee] {
@@ -123,13 +123,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_keys_come_to_the_same_whoever_multiplies(secret: [u8; KEY_LEN], public: [u8; KEY_LEN]) {
+        fn both_implementations_agree_for_any_keys(secret: [u8; KEY_LEN], public: [u8; KEY_LEN]) {
             prop_assert_eq!(public_key(&secret), portable::public_key(&secret));
             prop_assert_eq!(shared_point(&secret, &public), portable_point(&secret, &public));
         }
 
         #[test]
-        fn both_sides_come_to_the_same(one: [u8; KEY_LEN], other: [u8; KEY_LEN]) {
+        fn both_sides_compute_the_same_point(one: [u8; KEY_LEN], other: [u8; KEY_LEN]) {
             prop_assert_eq!(shared_point(&one, &public_key(&other)), shared_point(&other, &public_key(&one)));
         }
     }

@@ -163,8 +163,8 @@ fn unauthorized(schemes: &str) -> ProxyError {
     ProxyError::Unauthorized { schemes: Phrase::new(schemes) }
 }
 
-/// Adds the schemes that a `Proxy-Authenticate` header names, as in `Basic, Digest`: each once, and none after there
-/// are more than a [`Phrase`] can show.
+/// Adds the schemes that a `Proxy-Authenticate` header names, as in `Basic, Digest`: each once, and no more after the
+/// text is longer than a [`Phrase`] can show.
 ///
 /// The value is a list of schemes and their parameters, all separated by commas (RFC 9110, section 11.6.1). A name with
 /// `=` after it is a parameter, and any other name is a scheme.
@@ -183,8 +183,8 @@ fn add_schemes(schemes: &mut String, header: &[u8]) {
     for element in elements {
         let (scheme, rest) = element.trim().split_once([' ', '\t']).unwrap_or((element.trim(), ""));
         let is_parameter = scheme.contains('=') || rest.trim_start().starts_with('=');
-        let is_there = schemes.split(", ").any(|other| other.eq_ignore_ascii_case(scheme));
-        if !scheme.is_empty() && !is_parameter && !is_there && schemes.len() < Phrase::MAX {
+        let is_known = schemes.split(", ").any(|other| other.eq_ignore_ascii_case(scheme));
+        if !scheme.is_empty() && !is_parameter && !is_known && schemes.len() < Phrase::MAX {
             schemes.push_str(if schemes.is_empty() { "" } else { ", " });
             schemes.push_str(scheme);
         }

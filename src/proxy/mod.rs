@@ -49,10 +49,10 @@ impl Tunnel {
         }
     }
 
-    /// Whether the request that names the target has been handed out for sending.
-    pub fn is_asked_for(&self) -> bool {
+    /// Whether the request that names the target has been passed to the caller for sending.
+    pub fn is_requested(&self) -> bool {
         match self {
-            Self::Socks5(socks5) => socks5.is_asked_for(),
+            Self::Socks5(socks5) => socks5.is_requested(),
             Self::Socks4(_) | Self::Http(_) => true,
         }
     }

@@ -29,7 +29,7 @@ impl Socks4 {
     pub(super) fn new(user_id: &str, target: &Address, out: &mut Vec<u8>) -> Self {
         let (ip, name) = match &target.0 {
             Kind::Ip(SocketAddr::V4(address)) => (*address.ip(), None),
-            Kind::Ip(SocketAddr::V6(_)) => unreachable!("refused when the connection was asked for"),
+            Kind::Ip(SocketAddr::V6(_)) => unreachable!("`connect` refuses it"),
             Kind::Name(name, _) => (NO_ADDRESS, Some(name)),
         };
         out.extend([VERSION, CONNECT]);

@@ -5,12 +5,12 @@
 //! | greeting | 5, number of methods, the methods |
 //! | its answer | 5, method or 0xff |
 //! | user name and password | 1, length, user name, length, password |
-//! | its answer | 1 (some proxies say 5), 0 or a failure |
+//! | its answer | 1 (some proxies send 5), 0 or a failure |
 //! | request | 5, 1 (connect), 0, address type, address, port (2) |
 //! | reply | 5, 0 or a failure, 0, address type, address, port (2) |
 //!
 //! An address is 4 bytes (type 1, IPv4), 16 bytes (type 4, IPv6), or a length and that many bytes (type 3, a name). The
-//! address in the reply is of any type, whatever was asked for.
+//! address in the reply may have any type, whatever was requested.
 
 use std::net::SocketAddr;
 
@@ -59,8 +59,8 @@ impl Socks5 {
         Self { step: Step::Method, message: Deframer::default(), login, request: request(target) }
     }
 
-    /// Whether the request has been handed out for sending.
-    pub(super) fn is_asked_for(&self) -> bool {
+    /// Whether the request has been passed to the caller for sending.
+    pub(super) fn is_requested(&self) -> bool {
         matches!(self.step, Step::Reply)
     }
 
@@ -81,7 +81,7 @@ impl Socks5 {
             let answer = message[1];
             self.step = match (&self.step, answer) {
                 (Step::Method, USER_AND_PASSWORD) if self.login.is_some() => {
-                    out.extend_from_slice(&self.login.take().expect("just looked at"));
+                    out.extend_from_slice(&self.login.take().expect("credentials were offered"));
                     Step::Login
                 }
                 (Step::Method, NO_AUTHENTICATION) | (Step::Login, SUCCEEDED) => {

@@ -7,7 +7,7 @@ use crate::phrase::Phrase;
 use crate::proxy::{MAX_REQUEST, Progress, Tunnel};
 
 /// The relay's first bytes, which follow the proxy's last ones.
-const RELAYS: &[u8] = b"relay";
+const FROM_RELAY: &[u8] = b"relay";
 
 fn v4() -> Address {
     "1.2.3.4:258".parse().unwrap()
@@ -25,23 +25,23 @@ fn proxy(url: &str) -> Proxy {
     url.parse().unwrap()
 }
 
-/// Plays a conversation in which `ours` and `theirs` alternate, with every split of the proxy's messages. Bytes of the
-/// relay follow the proxy's last message.
-fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
+/// Runs an exchange in which the messages `ours` and `theirs` alternate, with every split of the proxy's messages.
+/// Bytes of the relay follow the proxy's last message.
+fn exchange(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
     let longest = theirs.iter().map(|message| message.len()).max().unwrap_or_default();
-    for split in 1..=longest + RELAYS.len() {
-        let mut said = Vec::new();
-        let mut tunnel = Tunnel::new(proxy, target, &mut said);
+    for split in 1..=longest + FROM_RELAY.len() {
+        let mut sent = Vec::new();
+        let mut tunnel = Tunnel::new(proxy, target, &mut sent);
         for (turn, message) in theirs.iter().enumerate() {
-            assert_eq!(said, ours[turn], "turn {turn}");
-            said.clear();
+            assert_eq!(sent, ours[turn], "turn {turn}");
+            sent.clear();
             let last = turn + 1 == theirs.len();
-            let mut stream = if last { [message, RELAYS].concat() } else { message.to_vec() };
+            let mut stream = if last { [message, FROM_RELAY].concat() } else { message.to_vec() };
             let mut progress = Progress::Waiting;
             let mut used = 0;
             for mut unread in stream.chunks_mut(split) {
                 let len = unread.len();
-                progress = tunnel.receive(&mut unread, &mut said).unwrap();
+                progress = tunnel.receive(&mut unread, &mut sent).unwrap();
                 used += len - unread.len();
                 if progress == Progress::Open {
                     break;
@@ -51,23 +51,23 @@ fn converse(proxy: &Proxy, target: &Address, ours: &[&[u8]], theirs: &[&[u8]]) {
             assert_eq!(used, message.len(), "turn {turn}, pieces of {split}");
             assert_eq!(progress == Progress::Open, last);
         }
-        assert_eq!(said, b"");
+        assert_eq!(sent, b"");
     }
 }
 
 /// The result of an answer to the first message, or of several answers in sequence.
 fn outcome(url: &str, answers: &[&[u8]]) -> Result<Progress, ProxyError> {
-    let mut said = Vec::new();
-    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
+    let mut sent = Vec::new();
+    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut sent);
     let mut progress = Progress::Waiting;
     for answer in answers {
-        progress = tunnel.receive(&mut &mut answer.to_vec()[..], &mut said)?;
+        progress = tunnel.receive(&mut &mut answer.to_vec()[..], &mut sent)?;
     }
     Ok(progress)
 }
 
 #[test]
-fn socks5_asks_for_each_kind_of_address() {
+fn socks5_requests_each_kind_of_address() {
     let plain = proxy("socks5://127.0.0.1:1080");
     let granted: &[u8] = &[5, 0, 0, 1, 9, 9, 9, 9, 9, 9];
     let requests: [(Address, &[u8]); 3] = [
@@ -76,24 +76,24 @@ fn socks5_asks_for_each_kind_of_address() {
         (name(), b"\x05\x01\x00\x03\x0drelay.example\x01\x02"),
     ];
     for (target, request) in requests {
-        converse(&plain, &target, &[&[5, 1, 0], request], &[&[5, 0], granted]);
+        exchange(&plain, &target, &[&[5, 1, 0], request], &[&[5, 0], granted]);
     }
 }
 
 #[test]
-fn socks5_replies_carry_any_kind_of_address() {
+fn socks5_replies_may_have_any_kind_of_address() {
     let plain = proxy("socks5://127.0.0.1:1080");
     let request: &[u8] = &[5, 1, 0, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 1, 2];
     let v6 = [&[5, 0, 0, 4][..], &[7; 18]].concat();
     let long_name = [&[5, 0, 0, 3, 255][..], &[7; 257]].concat();
     let replies: [&[u8]; 4] = [&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0], &v6, &long_name, &[5, 0, 0, 3, 0, 0, 0]];
     for reply in replies {
-        converse(&plain, &self::v6(), &[&[5, 1, 0], request], &[&[5, 0], reply]);
+        exchange(&plain, &self::v6(), &[&[5, 1, 0], request], &[&[5, 0], reply]);
     }
 }
 
 #[test]
-fn socks5_logs_in_where_the_proxy_wants_it() {
+fn socks5_logs_in_if_the_proxy_requires_it() {
     let proxy = proxy("socks5://al%20ice:s%3Acret@127.0.0.1:1080");
     let greeting: &[u8] = &[5, 2, 2, 0];
     let login: &[u8] = b"\x01\x06al ice\x06s:cret";
@@ -101,9 +101,9 @@ fn socks5_logs_in_where_the_proxy_wants_it() {
     let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     // The version of the answer is 1 in RFC 1929; real proxies also send others.
     for version in [1, 5, 0] {
-        converse(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[version, 0], granted]);
+        exchange(&proxy, &v4(), &[greeting, login, request], &[&[5, 2], &[version, 0], granted]);
     }
-    converse(&proxy, &v4(), &[greeting, request], &[&[5, 0], granted]);
+    exchange(&proxy, &v4(), &[greeting, request], &[&[5, 0], granted]);
 }
 
 #[test]
@@ -112,23 +112,23 @@ fn a_user_without_a_password_logs_in_with_an_empty_one() {
     let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
     for url in ["socks5://me@127.0.0.1:1080", "socks5://me:@127.0.0.1:1080"] {
         let ours: [&[u8]; 3] = [&[5, 2, 2, 0], b"\x01\x02me\x00", request];
-        converse(&proxy(url), &v4(), &ours, &[&[5, 2], &[1, 0], granted]);
+        exchange(&proxy(url), &v4(), &ours, &[&[5, 2], &[1, 0], granted]);
     }
 }
 
 #[test]
-fn an_ipv4_address_that_is_mapped_to_ipv6_is_asked_for_as_ipv4() {
+fn an_ipv4_address_that_is_mapped_to_ipv6_is_requested_as_ipv4() {
     let mapped = "[::ffff:1.2.3.4]:258".parse().unwrap();
-    let said = |url: &str| {
-        let mut said = Vec::new();
-        Tunnel::new(&proxy(url), &mapped, &mut said);
-        said
+    let sent = |url: &str| {
+        let mut sent = Vec::new();
+        Tunnel::new(&proxy(url), &mapped, &mut sent);
+        sent
     };
-    assert_eq!(said("socks4://127.0.0.1:1"), [4, 1, 1, 2, 1, 2, 3, 4, 0]);
-    assert_eq!(said("http://127.0.0.1:1"), b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\r\n");
+    assert_eq!(sent("socks4://127.0.0.1:1"), [4, 1, 1, 2, 1, 2, 3, 4, 0]);
+    assert_eq!(sent("http://127.0.0.1:1"), b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\r\n");
     let granted: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     let request: &[u8] = &[5, 1, 0, 1, 1, 2, 3, 4, 1, 2];
-    converse(&proxy("socks5://127.0.0.1:1"), &mapped, &[&[5, 1, 0], request], &[&[5, 0], granted]);
+    exchange(&proxy("socks5://127.0.0.1:1"), &mapped, &[&[5, 1, 0], request], &[&[5, 0], granted]);
 }
 
 #[test]
@@ -150,13 +150,13 @@ fn socks5_refusals_are_reported() {
 }
 
 #[test]
-fn socks5_nonsense_is_reported_at_its_first_byte() {
+fn an_invalid_socks5_answer_is_reported_at_the_first_byte_that_shows_it() {
     let url = "socks5://127.0.0.1:1080";
     let begins = |first| Err(ProxyError::Protocol { expected: "SOCKS5", first });
     assert_eq!(outcome(url, &[b"H"]), begins(b'H'));
     assert_eq!(outcome(url, &[&[5, 0], &[4]]), begins(4));
     let reported = ProxyError::Protocol { expected: "SOCKS5", first: b'H' }.to_string();
-    assert_eq!(reported, "it does not speak SOCKS5: its answer begins with 0x48, as HTTP answers do");
+    assert_eq!(reported, "it does not use SOCKS5: its answer begins with 0x48, as HTTP answers do");
     // A method that was not offered: a login without credentials, and an unknown method.
     for method in [1, 2, 3, 0xfe] {
         assert!(matches!(outcome(url, &[&[5, method]]), Err(ProxyError::Malformed(_))));
@@ -165,13 +165,13 @@ fn socks5_nonsense_is_reported_at_its_first_byte() {
 }
 
 #[test]
-fn socks4_asks_by_address_and_4a_by_name() {
+fn socks4_requests_an_address_and_4a_a_name() {
     let granted: &[u8] = &[0, 90, 1, 2, 3, 4, 5, 6];
-    converse(&proxy("socks4://127.0.0.1:1"), &v4(), &[&[4, 1, 1, 2, 1, 2, 3, 4, 0]], &[granted]);
+    exchange(&proxy("socks4://127.0.0.1:1"), &v4(), &[&[4, 1, 1, 2, 1, 2, 3, 4, 0]], &[granted]);
     let with_id = b"\x04\x01\x01\x02\x01\x02\x03\x04me\x00";
-    converse(&proxy("socks4://me@127.0.0.1:1"), &v4(), &[with_id], &[granted]);
+    exchange(&proxy("socks4://me@127.0.0.1:1"), &v4(), &[with_id], &[granted]);
     let by_name = b"\x04\x01\x01\x02\x00\x00\x00\x01me\x00relay.example\x00";
-    converse(&proxy("socks4a://me@127.0.0.1:1"), &name(), &[by_name], &[granted]);
+    exchange(&proxy("socks4a://me@127.0.0.1:1"), &name(), &[by_name], &[granted]);
 }
 
 #[test]
@@ -187,12 +187,12 @@ fn socks4_refusals_are_reported() {
 }
 
 #[test]
-fn http_asks_for_each_kind_of_address() {
+fn http_requests_each_kind_of_address() {
     let plain = proxy("http://127.0.0.1:3128");
     for (target, authority) in [(v4(), "1.2.3.4:258"), (v6(), "[1:2::ff]:258"), (name(), "relay.example:258")]
     {
         let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        converse(&plain, &target, &[request.as_bytes()], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
+        exchange(&plain, &target, &[request.as_bytes()], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
     }
 }
 
@@ -202,7 +202,7 @@ fn http_sends_basic_credentials_at_once() {
     let proxy = proxy("http://Aladdin:open%20sesame@127.0.0.1:3128");
     let request = b"CONNECT 1.2.3.4:258 HTTP/1.1\r\nHost: 1.2.3.4:258\r\n\
         Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
-    converse(&proxy, &v4(), &[request], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
+    exchange(&proxy, &v4(), &[request], &[b"HTTP/1.1 200 OK\r\n\r\n"]);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn http_answers_of_any_shape_open_the_tunnel() {
         b"HTTP/1.1 200 OK\r\nA: carriage\rreturn\r\r\n\r\n",
     ];
     for answer in answers {
-        converse(&plain, &v4(), &[request], &[answer]);
+        exchange(&plain, &v4(), &[request], &[answer]);
     }
 }
 
@@ -238,7 +238,7 @@ fn http_refusals_are_reported_with_status_and_reason() {
 }
 
 #[test]
-fn words_of_a_refusal_in_other_languages_are_shown_and_steer_no_terminal() {
+fn the_reason_of_a_refusal_is_shown_in_any_language_without_control_characters() {
     let reported = |answer: &[u8]| outcome("http://127.0.0.1:3128", &[answer]).unwrap_err().to_string();
     assert_eq!(reported(b"HTTP/1.1 403 Acc\xe8s refus\xe9\r\n"), "HTTP status 403 Accès refusé");
     assert_eq!(reported("HTTP/1.1 403 Accès refusé\r\n".as_bytes()), "HTTP status 403 Accès refusé");
@@ -246,7 +246,7 @@ fn words_of_a_refusal_in_other_languages_are_shown_and_steer_no_terminal() {
 }
 
 #[test]
-fn what_a_proxy_wants_at_a_407_is_reported() {
+fn the_schemes_in_a_407_are_reported() {
     let reported = |headers: &str| {
         let answer = format!("HTTP/1.1 407 Proxy Authentication Required\r\n{headers}\r\n");
         match outcome("http://127.0.0.1:3128", &[answer.as_bytes()]) {
@@ -273,22 +273,22 @@ fn what_a_proxy_wants_at_a_407_is_reported() {
     assert_eq!(reported(&many), "Scheme0, Scheme1, Scheme2, Scheme3, Scheme4, Sc");
 
     let reported = |schemes| ProxyError::Unauthorized { schemes: Phrase::new(schemes) }.to_string();
-    assert_eq!(reported("Basic, NTLM"), "HTTP status 407, it wants (other) credentials: Basic, NTLM");
-    assert_eq!(reported(""), "HTTP status 407, it wants (other) credentials");
+    assert_eq!(reported("Basic, NTLM"), "HTTP status 407, it requires (other) credentials: Basic, NTLM");
+    assert_eq!(reported(""), "HTTP status 407, it requires (other) credentials");
 }
 
 /// The refusal that is known when the proxy's connection ends after this answer.
 fn begun(url: &str, answer: &[u8]) -> Option<ProxyError> {
-    let mut said = Vec::new();
-    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut said);
-    match tunnel.receive(&mut &mut answer.to_vec()[..], &mut said) {
+    let mut sent = Vec::new();
+    let mut tunnel = Tunnel::new(&proxy(url), &name(), &mut sent);
+    match tunnel.receive(&mut &mut answer.to_vec()[..], &mut sent) {
         Ok(_) => tunnel.refusal(),
         Err(error) => Some(error),
     }
 }
 
 #[test]
-fn a_refusal_that_breaks_off_is_reported_as_far_as_it_came() {
+fn an_incomplete_refusal_is_reported_as_far_as_it_has_arrived() {
     let url = "http://127.0.0.1:3128";
     let reported = |answer: &str| begun(url, answer.as_bytes()).map(|error| error.to_string());
     for (answer, refusal) in [
@@ -303,11 +303,11 @@ fn a_refusal_that_breaks_off_is_reported_as_far_as_it_came() {
         ("HTTP/1.0 200 OK\r\n", None),
         ("HTTP/1.0 100 Continue\r\n\r\n", None),
         ("HTTP/1.0 100 Continue\r\n\r\nHTTP/1.1 502", Some("HTTP status 502")),
-        ("HTTP/1.0 407", Some("HTTP status 407, it wants (other) credentials")),
-        ("HTTP/1.0 407 X\r\nA: b\r\n", Some("HTTP status 407, it wants (other) credentials")),
+        ("HTTP/1.0 407", Some("HTTP status 407, it requires (other) credentials")),
+        ("HTTP/1.0 407 X\r\nA: b\r\n", Some("HTTP status 407, it requires (other) credentials")),
         (
             "HTTP/1.0 407 X\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic rea",
-            Some("HTTP status 407, it wants (other) credentials: NTLM, Basic"),
+            Some("HTTP status 407, it requires (other) credentials: NTLM, Basic"),
         ),
     ] {
         assert_eq!(reported(answer).as_deref(), refusal, "{answer:?}");
@@ -318,7 +318,7 @@ fn a_refusal_that_breaks_off_is_reported_as_far_as_it_came() {
 }
 
 #[test]
-fn what_is_no_http_is_reported_before_any_line_ends() {
+fn an_answer_that_is_not_http_is_reported_before_any_line_ends() {
     let url = "http://127.0.0.1:3128";
     for answer in ["200 OK\r\n\r\n", "SSH-2.0-x", "\r\n\r\n", "\x15\x03\x01", "\x05\x01"] {
         let first = answer.as_bytes()[0];
@@ -326,7 +326,7 @@ fn what_is_no_http_is_reported_before_any_line_ends() {
         assert_eq!(outcome(url, &[answer.as_bytes()]), expected, "{answer:?}");
     }
     let reported = outcome(url, &[b"\x15"]).unwrap_err().to_string();
-    assert_eq!(reported, "it does not speak HTTP: its answer begins with 0x15, as TLS servers' answers do");
+    assert_eq!(reported, "it does not use HTTP: its answer begins with 0x15, as TLS servers' answers do");
     for answer in
         ["HTTP/2", "HTML", "\n", "HTTP/1.1 2 OK\n", "HTTP/1.x 200 OK\n", "HTTP/1.1\n", "HTTP/1.1 200OK\n"]
     {
@@ -336,7 +336,7 @@ fn what_is_no_http_is_reported_before_any_line_ends() {
 }
 
 #[test]
-fn http_answers_have_an_end() {
+fn http_answers_are_limited_to_16_kib() {
     let url = "http://127.0.0.1:3128";
     let header = [b'a'; 1000];
     for endless in [

@@ -11,8 +11,8 @@ const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = 6;
 
-/// The largest distance of a deadline that the wheel can hold. A later deadline is stored at this distance first, and
-/// stored again when that time has come. The distance covers all slots of the highest level except the current one: a
+/// The largest distance of a deadline that the wheel can store. A later deadline is stored at this distance first, and
+/// stored again when that time is reached. The distance covers all slots of the highest level except the current one: a
 /// deadline one full turn ahead would be in the current slot and seem to be due.
 const HORIZON: u64 = (SLOTS as u64 - 1) << (LEVEL_BITS * (LEVELS as u32 - 1));
 
@@ -93,9 +93,9 @@ impl Wheel {
         }
     }
 
-    /// Advances the wheel to `now`, and removes and returns one key whose deadline has come; `None` if there are no
-    /// more. Keys are returned in the order of their deadlines; one that has passed already when it is set
-    /// counts as due at that time.
+    /// Advances the wheel to `now`, and removes and returns one key whose deadline has been reached; `None` if there
+    /// are no more. Keys are returned in the order of their deadlines; a deadline that has already passed when it is
+    /// set counts as due at that time.
     pub fn pop_due(&mut self, now: u64) -> Option<u32> {
         loop {
             if self.due.head != NONE {

@@ -60,7 +60,7 @@ fn a_key_is_returned_exactly_at_its_deadline_whatever_the_distance() {
             // At most once per level, and once for each turn of the highest level.
             let mut calls = 0;
             let key = loop {
-                let next = wheel.next().expect("a key is there");
+                let next = wheel.next().expect("a deadline");
                 assert!((start..=start + distance).contains(&next), "{start} + {distance}");
                 calls += 1;
                 if let Some(key) = wheel.pop_due(next) {
@@ -151,9 +151,9 @@ fn a_cancelled_key_is_not_returned_and_others_of_its_slot_are() {
                 wheel.schedule(key, (1 << 36) + distance);
             }
             wheel.cancel(cancelled);
-            let came: Vec<_> = std::iter::from_fn(|| follow(&mut wheel)).map(|(key, _)| key).collect();
+            let popped: Vec<_> = std::iter::from_fn(|| follow(&mut wheel)).map(|(key, _)| key).collect();
             let rest: Vec<_> = (0..3).filter(|key| *key != cancelled).collect();
-            assert_eq!(came, rest, "at {distance}");
+            assert_eq!(popped, rest, "at {distance}");
             assert!(is_empty(&wheel));
         }
     }
@@ -242,7 +242,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The wheel, and the deadlines that it should hold.
+/// The wheel, and the deadlines that it should contain.
 struct Checked {
     wheel: Wheel,
     now: u64,
@@ -270,7 +270,7 @@ impl Checked {
                 // A deadline beyond the horizon would take one call for each turn until then.
                 while let Some(first) = self.first().filter(|first| *first < 1 << 50) {
                     let next = self.wheel.next().expect("there is a deadline");
-                    assert!(next <= first, "asks for {next}, after the deadline {first}");
+                    assert!(next <= first, "`next` returns {next}, after the deadline {first}");
                     if self.pop(next).is_some() {
                         assert_eq!(next, first);
                         break;
@@ -294,11 +294,11 @@ impl Checked {
         self.deadlines.values().copied().min()
     }
 
-    /// Calls `pop_due` once, which returns a key with the first deadline if that has come.
+    /// Calls `pop_due` once, which returns a key with the first deadline if that has been reached.
     fn pop(&mut self, until: u64) -> Option<u32> {
         let due = self.first().filter(|first| *first <= until);
         let key = self.wheel.pop_due(until);
-        let popped = key.map(|key| self.deadlines.remove(&key).expect("a key that is there"));
+        let popped = key.map(|key| self.deadlines.remove(&key).expect("a scheduled key"));
         assert_eq!(popped, due, "by {until}");
         self.now = due.unwrap_or(until);
         key

@@ -1,4 +1,4 @@
-//! Where a forwarded packet goes: `family (1) | address (4 or 16) | port (2)`.
+//! The destination of a forwarded packet: `family (1) | address (4 or 16) | port (2)`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,8 +14,8 @@ const TCP_IPV6: u8 = 138;
 pub enum Destination {
     /// A node that listens on UDP.
     Udp(SocketAddr),
-    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that asks for
-    /// it.
+    /// A node that is reached through TCP. The relay of toxcore 0.2.18 closes the connection of a client that sends
+    /// such a request.
     Tcp(SocketAddr),
 }
 

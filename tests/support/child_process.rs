@@ -1,4 +1,5 @@
-//! Runs the test program again as a child process, to test what a whole process has, such as its limits.
+//! Runs one test of this program in a child process, for tests of what a whole process has, such as its memory and its
+//! limits.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,8 +1,8 @@
 //! An allocator that counts allocations for each thread, so that a test sees only those of its own thread.
 
-// To count allocations, a program has to be its own allocator, and that trait is unsafe to implement. This one is sound
-// since it passes each call on to the system's allocator unchanged, and counting uses only thread-local numbers that
-// need no allocation and no destructor.
+// To count allocations, a program has to provide the global allocator, and that trait is unsafe to implement. This one
+// is sound since it passes each call on to the system's allocator unchanged, and counting uses only thread-local
+// numbers, which need no allocation and no destructor.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,25 +10,25 @@ use std::cell::Cell;
 
 thread_local! {
     static CALLS: Cell<u64> = const { Cell::new(0) };
-    static HELD: Cell<isize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 /// How often this thread has allocated.
-#[allow(dead_code, reason = "not every program that counts asks for both")]
+#[allow(dead_code, reason = "not every test uses both")]
 pub fn calls() -> u64 {
     CALLS.get()
 }
 
 /// The bytes that this thread has allocated and not freed. Negative if it freed what another thread allocated.
-#[allow(dead_code, reason = "not every program that counts asks for both")]
+#[allow(dead_code, reason = "not every test uses both")]
 pub fn held() -> isize {
-    HELD.get()
+    BYTES.get()
 }
 
 fn count(calls: u64, bytes: isize) {
     // Nothing is counted while a thread is being destroyed.
     let _ = CALLS.try_with(|all| all.set(all.get() + calls));
-    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+    let _ = BYTES.try_with(|all| all.set(all.get() + bytes));
 }
 
 struct Counting;

@@ -1,5 +1,5 @@
-// Shared by the examples in the documentation. Each includes this file as a hidden module, so that it shows only what
-// it is about. (No `//!`: an included file can't have it.)
+// Shared by the examples in the documentation. Each example includes this file as a hidden module, so that it shows
+// only what it is about. (An included file cannot begin with `//!`.)
 
 use std::net::SocketAddr;
 use std::{mem, thread};
@@ -41,7 +41,7 @@ pub fn connected() -> (Client, ConnectionId, PublicKey) {
     (client, relay, friend_key)
 }
 
-/// The same with a route to the friend, who is online.
+/// A client that is connected to a relay, and has a route to a friend, who is online.
 pub fn online() -> (Client, RouteId, PublicKey) {
     let (mut client, relay, friend) = connected();
     let route = client.open_route(relay, friend).unwrap();
@@ -49,6 +49,7 @@ pub fn online() -> (Client, RouteId, PublicKey) {
     (client, route, friend)
 }
 
+/// Polls until a poll returns an event for which `is_it` returns true.
 fn wait(client: &mut Client, is_it: impl Fn(Event<'_>) -> bool) {
     let mut events = Events::with_capacity(16);
     while !events.iter().any(&is_it) {

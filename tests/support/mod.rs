@@ -20,13 +20,13 @@ pub use tox_test_relay::{Conduct, Options, Relay as TestRelay};
 /// Only a failing test waits this long.
 pub const GUARD: Duration = Duration::from_secs(20);
 
-/// The limit for what is reported at once: long before the default timeouts, which are 10 s.
+/// The longest time in which something is reported "at once": less than the default timeouts, which are 10 s.
 pub const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// A timeout that a test waits for.
+/// A timeout that tests wait for.
 pub const SHORT: Duration = Duration::from_millis(150);
 
-/// How long one client is polled before the next one is.
+/// The timeout of a poll when several clients are polled in turn.
 const TURN: Duration = Duration::from_millis(1);
 
 /// An event that owns its data.
@@ -59,7 +59,7 @@ impl From<Event<'_>> for Reported {
             Event::OnionResponse { connection, data, .. } => Self::Onion(connection, data.to_vec()),
             Event::Forwarding { connection, data, .. } => Self::Forwarding(connection, data.to_vec()),
             Event::Writable { connection, .. } => Self::Writable(connection),
-            event => panic!("an event that the tests don't know: {event:?}"),
+            event => panic!("a kind of event without a case here: {event:?}"),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Peer {
         }));
     }
 
-    /// Polls until `holds` returns true; fails with `what` if that takes too long.
+    /// Polls until `holds` returns true. Fails with `what` if that takes too long.
     #[track_caller]
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
@@ -170,11 +170,12 @@ impl Peer {
         self.reported.iter().filter(|reported| data(reported)).map(payload).collect()
     }
 
-    /// The key as the test relay takes it.
+    /// The key in the type that the test relay uses.
     pub fn raw_key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
+    /// The last events, for messages of failed tests.
     fn tail(&self) -> &[Reported] {
         &self.reported[self.reported.len().saturating_sub(20)..]
     }
@@ -191,7 +192,7 @@ pub fn payload(reported: &Reported) -> &[u8] {
     }
 }
 
-/// Polls several clients in turn until `holds`; fails with `what` when that takes too long.
+/// Polls several clients in turn until `holds` returns true. Fails with `what` if that takes too long.
 #[track_caller]
 pub fn until<const N: usize>(
     mut peers: [&mut Peer; N],
@@ -212,7 +213,7 @@ pub fn until<const N: usize>(
 
 /// Opens a route in both directions, and returns when both are online.
 #[track_caller]
-pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) -> (RouteId, RouteId) {
+pub fn open_routes(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) -> (RouteId, RouteId) {
     let to_b = a.client.open_route(at_a, b.key).unwrap();
     let to_a = b.client.open_route(at_b, a.key).unwrap();
     until([&mut *a, &mut *b], "both routes are online", |[a, b]| {
@@ -223,7 +224,7 @@ pub fn pair(a: &mut Peer, at_a: ConnectionId, b: &mut Peer, at_b: ConnectionId) 
 }
 
 /// Two clients that are connected to one relay, and online to each other.
-pub struct Couple {
+pub struct OnlinePair {
     pub a: Peer,
     pub b: Peer,
     pub at_a: ConnectionId,
@@ -232,7 +233,7 @@ pub struct Couple {
     pub to_a: RouteId,
 }
 
-impl Couple {
+impl OnlinePair {
     #[track_caller]
     pub fn on(relay: &TestRelay) -> Self {
         Self::of(relay, Peer::new(), Peer::new())
@@ -241,13 +242,13 @@ impl Couple {
     #[track_caller]
     pub fn of(relay: &TestRelay, mut a: Peer, mut b: Peer) -> Self {
         let (at_a, at_b) = (a.connect(relay), b.connect(relay));
-        let (to_b, to_a) = pair(&mut a, at_a, &mut b, at_b);
+        let (to_b, to_a) = open_routes(&mut a, at_a, &mut b, at_b);
         a.reported.clear();
         b.reported.clear();
         Self { a, b, at_a, at_b, to_b, to_a }
     }
 
-    /// Polls both until `holds`.
+    /// Polls both until `holds` returns true.
     #[track_caller]
     pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let guard = Instant::now() + GUARD;
@@ -287,11 +288,11 @@ pub fn address(relay: &TestRelay) -> Relay {
 
 /// Waits until the relay has written everything that it was asked to send so far.
 #[track_caller]
-pub fn settled(relay: &TestRelay) {
-    relay.wait_until(GUARD, |_| true).expect("the relay lives");
+pub fn wait_until_sent(relay: &TestRelay) {
+    relay.wait_until(GUARD, |_| true).expect("an answer of the relay");
 }
 
-/// A port on which nobody listens, reserved as long as the socket exists.
+/// A port on which nothing listens, reserved as long as the socket exists.
 pub fn dead_port() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
@@ -312,7 +313,7 @@ pub fn numbered(number: u32, len: usize) -> Vec<u8> {
 
 /// Every call with the id of a connection that has ended returns the error for that, and its end is not reported again.
 #[track_caller]
-pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
+pub fn assert_ended(peer: &mut Peer, relay: ConnectionId) {
     let anyone = any_key();
     assert!(peer.client.connection(relay).is_none());
     assert!(peer.client.connections().all(|id| id != relay));
@@ -330,7 +331,10 @@ pub fn assert_over(peer: &mut Peer, relay: ConnectionId) {
     assert!(!peer.client.disconnect(relay));
     peer.poll(Duration::from_millis(5));
     assert_eq!(peer.ends(relay).len(), 1, "the end is reported once");
-    assert!(matches!(peer.reported.last(), Some(Reported::Disconnected(id, _)) if *id == relay), "and last");
+    assert!(
+        matches!(peer.reported.last(), Some(Reported::Disconnected(id, _)) if *id == relay),
+        "the end is the last event"
+    );
 }
 
 /// Connects to a relay with this conduct, and asserts the reason of the end.
@@ -343,5 +347,5 @@ pub fn assert_end(conduct: Conduct, settings: impl FnOnce(Config) -> Config, exp
     let id = peer.begin(&relay);
     assert_eq!(peer.end(id), expected, "{description}");
     assert!(start.elapsed() < AT_ONCE, "{description}: {:?}", start.elapsed());
-    assert_over(&mut peer, id);
+    assert_ended(&mut peer, id);
 }

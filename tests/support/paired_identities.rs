@@ -1,5 +1,5 @@
-//! Many identities in one client, in pairs: 0 with 1, 2 with 3. What one sends, its partner receives whole and in
-//! order.
+//! Many identities in one client, in pairs: 0 with 1, 2 with 3. Each receives the packets that its partner sends,
+//! complete and in order.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tox_relay_client::{
 
 use super::numbered;
 
-/// Nothing takes this long, even on a busy machine.
+/// Only a failing test waits this long, also on a busy machine.
 pub const LONG: Duration = Duration::from_secs(120);
 
 /// One identity, its connection and its route to its partner.
@@ -69,18 +69,18 @@ impl PairedIdentities {
     pub fn until(&mut self, what: &str, holds: impl Fn(usize, &Member, &Member) -> bool) {
         let guard = Instant::now() + LONG;
         loop {
-            let lacks = |n: &usize| !holds(*n, &self.members[*n], &self.members[n ^ 1]);
-            let missing = (0..self.members.len()).filter(lacks).count();
+            let fails = |n: &usize| !holds(*n, &self.members[*n], &self.members[n ^ 1]);
+            let missing = (0..self.members.len()).filter(fails).count();
             if missing == 0 {
                 return;
             }
             assert!(Instant::now() < guard, "{what}: {missing} of {} missing", self.members.len());
             self.client.poll(&mut self.events, Some(Duration::from_millis(10))).unwrap();
-            self.take_events();
+            self.handle_events();
         }
     }
 
-    fn take_events(&mut self) {
+    fn handle_events(&mut self) {
         let Self { events, members, by_relay, .. } = self;
         for event in &*events {
             match event {
@@ -107,9 +107,10 @@ impl PairedIdentities {
         }
     }
 
+    /// Opens the route of this member to its partner.
     pub fn open(&mut self, n: usize) {
-        let neighbour = self.members[n ^ 1].key;
-        self.members[n].route = Some(self.client.open_route(self.members[n].relay, neighbour).unwrap());
+        let partner = self.members[n ^ 1].key;
+        self.members[n].route = Some(self.client.open_route(self.members[n].relay, partner).unwrap());
     }
 
     /// Sends a packet, which must be accepted.
@@ -119,7 +120,7 @@ impl PairedIdentities {
         member.sent += 1;
     }
 
-    /// From now on packets between these two may be lost.
+    /// From now on packets between this member and its partner may be lost.
     pub fn allow_loss(&mut self, n: usize) {
         self.members[n].may_lose = true;
         self.members[n ^ 1].may_lose = true;
@@ -154,17 +155,18 @@ impl PairedIdentities {
         }
     }
 
-    /// Polls until these members have received everything that their partners have sent.
+    /// Polls until the members for which `is_checked` returns true have received everything that their partners have
+    /// sent.
     #[track_caller]
-    pub fn until_all_is_received(&mut self, what: &str, who: impl Fn(usize) -> bool) {
-        self.until(what, |n, member, neighbour| !who(n) || member.next == neighbour.sent);
+    pub fn until_all_is_received(&mut self, what: &str, is_checked: impl Fn(usize) -> bool) {
+        self.until(what, |n, member, partner| !is_checked(n) || member.next == partner.sent);
     }
 }
 
 impl Member {
     fn receive(&mut self, data: &[u8]) {
-        let number = u32::from_be_bytes(*data.first_chunk().expect("what it says has a number"));
-        assert!(data == numbered(number, data.len()), "its bytes are as they were sent");
+        let number = u32::from_be_bytes(*data.first_chunk().expect("data begin with a number"));
+        assert!(data == numbered(number, data.len()), "the bytes are as they were sent");
         assert!(
             number == self.next || self.may_lose && number > self.next,
             "{number} instead of {}",
@@ -174,7 +176,7 @@ impl Member {
     }
 }
 
-/// The member with this number, to which a route belongs. The route's peer must be its partner.
+/// Returns the member with this number, and asserts that this is its route, to its partner.
 fn route_of(members: &mut [Member], n: usize, route: RouteId, peer: PublicKey) -> &mut Member {
     assert_eq!((members[n].route, members[n ^ 1].key), (Some(route), peer));
     &mut members[n]

@@ -37,10 +37,10 @@ impl ScriptedProxy {
         Self { address, thread: thread::spawn(move || serve(&listener, turns, &then)) }
     }
 
-    /// What the client sent after the script, until its end of stream, which must follow soon.
+    /// Waits until the client ends the stream, and returns what it sent after the script.
     #[track_caller]
     pub fn finish(self) -> Vec<u8> {
-        self.thread.join().expect("the client kept to the script").unwrap()
+        self.thread.join().expect("the client follows the script").unwrap()
     }
 }
 
@@ -58,7 +58,7 @@ fn serve(listener: &TcpListener, turns: Vec<Turn>, then: &Then) -> io::Result<Ve
     }
     let mut rest = Vec::new();
     match then {
-        Then::Connect(target) => connect(client, TcpStream::connect(target)?)?,
+        Then::Connect(target) => tunnel(client, TcpStream::connect(target)?)?,
         Then::Close => {
             client.shutdown(Shutdown::Write)?;
             client.read_to_end(&mut rest)?;
@@ -72,16 +72,16 @@ fn serve(listener: &TcpListener, turns: Vec<Turn>, then: &Then) -> io::Result<Ve
 }
 
 /// Passes bytes on in both directions until both sides have ended.
-fn connect(client: TcpStream, relay: TcpStream) -> io::Result<()> {
-    let pass = |mut from: TcpStream, mut to: TcpStream| {
+fn tunnel(client: TcpStream, relay: TcpStream) -> io::Result<()> {
+    let copy = |mut from: TcpStream, mut to: TcpStream| {
         thread::spawn(move || {
-            // A reset ends this direction as a clean end does.
+            // After a reset, too, this direction ends cleanly.
             let _ = io::copy(&mut from, &mut to);
             let _ = to.shutdown(Shutdown::Write);
         })
     };
-    let up = pass(client.try_clone()?, relay.try_clone()?);
-    let down = pass(relay, client);
+    let up = copy(client.try_clone()?, relay.try_clone()?);
+    let down = copy(relay, client);
     up.join().and(down.join()).expect("a thread that only copies");
     Ok(())
 }

@@ -16,20 +16,20 @@ use super::{GUARD, Peer, Reported};
 /// The receive buffer of the relay's socket. It is small, so that a test can fill it without sending megabytes.
 const SMALL: usize = 16 * 1024;
 
-/// The send buffer of the relay's socket, which a flood fills. It holds more than several polls read.
+/// The send buffer of the relay's socket, which a flood fills. It is larger than what several polls read.
 const LARGE: usize = 512 * 1024;
 
 pub struct ScriptedRelay {
     stream: TcpStream,
     session: Session,
-    /// Sealed, and not yet written to the socket.
+    /// Encrypted bytes that are not written to the socket yet.
     unsent: Vec<u8>,
     /// Packets from the client, oldest first.
     pub received: VecDeque<Vec<u8>>,
 }
 
 impl ScriptedRelay {
-    /// Connects a client up to its hello. The response is sent with the first packet, or by
+    /// Begins a connection of a client, and reads its hello. The response is sent with the first packet, or by
     /// [`respond`](Self::respond).
     pub fn greet(peer: &mut Peer) -> (Self, ConnectionId) {
         let secret_key: [u8; 32] = rand::random();
@@ -42,7 +42,7 @@ impl ScriptedRelay {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();
-        peer.until("the hello has left", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
+        peer.until("the hello is sent", |peer| peer.client.connection(id).unwrap().traffic.bytes_out == 128);
         let mut hello = [0; HELLO_LENGTH];
         stream.read_exact(&mut hello).unwrap();
         let fresh = Fresh {
@@ -59,7 +59,7 @@ impl ScriptedRelay {
         self.send_all([]);
     }
 
-    /// Connects a client.
+    /// Connects a client, and returns when it has reported that.
     pub fn connect(peer: &mut Peer) -> (Self, ConnectionId) {
         let (mut relay, id) = Self::greet(peer);
         relay.respond();

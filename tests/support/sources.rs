@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// One file of the library, without comments and without its tests.
 pub struct Source {
-    /// Below `src`, with `/` on every system.
+    /// The path inside `src`, with `/` on every system.
     pub path: String,
     pub code: String,
 }
@@ -23,7 +23,7 @@ pub fn sources() -> Vec<Source> {
     sources.collect()
 }
 
-/// All `.rs` files below a folder, except those of unit tests.
+/// Collects all `.rs` files in a folder and its subfolders, except those of unit tests.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder that can be read") {
         let path = entry.expect("an entry that can be read").path();
@@ -43,7 +43,8 @@ pub fn code(text: &str) -> String {
     while let Some(line) = lines.next() {
         if line.trim() == "#[cfg(test)]" {
             let indent = line.len() - line.trim_start().len();
-            // An item without a block ends in this line, one with a block where a line with the same indent closes it.
+            // An item without a block ends in its first line. One with a block ends at the closing brace with the same
+            // indentation.
             let is_end = |line: &str| line.trim_end() == format!("{:indent$}}}", "");
             let head = lines.by_ref().find(|line| !line.trim().starts_with("#[")).unwrap_or_default();
             if !head.trim_end().ends_with([';', '}']) {

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::key::{PublicKey, SecretKey};
 
 #[test]
-fn an_id_stands_once_in_a_list_however_often_its_queue_flushes_by_itself() {
+fn an_id_is_in_each_list_at_most_once_however_often_its_queue_is_flushed() {
     let relay = TestRelay::start(Options::default()).expect("a relay");
     let mut client = Client::new(Config::new(SecretKey::generate()).send_queue(4_068)).expect("a client");
     let id = client.connect(Relay::new(relay.addr(), relay.public_key().into())).expect("a connection");

@@ -13,7 +13,7 @@ fn parse(url: &str) -> Result<Proxy, ProxyConfigError> {
 }
 
 #[test]
-fn a_url_says_what_a_call_says() {
+fn a_url_results_in_the_same_proxy_as_calls() {
     let same = [
         ("socks5://127.0.0.1:1080", Proxy::socks5(address())),
         ("SOCKS5h://127.0.0.1:1080/", Proxy::socks5(address())),
@@ -40,7 +40,7 @@ fn a_url_says_what_a_call_says() {
 }
 
 #[test]
-fn a_url_that_can_not_be_meant_is_refused() {
+fn an_invalid_url_is_refused() {
     use ProxyConfigError::{Address, Encoding, Length, NoPassword, Path, Scheme};
     let refused = [
         ("", Scheme),
@@ -94,7 +94,7 @@ fn names_and_passwords_have_the_lengths_of_their_protocols() {
 }
 
 #[test]
-fn what_a_protocol_can_not_carry_is_refused() {
+fn characters_that_a_protocol_cannot_carry_are_refused() {
     let character = |what| Err(ProxyConfigError::Character(what));
     // The first colon ends the user name (RFC 7617), and a line end would let the caller add a header.
     assert_eq!(Proxy::http(address()).credentials("a:b", "x"), character("user name"));
@@ -105,7 +105,7 @@ fn what_a_protocol_can_not_carry_is_refused() {
 }
 
 #[test]
-fn a_proxy_is_asked_only_for_what_it_can_reach() {
+fn targets_that_a_proxy_does_not_support_are_refused() {
     let [v4, v6, name] =
         ["1.2.3.4:5", "[::1]:5", "relay.onion:5"].map(|target| target.parse::<Address>().unwrap());
     let reaches = |proxy: Proxy| [&v4, &v6, &name].map(|target| proxy.check(target).is_ok());
@@ -118,7 +118,7 @@ fn a_proxy_is_asked_only_for_what_it_can_reach() {
 }
 
 #[test]
-fn a_password_that_wants_percent_encoding_is_not_called_a_path() {
+fn an_unencoded_character_in_a_password_is_not_reported_as_a_path() {
     for url in [
         "socks5://user:pa/ss@127.0.0.1:1080",
         "socks5://user:pa?ss@127.0.0.1:1080",
@@ -136,7 +136,7 @@ fn a_password_that_wants_percent_encoding_is_not_called_a_path() {
 }
 
 #[test]
-fn a_mapped_address_goes_to_a_proxy_as_ipv4_and_a_scope_to_none() {
+fn a_mapped_address_is_ipv4_for_a_proxy_and_a_scope_is_refused() {
     let check =
         |proxy: Proxy, target: &str| proxy.check(&target.parse().unwrap()).map_err(|error| error.to_string());
     assert_eq!(check(Proxy::socks4(address()), "[::ffff:1.2.3.4]:5"), Ok(()));
@@ -157,7 +157,7 @@ fn credentials_are_never_shown() {
     let relay = Relay::new("127.0.0.1:1", key).proxy(proxy.clone());
     let config = Config::new(SecretKey::from([1; 32])).proxy(proxy.clone());
     let mut shown = vec![format!("{proxy:?} {proxy} {relay:?} {config:#?}")];
-    // Nor if the URL is misspelled, so that they are in other parts of it.
+    // They are not shown either if the URL is misspelled, so that they are in other parts of it.
     for wrong in [
         url.replace("://", ":/"),
         url.replace("socks5", "socks9"),

@@ -60,9 +60,10 @@ pub(super) struct AttemptParameters {
 }
 
 enum State {
-    /// The transport is not connected yet. It connects to the relay, or to a proxy that is then asked for a tunnel.
+    /// The transport is not connected yet. It connects to the relay, or to a proxy from which a tunnel is then
+    /// requested.
     Connecting { proxy: Option<Arc<Proxy>> },
-    /// The proxy was asked for a tunnel to the relay.
+    /// A tunnel to the relay was requested from the proxy.
     Tunnelling(Tunnel),
     /// The hello is to be written, or is written; the response has not arrived in full.
     Handshaking { handshake: Handshake, response: Deframer },
@@ -170,8 +171,7 @@ impl Attempt {
                     let Some(response) = response else {
                         return Ok(None);
                     };
-                    let response =
-                        (&*response).try_into().expect("a message of the length that was asked for");
+                    let response = (&*response).try_into().expect("a message of the requested length");
                     let channel = handshake.finish(response, ours).map_err(|impostor| {
                         DisconnectReason::Impostor(other_server(response).unwrap_or(impostor))
                     })?;
@@ -273,7 +273,7 @@ impl Attempt {
         match &self.state {
             State::Connecting { .. } => None,
             State::Tunnelling(tunnel) => {
-                (tunnel.is_asked_for() && all_is_written).then_some(Hint::NotReached)
+                (tunnel.is_requested() && all_is_written).then_some(Hint::NotReached)
             }
             State::Handshaking { response, .. } => match (response.partial().len(), self.times.party()) {
                 // Shorter than a response: a complete one is handled at once.
@@ -299,7 +299,7 @@ impl Attempt {
 /// with a random nonce.
 fn other_server(bytes: &[u8]) -> Option<Impostor> {
     let server = match bytes {
-        // A TLS record: an alert, or a handshake that nobody asked for.
+        // A TLS record: an alert, or a handshake message.
         [0x15 | 0x16, 3, 0..=4, ..] => Server::Tls,
         _ if bytes.starts_with(b"SSH-") => Server::Ssh,
         _ if bytes.starts_with(b"HTTP/") => Server::Http,

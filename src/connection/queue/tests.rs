@@ -127,7 +127,7 @@ fn a_flow_alone_fills_half_of_the_queue_and_two_a_third_each() {
             assert!(alone <= bound.div_ceil(2) + size / 2, "{alone} of {bound}");
             assert!(alone + size > bound / 2, "{alone} of {bound}");
 
-            // Both send as much as they can. After the first packets are sent, both hold the same.
+            // Both send as much as they can. After the first packets are sent, both have the same share.
             for _ in 0..2 * bound / size {
                 send(&mut queue, 1);
                 fill(&mut queue, 17, len, bound);
@@ -149,7 +149,7 @@ fn a_new_route_finds_room_beside_five_that_use_their_whole_share() {
         for id in 16..21 {
             assert!(fill(&mut queue, id, len, bound) > 0);
         }
-        assert!(queue.push(&data(21, &[7; 2031]), bound), "beside packets of {len} bytes");
+        assert!(queue.push(&data(21, &[7; 2031]), bound), "next to packets of {len} bytes");
         assert!(queue.len() <= bound);
     }
 }
@@ -208,7 +208,7 @@ fn room_is_reported_later_for_a_flow_that_has_none_yet() {
     let mut queue = Queue::default();
     fill(&mut queue, 16, 1000, bound);
     fill(&mut queue, 17, 1000, bound);
-    // The second flow has room long before the first, which holds half of the queue.
+    // The second flow has room long before the first, which has half of the queue.
     while !queue.take_writable(bound) {
         send(&mut queue, 1);
     }

@@ -183,7 +183,7 @@ fn each_attempt_has_a_full_timeout() {
 }
 
 #[test]
-fn of_equally_hopeful_reasons_that_of_the_attempt_that_came_furthest_counts() {
+fn of_equally_hopeful_reasons_that_of_the_attempt_that_progressed_furthest_counts() {
     let start = Instant::now();
     let mut connection = addressed(3, start);
     for number in 0..3_u8 {
@@ -207,7 +207,7 @@ fn of_equally_hopeful_reasons_that_of_the_attempt_that_came_furthest_counts() {
 }
 
 #[test]
-fn a_relay_has_a_connect_timeout_of_its_own() {
+fn a_relay_can_have_its_own_connect_timeout() {
     let start = Instant::now();
     let parameters = Parameters { connect_timeout: Some(seconds(60)), ..parameters(Settings::default()) };
     let mut connection = begun(parameters, entropy(), start);

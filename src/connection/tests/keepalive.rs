@@ -85,7 +85,7 @@ fn a_pong_that_may_be_unread_is_not_late() {
     // The next ping is overdue by now.
     pair.timeout(false).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
-    // There is one more timeout after all input is read: the relay may now send what it had to hold back.
+    // There is one more timeout after all input is read: the relay may now send what it could not send before.
     pair.now += seconds(60);
     pair.timeout(true).unwrap();
     assert_eq!(pair.next_deadline(), Err(DisconnectReason::NoPong(Stage::Connected)));

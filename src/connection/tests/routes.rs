@@ -45,9 +45,9 @@ fn a_peers_key_in_another_encoding_is_another_peer() {
     assert_eq!(pair.sent(), [routing_request(other)]);
     pair.relay_sends(&[routing_response(17, other)]).unwrap();
     pair.take_events();
-    pair.connection.send_to(other, b"whoever that is").unwrap();
+    pair.connection.send_to(other, b"out of band").unwrap();
     pair.connection.send_to(key(PEER), b"hello").unwrap();
-    let oob = [&[6][..], other.as_bytes(), b"whoever that is"].concat();
+    let oob = [&[6][..], other.as_bytes(), b"out of band"].concat();
     assert_eq!(pair.sent(), [oob, data(16, b"hello")]);
     assert_eq!(pair.connection.send_data(to_other, b"hello"), Err(SendError::RouteOffline));
     assert_eq!(pair.connection.find_route(&key(PEER)), Some(route));

@@ -38,7 +38,7 @@ fn receive(connection: &mut Connection, now: Instant, bytes: &[u8]) -> Result<()
 }
 
 /// A connection that has sent its request to the proxy.
-fn asked(now: Instant) -> Connection {
+fn requested(now: Instant) -> Connection {
     let mut connection = through_proxy(now);
     connection.handle_connected(now, FIRST);
     assert_eq!(sent(&mut connection, now), GREETING);
@@ -50,7 +50,7 @@ fn asked(now: Instant) -> Connection {
 #[test]
 fn nothing_is_sent_to_the_relay_before_the_tunnel_is_open() {
     let now = Instant::now();
-    let mut connection = asked(now);
+    let mut connection = requested(now);
     assert_eq!(connection.stage(), Stage::Tunnelling);
     for byte in &GRANTED[..9] {
         receive(&mut connection, now, &[*byte]).unwrap();
@@ -70,7 +70,7 @@ fn bytes_after_the_proxys_answer_in_one_read_are_the_relays() {
     let mut stream = [&GRANTED[..], &response].concat();
     relay.seal(&pong(FIRST_PING), &mut stream);
     for split in 1..stream.len() {
-        let mut connection = asked(now);
+        let mut connection = requested(now);
         let mut events = Events::with_capacity(8);
         for part in [&stream[..split], &stream[split..]] {
             let taken = connection.receive(now, FIRST, &mut part.to_vec(), &mut Shared::new(), &mut events);
@@ -92,7 +92,7 @@ fn connecting_tunnel_and_handshake_share_a_timeout_of_ten_seconds() {
     let timed_out = |stage, party, hint| Err(DisconnectReason::TimedOut { stage, party, hint });
     assert_eq!(late(&mut connection), timed_out(Stage::Tunnelling, Party::Proxy, None));
 
-    let mut connection = asked(start);
+    let mut connection = requested(start);
     receive(&mut connection, start + seconds(9), &GRANTED).unwrap();
     assert_eq!(connection.deadline(), start + seconds(10));
     let expected = timed_out(Stage::Handshaking, Party::Tunnel, Some(Hint::NotReached));
@@ -102,7 +102,7 @@ fn connecting_tunnel_and_handshake_share_a_timeout_of_ten_seconds() {
 #[test]
 fn a_refusal_ends_the_connection_and_nothing_is_sent_after_it() {
     let now = Instant::now();
-    let mut connection = asked(now);
+    let mut connection = requested(now);
     let refused = DisconnectReason::Proxy(ProxyError::Socks5 { code: 5 });
     assert_eq!(receive(&mut connection, now, &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), Err(refused));
     assert!(!connection.has_output(FIRST));
@@ -163,7 +163,7 @@ fn the_reason_for_an_end_names_the_proxy_or_the_relay() {
     sent(&mut connection, now);
     assert_eq!(stage_party_hints(&connection), (Stage::Tunnelling, Party::Proxy, [None; 3]));
     let not_reached = Some(Hint::NotReached);
-    let mut connection = asked(now);
+    let mut connection = requested(now);
     assert_eq!(stage_party_hints(&connection), (Stage::Tunnelling, Party::Proxy, [not_reached; 3]));
 
     // The tunnel is open. At first the hello is not sent, and then it is.
@@ -234,13 +234,13 @@ fn a_server_of_another_kind_is_recognised_by_a_whole_or_partial_answer() {
         assert_eq!(receive(&mut connection, now, &whole), Err(impostor));
     }
     let text = DisconnectReason::Impostor(Impostor::OtherServer(Server::Tls)).to_string();
-    assert_eq!(text, "not the relay that was asked for: a TLS server answers");
+    assert_eq!(text, "not the requested relay: a TLS server answers");
 }
 
 #[test]
 fn an_incomplete_refusal_by_a_proxy_is_reported_when_the_connection_ends() {
     let now = Instant::now();
-    let asked = |answer: &[u8]| {
+    let after = |answer: &[u8]| {
         let mut connection = through("http://127.0.0.1:3128", now);
         connection.handle_connected(now, FIRST);
         sent(&mut connection, now);
@@ -248,13 +248,13 @@ fn an_incomplete_refusal_by_a_proxy_is_reported_when_the_connection_ends() {
     };
     let http =
         |status, reason| DisconnectReason::Proxy(ProxyError::Http { status, reason: Phrase::new(reason) });
-    assert_eq!(ends(&asked(b"HTTP/1.0 403 Forb").unwrap()), [http(403, "Forb"); 3]);
-    assert_eq!(asked(b"HTTP/1.0 403 Forbidden\r\n").err(), Some(http(403, "Forbidden")));
+    assert_eq!(ends(&after(b"HTTP/1.0 403 Forb").unwrap()), [http(403, "Forb"); 3]);
+    assert_eq!(after(b"HTTP/1.0 403 Forbidden\r\n").err(), Some(http(403, "Forbidden")));
     let unauthorized = ProxyError::Unauthorized { schemes: Phrase::new("Basic") };
-    let begun = asked(b"HTTP/1.0 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\n").unwrap();
+    let begun = after(b"HTTP/1.0 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\n").unwrap();
     assert_eq!(ends(&begun), [DisconnectReason::Proxy(unauthorized); 3]);
     // An incomplete answer that would open the tunnel is not a refusal.
-    let granting = asked(b"HTTP/1.0 200 OK\r\n").unwrap();
+    let granting = after(b"HTTP/1.0 200 OK\r\n").unwrap();
     assert_eq!(stage_party_hints(&granting), (Stage::Tunnelling, Party::Proxy, [Some(Hint::NotReached); 3]));
 }
 
@@ -278,7 +278,7 @@ fn a_changed_network_does_not_shorten_the_time_of_a_proxy_that_was_asked() {
     let mut connection = through_proxy(start);
     connection.handle_network_changed(start, NonZeroU64::MIN);
     assert_eq!(connection.deadline(), start + seconds(5), "the proxy is not connected");
-    let mut connection = asked(start);
+    let mut connection = requested(start);
     connection.handle_network_changed(start, NonZeroU64::MIN);
     assert_eq!(connection.deadline(), start + seconds(10));
     receive(&mut connection, start, &GRANTED).unwrap();

@@ -43,16 +43,16 @@ fn a_delay_before_the_proxys_answer_is_read_does_not_shorten_the_handshake() {
 
 #[test]
 fn an_absence_of_about_one_timeout_leaves_the_relay_a_full_timeout() {
-    for away in [9_800, 9_999, 10_000, 10_001, 12_000].map(Duration::from_millis) {
+    for absence in [9_800, 9_999, 10_000, 10_001, 12_000].map(Duration::from_millis) {
         // The relay accepted at once.
         let start = Instant::now();
         let mut connection = connecting(start);
-        let back = start + away;
+        let back = start + absence;
         connection.handle_turn(back, start + ANSWER);
         let (mut response, _) = hello(&mut connection, back).accept(&fresh());
-        assert!(connection.deadline() >= back + seconds(10) - ANSWER, "{away:?}");
+        assert!(connection.deadline() >= back + seconds(10) - ANSWER, "{absence:?}");
         // Its response also arrived at once.
-        let again = back + away;
+        let again = back + absence;
         connection.handle_turn(again, back + ANSWER);
         receive(&mut connection, again, &mut response);
         assert_eq!(connection.stage(), Stage::Confirming);
@@ -151,8 +151,8 @@ fn a_relay_that_sends_data_without_a_pong_is_disconnected_after_16_mebibytes() {
         assert_eq!(end, DisconnectReason::NoPong(Stage::Connected));
         // From then on, no time is excluded.
         assert!(pair.connection.traffic().bytes_in - before > 16 << 20);
-        let charged = excluded.map_or(Duration::ZERO, |excluded| pair.now - started - excluded);
-        assert!(charged <= seconds(10) + 2 * step, "{charged:?}");
+        let counted = excluded.map_or(Duration::ZERO, |excluded| pair.now - started - excluded);
+        assert!(counted <= seconds(10) + 2 * step, "{counted:?}");
     }
 }
 

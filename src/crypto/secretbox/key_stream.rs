@@ -11,8 +11,8 @@ use crate::crypto::secretbox::lanes::{Backend, Chunk, Counters, LANES};
 use crate::crypto::secretbox::poly1305::{MAC_BLOCK_LEN, MAC_KEY_LEN, Poly1305};
 use crate::crypto::secretbox::salsa20::{BLOCK_LEN, Key};
 
-/// Key stream for the next packets. It is large compared with a connection, so one is shared by all connections: it
-/// serves the connection whose packets are being read or written, and is wiped afterwards.
+/// Key stream for the next packets. It is large compared with a connection, so all connections share one: it is
+/// generated for the connection whose packets are being read or written, and is wiped afterwards.
 pub struct KeyStream {
     backend: Backend,
     /// A ring with room for all key stream of the longest packet.

@@ -62,7 +62,7 @@ impl Backend {
 
     /// The fastest backend that this processor supports.
     pub(crate) fn detect() -> Self {
-        Self::available().last().expect("the baseline is always there")
+        Self::available().last().expect("the baseline")
     }
 
     /// All backends that this processor supports, the slowest first; in a portable build only the baseline.
@@ -104,7 +104,7 @@ impl Backend {
     }
 }
 
-/// For every processor of the architecture. Four lanes fill the vectors of most.
+/// For every processor of the architecture. Four lanes fill the vectors of most processors.
 fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
     const HALF: usize = LANES / 2;
     for (half, blocks) in chunk.0.chunks_exact_mut(HALF).enumerate() {
@@ -120,8 +120,9 @@ fn baseline(key: &Key, counters: &Counters, chunk: &mut Chunk) {
     }
 }
 
-/// A vector holds the same word of all eight states. This code uses no closures, iterator adapters or slice copies: the
-/// compiler may not inline these into a function with other target features, and then they cost more than the rounds.
+/// A vector contains the same word of all eight states. This code uses no closures, iterator adapters or slice copies:
+/// the compiler may not inline these into a function with other target features, and then they cost more than the
+/// rounds.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;

@@ -132,13 +132,13 @@ fn a_tag_or_text_with_any_bit_flipped_is_rejected_and_not_changed() {
 }
 
 #[test]
-fn one_key_stream_serves_several_ciphers() {
+fn one_key_stream_can_be_used_by_several_ciphers() {
     for backend in Backend::available() {
-        one_key_stream_serves_many_ciphers(KeyStream::with_backend(backend));
+        assert_several_ciphers_can_use(KeyStream::with_backend(backend));
     }
 }
 
-fn one_key_stream_serves_many_ciphers(mut key_stream: KeyStream) {
+fn assert_several_ciphers_can_use(mut key_stream: KeyStream) {
     let (key, oracle) = (key(), Oracle::new());
     let other_key = Key([9; 8]);
     let base = [0x77; NONCE_LEN];
@@ -162,7 +162,7 @@ fn one_key_stream_serves_many_ciphers(mut key_stream: KeyStream) {
 }
 
 #[test]
-fn a_wiped_key_stream_holds_only_zeros() {
+fn a_wiped_key_stream_contains_only_zeros() {
     Backend::available().map(KeyStream::with_backend).for_each(assert_wiping_leaves_zeros);
 }
 
@@ -172,7 +172,7 @@ fn assert_wiping_leaves_zeros(mut key_stream: KeyStream) {
     assert!(!key_stream.is_wiped());
     key_stream.wipe();
     assert!(key_stream.is_wiped());
-    // And it does not use the zeros as key stream.
+    // The zeros are not used as key stream.
     let mut packet = text(20);
     let _ = CipherState::new(&Key([0; 8]), [0; NONCE_LEN].into()).seal(&mut key_stream, &mut packet);
     assert_ne!(packet, text(20));

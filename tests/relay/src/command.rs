@@ -1,4 +1,4 @@
-//! What the handle asks of the relay's thread.
+//! Commands from the handle to the relay's thread.
 
 use std::{sync::mpsc::Sender, time::Instant};
 
@@ -8,11 +8,11 @@ pub(crate) enum Command {
     SetConduct { conduct: Conduct, done: Sender<()> },
     Statistics { answer: Sender<Statistics> },
     Wait(Wait),
-    Do { key: Key, deed: Deed, done: Sender<bool> },
+    Act { key: Key, action: Action, done: Sender<bool> },
 }
 
-/// Something to be done to the connection of one client.
-pub(crate) enum Deed {
+/// An action on the connection of one client.
+pub(crate) enum Action {
     Send(Vec<u8>),
     SendRaw(Vec<u8>),
     Close,
@@ -21,7 +21,7 @@ pub(crate) enum Deed {
     ResumeReading,
 }
 
-/// Somebody waits until the statistics are as they should be.
+/// A caller waits until the statistics fulfil a condition.
 pub(crate) struct Wait {
     pub condition: Box<dyn Fn(&Statistics) -> bool + Send>,
     pub met: Sender<Statistics>,

@@ -2,8 +2,8 @@
 
 /// How the relay treats a new connection, from its first byte to its last.
 ///
-/// In everything else the relay is honest. That includes pings: a client
-/// that is not read, or not answered, is dropped once it has left a ping without a pong.
+/// In everything else the relay is honest. That includes pings: a client that does not answer one is dropped, also if
+/// the relay does not read its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conduct {
@@ -17,30 +17,30 @@ pub enum Conduct {
     Deaf,
     /// Reads everything, and never sends a byte.
     Mute,
-    /// Closes cleanly when the hello has come, without an answer.
+    /// Closes cleanly when the hello has arrived, without an answer.
     CloseAfterHello,
-    /// Resets the connection when the hello has come, without an answer.
+    /// Resets the connection when the hello has arrived, without an answer.
     ResetAfterHello,
 
-    /// Answers the hello with these bytes instead of a response, then reads on silently.
+    /// Answers the hello with these bytes instead of a response, then reads and sends nothing more.
     Garbage(Vec<u8>),
-    /// Answers with boxes of a long-term key that differs from its known one.
+    /// Answers with a box of another long-term key than the relay's.
     WrongKey,
-    /// Sends the client's own nonce and box back. They open with the key of the two, and a client
-    /// that believes them has met a relay that holds no key at all.
+    /// Sends the client's own nonce and box back. They open with the shared key, so a client that accepts them takes a
+    /// relay without any key for the real one.
     ReflectHello,
-    /// Replays an older response for this client key, whatever conduct that was recorded
-    /// under. The first connection of a key is treated honestly, and recorded.
+    /// Replays the last honest response to this client key, which may have been recorded under another conduct. The
+    /// first connection of a key is answered honestly, and recorded.
     Replay,
-    /// A response that opens, and offers the client its own temporary public key.
+    /// Sends a response that opens, and offers the client its own temporary public key.
     ReflectTemporaryKey,
-    /// A response that opens, and offers the all-zero temporary public key: everyone can compute
-    /// what follows from it. The relay does, and goes on honestly.
+    /// Sends a response that opens, and offers a temporary public key of zeros. Everyone can compute the shared key
+    /// that results from it. The relay uses that key, and is honest from then on.
     LowOrderKey,
 
-    /// Resets the connection when the client's first packet has come.
+    /// Resets the connection when the client's first packet has arrived.
     ///
-    /// Not right after the response: the reset would overtake it.
+    /// Not right after the response: the client might lose it.
     ResetAfterHandshake,
     /// Closes cleanly right after the response.
     CloseAfterHandshake,
@@ -48,7 +48,7 @@ pub enum Conduct {
     GarbageAfterHandshake(Vec<u8>),
     /// Reads nothing after the hello.
     DeafAfterHandshake,
-    /// Sends no packet after the response, but reads and routes.
+    /// Sends no packet of its own after the response, but reads and routes.
     SilentAfterHandshake,
     /// Leaves pings unanswered.
     NoPong,

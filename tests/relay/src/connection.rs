@@ -14,11 +14,11 @@ use crate::{
     session::{HELLO_LENGTH, Key, Session},
 };
 
-/// With this many bytes queued, a connection takes no more packets that may be discarded. It is
-/// what a few hundred clients send in one turn of the loop, and far more than any one answer.
+/// With this many bytes queued, packets that may be discarded are discarded. It is what a few hundred clients send in
+/// one turn of the loop, and far more than any one answer.
 const FULL: usize = 256 * 1024;
-/// A client is dropped when this many bytes have been queued for it while it read nothing: 9,000
-/// pongs.
+/// A client is dropped when more than this many bytes of packets that must be kept have been queued while its socket
+/// was full: 29,000 pongs.
 const MAX_KEPT: usize = 256 * 1024;
 /// Memory that a connection keeps while nothing is queued.
 const IDLE_CAPACITY: usize = 16 * 1024;
@@ -28,29 +28,29 @@ pub(crate) struct Connection {
     pub stage: Stage,
     pub reading: Reading,
     pub conduct: Arc<Conduct>,
-    /// The key in the client's hello, which may not be its own.
+    /// The key in the client's hello. It is not proved to be the client's own.
     pub key: Option<Key>,
-    /// In the list of connections that have something to write.
+    /// Whether it is in the list of connections that have something to write.
     pub dirty: bool,
-    waiting: Vec<u8>,
-    /// How many of the queued bytes are written.
-    taken: usize,
+    queue: Vec<u8>,
+    /// How many bytes at the beginning of the queue are already written.
+    written: usize,
     /// Bytes of packets that were queued while the socket was full, since the queue was last empty.
     kept: usize,
-    /// The last write found the socket full.
+    /// Whether the last write found the socket full.
     blocked: bool,
 }
 
-/// How far a connection has come.
+/// How far a connection has progressed.
 pub(crate) enum Stage {
-    /// Waiting for the hello, of which this has come.
+    /// Waiting for the hello, of which these bytes have arrived.
     Hello(Vec<u8>),
     /// Encrypted packets both ways.
-    Talking { session: Session, confirmed: bool },
+    Encrypted { session: Session, confirmed: bool },
     /// Reading and discarding.
     Ignoring,
-    /// Writing what is queued, then the end of the stream. Then reading until the client closes: to
-    /// close with bytes unread would reset the connection, and the client might lose the rest.
+    /// Writing what is queued, then the end of the stream. Then reading until the client closes: closing a socket with
+    /// unread bytes would reset the connection, and the client might lose the last bytes.
     Closing { since: Instant, ended: bool },
 }
 
@@ -59,9 +59,9 @@ pub(crate) enum Stage {
 pub(crate) enum Reading {
     /// As soon as there is input.
     On,
-    /// Not before the test allows it. What has arrived by then will be read.
+    /// Paused until the test resumes it. What has arrived by then is read.
     Paused,
-    /// Never: when the client disconnects, what it has sent is lost.
+    /// Never. What the client has sent is lost when it disconnects.
     Never,
 }
 
@@ -75,29 +75,29 @@ impl Connection {
             conduct,
             key: None,
             dirty: false,
-            waiting: Vec::new(),
-            taken: 0,
+            queue: Vec::new(),
+            written: 0,
             kept: 0,
             blocked: false,
         }
     }
 
-    /// Queues a packet, if there is a session to seal it with. Nothing is written before
+    /// Encrypts and queues a packet, and returns `false` if there is no session. Nothing is written before
     /// [`flush`](Connection::flush).
     pub fn send(&mut self, plaintext: &[u8]) -> bool {
-        let Stage::Talking { session, .. } = &mut self.stage else { return false };
-        session.seal(plaintext, &mut self.waiting);
+        let Stage::Encrypted { session, .. } = &mut self.stage else { return false };
+        session.seal(plaintext, &mut self.queue);
         true
     }
 
-    /// Queues bytes.
+    /// Queues bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.waiting.extend_from_slice(bytes);
+        self.queue.extend_from_slice(bytes);
     }
 
     /// Whether there is no room for packets that may be discarded.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() - self.taken >= FULL
+        self.queue.len() - self.written >= FULL
     }
 
     /// Counts a packet that is kept although the socket is full.
@@ -107,50 +107,50 @@ impl Connection {
         }
     }
 
-    /// Whether the client makes the relay answer and does not read.
+    /// Whether the client does not read, and still causes packets that must be kept.
     pub fn has_kept_too_much(&self) -> bool {
         self.kept > MAX_KEPT
     }
 
-    /// The socket is writable again.
+    /// To be called when the socket is writable again.
     pub fn unblock(&mut self) {
         self.blocked = false;
     }
 
-    /// Writes as much as the socket accepts. Returns how much.
+    /// Writes as many bytes as the socket accepts, and returns how many.
     pub fn flush(&mut self) -> io::Result<usize> {
-        let before = self.taken;
-        while !self.blocked && self.taken < self.waiting.len() {
-            let bytes = &self.waiting[self.taken..];
+        let before = self.written;
+        while !self.blocked && self.written < self.queue.len() {
+            let bytes = &self.queue[self.written..];
             let bytes = if *self.conduct == Conduct::OneByte { &bytes[..1] } else { bytes };
             match self.stream.write(bytes) {
-                Ok(n) => self.taken += n,
+                Ok(n) => self.written += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
                 Err(error) => return Err(error),
             }
         }
-        let took = self.taken - before;
-        self.forget_taken();
+        let count = self.written - before;
+        self.remove_written();
         if let Stage::Closing { ended: ended @ false, .. } = &mut self.stage
-            && self.waiting.is_empty()
+            && self.queue.is_empty()
         {
             self.stream.shutdown(Shutdown::Write)?;
             *ended = true;
         }
-        Ok(took)
+        Ok(count)
     }
 
-    fn forget_taken(&mut self) {
-        if self.taken == self.waiting.len() {
-            self.waiting.clear();
-            self.waiting.shrink_to(IDLE_CAPACITY);
-            self.taken = 0;
+    fn remove_written(&mut self) {
+        if self.written == self.queue.len() {
+            self.queue.clear();
+            self.queue.shrink_to(IDLE_CAPACITY);
+            self.written = 0;
             self.kept = 0;
-        } else if self.taken > self.waiting.len() / 2 {
-            // Only when that halves the buffer, so that each byte is moved once on average.
-            self.waiting.drain(..self.taken);
-            self.taken = 0;
+        } else if self.written > self.queue.len() / 2 {
+            // Only if at least half of the buffer is freed, so that each byte is moved once on average.
+            self.queue.drain(..self.written);
+            self.written = 0;
         }
     }
 }

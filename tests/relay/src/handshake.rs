@@ -10,7 +10,7 @@ use crate::{
 /// The most responses that are kept for replay; a test needs one.
 const MAX_RECORDINGS: usize = 4096;
 
-/// Answers hellos in the name of one relay.
+/// Answers hellos with the key of one relay.
 pub(crate) struct Responder {
     secret_key: Key,
     /// The last honest response to each client key.
@@ -26,8 +26,8 @@ pub(crate) struct Answer {
 /// What follows the answer.
 pub(crate) enum Next {
     /// Encrypted packets.
-    Talk(Session),
-    /// Silence: whatever the client sends is read and discarded.
+    Encrypted(Session),
+    /// Nothing: whatever the client sends is read and discarded.
     Ignore,
     /// The end of the stream.
     Close,
@@ -66,14 +66,14 @@ impl Responder {
         match conduct {
             Conduct::WrongKey => {
                 let (response, session) = hello.answered_by(&rand::random()).accept(&fresh());
-                answer(response, Next::Talk(session))
+                answer(response, Next::Encrypted(session))
             }
             Conduct::ReflectTemporaryKey => answer(offer(hello.temporary_public_key()), Next::Ignore),
             Conduct::LowOrderKey => {
-                // Any secret key gives the same with a public key of zeros, the client's too.
+                // With a public key of zeros, every secret key results in the same shared key, also the client's.
                 let zeros = [0; KEY_LENGTH];
                 let session = Session::new(&zeros, &rand::random(), *hello.base_nonce(), base_nonce);
-                answer(offer(&zeros), Next::Talk(session))
+                answer(offer(&zeros), Next::Encrypted(session))
             }
             Conduct::Replay => match self.recordings.get(hello.client_public_key()) {
                 Some(recorded) => answer(recorded, Next::Ignore),
@@ -95,7 +95,7 @@ impl Responder {
             self.recordings.clear();
         }
         self.recordings.insert(*hello.client_public_key(), response);
-        answer(response, Next::Talk(session))
+        answer(response, Next::Encrypted(session))
     }
 }
 
@@ -103,6 +103,7 @@ fn answer(bytes: impl AsRef<[u8]>, next: Next) -> Answer {
     Answer { bytes: bytes.as_ref().to_vec(), next }
 }
 
+/// New random keys and nonces.
 fn fresh() -> Fresh {
     Fresh { temporary_secret_key: rand::random(), base_nonce: rand::random(), response_nonce: rand::random() }
 }

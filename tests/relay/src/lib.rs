@@ -1,7 +1,7 @@
 //! A Tox TCP relay for tests, demos and benches: complete, on one thread, and able to misbehave.
 //!
-//! It is written from the protocol document alone, with a crypto library and nothing of the client,
-//! so that one mistake cannot hide on both sides.
+//! It is written from the protocol document alone, with a crypto library and no code of the client, so that a mistake
+//! of the client cannot be repeated here and remain undetected.
 //!
 //! There are three ways to use it:
 //!
@@ -10,10 +10,9 @@
 //! - [`switch::Switch`] is the same relay without sockets, for a simulation in virtual time.
 //! - [`session`] is one connection of it, byte by byte, for a test with a scripted relay.
 //!
-//! The path of a byte: [`Relay`] starts the loop (`server`); the loop reads from a `connection`,
-//! whose hello is answered by `handshake` and whose packets are opened by its [`session`]; what they
-//! hold goes to the [`switch`], which fills an [`outbox`]; and the loop empties that into the
-//! connections.
+//! The path of a byte: [`Relay`] starts the loop (`server`). The loop reads from a `connection`; `handshake` answers
+//! its hello, and its [`session`] decrypts its packets. The [`switch`] takes the plaintexts and fills an [`outbox`],
+//! whose packets the loop queues for the connections.
 //!
 //! ```
 //! use tox_test_relay::{Conduct, Options, Relay};

@@ -1,7 +1,6 @@
 //! A relay as a program of its own: `tox-test-relay --help` explains how to start it.
 //!
-//! It prints its address and its public key on one line, and runs until its standard input ends or it is
-//! killed.
+//! It prints its address and its public key on one line, and runs until its standard input ends or it is killed.
 
 use std::{
     env,
@@ -76,7 +75,7 @@ fn run(address: Option<SocketAddr>, key_file: Option<&str>) -> Result<(), Box<dy
     let address = options.address;
     let relay = Relay::start(options).map_err(|error| format!("{address}: {error}"))?;
     let key: String = relay.public_key().iter().map(|byte| format!("{byte:02X}")).collect();
-    // Whoever started this may read the line from a pipe, which gets nothing before it is flushed.
+    // The line may be read from a pipe, to which nothing is written before this flush.
     let mut output = io::stdout();
     writeln!(output, "{} {key}", relay.addr())?;
     output.flush()?;

@@ -1,32 +1,31 @@
-//! What the switch wants done, in order.
+//! The outputs of the switch, in order.
 
 use crate::reason::Reason;
 
-/// The number of a client, given by whoever owns the connections. It may be given again after the
-/// client has left.
+/// The number of a client, chosen by the owner of the connections. It may be used again after the client has left.
 pub type ClientId = usize;
 
 /// One thing to do for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output<'a> {
-    /// Seal this and send it.
+    /// Encrypt this packet and send it.
     Send {
-        /// The client that is to get it.
+        /// The receiver.
         client: ClientId,
-        /// The packet; its first byte tells whether a full socket delays it or loses it, see
+        /// The packet. Its first byte determines whether it is kept or discarded if the socket is full, see
         /// [`is_kept`](crate::kind::is_kept).
         plaintext: &'a [u8],
     },
-    /// Close the connection. The switch has already forgotten the client.
+    /// Close the connection. The switch has already removed the client.
     Drop {
-        /// The client that is to go.
+        /// The client of this connection.
         client: ClientId,
-        /// What it did.
+        /// Why it is dropped.
         reason: Reason,
     },
 }
 
-/// A list of outputs that is used again and again: once it has grown, filling it costs no memory.
+/// A list of outputs, which is used again and again, so that it no longer allocates once it has grown.
 #[derive(Default)]
 pub struct Outbox {
     entries: Vec<Entry>,
@@ -45,7 +44,7 @@ impl Outbox {
         Self::default()
     }
 
-    /// What is to be done, oldest first.
+    /// All outputs, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
         let mut plaintexts = &self.plaintexts[..];
         self.entries.iter().map(move |entry| match *entry {
@@ -58,13 +57,13 @@ impl Outbox {
         })
     }
 
-    /// Removes everything, when it has been done.
+    /// Removes all outputs.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.plaintexts.clear();
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no outputs.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -11,7 +11,7 @@ use std::{
 use mio::{Interest, Poll, Waker, net::TcpListener};
 
 use crate::{
-    command::{Command, Deed, Wait},
+    command::{Action, Command, Wait},
     conduct::Conduct,
     handshake::Responder,
     server::{LISTENER, Server, WAKER},
@@ -23,14 +23,14 @@ use crate::{
 /// The options of a relay.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen. 127.0.0.1, any free port.
+    /// Where to listen; by default any free port of 127.0.0.1.
     pub address: SocketAddr,
-    /// The long-term secret key; `None` creates a new one. With the key and the address of an older
-    /// relay, clients see the new one as the same relay.
+    /// The long-term secret key; by default `None`, which creates a new one. A relay with the key and the address of an
+    /// older one is the same relay for clients.
     pub secret_key: Option<Key>,
-    /// How to treat the first clients. Honestly.
+    /// How to treat the first clients; by default honestly.
     pub conduct: Conduct,
-    /// Times and abilities: those of the protocol document, with DHT part.
+    /// Times and abilities; by default those of the protocol document, with a DHT node.
     pub rules: Rules,
 }
 
@@ -49,18 +49,17 @@ impl Default for Options {
 ///
 /// Every call has taken effect when it returns.
 ///
-/// A client is named by its public key, which the relay knows as soon as its hello has come. Where
-/// several connections have said the same key, the newest is meant. The calls return `false` where
-/// there is none.
+/// A client is identified by the public key in its hello. If several connections have the same key, the newest is used.
+/// The calls return `false` if there is none.
 ///
 /// # Panics
 ///
-/// All calls panic when the relay's thread has died, which only a mistake in it can bring about.
+/// All calls panic if the relay's thread has ended, which only a bug in it, or a failed poller, can cause.
 pub struct Relay {
     address: SocketAddr,
     public_key: Key,
     waker: Waker,
-    /// `None` only while being dropped: that it closes tells the thread to end.
+    /// `None` only while this is dropped. The thread ends when this channel is closed.
     commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -70,7 +69,7 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound, or the system cannot create a poller or a thread.
+    /// If the address cannot be bound, or the system cannot create a poller or a thread.
     pub fn start(options: Options) -> io::Result<Self> {
         let mut listener = TcpListener::bind(options.address)?;
         let address = listener.local_addr()?;
@@ -96,14 +95,14 @@ impl Relay {
         self.public_key
     }
 
-    /// Changes how connections are treated from now on. Those that exist keep their treatment.
+    /// Changes how new connections are treated. Existing ones are not affected.
     pub fn set_conduct(&self, conduct: Conduct) {
-        self.ask(|done| Command::SetConduct { conduct, done });
+        self.request(|done| Command::SetConduct { conduct, done });
     }
 
     /// What the relay has counted up to now.
     pub fn statistics(&self) -> Statistics {
-        self.ask(|answer| Command::Statistics { answer })
+        self.request(|answer| Command::Statistics { answer })
     }
 
     /// Waits until the statistics fulfil `condition`, and returns them, so that tests need not
@@ -118,61 +117,64 @@ impl Relay {
     ) -> Option<Statistics> {
         let (met, answer) = mpsc::channel();
         let until = Instant::now() + timeout;
-        self.tell(Command::Wait(Wait { condition: Box::new(condition), met, until }));
+        self.send_command(Command::Wait(Wait { condition: Box::new(condition), met, until }));
         answer.recv_timeout(timeout).ok()
     }
 
-    /// Seals a plaintext and sends it to a client, legal or not, however much waits for the client.
-    /// Returns `false` also when the client has not come past the handshake.
+    /// Encrypts a plaintext, which may be invalid, and sends it to a client, however much is queued for the client.
+    /// Also returns `false` if the handshake of the client is not complete.
     ///
     /// # Panics
     ///
-    /// When the plaintext does not fit even an illegal packet.
+    /// If the plaintext is too long even for an invalid packet.
     pub fn send(&self, key: &Key, plaintext: &[u8]) -> bool {
-        assert!(MAC_LENGTH + plaintext.len() <= usize::from(u16::MAX), "this cannot be sealed");
-        self.act(key, Deed::Send(plaintext.to_vec()))
+        assert!(
+            MAC_LENGTH + plaintext.len() <= usize::from(u16::MAX),
+            "too long for the length field of a packet"
+        );
+        self.act(key, Action::Send(plaintext.to_vec()))
     }
 
-    /// Puts bytes on the stream to a client as they are.
+    /// Sends bytes to a client as they are, without encryption.
     pub fn send_raw(&self, key: &Key, bytes: &[u8]) -> bool {
-        self.act(key, Deed::SendRaw(bytes.to_vec()))
+        self.act(key, Action::SendRaw(bytes.to_vec()))
     }
 
     /// Closes a client's connection cleanly, after everything that is queued for it.
     pub fn close(&self, key: &Key) -> bool {
-        self.act(key, Deed::Close)
+        self.act(key, Action::Close)
     }
 
-    /// Resets a client's connection. What was in flight is lost.
+    /// Resets a client's connection. What is in flight is lost.
     pub fn reset(&self, key: &Key) -> bool {
-        self.act(key, Deed::Reset)
+        self.act(key, Action::Reset)
     }
 
-    /// Stops reading from a client: its socket fills up, and its end is not noticed.
+    /// Stops reading from a client: the socket fills up, and the end of its stream is not noticed.
     pub fn stop_reading(&self, key: &Key) -> bool {
-        self.act(key, Deed::StopReading)
+        self.act(key, Action::StopReading)
     }
 
     /// Reads from a client again, beginning with all that it has sent meanwhile.
     pub fn resume_reading(&self, key: &Key) -> bool {
-        self.act(key, Deed::ResumeReading)
+        self.act(key, Action::ResumeReading)
     }
 
-    fn act(&self, key: &Key, deed: Deed) -> bool {
-        self.ask(|done| Command::Do { key: *key, deed, done })
+    fn act(&self, key: &Key, action: Action) -> bool {
+        self.request(|done| Command::Act { key: *key, action, done })
     }
 
     /// Sends a command to the thread and waits for the answer.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> T {
+    fn request<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> T {
         let (answer, answers) = mpsc::channel();
-        self.tell(command(answer));
-        answers.recv().expect("the relay's thread has died")
+        self.send_command(command(answer));
+        answers.recv().expect("the relay's thread has ended")
     }
 
-    fn tell(&self, command: Command) {
-        let commands = self.commands.as_ref().expect("only dropping takes this");
-        commands.send(command).expect("the relay's thread has died");
-        self.waker.wake().expect("a waker only fails with its poller");
+    fn send_command(&self, command: Command) {
+        let commands = self.commands.as_ref().expect("there until this is dropped");
+        commands.send(command).expect("the relay's thread has ended");
+        self.waker.wake().expect("a waker fails only if its poller does");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{kind, outbox::ClientId, session::Key};
 
-/// Numbers below are no routes: 0 says "refused", the others are other kinds of packet.
+/// Lower numbers are not routes: 0 means "refused", the others are other kinds of packets.
 const FIRST: u8 = *kind::ROUTES.start();
 /// At most this many routes for one client.
 const LIMIT: usize = (*kind::ROUTES.end() - FIRST) as usize + 1;
@@ -10,16 +10,16 @@ const LIMIT: usize = (*kind::ROUTES.end() - FIRST) as usize + 1;
 /// What the relay keeps for one (client, peer) pair.
 pub(crate) struct Route {
     pub peer: Key,
-    /// The other end while the route is online: the peer, and the peer's number for it.
+    /// The other end while the route is online: the peer, and the number of the peer's route.
     pub other_end: Option<(ClientId, u8)>,
 }
 
-/// The routes of one client by number, without an entry after the last one.
+/// The routes of one client. The index of the first number is 0; free numbers are `None`.
 #[derive(Default)]
 pub(crate) struct Routes(Vec<Option<Route>>);
 
 impl Routes {
-    /// Opens a route under the lowest free number, or refuses when there is none.
+    /// Opens a route with the lowest free number, and returns the number. `None` if all numbers are in use.
     pub fn open(&mut self, peer: Key) -> Option<u8> {
         let free = self.0.iter().position(Option::is_none);
         let index = free.unwrap_or(self.0.len());
@@ -56,7 +56,7 @@ impl Routes {
         self.0.iter().flatten()
     }
 
-    /// Number, peer, and whether the peer is there.
+    /// Each route: its number, its peer, and whether it is online.
     pub fn numbered(&self) -> impl Iterator<Item = (u8, Key, bool)> {
         let routes = self.0.iter().zip(FIRST..);
         routes

@@ -33,13 +33,13 @@ use crate::{
 pub(crate) const LISTENER: Token = Token(usize::MAX);
 pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 
-/// Events taken from the system at once.
+/// The most events that one poll returns.
 const EVENTS: usize = 1024;
 /// The most bytes that one read takes.
 const READ_LENGTH: usize = 64 * 1024;
 /// The longest time between two checks of all connections: pings are at most this late.
 const MAX_SWEEP: Duration = Duration::from_secs(1);
-/// The shortest, for relays that tests made impatient.
+/// The shortest time, for tests with short timeouts.
 const MIN_SWEEP: Duration = Duration::from_millis(1);
 /// How long a client may take to close a connection that the relay has ended.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
@@ -55,9 +55,9 @@ pub(crate) struct Server {
     switch: Switch,
     outbox: Outbox,
     connections: Slab<Connection>,
-    /// The newest connection that named each key.
+    /// The newest connection with each key.
     by_key: HashMap<Key, ClientId>,
-    /// Connections that may have more to read than one turn allows. They announce it only once.
+    /// Connections that may have unread input. The poller reports it only once.
     unread: Vec<ClientId>,
     /// Connections that have something to write.
     dirty: Vec<ClientId>,
@@ -89,13 +89,13 @@ impl Server {
             unread: Vec::new(),
             dirty: Vec::new(),
             statistics: Statistics::default(),
-            // Fine enough for the short times that tests give.
+            // Often enough for the short times in tests.
             sweep_every: (rules.ping_every.min(rules.pong_within) / 4).clamp(MIN_SWEEP, MAX_SWEEP),
             buffer: vec![0; READ_LENGTH].into(),
         }
     }
 
-    /// Runs until the handle requests the end, or is dropped.
+    /// Runs until the handle is dropped.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         let mut next_sweep = Instant::now() + self.sweep_every;
@@ -118,12 +118,12 @@ impl Server {
                     Token(id) => self.handle_event(id, event),
                 }
             }
-            // After the other events, since a number that is reused would get a stale one. And before the
-            // commands: whoever connected before a command gets the relay as it was before.
+            // After the other events, since one of them could be for an ended connection whose number is used again.
+            // And before the commands, so that a changed conduct does not affect earlier connections.
             if has_clients || has_commands {
                 self.accept();
             }
-            if has_commands && !self.obey() {
+            if has_commands && !self.handle_commands() {
                 return Ok(());
             }
             // After reading, so that clients are not dropped because the relay was busy.
@@ -139,9 +139,10 @@ impl Server {
         }
     }
 
+    /// Pings clients, drops those that are late, and removes connections that took too long to close.
     fn sweep(&mut self, now: Instant) {
         self.accept();
-        // 0 is the one number that no ping has.
+        // A ping must not have the number 0.
         self.switch.sweep(now, rand::random::<u64>().max(1), &mut self.outbox);
         self.deliver();
         let is_over = |connection: &Connection| match connection.stage {

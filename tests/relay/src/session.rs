@@ -25,7 +25,7 @@ pub const MAX_PLAINTEXT: usize = MAX_BOX - MAC_LENGTH;
 /// The longest packet on the stream, including its length.
 pub const MAX_PACKET: usize = PREFIX_LENGTH + MAX_BOX;
 
-/// What both handshake boxes hold: temporary public key, base nonce.
+/// The plaintext of both handshake boxes: temporary public key, base nonce.
 const OFFER_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH;
 /// The length before each packet.
 const PREFIX_LENGTH: usize = 2;
@@ -38,15 +38,15 @@ pub type Key = [u8; KEY_LENGTH];
 /// A nonce: one big-endian number of 24 bytes.
 pub type Nonce = [u8; NONCE_LENGTH];
 
-/// The public half of `secret_key`.
+/// The public key that belongs to `secret_key`.
 pub fn public_key(secret_key: &Key) -> Key {
     SecretKey::from_bytes(*secret_key).public_key().to_bytes()
 }
 
-/// What an honest relay draws at random for each connection, and a test may choose.
+/// What an honest relay chooses at random for each connection. A test may choose other values.
 #[derive(Clone)]
 pub struct Fresh {
-    /// The secret half of the relay's temporary key pair.
+    /// The secret key of the relay's temporary key pair.
     pub temporary_secret_key: Key,
     /// The nonce of the first packet that the relay sends.
     pub base_nonce: Nonce,
@@ -55,7 +55,7 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// The public half of the temporary key pair, as the client gets to see it.
+    /// The public key of the temporary key pair, which the client receives.
     pub fn temporary_public_key(&self) -> Key {
         public_key(&self.temporary_secret_key)
     }
@@ -66,7 +66,7 @@ pub struct Hello {
     client_public_key: Key,
     temporary_public_key: Key,
     base_nonce: Nonce,
-    /// The box between the two long-term keys, which the response needs once more.
+    /// The shared key of the two long-term keys, which the response needs, too.
     shared_key: SalsaBox,
 }
 
@@ -75,7 +75,7 @@ impl Hello {
     ///
     /// # Errors
     ///
-    /// [`Broken::Box`] when the client addressed another key, or made the bytes up.
+    /// [`Broken::Box`] if the hello was made for another relay's key, or is garbage.
     pub fn open(bytes: &[u8; HELLO_LENGTH], relay_secret_key: &Key) -> Result<Self, Broken> {
         let (client_public_key, rest) = split(bytes);
         let (nonce, sealed): (Nonce, &[u8]) = split(rest);
@@ -93,7 +93,7 @@ impl Hello {
         &self.client_public_key
     }
 
-    /// The public key that the client made for this connection alone.
+    /// The public key that the client made for this connection only.
     pub fn temporary_public_key(&self) -> &Key {
         &self.temporary_public_key
     }
@@ -103,12 +103,12 @@ impl Hello {
         &self.base_nonce
     }
 
-    /// The same hello, to be answered with the boxes of another long-term key, as an impostor has to.
+    /// The same hello, which is then answered with a box of another long-term key, as by an impostor.
     pub fn answered_by(self, secret_key: &Key) -> Self {
         Self { shared_key: shared_box(&self.client_public_key, secret_key), ..self }
     }
 
-    /// The relay's part of the handshake with any content: a box that opens may still contain a lie.
+    /// The relay's part of the handshake, with any contents, valid or not.
     pub fn respond(
         &self,
         nonce: &Nonce,
@@ -121,7 +121,7 @@ impl Hello {
         response.try_into().expect("a nonce and a box of 56 bytes make a response")
     }
 
-    /// Answers honestly: the 96 bytes for the client, and the session that they begin.
+    /// The honest answer: the 96 bytes for the client, and the session that follows.
     pub fn accept(&self, fresh: &Fresh) -> ([u8; RESPONSE_LENGTH], Session) {
         let response = self.respond(&fresh.response_nonce, &fresh.temporary_public_key(), &fresh.base_nonce);
         (response, self.session(&fresh.temporary_secret_key, fresh.base_nonce))
@@ -138,13 +138,13 @@ pub struct Session {
     shared: SalsaBox,
     receive_nonce: Nonce,
     send_nonce: Nonce,
-    /// The packet that is just coming in, as much as there is of it: never more than [`MAX_PACKET`].
+    /// The bytes of the incomplete packet that have arrived: never more than [`MAX_PACKET`].
     incoming: Vec<u8>,
 }
 
 impl Session {
-    /// A session from its four parts: the other side's temporary public key, the own temporary secret key, and the
-    /// nonces of the first packet in each direction. With the roles exchanged it serves a client as well.
+    /// A session from its four parts: the other side's temporary public key, our temporary secret key, and the
+    /// nonces of the first packet in each direction. With the roles exchanged it is a client's session.
     pub fn new(
         their_public_key: &Key,
         our_secret_key: &Key,
@@ -157,15 +157,14 @@ impl Session {
 
     /// Appends the whole packet for `plaintext`, length included, to `stream`.
     ///
-    /// The content may be anything, legal or not. An empty one yields a packet that every client must refuse.
+    /// The contents may be valid or not. If they are empty, the packet is one that every client must reject.
     ///
     /// # Panics
     ///
-    /// When `plaintext` is so long that its length does not fit two bytes. Between [`MAX_PLAINTEXT`] and there the
-    /// packet is illegal, but can be made.
+    /// If the length of `plaintext` with its MAC does not fit into two bytes. Plaintexts between [`MAX_PLAINTEXT`] and
+    /// that length give invalid packets.
     pub fn seal(&mut self, plaintext: &[u8], stream: &mut Vec<u8>) {
-        let length =
-            u16::try_from(MAC_LENGTH + plaintext.len()).expect("the length of a packet has two bytes");
+        let length = u16::try_from(MAC_LENGTH + plaintext.len()).expect("a length that fits into two bytes");
         stream.extend_from_slice(&length.to_be_bytes());
         seal_onto(&self.shared, &self.send_nonce, &[plaintext], stream);
         increment(&mut self.send_nonce);
@@ -176,13 +175,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The first invalid packet. The connection is lost with it, since the nonces no longer agree.
+    /// At the first invalid packet. The connection must end then, since the nonces no longer agree.
     pub fn open_each(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Broken> {
         while !bytes.is_empty() {
-            let (taken, rest) = bytes.split_at(self.lacking()?.min(bytes.len()));
+            let (taken, rest) = bytes.split_at(self.missing()?.min(bytes.len()));
             self.incoming.extend_from_slice(taken);
             bytes = rest;
-            if self.incoming.len() > PREFIX_LENGTH && self.lacking()? == 0 {
+            if self.incoming.len() > PREFIX_LENGTH && self.missing()? == 0 {
                 let sealed = &mut self.incoming[PREFIX_LENGTH..];
                 open_in_place(&self.shared, &self.receive_nonce, sealed)?;
                 increment(&mut self.receive_nonce);
@@ -191,27 +190,27 @@ impl Session {
             }
         }
         // An impossible length is reported as soon as it is complete, not with the byte after it.
-        self.lacking().map(|_| ())
+        self.missing().map(|_| ())
     }
 
     /// Like [`open_each`](Session::open_each), and collects the plaintexts, for tests.
     ///
     /// # Errors
     ///
-    /// As `open_each`; the packets before the broken one are lost here.
+    /// As `open_each`; the packets before the invalid one are lost here.
     pub fn open(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Broken> {
         let mut plaintexts = Vec::new();
         self.open_each(bytes, |plaintext| plaintexts.push(plaintext.to_vec()))?;
         Ok(plaintexts)
     }
 
-    /// Bytes of a packet whose end has not come yet. A connection that ends here ends in the middle of it.
+    /// How many bytes of an incomplete packet have arrived.
     pub fn unfinished(&self) -> usize {
         self.incoming.len()
     }
 
     /// How many more bytes of the current packet are needed for the next step: its length, or the whole packet.
-    fn lacking(&self) -> Result<usize, Broken> {
+    fn missing(&self) -> Result<usize, Broken> {
         let Some((prefix, sealed)) = self.incoming.split_first_chunk() else {
             return Ok(PREFIX_LENGTH - self.incoming.len());
         };
@@ -222,12 +221,12 @@ impl Session {
     }
 }
 
-/// Why bytes from the other side end a connection.
+/// Why a hello or a packet is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// A packet claims this length, outside of 17..=2048.
+    /// The length field of a packet has this value, which is not in 17..=2048.
     Length(usize),
-    /// A box does not open: another key, another nonce, or changed bytes.
+    /// A box does not open: it has another key or another nonce, or its bytes were changed.
     Box,
 }
 
@@ -256,7 +255,7 @@ fn seal_onto(shared: &SalsaBox, nonce: &Nonce, parts: &[&[u8]], stream: &mut Vec
     let (mac, text) = stream[start..].split_at_mut(MAC_LENGTH);
     let tag = shared
         .encrypt_in_place_detached(GenericArray::from_slice(nonce), &[], text)
-        .expect("a box takes far more than a packet can hold");
+        .expect("a box may be far longer than a packet");
     mac.copy_from_slice(&tag);
 }
 
@@ -268,7 +267,7 @@ fn open_in_place(shared: &SalsaBox, nonce: &Nonce, sealed: &mut [u8]) -> Result<
         .map_err(|_| Broken::Box)
 }
 
-/// +1 over all 24 bytes, the last one first.
+/// Adds one to the nonce, a big-endian number.
 fn increment(nonce: &mut Nonce) {
     for byte in nonce.iter_mut().rev() {
         *byte = byte.wrapping_add(1);
@@ -278,8 +277,8 @@ fn increment(nonce: &mut Nonce) {
     }
 }
 
-/// Cuts an array off the front of bytes whose length the caller knows.
+/// Splits an array off the beginning of the bytes, which must be long enough.
 fn split<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
-    let (front, rest) = bytes.split_first_chunk().expect("the caller's bytes have a fixed length");
-    (*front, rest)
+    let (first, rest) = bytes.split_first_chunk().expect("the caller passes enough bytes");
+    (*first, rest)
 }

@@ -9,7 +9,7 @@ pub struct Statistics {
     /// Connections that are open now. One that the relay has ended counts until the client has
     /// closed its side, too.
     pub connected: usize,
-    /// Clients that have shaken hands and sent a packet, and are still there.
+    /// Connected clients that have completed the handshake and sent a packet.
     pub confirmed: usize,
     /// Routes that are open now. The two ends of a pair count as two.
     pub routes: usize,
@@ -17,9 +17,9 @@ pub struct Statistics {
     pub accepted: u64,
     /// Complete hellos since the start, valid or not.
     pub hellos: u64,
-    /// Packets from clients that opened.
+    /// Packets from clients that were decrypted.
     pub packets_in: u64,
-    /// Packets for clients that were sealed. A connection that ended may not have sent all.
+    /// Packets for clients that were encrypted. If a connection has ended, some of its packets may not have been sent.
     pub packets_out: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
@@ -27,8 +27,8 @@ pub struct Statistics {
     pub bytes_out: u64,
     /// Packets discarded because the client's socket was full.
     pub thrown_away: u64,
-    /// Clients that the relay dropped for what they did or failed to do.
+    /// Connections that the relay has ended for one of the reasons in [`Reason`].
     pub dropped: u64,
-    /// Why the last of them was dropped.
+    /// Why the last of them was ended.
     pub last_drop: Option<Reason>,
 }

@@ -1,10 +1,10 @@
-//! The relay's logic without any connection: who is there, and which packet goes to whom.
+//! The relay's logic without any connection: which clients exist, and to which of them a packet is sent.
 //!
-//! The switch takes plaintexts of clients and fills an [`Outbox`] with what is to be done. It knows
-//! no socket, no clock and no random source, so a simulation can run it in virtual time.
+//! The switch takes plaintexts of clients and fills an [`Outbox`] with its outputs. It uses no socket, no clock and no
+//! random source, so a simulation can run it in virtual time.
 //!
-//! This relay has no network: packets for the onion and for forwarding are sent back to
-//! their sender, as if someone out there had answered with the same data.
+//! This relay has no network of other nodes: packets for the onion and for forwarding are sent back to their sender, as
+//! if another node had answered with the same data.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,21 +23,20 @@ use crate::{
 pub const MAX_OOB_DATA: usize = 1024;
 /// The most data that a forward request carries.
 pub const MAX_FORWARD_DATA: usize = 1792;
-/// An onion request of fewer bytes, its kind included, costs the client its connection.
+/// An onion request with fewer bytes, including its kind, ends the client's connection.
 pub const MIN_ONION_REQUEST: usize = 160;
-/// Onion requests of these lengths, kind included, go on to the onion; longer and shorter ones are
-/// thrown away.
+/// Onion requests of these lengths, including the kind, are sent to the onion. Longer and shorter ones are discarded.
 pub const ONION_REQUESTS: std::ops::RangeInclusive<usize> = 179..=1360;
 
-/// What may differ from relay to relay.
+/// What may differ between relays.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// How long after one ping the next one follows. 30 s.
+    /// The time from one ping to the next; by default 30 s.
     pub ping_every: Duration,
-    /// How long after its ping a pong may come. 10 s.
+    /// The longest time from a ping to its pong; by default 10 s.
     pub pong_within: Duration,
-    /// Whether the relay has its DHT part. One without ignores onion requests, and drops a client
-    /// that wants something forwarded. Yes.
+    /// Whether the relay acts like one with a DHT node; by default true. Without one it ignores onion requests, and
+    /// drops a client that sends a forward request.
     pub dht: bool,
 }
 
@@ -51,9 +50,9 @@ impl Default for Rules {
 #[derive(Default)]
 pub struct Switch {
     rules: Rules,
-    /// Sorted, so that a simulation takes the same course each time.
+    /// Sorted, so that a simulation gives the same results each time.
     clients: BTreeMap<ClientId, Client>,
-    /// The clients that peers can reach: one for each key.
+    /// The clients that peers can reach, by their keys.
     confirmed: HashMap<Key, ClientId>,
 }
 
@@ -61,14 +60,14 @@ struct Client {
     public_key: Key,
     confirmed: bool,
     routes: Routes,
-    /// When the last ping left; at first, when the client came.
+    /// When the last ping was sent; before the first ping, when the client joined.
     pinged_at: Instant,
     /// The ping that has not been answered yet.
     ping: Option<u64>,
 }
 
 impl Client {
-    /// When something is to be done for this client: its next ping, or its end.
+    /// When the next ping is due, or the pong that has not arrived yet.
     fn deadline(&self, rules: &Rules) -> Instant {
         self.pinged_at + if self.ping.is_some() { rules.pong_within } else { rules.ping_every }
     }
@@ -80,20 +79,20 @@ impl Switch {
         Self { rules, ..Self::default() }
     }
 
-    /// A client has shaken hands. Nobody can reach it before its first packet has confirmed it: the
-    /// handshake alone might be an old one, played again.
+    /// Adds a client that has completed the handshake. Peers cannot reach it before its first packet confirms it: the
+    /// handshake alone might be a replayed one.
     ///
     /// # Panics
     ///
-    /// When the number belongs to a client that is still there.
+    /// If the number belongs to a client that has not left.
     pub fn join(&mut self, client: ClientId, public_key: Key, now: Instant) {
         let routes = Routes::default();
         let new = Client { public_key, confirmed: false, routes, pinged_at: now, ping: None };
         let old = self.clients.insert(client, new);
-        assert!(old.is_none(), "client {client} is already there");
+        assert!(old.is_none(), "client {client} has already joined");
     }
 
-    /// The connection of a client has ended. Nothing happens if the switch dropped it itself.
+    /// Removes a client whose connection has ended. Does nothing if the switch has dropped it already.
     pub fn leave(&mut self, client: ClientId, out: &mut Outbox) {
         let Some(gone) = self.clients.remove(&client) else { return };
         if self.confirmed.get(&gone.public_key) == Some(&client) {
@@ -104,14 +103,15 @@ impl Switch {
         }
     }
 
-    /// Drops a client: also for what the switch cannot see, such as a packet that does not open.
+    /// Drops a client. The switch does that itself; others call this for what it cannot detect, such as a packet that
+    /// does not open.
     pub fn expel(&mut self, client: ClientId, reason: Reason, out: &mut Outbox) {
         self.leave(client, out);
         out.drop(client, reason);
     }
 
-    /// A packet of a client has come. One of a client that is no longer there is ignored: it may
-    /// have been dropped for the packet before.
+    /// Handles a packet of a client. It is ignored if the client is not there: it may have been dropped for the packet
+    /// before.
     pub fn handle(&mut self, client: ClientId, plaintext: &[u8], out: &mut Outbox) {
         if !self.clients.contains_key(&client) {
             return;
@@ -122,10 +122,10 @@ impl Switch {
         }
     }
 
-    /// Pings the clients whose time has come, and drops those that left a ping unanswered.
+    /// Pings the clients for which that is due, and drops those that did not answer a ping in time.
     ///
-    /// All pings of one call carry the same number, which must not be 0. Calling too often does no
-    /// harm. Whoever calls late should hand over first what the clients have sent.
+    /// All pings of one call have the same number, which must not be 0. More calls than needed do no harm. If a call is
+    /// late, handle the packets that have arrived before it.
     pub fn sweep(&mut self, now: Instant, ping: u64, out: &mut Outbox) {
         let mut silent = Vec::new();
         for (&id, client) in &mut self.clients {
@@ -156,12 +156,12 @@ impl Switch {
         self.confirmed.get(public_key).copied()
     }
 
-    /// Whether this client has joined, and is still there.
+    /// Whether this client has joined, and has not left.
     pub fn contains(&self, client: ClientId) -> bool {
         self.clients.contains_key(&client)
     }
 
-    /// Whether this client is there, and its first packet has come.
+    /// Whether this client has joined, and its first packet has arrived.
     pub fn is_confirmed(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|client| client.confirmed)
     }
@@ -176,17 +176,17 @@ impl Switch {
         self.clients.len()
     }
 
-    /// A client's routes: number, peer, and whether the peer is there.
+    /// A client's routes: number, peer, and whether the route is online.
     pub fn routes_of(&self, client: ClientId) -> impl Iterator<Item = (u8, Key, bool)> {
         self.clients.get(&client).into_iter().flat_map(|client| client.routes.numbered())
     }
 
-    /// How many routes there are, each end counted by itself. Walks over all of them.
+    /// How many routes there are. The two ends of a pair count as two. Iterates over all clients.
     pub fn routes(&self) -> usize {
         self.clients.values().map(|client| client.routes.iter().count()).sum()
     }
 
-    /// The first packet of a client puts it in the place of an older one with the same key.
+    /// Confirms a client at its first packet, and drops an older one with the same key.
     fn confirm(&mut self, id: ClientId, out: &mut Outbox) {
         let client = self.client(id);
         if client.confirmed {
@@ -216,7 +216,7 @@ impl Switch {
             }
             PONG => {
                 let ping = rest.try_into().map_err(|_| malformed)?;
-                self.take_pong(id, u64::from_be_bytes(ping))?;
+                self.handle_pong(id, u64::from_be_bytes(ping))?;
             }
             OOB_SEND => {
                 let (destination, data) = rest.split_first_chunk().ok_or(malformed)?;
@@ -224,7 +224,7 @@ impl Switch {
             }
             ONION_REQUEST => self.reflect_onion(id, packet, out)?,
             FORWARD_REQUEST => self.reflect_forward(id, rest, out)?,
-            // Ignored, and has been for so long that clients may rely on it.
+            // Ignored, as by real relays, on which clients may rely.
             CONNECTION_NOTIFICATION => {}
             kind if ROUTES.contains(&kind) => self.pass_data(id, kind, rest, out)?,
             kind => return Err(Reason::WrongKind(kind)),
@@ -246,7 +246,7 @@ impl Switch {
         }
     }
 
-    /// Puts a new route online if the peer has asked for this client, too.
+    /// Puts a new route online if the peer has requested a route to this client, too.
     fn pair(&mut self, id: ClientId, route: u8, peer: &Key, out: &mut Outbox) {
         let public_key = self.client(id).public_key;
         let Some(peer) = self.find(peer) else { return };
@@ -269,7 +269,7 @@ impl Switch {
         Ok(())
     }
 
-    /// The other end of this route has gone. The route stays, for the peer may come back.
+    /// Puts a route offline whose other end has gone. The route stays, since the peer may return.
     fn take_offline(&mut self, client: ClientId, route: u8, out: &mut Outbox) {
         if let Some(ended) = self.client(client).routes.get_mut(route) {
             ended.other_end = None;
@@ -277,7 +277,7 @@ impl Switch {
         }
     }
 
-    fn take_pong(&mut self, id: ClientId, ping: u64) -> Result<(), Reason> {
+    fn handle_pong(&mut self, id: ClientId, ping: u64) -> Result<(), Reason> {
         let client = self.client(id);
         if client.ping == Some(ping) {
             client.ping = None;
@@ -340,8 +340,8 @@ impl Switch {
         Ok(())
     }
 
-    /// A client that is connected. When it disconnects, it takes its routes' other ends offline.
+    /// A client that has joined. Routes refer only to such clients: `leave` puts the other ends of routes offline.
     fn client(&mut self, id: ClientId) -> &mut Client {
-        self.clients.get_mut(&id).expect("a route leads to a client that is there")
+        self.clients.get_mut(&id).expect("a client that has joined")
     }
 }

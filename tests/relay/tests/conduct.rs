@@ -39,7 +39,7 @@ fn deaf_after_handshake() {
 }
 
 #[test]
-fn silent_until_it_may_send() {
+fn mute_except_for_raw_bytes() {
     let relay = relay(Conduct::Mute);
     let me = Identity::new();
     let mut greeting = Greeting::send(&relay, &me);
@@ -90,7 +90,7 @@ fn reflect_hello() {
     let mut greeting = Greeting::send(&relay, &Identity::new());
     let response = greeting.response();
     assert_eq!(response, greeting.hello[32..]);
-    let (key, _) = greeting.open(&response).expect("it opens: that is the danger");
+    let (key, _) = greeting.open(&response).expect("the box opens");
     assert_eq!(key, greeting.temporary_key());
 }
 
@@ -102,7 +102,7 @@ fn replay() {
     relay.set_conduct(Conduct::Replay);
     let mut greeting = Greeting::send(&relay, &me);
     assert_eq!(greeting.response(), recorded);
-    assert!(greeting.open(&recorded).is_some(), "it opens: that is the danger");
+    assert!(greeting.open(&recorded).is_some(), "the box opens");
     Client::connect(&relay, &Identity::new()); // nothing to replay
 }
 
@@ -121,7 +121,7 @@ fn low_order_key() {
     let mut greeting = Greeting::send(&relay, &Identity::new());
     let response = greeting.response();
     assert_eq!(greeting.open(&response).unwrap().0, [0; 32]);
-    // A client that does not look can be talked to, by anyone.
+    // A client that does not check the key connects to a relay that anyone could be.
     Client::connect(&relay, &Identity::new()).sync();
 }
 
@@ -153,7 +153,7 @@ fn no_pong() {
     let relay = relay(Conduct::NoPong);
     let mut client = Greeting::send(&relay, &Identity::new()).finish();
     client.send(&[PING; 9]);
-    client.ask(&[1; 32], 16);
+    client.request_route(&[1; 32], 16);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn unsolicited() {
 }
 
 #[test]
-fn conduct_binds_new_connections_only() {
+fn set_conduct_changes_only_new_connections() {
     let relay = relay(Conduct::Honest);
     let mut before = Client::connect(&relay, &Identity::new());
     relay.set_conduct(Conduct::NoPong);
@@ -178,22 +178,22 @@ fn conduct_binds_new_connections_only() {
 #[test]
 fn the_handle_closes_resets_and_sends() {
     let relay = relay(Conduct::Honest);
-    let (me, nobody) = (Identity::new(), Identity::new());
+    let (me, unknown) = (Identity::new(), Identity::new());
     let mut client = Client::connect(&relay, &me);
     assert!(relay.send(&me.key(), &[0; 4]));
     client.expect(&[&[0; 4]]);
     assert!(relay.close(&me.key()));
     client.expect_end();
-    assert!(!relay.close(&me.key()), "a closed connection has no name");
+    assert!(!relay.close(&me.key()), "its key no longer identifies a connection");
 
     let mut client = Client::connect(&relay, &me);
     assert!(relay.reset(&me.key()));
     client.expect_reset();
-    assert!(!relay.send(&nobody.key(), &[0; 4]));
+    assert!(!relay.send(&unknown.key(), &[0; 4]));
 }
 
 #[test]
-fn what_comes_while_nobody_reads_is_read_later() {
+fn input_during_a_pause_is_read_later() {
     let relay = relay(Conduct::Honest);
     let me = Identity::new();
     let mut client = Client::connect(&relay, &me);
@@ -210,11 +210,11 @@ fn what_comes_while_nobody_reads_is_read_later() {
 }
 
 #[test]
-fn who_pings_without_reading_is_let_go() {
+fn a_client_that_pings_and_does_not_read_is_dropped() {
     let relay = relay(Conduct::Honest);
     let me = Identity::new();
     let mut client = Client::connect(&relay, &me);
-    // More than both sockets hold, so that every pong has to be kept from now on.
+    // More than both sockets have room for, so that every pong must be kept from now on.
     relay.send_raw(&me.key(), &[0; 32 << 20]);
     while relay.statistics().dropped == 0 {
         let pings: Vec<u8> = (0..1000).flat_map(|_| client.seal(&[PING; 9])).collect();

@@ -30,7 +30,7 @@ fn key_file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_key_in_a_file_outlives_the_relay_and_only_its_owner_can_read_it() {
+fn a_key_file_is_used_again_and_only_its_owner_can_read_it() {
     let file = key_file("lasting.key");
     let arguments = ["127.0.0.1:0", "--key", file.to_str().unwrap()];
     let keys = [first_line(&arguments), first_line(&arguments)]
@@ -46,7 +46,7 @@ fn a_key_in_a_file_outlives_the_relay_and_only_its_owner_can_read_it() {
 }
 
 #[test]
-fn help_is_given_and_mistakes_are_reported() {
+fn help_is_printed_and_mistakes_are_reported() {
     let help = run(&["--help"]);
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).contains("--key FILE"));
@@ -63,7 +63,7 @@ fn help_is_given_and_mistakes_are_reported() {
 }
 
 #[test]
-fn a_file_that_holds_no_key_is_reported_and_stays_as_it_is() {
+fn a_file_without_a_key_is_reported_and_not_changed() {
     let file = key_file("no.key");
     fs::write(&file, "no key").unwrap();
     let output = run(&["--key", file.to_str().unwrap()]);

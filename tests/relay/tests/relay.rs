@@ -1,4 +1,4 @@
-//! The whole relay, over real sockets, as an honest one.
+//! The whole relay, over real sockets, with honest conduct.
 
 mod common;
 
@@ -22,9 +22,9 @@ impl Pair {
         let (alices, bobs) = (Identity::new(), Identity::new());
         let mut alice = Client::connect(&relay, &alices);
         let mut bob = Client::connect(&relay, &bobs);
-        alice.ask(&bobs.key(), 16);
+        alice.request_route(&bobs.key(), 16);
         alice.sync();
-        bob.ask(&alices.key(), 16);
+        bob.request_route(&alices.key(), 16);
         for client in [&mut alice, &mut bob] {
             client.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
             client.sync();
@@ -55,9 +55,9 @@ fn each_end_has_its_own_number() {
     let relay = relay(Conduct::Honest);
     let (a, b) = (Identity::new(), Identity::new());
     let (mut alice, mut bob) = (Client::connect(&relay, &a), Client::connect(&relay, &b));
-    alice.ask(&[1; 32], 16);
-    alice.ask(&b.key(), 17);
-    bob.ask(&a.key(), 16);
+    alice.request_route(&[1; 32], 16);
+    alice.request_route(&b.key(), 17);
+    bob.request_route(&a.key(), 16);
     bob.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
     alice.expect(&[&[CONNECTION_NOTIFICATION, 17]]);
     alice.send(&[17, 5]);
@@ -71,13 +71,13 @@ fn a_peer_that_leaves_and_comes_back_has_the_same_route() {
     let Pair { relay, mut alice, bob, alices, bobs } = Pair::connect(Conduct::Honest);
     drop(bob);
     alice.expect(&[&[DISCONNECT_NOTIFICATION, 16]]);
-    alice.send(&[16, 1]); // offline: thrown away
+    alice.send(&[16, 1]); // discarded: the route is offline
     alice.sync();
 
     let mut bob = Client::connect(&relay, &bobs);
-    alice.send(&[16, 2]); // still offline: bob has not asked
+    alice.send(&[16, 2]); // discarded: bob has not requested the route
     alice.sync();
-    bob.ask(&alices.key(), 16);
+    bob.request_route(&alices.key(), 16);
     bob.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
     alice.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
     alice.send(&[16, 3]);
@@ -91,7 +91,7 @@ fn a_route_that_one_end_closes_stays_at_the_other() {
     alice.expect(&[&[DISCONNECT_NOTIFICATION, 16]]);
     bob.sync();
     assert_eq!(relay.statistics().routes, 1);
-    bob.ask(&alices.key(), 16);
+    bob.request_route(&alices.key(), 16);
     bob.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
     alice.expect(&[&[CONNECTION_NOTIFICATION, 16]]);
 }
@@ -100,24 +100,24 @@ fn a_route_that_one_end_closes_stays_at_the_other() {
 fn a_second_request_gets_the_same_response_and_nothing_else() {
     let pair = Pair::connect(Conduct::Honest);
     let (mut alice, mut bob) = (pair.alice, pair.bob);
-    alice.ask(&pair.bobs.key(), 16);
+    alice.request_route(&pair.bobs.key(), 16);
     alice.sync();
     bob.sync();
 }
 
 #[test]
-fn the_own_key_and_the_241st_route_are_refused() {
+fn a_route_to_the_own_key_and_the_241st_route_are_refused() {
     let relay = relay(Conduct::Honest);
     let me = Identity::new();
     let mut client = Client::connect(&relay, &me);
-    client.ask(&me.key(), 0);
+    client.request_route(&me.key(), 0);
     for id in 16..=255 {
-        client.ask(&[id; 32], id);
+        client.request_route(&[id; 32], id);
     }
-    client.ask(&[1; 32], 0);
+    client.request_route(&[1; 32], 0);
     client.send(&[DISCONNECT_NOTIFICATION, 100]);
-    client.ask(&[1; 32], 100);
-    client.ask(&[2; 32], 0);
+    client.request_route(&[1; 32], 100);
+    client.request_route(&[2; 32], 0);
     assert_eq!(relay.statistics().routes, 240);
 }
 
@@ -165,7 +165,7 @@ fn a_newer_connection_replaces_the_older_once_it_is_confirmed() {
 }
 
 #[test]
-fn whatever_breaks_the_rules_ends_the_connection() {
+fn violations_of_the_protocol_end_the_connection() {
     let oob = |length: usize| [&[OOB_SEND], &[1; 32][..], &vec![0; length]].concat();
     let onion = |length: usize| [&[ONION_REQUEST][..], &vec![0; length - 1]].concat();
     let cases = [
@@ -206,7 +206,7 @@ fn whatever_breaks_the_rules_ends_the_connection() {
 }
 
 #[test]
-fn what_is_thrown_away_or_ignored_costs_nothing() {
+fn discarded_and_ignored_packets_do_not_end_the_connection() {
     let relay = relay(Conduct::Honest);
     let mut client = Client::connect(&relay, &Identity::new());
     let destination = [2, 0, 0, 0, 0, 0, 0];
@@ -216,7 +216,7 @@ fn what_is_thrown_away_or_ignored_costs_nothing() {
         vec![ONION_REQUEST; 1361],
         [&[FORWARD_REQUEST][..], &destination, &[0; 1793]].concat(),
         vec![CONNECTION_NOTIFICATION, 16],
-        [&[PONG][..], &[1; 8]].concat(), // of no ping
+        [&[PONG][..], &[1; 8]].concat(), // answers no ping
     ] {
         client.send(&plaintext);
         client.sync();
@@ -230,7 +230,7 @@ fn what_is_thrown_away_or_ignored_costs_nothing() {
 }
 
 #[test]
-fn a_relay_without_dht_ignores_the_onion_and_drops_who_forwards() {
+fn a_relay_without_dht_ignores_onion_requests_and_drops_clients_that_forward() {
     let rules = Rules { dht: false, ..Rules::default() };
     let relay = Relay::start(Options { rules, ..Options::default() }).unwrap();
     let mut client = Client::connect(&relay, &Identity::new());
@@ -270,7 +270,7 @@ fn broken_streams_end_the_connection() {
 }
 
 #[test]
-fn bytes_may_come_one_by_one_and_packets_together() {
+fn bytes_may_arrive_one_by_one_and_packets_together() {
     let pair = Pair::connect(Conduct::OneByte);
     let (mut alice, mut bob) = (pair.alice, pair.bob);
     for byte in alice.seal(&[16, 1]) {
@@ -285,7 +285,7 @@ fn bytes_may_come_one_by_one_and_packets_together() {
 
 #[test]
 fn the_first_packets_may_follow_the_hello_at_once() {
-    // Nobody can seal a packet before the response, but garbage after the hello is read as one.
+    // No client can encrypt a packet before the response, but garbage after the hello is handled as a packet.
     let relay = relay(Conduct::Honest);
     let mut greeting = Greeting::send(&relay, &Identity::new());
     greeting.stream.write_all(&[0, 0]).unwrap();
@@ -295,7 +295,7 @@ fn the_first_packets_may_follow_the_hello_at_once() {
 }
 
 #[test]
-fn who_answers_pings_stays_and_who_does_not_goes() {
+fn a_client_that_does_not_answer_pings_is_dropped() {
     // Long enough for a busy machine to answer.
     let (ping_every, pong_within) = (Duration::from_millis(20), Duration::from_secs(1));
     let rules = Rules { ping_every, pong_within, ..Rules::default() };
@@ -314,7 +314,7 @@ fn who_answers_pings_stays_and_who_does_not_goes() {
 }
 
 #[test]
-fn it_listens_on_ipv6_and_starts_again_at_the_same_place() {
+fn a_relay_listens_on_ipv6_and_restarts_at_the_same_address() {
     let options = Options { secret_key: Some([7; 32]), ..Options::default() };
     let at = |address| Relay::start(Options { address, ..options.clone() });
     let first = match at("[::1]:0".parse().unwrap()) {
@@ -337,7 +337,7 @@ fn a_full_socket_costs_data_but_no_pongs() {
     let Pair { relay, mut alice, mut bob, .. } = Pair::connect(Conduct::Honest);
     let mut sent: u64 = 0;
     while relay.statistics().thrown_away == 0 {
-        // Each sync makes sure that the relay has routed what came before.
+        // After each sync the relay has routed everything before it.
         for _ in 0..64 {
             alice.send(&[16; 1401]);
             sent += 1;
@@ -346,12 +346,12 @@ fn a_full_socket_costs_data_but_no_pongs() {
     }
     bob.send(&[PING; 9]);
     alice.sync();
-    let mut got = 0;
+    let mut received = 0;
     loop {
         match bob.receive()[0] {
-            16 => got += 1,
+            16 => received += 1,
             kind => break assert_eq!(kind, PONG),
         }
     }
-    assert_eq!(got + relay.statistics().thrown_away, sent);
+    assert_eq!(received + relay.statistics().thrown_away, sent);
 }

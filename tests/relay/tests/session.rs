@@ -1,4 +1,4 @@
-//! One connection, byte by byte.
+//! The relay's side of one connection, byte by byte.
 
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
 use tox_test_relay::session::{Broken, Fresh, HELLO_LENGTH, Hello, Key, Nonce, Session, public_key};
@@ -9,12 +9,12 @@ const CLIENT_TEMPORARY: Key = [3; 32];
 const CLIENT_BASE_NONCE: Nonce = [4; 24];
 const FRESH: Fresh = Fresh {
     temporary_secret_key: [5; 32],
-    // One packet before the carry runs through all 24 bytes.
+    // After the first packet, the carry affects all 24 bytes.
     base_nonce: [0xff; 24],
     response_nonce: [6; 24],
 };
 
-/// A box as the client makes it: with no code of this crate.
+/// A box as a client makes it, without code of this crate.
 fn sealed(their_public: Key, my_secret: Key, nonce: Nonce, text: &[u8]) -> Vec<u8> {
     let keys = SalsaBox::new(&PublicKey::from(their_public), &SecretKey::from_bytes(my_secret));
     keys.encrypt(&nonce.into(), text).unwrap()
@@ -44,7 +44,7 @@ fn session() -> Session {
 }
 
 #[test]
-fn the_hello_opens_and_the_response_is_what_was_chosen() {
+fn the_hello_opens_and_the_response_has_the_chosen_contents() {
     let hello = Hello::open(&hello(), &RELAY).unwrap();
     assert_eq!(*hello.client_public_key(), public_key(&CLIENT));
     assert_eq!(*hello.temporary_public_key(), public_key(&CLIENT_TEMPORARY));
@@ -70,7 +70,7 @@ fn a_hello_with_any_byte_changed_or_for_another_relay_does_not_open() {
 }
 
 #[test]
-fn packets_count_the_nonce_up_over_all_its_bytes() {
+fn each_packet_increments_all_24_bytes_of_the_nonce() {
     let mut session = session();
     let mut stream = Vec::new();
     session.seal(b"one", &mut stream);
@@ -94,10 +94,10 @@ fn every_split_of_the_stream_opens_the_same() {
     let stream: Vec<u8> = (0..).zip(&plaintexts).flat_map(|(n, text)| from_client(n, text)).collect();
     for at in 0..=stream.len() {
         let mut session = session_with_keys();
-        let (front, back) = stream.split_at(at);
-        let mut got = session.open(front).unwrap();
-        got.extend(session.open(back).unwrap());
-        assert_eq!((got, session.unfinished()), (plaintexts.to_vec(), 0), "split at {at}");
+        let (first, rest) = stream.split_at(at);
+        let mut opened = session.open(first).unwrap();
+        opened.extend(session.open(rest).unwrap());
+        assert_eq!((opened, session.unfinished()), (plaintexts.to_vec(), 0), "split at {at}");
     }
 }
 
@@ -115,7 +115,7 @@ fn the_longest_packet_opens_byte_by_byte() {
 }
 
 #[test]
-fn what_cannot_be_a_packet_is_reported_at_once() {
+fn an_invalid_packet_is_reported_at_once() {
     for length in [0, 1, 16, 2049, 65535_u16] {
         let broken = Broken::Length(length.into());
         assert_eq!(session().open(&length.to_be_bytes()), Err(broken));
@@ -137,7 +137,7 @@ fn packets_before_a_broken_one_are_reported() {
     assert_eq!((end, got), (Err(Broken::Length(0)), vec![b"whole".to_vec()]));
 }
 
-/// The same session without the price of a handshake.
+/// The same session, without computing a handshake.
 fn session_with_keys() -> Session {
     let secret = FRESH.temporary_secret_key;
     Session::new(&public_key(&CLIENT_TEMPORARY), &secret, CLIENT_BASE_NONCE, FRESH.base_nonce)

@@ -9,14 +9,14 @@ use tox_test_relay::{
     switch::{Rules, Switch},
 };
 
-/// A switch, its clock, and what it wants done.
+/// A switch, its virtual time, and its outputs.
 struct Fixture {
     switch: Switch,
     now: Instant,
     out: Outbox,
 }
 
-/// What became of one input: packets by client, and drops.
+/// One output of the switch.
 #[derive(Debug, PartialEq)]
 enum Done {
     Sent(ClientId, Vec<u8>),
@@ -45,11 +45,11 @@ impl Fixture {
         self.done()
     }
 
-    fn ask(&mut self, client: ClientId, peer: u8) -> Vec<Done> {
+    fn request_route(&mut self, client: ClientId, peer: u8) -> Vec<Done> {
         self.send(client, &[[ROUTING_REQUEST; 1].as_slice(), &[peer; 32]].concat())
     }
 
-    /// Lets time pass.
+    /// Advances the time by this many seconds, and sweeps.
     fn pass(&mut self, seconds: u64, ping: u64) -> Vec<Done> {
         self.now += Duration::from_secs(seconds);
         self.switch.sweep(self.now, ping, &mut self.out);
@@ -76,36 +76,36 @@ fn response(client: ClientId, id: u8, peer: u8) -> Done {
 #[test]
 fn notifications_follow_the_response_at_once() {
     let mut fixture = Fixture::with_clients(2);
-    assert_eq!(fixture.ask(0, 1), [response(0, 16, 1)]);
+    assert_eq!(fixture.request_route(0, 1), [response(0, 16, 1)]);
     let both = [
         response(1, 16, 0),
         Sent(1, vec![CONNECTION_NOTIFICATION, 16]),
         Sent(0, vec![CONNECTION_NOTIFICATION, 16]),
     ];
-    assert_eq!(fixture.ask(1, 0), both);
-    assert_eq!(fixture.ask(1, 0), [response(1, 16, 0)]);
+    assert_eq!(fixture.request_route(1, 0), both);
+    assert_eq!(fixture.request_route(1, 0), [response(1, 16, 0)]);
 }
 
 #[test]
 fn the_lowest_free_number_is_given() {
     let mut fixture = Fixture::with_clients(1);
     for (peer, id) in [(1, 16), (2, 17), (3, 18)] {
-        assert_eq!(fixture.ask(0, peer), [response(0, id, peer)]);
+        assert_eq!(fixture.request_route(0, peer), [response(0, id, peer)]);
     }
     assert_eq!(fixture.send(0, &[DISCONNECT_NOTIFICATION, 17]), []);
-    assert_eq!(fixture.ask(0, 4), [response(0, 17, 4)]);
-    assert_eq!(fixture.ask(0, 5), [response(0, 19, 5)]);
-    assert_eq!(fixture.ask(0, 0), [response(0, 0, 0)]);
+    assert_eq!(fixture.request_route(0, 4), [response(0, 17, 4)]);
+    assert_eq!(fixture.request_route(0, 5), [response(0, 19, 5)]);
+    assert_eq!(fixture.request_route(0, 0), [response(0, 0, 0)]);
 }
 
 #[test]
-fn who_is_dropped_takes_its_routes_offline_and_is_forgotten() {
+fn a_dropped_client_is_removed_and_its_routes_are_offline() {
     let mut fixture = Fixture::with_clients(2);
-    fixture.ask(0, 1);
-    fixture.ask(1, 0);
+    fixture.request_route(0, 1);
+    fixture.request_route(1, 0);
     let end = [Sent(0, vec![DISCONNECT_NOTIFICATION, 16]), Dropped(1, Reason::WrongKind(0x0f))];
     assert_eq!(fixture.send(1, &[0x0f]), end);
-    assert_eq!(fixture.send(1, &[0x0f]), [], "a packet that came with the bad one");
+    assert_eq!(fixture.send(1, &[0x0f]), [], "a packet that arrived with the invalid one is ignored");
     fixture.switch.leave(1, &mut fixture.out);
     assert_eq!(fixture.done(), []);
     assert_eq!((fixture.switch.clients(), fixture.switch.routes()), (1, 1));
@@ -131,7 +131,7 @@ fn an_unconfirmed_client_cannot_be_reached_and_replaces_nobody() {
 }
 
 #[test]
-fn the_unconfirmed_leaves_without_a_trace() {
+fn an_unconfirmed_client_that_leaves_changes_nothing() {
     let mut fixture = Fixture::with_clients(2);
     fixture.switch.join(7, [1; 32], fixture.now);
     fixture.switch.leave(7, &mut fixture.out);
@@ -147,11 +147,11 @@ fn a_ping_every_30_s_and_the_end_10_s_after_one_without_pong() {
     assert_eq!(fixture.switch.next_deadline(), Some(fixture.now + Duration::from_secs(1)));
     let ping = |client, id: u64| Sent(client, [&[PING][..], &id.to_be_bytes()].concat());
     assert_eq!(fixture.pass(1, 2), [ping(0, 2), ping(1, 2)]);
-    assert_eq!(fixture.pass(0, 3), [], "calling again does no harm");
+    assert_eq!(fixture.pass(0, 3), [], "a second call does nothing");
 
     let pong = |id: u64| [&[PONG][..], &id.to_be_bytes()].concat();
     assert_eq!(fixture.send(0, &pong(2)), []);
-    assert_eq!(fixture.send(1, &pong(1)), [], "of an older ping: not what was asked");
+    assert_eq!(fixture.send(1, &pong(1)), [], "the pong for an older ping does not count");
     assert_eq!(fixture.pass(9, 4), []);
     assert_eq!(fixture.pass(1, 5), [Dropped(1, Reason::NoPong)]);
     assert_eq!(fixture.pass(19, 6), []);
@@ -159,13 +159,13 @@ fn a_ping_every_30_s_and_the_end_10_s_after_one_without_pong() {
 }
 
 #[test]
-fn an_empty_plaintext_is_no_packet() {
+fn an_empty_plaintext_is_malformed() {
     let mut fixture = Fixture::with_clients(1);
     assert_eq!(fixture.send(0, &[]), [Dropped(0, Reason::Malformed(0))]);
 }
 
 #[test]
-fn only_what_steers_the_connection_outlasts_a_full_socket() {
+fn only_control_packets_are_kept_while_a_socket_is_full() {
     let kept: Vec<u8> = (0..=255).filter(|kind| is_kept(*kind)).collect();
     let steering = [ROUTING_RESPONSE, CONNECTION_NOTIFICATION, DISCONNECT_NOTIFICATION, PING, PONG];
     assert_eq!(kept, steering);

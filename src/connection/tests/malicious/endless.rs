@@ -25,7 +25,7 @@ fn endless_packets_from_a_relay_that_never_reads_are_not_stored() {
         assert_eq!(pair.connection.memory(), held);
         assert_eq!(pair.take_events().len(), flood.len() - 1, "all but the pong");
     };
-    // There is always unread input that may contain the pong, until the relay has sent more than kernels can hold.
+    // There is always unread input that may contain the pong, until the relay has sent more than kernels can buffer.
     let before = pair.connection.traffic().bytes_in;
     let end = loop {
         pair.now += Duration::from_millis(50);

@@ -1,18 +1,18 @@
-//! What the handle asks for.
+//! Commands of the handle.
 
 use std::sync::{Arc, mpsc::TryRecvError};
 
 use super::Server;
 use crate::{
-    command::{Command, Deed},
+    command::{Action, Command},
     connection::Reading,
     session::Key,
     statistics::Statistics,
 };
 
 impl Server {
-    /// Does what the handle asks for. `false` is the end.
-    pub(super) fn obey(&mut self) -> bool {
+    /// Executes all commands of the handle. Returns `false` if the handle is dropped.
+    pub(super) fn handle_commands(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::SetConduct { conduct, done }) => {
@@ -23,8 +23,8 @@ impl Server {
                     let _ = answer.send(self.statistics());
                 }
                 Ok(Command::Wait(wait)) => self.waits.push(wait),
-                Ok(Command::Do { key, deed, done }) => {
-                    let _ = done.send(self.act(&key, deed));
+                Ok(Command::Act { key, action, done }) => {
+                    let _ = done.send(self.act(&key, action));
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -32,19 +32,19 @@ impl Server {
         }
     }
 
-    fn act(&mut self, key: &Key, deed: Deed) -> bool {
+    fn act(&mut self, key: &Key, action: Action) -> bool {
         let Some(&id) = self.by_key.get(key) else { return false };
         let connection = &mut self.connections[id];
-        match deed {
-            Deed::Send(plaintext) => return self.send(id, &plaintext),
-            Deed::SendRaw(bytes) => {
+        match action {
+            Action::Send(plaintext) => return self.send(id, &plaintext),
+            Action::SendRaw(bytes) => {
                 connection.send_raw(&bytes);
                 self.mark_dirty(id);
             }
-            Deed::Close => self.close(id),
-            Deed::Reset => self.reset(id),
-            Deed::StopReading => connection.reading = Reading::Paused,
-            Deed::ResumeReading => {
+            Action::Close => self.close(id),
+            Action::Reset => self.reset(id),
+            Action::StopReading => connection.reading = Reading::Paused,
+            Action::ResumeReading => {
                 connection.reading = Reading::On;
                 self.unread.push(id);
             }
@@ -61,14 +61,14 @@ impl Server {
         }
     }
 
-    /// Answers those that wait for a condition that now holds.
+    /// Answers the callers whose condition is fulfilled.
     pub(super) fn answer_waiting(&mut self) {
         if self.waits.is_empty() {
             return;
         }
         let statistics = self.statistics();
         self.waits.retain(|wait| {
-            // Those that got the answer, or have given up, wait no longer.
+            // Those that have the answer, or have timed out, are removed.
             let met = (wait.condition)(&statistics);
             !(met && wait.met.send(statistics).is_ok() || wait.is_over())
         });

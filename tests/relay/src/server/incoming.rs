@@ -18,7 +18,7 @@ use crate::{
     session::HELLO_LENGTH,
 };
 
-/// The most reads from one connection in one turn. One that has more must wait for the others.
+/// The most reads from one connection in one turn. The others are read before it is read again.
 const READS_A_TURN: usize = 4;
 
 impl Server {
@@ -28,7 +28,7 @@ impl Server {
                 Ok((stream, _)) => self.add(stream),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // Nobody waits, or there are no descriptors left: the next sweep tries again.
+                // The backlog is empty, or there are no descriptors left: the next sweep tries again.
                 Err(_) => return,
             }
         }
@@ -39,7 +39,7 @@ impl Server {
         let id = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = self.poll.registry().register(&mut stream, Token(id), interest);
-        // Packets are written a turn at a time, and must not wait for acknowledgements after that.
+        // The packets of a turn are written together, and must not be delayed until earlier ones are acknowledged.
         if stream.set_nodelay(true).is_err() || registered.is_err() {
             return;
         }
@@ -57,7 +57,7 @@ impl Server {
             connection.unblock();
             self.mark_dirty(id);
         }
-        // A connection that is not read would otherwise stay here after its end.
+        // A connection that is never read would otherwise not be removed at its end.
         let ended = event.is_read_closed() && reading == Reading::Never;
         if ended || event.is_error() && reading != Reading::On {
             self.remove(id);
@@ -81,7 +81,7 @@ impl Server {
                 Ok(0) => self.remove(id),
                 Ok(length) => {
                     self.statistics.bytes_in += length as u64;
-                    self.take(id, &buffer[..length]);
+                    self.handle_input(id, &buffer[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -91,27 +91,27 @@ impl Server {
         self.buffer = buffer;
     }
 
-    fn take(&mut self, id: ClientId, bytes: &[u8]) {
+    fn handle_input(&mut self, id: ClientId, bytes: &[u8]) {
         match &mut self.connections[id].stage {
             Stage::Hello(hello) => {
-                let lacking = HELLO_LENGTH - hello.len();
-                let (taken, rest) = bytes.split_at(lacking.min(bytes.len()));
+                let missing = HELLO_LENGTH - hello.len();
+                let (taken, rest) = bytes.split_at(missing.min(bytes.len()));
                 hello.extend_from_slice(taken);
                 if let Ok(hello) = hello.as_slice().try_into() {
                     self.answer(id, &hello);
-                    self.take_rest(id, rest);
+                    self.handle_rest(id, rest);
                 }
             }
-            Stage::Talking { .. } => self.take_packets(id, bytes),
+            Stage::Encrypted { .. } => self.handle_packets(id, bytes),
             Stage::Ignoring | Stage::Closing { .. } => {}
         }
     }
 
-    /// What followed the hello in the same read.
-    fn take_rest(&mut self, id: ClientId, bytes: &[u8]) {
+    /// Handles what followed the hello in the same read.
+    fn handle_rest(&mut self, id: ClientId, bytes: &[u8]) {
         let reads = |connection: &Connection| connection.reading == Reading::On;
         if !bytes.is_empty() && self.connections.get(id).is_some_and(reads) {
-            self.take(id, bytes);
+            self.handle_input(id, bytes);
         }
     }
 
@@ -130,8 +130,8 @@ impl Server {
         }
         self.mark_dirty(id);
         match answer.next {
-            Next::Talk(session) => {
-                self.connections[id].stage = Stage::Talking { session, confirmed: false };
+            Next::Encrypted(session) => {
+                self.connections[id].stage = Stage::Encrypted { session, confirmed: false };
                 self.switch.join(id, *key, Instant::now());
             }
             Next::Ignore => {}
@@ -141,9 +141,9 @@ impl Server {
         }
     }
 
-    fn take_packets(&mut self, id: ClientId, bytes: &[u8]) {
+    fn handle_packets(&mut self, id: ClientId, bytes: &[u8]) {
         let connection = &mut self.connections[id];
-        let Stage::Talking { session, confirmed } = &mut connection.stage else { return };
+        let Stage::Encrypted { session, confirmed } = &mut connection.stage else { return };
         let mut packets = 0;
         let opened = session.open_each(bytes, |plaintext| {
             packets += 1;

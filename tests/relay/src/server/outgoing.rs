@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Server {
-    /// Does what the switch wants done.
+    /// Queues the packets of the switch, and closes the connections that it drops.
     pub(super) fn deliver(&mut self) {
         let mut outbox = mem::take(&mut self.outbox);
         for output in outbox.iter() {
@@ -34,7 +34,7 @@ impl Server {
         self.outbox = outbox;
     }
 
-    /// Sends a packet of the switch, if conduct and socket allow.
+    /// Queues a packet of the switch, unless the conduct or a full socket prevents it.
     fn pass_on(&mut self, id: ClientId, plaintext: &[u8]) {
         let connection = &mut self.connections[id];
         match *connection.conduct {
@@ -45,8 +45,8 @@ impl Server {
         if kind::is_kept(plaintext[0]) {
             connection.count_kept(plaintext.len());
         } else if connection.is_full() {
-            // It may only look full, for nothing has been written in this turn. An error can wait:
-            // the flush at the end of the turn meets it again.
+            // Nothing has been written in this turn yet, so the socket may have room. An error is ignored here, since
+            // the flush at the end of the turn returns it again.
             self.statistics.bytes_out += connection.flush().unwrap_or(0) as u64;
             if connection.is_full() {
                 self.statistics.thrown_away += 1;
@@ -73,7 +73,7 @@ impl Server {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.dirty = false;
         match connection.flush() {
-            Ok(took) => self.statistics.bytes_out += took as u64,
+            Ok(count) => self.statistics.bytes_out += count as u64,
             Err(_) => return self.remove(id),
         }
         if connection.has_kept_too_much() && self.switch.contains(id) {
@@ -96,10 +96,10 @@ impl Server {
         self.mark_dirty(id);
     }
 
-    /// Ends a connection at once; whatever was in flight is lost.
+    /// Ends a connection at once. What is in flight is lost.
     pub(super) fn reset(&mut self, id: ClientId) {
-        // Closing with a linger time of zero is what makes the system send a reset. If it cannot be
-        // set, the socket has an error already.
+        // With a linger time of zero, closing the socket sends a reset. If it cannot be set, the socket already has an
+        // error.
         let _ = SockRef::from(&self.connections[id].stream).set_linger(Some(Duration::ZERO));
         self.remove(id);
     }
@@ -107,21 +107,21 @@ impl Server {
     pub(super) fn remove(&mut self, id: ClientId) {
         self.forget(id);
         let mut connection = self.connections.remove(id);
-        // Closing the socket, next, does it as well where this fails.
+        // If this fails, closing the socket does the same.
         let _ = self.poll.registry().deregister(&mut connection.stream);
     }
 
-    /// Takes a client out of the switch and of the keys; its connection stays.
+    /// Removes a client from the switch and from `by_key`. Its connection stays.
     fn forget(&mut self, id: ClientId) {
         if let Some(key) = self.connections[id].key
             && self.by_key.get(&key) == Some(&id)
         {
             self.by_key.remove(&key);
         }
-        let mut goodbyes = Outbox::new();
-        self.switch.leave(id, &mut goodbyes);
-        for goodbye in goodbyes.iter() {
-            if let Output::Send { client, plaintext } = goodbye {
+        let mut notifications = Outbox::new();
+        self.switch.leave(id, &mut notifications);
+        for notification in notifications.iter() {
+            if let Output::Send { client, plaintext } = notification {
                 self.pass_on(client, plaintext);
             }
         }

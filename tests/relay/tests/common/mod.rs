@@ -1,4 +1,4 @@
-//! A small blocking client, written by hand: it shares only the box with the relay.
+//! A small blocking client. It shares no code with the relay, except the crypto library.
 
 #![allow(dead_code, reason = "each test file uses its part of the client")]
 
@@ -11,14 +11,14 @@ use std::{
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
 use tox_test_relay::{Conduct, Options, Relay, kind::*};
 
-/// No test waits this long unless it fails.
+/// Only a failing test waits this long.
 pub const GUARD: Duration = Duration::from_secs(20);
 
 pub fn relay(conduct: Conduct) -> Relay {
     Relay::start(Options { conduct, ..Options::default() }).unwrap()
 }
 
-/// One key pair of a client, and its public half as others write it.
+/// The key pair of a client.
 pub struct Identity(SecretKey);
 
 impl Identity {
@@ -31,7 +31,7 @@ impl Identity {
     }
 }
 
-/// A hello that has been sent, and what it takes to understand the answer.
+/// A hello that has been sent, and the keys that are needed to open the response.
 pub struct Greeting {
     pub stream: TcpStream,
     pub hello: Vec<u8>,
@@ -74,7 +74,7 @@ impl Greeting {
         Some((offer[..32].try_into().unwrap(), offer[32..].try_into().unwrap()))
     }
 
-    /// Believes the response without any check but that it opens.
+    /// Completes the handshake. The response is not checked, except that it opens.
     pub fn finish(mut self) -> Client {
         let response = self.response();
         let (key, receive_nonce) = self.open(&response).expect("the response opens");
@@ -83,7 +83,7 @@ impl Greeting {
     }
 }
 
-/// A client that has shaken hands.
+/// A client that has completed the handshake.
 pub struct Client {
     pub stream: TcpStream,
     shared: SalsaBox,
@@ -93,14 +93,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and has itself confirmed.
+    /// Connects, and sends a ping, by which the relay confirms the client.
     pub fn connect(relay: &Relay, me: &Identity) -> Self {
         let mut client = Greeting::send(relay, me).finish();
         client.sync();
         client
     }
 
-    /// The next packet as it goes on the stream.
+    /// Encrypts the next packet, and returns the bytes for the stream.
     pub fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let sealed = self.shared.encrypt(&next(&mut self.send_nonce).into(), plaintext).unwrap();
         [&(sealed.len() as u16).to_be_bytes()[..], &sealed].concat()
@@ -124,7 +124,8 @@ impl Client {
         assert_eq!(self.receive(), parts.concat());
     }
 
-    /// Makes sure that the relay has handled everything, and has nothing more to say.
+    /// Sends a ping and expects the pong as the next packet: the relay has handled everything before it, and has sent
+    /// nothing else.
     #[track_caller]
     pub fn sync(&mut self) {
         self.pings += 1;
@@ -133,9 +134,9 @@ impl Client {
         self.expect(&[&[PONG], &id]);
     }
 
-    /// Asks for a route and expects this number.
+    /// Requests a route, and expects this number.
     #[track_caller]
-    pub fn ask(&mut self, peer: &[u8; 32], id: u8) {
+    pub fn request_route(&mut self, peer: &[u8; 32], id: u8) {
         self.send(&[&[ROUTING_REQUEST], &peer[..]].concat());
         self.expect(&[&[ROUTING_RESPONSE, id], peer]);
     }
@@ -151,20 +152,20 @@ impl Client {
     }
 }
 
-/// Nothing more, and a clean end.
+/// Expects a clean end of the stream, without another byte.
 #[track_caller]
 pub fn expect_end(stream: &mut TcpStream) {
     assert_eq!(stream.read(&mut [0; 1]).expect("a clean end"), 0);
 }
 
-/// Nothing more, and no clean end.
+/// Expects a reset, without another byte.
 #[track_caller]
 pub fn expect_reset(stream: &mut TcpStream) {
     let error = stream.read(&mut [0; 1]).expect_err("a reset");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
-/// Hands the nonce out and adds one to it, as the 24-byte number that it is.
+/// Returns the nonce, and adds one to it, a big-endian number of 24 bytes.
 fn next(nonce: &mut [u8; 24]) -> [u8; 24] {
     let current = *nonce;
     let (high, low) = nonce.split_at_mut(8);
