@@ -73,8 +73,10 @@ impl DisconnectReason {
             Self::Refused(party) => fault_of(*party, None),
             // Nobody has answered anything: a firewall, or a machine that is not there.
             Self::TimedOut { stage: Stage::Connecting, .. }
-            | Self::NoPong(_)
+            | Self::NoPong(Stage::Connected)
             | Self::Transport { hint: None, .. } => Fault::Network,
+            // Whoever has responded to the handshake does not prove that it is the relay.
+            Self::NoPong(_) => Fault::Relay,
             // A transport failure with a hint is a reset, which is a way to close.
             Self::TimedOut { party, hint, .. }
             | Self::Closed { party, hint, .. }
@@ -268,6 +270,8 @@ mod tests {
             (closed(Party::Tunnel, Some(Hint::NotReached)), Fault::Proxy),
             (closed(Party::Relay, Some(Hint::OtherKey)), Fault::Relay),
             (transport(stage, io::ErrorKind::NetworkUnreachable), Fault::Network),
+            (DisconnectReason::NoPong(Stage::Connected), Fault::Network),
+            (DisconnectReason::NoPong(Stage::Confirming), Fault::Relay),
             (reset(Party::Relay, Some(Hint::OtherKey)), Fault::Relay),
             (reset(Party::Tunnel, Some(Hint::NotReached)), Fault::Proxy),
             (reset(Party::Relay, None), Fault::Network),

@@ -24,7 +24,7 @@ pub struct ConnectionStatus {
     /// The relay's address. While several are tried: that of the attempt that has progressed furthest; if all have
     /// failed, that of the attempt whose failure is the reason.
     pub address: Address,
-    /// The attempts that have failed, in this order; empty once one has reached the relay.
+    /// The attempts that have failed, in this order; empty once the relay has proved itself.
     pub failed_attempts: Vec<FailedAttempt>,
     /// The address of the proxy; `None` without one.
     pub proxy: Option<SocketAddr>,

@@ -49,6 +49,8 @@ pub(super) struct Loop {
     readiness: mio::Events,
     pub(super) waker: Waker,
     pub(super) table: Table,
+    /// The number of sockets of all connections: while a connection is opened, it may have several.
+    sockets: usize,
     timers: Timers,
     /// Connections that wait for their turn to read. Each is in the queue at most once: `Slot::is_ready`.
     ready: VecDeque<Waiting>,
@@ -86,6 +88,7 @@ impl Loop {
             poller,
             readiness: mio::Events::with_capacity(READINESS),
             table: Table::new(keys::first_generation()?),
+            sockets: 0,
             timers: Timers::new(now),
             ready: VecDeque::new(),
             unflushed: Vec::new(),
@@ -100,6 +103,7 @@ impl Loop {
     pub(super) fn add(&mut self, mut slot: Slot) -> io::Result<()> {
         let id = slot.connection.id();
         slot.update_attempts(self.poller.registry()).map_err(|(_, error)| error)?;
+        self.sockets += slot.socket_count();
         self.table.insert(slot);
         self.update(id);
         Ok(())
@@ -155,7 +159,7 @@ impl Loop {
         let mut result = Polled { any_ready: false, is_interrupted: false };
         // Repeat until every ready socket has been reported, so that no relay times out while its answer is unread. The
         // factor 2 is for systems that report reading and writing as separate events.
-        for _ in 0..=2 * self.table.len() / READINESS {
+        for _ in 0..=2 * self.sockets / READINESS {
             match self.poller.poll(&mut self.readiness, timeout) {
                 Ok(()) => self.last_polled = Instant::now(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -252,7 +256,12 @@ impl Loop {
     fn finish_turn(&mut self, id: ConnectionId, result: Result<(), DisconnectReason>) {
         let registry = self.poller.registry();
         let result = result.and_then(|()| match self.table.get_mut(id) {
-            Some(slot) => slot.update_attempts(registry).map_err(|(reason, _)| reason),
+            Some(slot) => {
+                let before = slot.socket_count();
+                let result = slot.update_attempts(registry).map_err(|(reason, _)| reason);
+                self.sockets = self.sockets + slot.socket_count() - before;
+                result
+            }
             None => Ok(()),
         });
         match result {
@@ -343,6 +352,7 @@ impl Loop {
             return;
         };
         self.timers.cancel(id.index);
+        self.sockets -= slot.socket_count();
         slot.deregister(self.poller.registry());
         self.buffers.forget(id);
         log::debug!("connection {id}: {reason}");

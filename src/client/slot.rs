@@ -62,7 +62,7 @@ impl Slot {
         registry: &Registry,
     ) -> Result<(), (DisconnectReason, io::Error)> {
         let is_open = |attempt| self.connection.is_open(attempt);
-        if self.connection.stage() >= Stage::Confirming {
+        if self.connection.stage() == Stage::Connected {
             self.sockets.keep_one(registry, is_open);
             return Ok(());
         }
@@ -107,6 +107,10 @@ impl Slot {
     pub(super) fn handle_readiness(&mut self, attempt: AttemptId, event: &mio::event::Event) -> bool {
         let socket = self.sockets.as_mut_slice().iter_mut().find(|socket| socket.attempt == attempt);
         socket.is_some_and(|socket| socket.handle_readiness(event))
+    }
+
+    pub(super) fn socket_count(&self) -> usize {
+        self.sockets.as_slice().len()
     }
 
     /// Whether a turn may find something to read.

@@ -59,7 +59,7 @@ impl Sockets {
         index: u32,
     ) -> io::Result<()> {
         let Self::Opening(opening) = self else {
-            return Ok(()); // no attempt begins after one has won
+            return Ok(()); // no attempt begins after that
         };
         let transport = match &mut opening.source {
             Source::New(local) => Transport::connect(target.ok_or(io::ErrorKind::InvalidInput)?, *local)?,
@@ -80,7 +80,7 @@ impl Sockets {
         }
     }
 
-    /// One attempt has won: closes the sockets of all others.
+    /// The relay has proved itself on one of them: closes all others.
     pub(super) fn keep_one(&mut self, registry: &Registry, is_open: impl Fn(AttemptId) -> bool) {
         self.close_unless(registry, is_open);
         if let Self::Opening(opening) = self

@@ -228,9 +228,9 @@ impl Relay {
     /// others are closed: nothing but their hello was sent. Each attempt has a socket of its own, so many addresses take
     /// many file descriptors while the connection is opened.
     ///
-    /// Somebody who has recorded an old handshake response of the relay can win at one address by replaying it. The
-    /// connection then ends with [`Impostor::Replay`](crate::Impostor::Replay) after at most the pong timeout, as if
-    /// there were only this address.
+    /// An attacker at one address who replays an old handshake response can only delay the connection: if the proof of
+    /// the key does not follow within the pong timeout, the other addresses are tried, and the routes are requested
+    /// again. (Packets that were sent meanwhile are lost.)
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -8,7 +8,7 @@ use crate::config::Proxy;
 use crate::connection::ending::End;
 use crate::connection::queue::LONGEST;
 use crate::connection::times::Times;
-use crate::connection::transport::{Connection, State};
+use crate::connection::transport::{Connection, Handler, State};
 #[cfg(test)]
 use crate::error::DisconnectReason;
 use crate::error::{RouteError, SendError};
@@ -148,9 +148,9 @@ impl Connection {
 
     /// The round trips of pings.
     pub fn round_trips(&self) -> RoundTrips {
-        match &self.state {
-            State::Opening(_) => RoundTrips::default(),
-            State::Established(session, _) => session.round_trips(),
+        match self.state.handler() {
+            Handler::Attempts(_) => RoundTrips::default(),
+            Handler::Session(session, _) => session.round_trips(),
         }
     }
 
@@ -202,10 +202,10 @@ impl Connection {
         self.progress().map_or(&self.common.address, |(address, _)| address)
     }
 
-    /// The attempts that have failed; empty after one has won.
+    /// The attempts that have failed; empty once the relay has proved that it holds its key.
     pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
         match &self.state {
-            State::Opening(opening) => opening.failures().collect(),
+            State::Unconfirmed(unconfirmed) => unconfirmed.opening.failures().collect(),
             State::Established(..) => Vec::new(),
         }
     }
@@ -216,9 +216,9 @@ impl Connection {
     }
 
     fn progress(&self) -> Option<(&Address, &Times)> {
-        match &self.state {
-            State::Opening(opening) => opening.progress(),
-            State::Established(..) => None,
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.progress(),
+            Handler::Session(..) => None,
         }
     }
 
@@ -231,18 +231,18 @@ impl Connection {
     /// The reason that this end of the transport would have. Changes nothing.
     #[cfg(test)]
     pub(super) fn reason(&self, end: End) -> DisconnectReason {
-        match &self.state {
-            State::Opening(opening) => opening.reason(end),
-            State::Established(session, _) => session.handle_end(end, &self.common),
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.reason(end),
+            Handler::Session(session, _) => session.handle_end(end, &self.common),
         }
     }
 
     /// The bytes allocated for an incomplete message, used or not.
     #[cfg(test)]
     pub(super) fn input_memory(&self) -> usize {
-        match &self.state {
-            State::Opening(opening) => opening.memory(),
-            State::Established(session, _) => session.memory(),
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.memory(),
+            Handler::Session(session, _) => session.memory(),
         }
     }
 }

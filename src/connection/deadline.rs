@@ -39,9 +39,9 @@ impl Deadline {
         self.at = self.at.max(at);
     }
 
-    /// Moves the deadline to `at`, if that is earlier.
+    /// Moves the deadline to `at`, if that is earlier. The time excluded so far counts no more.
     pub(super) fn shorten(&mut self, at: Instant) {
-        self.at = self.at.min(at);
+        (self.at, self.excluded) = (self.at.min(at), 0);
     }
 
     /// Moves the deadline to `at`. The time excluded so far still counts towards the maximum.

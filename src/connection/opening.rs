@@ -1,5 +1,5 @@
 //! Everything before packets are exchanged: one attempt for each address of the relay, of which the first that
-//! completes the handshake wins.
+//! completes the handshake wins. If it does not prove then that it holds the relay's key, the others go on.
 //!
 //! The attempts begin in the order of the addresses: the next one when the last one began [`STAGGER`] ago (RFC 8305,
 //! section 5), or has failed. When one wins, the others are over; they have sent the relay nothing but a hello. When
@@ -118,6 +118,8 @@ pub(super) struct Opening {
     /// The attempts that are not over, in the order in which they began.
     attempts: Vec<Attempt>,
     failures: Vec<Failure>,
+    /// The temporary keys in the hellos of attempts that are over.
+    temporaries: Vec<PublicKey>,
 }
 
 /// The end of an attempt.
@@ -125,8 +127,6 @@ struct Failure {
     address: Address,
     stage: Stage,
     times: Times,
-    /// The temporary key in its hello, if that was created.
-    temporary: Option<PublicKey>,
     reason: DisconnectReason,
 }
 
@@ -155,6 +155,7 @@ impl Opening {
             begun: 0,
             attempts: Vec::with_capacity(1),
             failures: Vec::new(),
+            temporaries: Vec::new(),
         }
     }
 
@@ -267,7 +268,10 @@ impl Opening {
         match self.attempts[at].receive(now, input, &ours) {
             Ok(None) => Ok(None),
             Ok(Some(channel)) => {
-                Ok(Some(Won { attempt: self.attempts.swap_remove(at), channel, ping: self.ping }))
+                let attempt = self.attempts.remove(at);
+                self.temporaries.extend(attempt.temporary());
+                self.set_aside();
+                Ok(Some(Won { attempt, channel, ping: self.ping }))
             }
             Err(reason) => {
                 *input = &mut [];
@@ -276,11 +280,36 @@ impl Opening {
         }
     }
 
+    /// Another attempt has won: ends those that are open. Their addresses come before those without an attempt if the
+    /// session fails.
+    fn set_aside(&mut self) {
+        for attempt in self.attempts.drain(..).rev() {
+            self.temporaries.extend(attempt.temporary());
+            self.addresses.push_front(attempt.address);
+        }
+    }
+
+    /// The session has failed before the relay has proved itself. Returns the reason for the connection's end as an error
+    /// if no address is left.
+    pub(super) fn handle_session_end(
+        &mut self,
+        reason: DisconnectReason,
+        common: &mut Common,
+    ) -> Result<(), DisconnectReason> {
+        let times = Times::new(common.times.started());
+        let times = std::mem::replace(&mut common.times, times);
+        let (address, stage) = (common.address.clone(), Stage::Confirming);
+        self.next_at -= STAGGER; // the next attempt is due
+        self.add_failure(Failure { address, stage, times, reason })
+    }
+
     /// Checks the timeouts. `unread`: the transports may have unread input.
     pub(super) fn handle_timeout(&mut self, now: Instant, unread: bool) -> Result<(), DisconnectReason> {
-        for at in (0..self.attempts.len()).rev() {
-            if let Err(reason) = self.attempts[at].handle_timeout(now, unread) {
-                self.fail(at, reason)?;
+        let mut at = 0;
+        while let Some(attempt) = self.attempts.get_mut(at) {
+            match attempt.handle_timeout(now, unread) {
+                Ok(()) => at += 1,
+                Err(reason) => self.fail(at, reason)?,
             }
         }
         Ok(())
@@ -315,13 +344,19 @@ impl Opening {
     /// Ends an attempt. If it was the last one, returns the reason for the connection's end as an error.
     fn fail(&mut self, at: usize, reason: DisconnectReason) -> Result<(), DisconnectReason> {
         let attempt = self.attempts.remove(at);
-        let (stage, temporary) = (attempt.stage(), attempt.temporary());
+        self.temporaries.extend(attempt.temporary());
+        let stage = attempt.stage();
         let Attempt { id, address, times, .. } = attempt;
         let is_last = id.0 + 1 == self.begun;
         if is_last {
             self.next_at -= STAGGER; // when this attempt began: the next one is due
         }
-        self.failures.push(Failure { address, stage, times, temporary, reason });
+        self.add_failure(Failure { address, stage, times, reason })
+    }
+
+    /// Returns the reason for the connection's end as an error if no attempt is open and no address is left.
+    fn add_failure(&mut self, failure: Failure) -> Result<(), DisconnectReason> {
+        self.failures.push(failure);
         match self.explaining() {
             Some(failure) if self.attempts.is_empty() && self.addresses.is_empty() => Err(failure.reason),
             _ => Ok(()),
@@ -341,7 +376,7 @@ impl Opening {
     /// The temporary keys of all attempts.
     fn temporaries(&self) -> impl Iterator<Item = PublicKey> {
         let running = self.attempts.iter().filter_map(Attempt::temporary);
-        running.chain(self.failures.iter().filter_map(|failure| failure.temporary))
+        running.chain(self.temporaries.iter().copied())
     }
 
     fn position(&self, attempt: AttemptId) -> Option<usize> {

@@ -90,6 +90,15 @@ impl Outbox {
         debug_assert!(important.len() <= MAX_IMPORTANT);
     }
 
+    /// A new session begins on another transport: removes what was for the last one. Data stay queued.
+    pub(super) fn restart(&mut self) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.begun.clear();
+            buffers.important.clear();
+            buffers.pongs = 0;
+        }
+    }
+
     /// Queues the first ping, before the routing requests that were queued while the connection was opened.
     pub(super) fn push_first(&mut self, ping: Packet<'static>) {
         self.buffers().important.push_front(ping);

@@ -152,6 +152,22 @@ impl Routes {
         }
     }
 
+    /// A new session begins with a relay that knows no routes. Removes closed routes, and returns the peers of the others:
+    /// their requests are to be queued again. Call this only before the first response.
+    pub(super) fn restart(&mut self) -> Vec<PublicKey> {
+        let closed = |route: &Route| route.state.visible().is_none();
+        while let Some(slot) = self.slots.iter().position(|route| route.as_ref().is_some_and(closed)) {
+            self.free(slot);
+        }
+        let routes = self.slots.iter_mut().flatten();
+        routes
+            .map(|route| {
+                route.state = State::Requested { sent: false };
+                route.peer
+            })
+            .collect()
+    }
+
     /// Handles a routing response. It is accepted only if it answers a request, and if its number is not in use.
     pub(super) fn handle_response(
         &mut self,

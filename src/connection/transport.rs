@@ -23,6 +23,7 @@ use crate::events::Events;
 use crate::id::{AttemptId, ConnectionId};
 use crate::stage::Stage;
 use crate::status::Traffic;
+use crate::wire::Packet;
 use crate::wire::frame::{MAX_FRAME, MIN_FRAME};
 
 /// One relay connection, without a socket: [the module](crate::proto) says in which order a driver calls its functions.
@@ -48,10 +49,59 @@ pub const MIN_SCRATCH: usize = MAX_FRAME;
 
 /// Boxed, since an opening takes memory only for a short time, and since keys that are not moved leave no copies.
 pub(super) enum State {
-    /// There are no session keys yet.
-    Opening(Box<Opening>),
-    /// Packets are exchanged, on the transport of this attempt.
+    /// The relay has not proved that it holds its key.
+    Unconfirmed(Box<Unconfirmed>),
+    /// It has. Packets are exchanged on the transport of this attempt.
     Established(Box<Session>, AttemptId),
+}
+
+/// The opening, and the session with whoever has responded first.
+///
+/// ```text
+///           response               first packet
+/// attempts ─────────► candidate ────────────────► Established
+///     ▲                   │
+///     └───────────────────┘
+///    failure, if an address is left
+/// ```
+pub(super) struct Unconfirmed {
+    pub(super) opening: Opening,
+    candidate: Option<Candidate>,
+}
+
+struct Candidate {
+    session: Box<Session>,
+    attempt: AttemptId,
+}
+
+/// What handles input and output now.
+pub(super) enum Handler<O, S> {
+    /// The attempts to reach the relay.
+    Attempts(O),
+    /// The session, on the transport of this attempt.
+    Session(S, AttemptId),
+}
+
+impl State {
+    pub(super) fn handler(&self) -> Handler<&Opening, &Session> {
+        match self {
+            Self::Established(session, attempt) => Handler::Session(session, *attempt),
+            Self::Unconfirmed(unconfirmed) => match &unconfirmed.candidate {
+                None => Handler::Attempts(&unconfirmed.opening),
+                Some(candidate) => Handler::Session(&candidate.session, candidate.attempt),
+            },
+        }
+    }
+
+    fn handler_mut(&mut self) -> Handler<&mut Opening, &mut Session> {
+        match self {
+            Self::Established(session, attempt) => Handler::Session(session, *attempt),
+            Self::Unconfirmed(unconfirmed) => match &mut unconfirmed.candidate {
+                None => Handler::Attempts(&mut unconfirmed.opening),
+                Some(candidate) => Handler::Session(&mut candidate.session, candidate.attempt),
+            },
+        }
+    }
 }
 
 impl Connection {
@@ -72,7 +122,7 @@ impl Connection {
             times: Times::new(now),
         };
         Self {
-            state: State::Opening(Box::new(opening)),
+            state: State::Unconfirmed(Box::new(Unconfirmed { opening, candidate: None })),
             common,
             #[cfg(test)]
             generation: 0,
@@ -91,18 +141,18 @@ impl Connection {
 
     /// How far the connection has come; with several attempts, the one that has come furthest.
     pub fn stage(&self) -> Stage {
-        match &self.state {
-            State::Opening(opening) => opening.stage(),
-            State::Established(session, _) => session.stage(&self.common),
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.stage(),
+            Handler::Session(session, _) => session.stage(&self.common),
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), or, while the connection is opened,
     /// [`begin_attempt`](Self::begin_attempt). Each call of this type's functions may change it.
     pub fn deadline(&self) -> Instant {
-        match &self.state {
-            State::Opening(opening) => opening.deadline(),
-            State::Established(session, _) => session.deadline(),
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.deadline(),
+            Handler::Session(session, _) => session.deadline(),
         }
     }
 
@@ -110,52 +160,52 @@ impl Connection {
     /// last time that the driver looked): the relay did not cause this delay, so deadlines exclude it, up to ten times
     /// the timeout. A driver that reads everything as soon as it arrives passes `now` twice.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
-        match &mut self.state {
-            State::Opening(opening) => opening.handle_turn(now, since),
-            State::Established(session, _) => session.handle_turn(now, since, &self.common),
+        match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.handle_turn(now, since),
+            Handler::Session(session, _) => session.handle_turn(now, since, &self.common),
         }
     }
 
     /// The most bytes of input that are certainly used up if `events` has room for this many packets.
     pub(crate) fn input_of_packets(&self, packets: usize) -> usize {
-        match &self.state {
+        match self.state.handler() {
             // No events result from what arrives before the first packet.
-            State::Opening(_) => packets * MIN_FRAME,
-            State::Established(session, _) => session.input_of_packets(packets),
+            Handler::Attempts(_) => packets * MIN_FRAME,
+            Handler::Session(session, _) => session.input_of_packets(packets),
         }
     }
 
     /// Whether [`begin_attempt`](Self::begin_attempt) begins an attempt: 250 ms after the last one began, or as soon as
     /// that has failed (RFC 8305, section 5).
     pub fn is_attempt_due(&self, now: Instant) -> bool {
-        match &self.state {
-            State::Opening(opening) => opening.is_attempt_due(now),
-            State::Established(..) => false,
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.is_attempt_due(now),
+            Handler::Session(..) => false,
         }
     }
 
     /// Begins the next attempt, if one is due. Returns its id and the relay's address that it is for: the driver connects
     /// a transport to this address, or to the [proxy](Self::proxy), which is then asked for a tunnel to it.
     pub fn begin_attempt(&mut self, now: Instant, entropy: Entropy) -> Option<(AttemptId, &Address)> {
-        match &mut self.state {
-            State::Opening(opening) => opening.begin_attempt(now, entropy, &self.common),
-            State::Established(..) => None,
+        match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.begin_attempt(now, entropy, &self.common),
+            Handler::Session(..) => None,
         }
     }
 
     /// Whether the transport of this attempt is in use. If it is not, the driver closes it: the attempt has failed, or
     /// another one has completed the handshake.
     pub fn is_open(&self, attempt: AttemptId) -> bool {
-        match &self.state {
-            State::Opening(opening) => opening.is_open(attempt),
-            State::Established(_, winner) => *winner == attempt,
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.is_open(attempt),
+            Handler::Session(_, winner) => winner == attempt,
         }
     }
 
     /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay. A second call
     /// does nothing.
     pub fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
-        if let State::Opening(opening) = &mut self.state {
+        if let Handler::Attempts(opening) = self.state.handler_mut() {
             opening.handle_connected(now, attempt);
         }
     }
@@ -194,25 +244,57 @@ impl Connection {
         shared: &mut Shared,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
-        if let State::Opening(opening) = &mut self.state
+        if let State::Unconfirmed(unconfirmed) = &mut self.state
+            && unconfirmed.candidate.is_none()
             && events.has_room()
-            && let Some(won) = opening.receive(now, attempt, input)?
+            && let Some(won) = unconfirmed.opening.receive(now, attempt, input)?
         {
-            self.state = State::Established(Box::new(won.into_session(now, &mut self.common)), attempt);
+            let session = Box::new(won.into_session(now, &mut self.common));
+            unconfirmed.candidate = Some(Candidate { session, attempt });
         }
-        match &mut self.state {
-            State::Opening(_) => Ok(()),
-            State::Established(_, winner) if *winner != attempt => {
+        match self.state.handler_mut() {
+            Handler::Attempts(_) => Ok(()),
+            Handler::Session(_, winner) if winner != attempt => {
                 *input = &mut [];
                 Ok(())
             }
-            State::Established(session, _) => {
+            Handler::Session(session, _) => {
                 if !input.is_empty() {
                     self.common.times.set_heard(now);
                 }
-                session.receive(now, input, shared, &mut self.common, events)
+                let result = session.receive(now, input, shared, &mut self.common, events);
+                self.confirm();
+                if result.is_err() {
+                    *input = &mut [];
+                }
+                result.or_else(|reason| self.end_session(reason))
             }
         }
+    }
+
+    /// The opening is over if the relay has proved that it holds its key.
+    fn confirm(&mut self) {
+        if let State::Unconfirmed(unconfirmed) = &mut self.state
+            && self.common.times.connected.is_known()
+            && let Some(Candidate { session, attempt }) = unconfirmed.candidate.take()
+        {
+            self.state = State::Established(session, attempt);
+        }
+    }
+
+    /// The session has failed. If the relay has not proved itself on it, that concerns only one address: an attacker may
+    /// have replayed an old response there. Then the opening goes on with the others, and routes are requested again.
+    fn end_session(&mut self, reason: DisconnectReason) -> Result<(), DisconnectReason> {
+        let State::Unconfirmed(unconfirmed) = &mut self.state else {
+            return Err(reason);
+        };
+        unconfirmed.candidate = None;
+        unconfirmed.opening.handle_session_end(reason, &mut self.common)?;
+        self.common.outbox.restart();
+        for peer in self.common.routes.restart() {
+            self.common.outbox.push_important(Packet::RoutingRequest { peer });
+        }
+        Ok(())
     }
 
     /// Checks the deadline. A call too early or twice does no harm. `unread`: a transport may have input that was not
@@ -229,27 +311,30 @@ impl Connection {
         unread: bool,
         ping: NonZeroU64,
     ) -> Result<(), DisconnectReason> {
-        match &mut self.state {
-            State::Opening(opening) => opening.handle_timeout(now, unread),
-            State::Established(session, _) => session.handle_timeout(now, unread, ping, &mut self.common),
+        match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.handle_timeout(now, unread),
+            Handler::Session(session, _) => {
+                let result = session.handle_timeout(now, unread, ping, &mut self.common);
+                result.or_else(|reason| self.end_session(reason))
+            }
         }
     }
 
     /// Queues a ping with this id, a random number, if the connection is established and has no unanswered ping. Returns
     /// whether it did.
     pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
-        match &mut self.state {
-            State::Opening(_) => false,
-            State::Established(session, _) => session.ping(now, ping, &mut self.common),
+        match self.state.handler_mut() {
+            Handler::Attempts(_) => false,
+            Handler::Session(session, _) => session.ping(now, ping, &mut self.common),
         }
     }
 
     /// The network has changed, so the transports may be dead: answers have 5 s, or the pong timeout if that is shorter
     /// (but a proxy that was asked for a tunnel has the time that it had). `ping` is the id of the ping that an established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
-        match &mut self.state {
-            State::Opening(opening) => opening.handle_network_changed(now + NETWORK_CHANGE_TIMEOUT),
-            State::Established(session, _) => {
+        match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.handle_network_changed(now + NETWORK_CHANGE_TIMEOUT),
+            Handler::Session(session, _) => {
                 let time_limit = NETWORK_CHANGE_TIMEOUT.min(self.common.settings.pong_timeout);
                 session.handle_network_changed(now, ping, time_limit, &mut self.common)
             }
@@ -260,7 +345,7 @@ impl Connection {
     /// ping keep their timeouts.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
         self.common.settings = settings;
-        if let State::Established(session, _) = &mut self.state {
+        if let Handler::Session(session, _) = self.state.handler_mut() {
             session.handle_settings(&self.common.settings);
         }
     }
@@ -271,18 +356,21 @@ impl Connection {
     ///
     /// Why the connection has ended with it. If another attempt is open or follows, it goes on.
     pub fn handle_end(&mut self, attempt: AttemptId, end: End) -> Result<(), DisconnectReason> {
-        match &mut self.state {
-            State::Opening(opening) => opening.handle_end(attempt, end),
-            State::Established(_, winner) if *winner != attempt => Ok(()),
-            State::Established(session, _) => Err(session.handle_end(end, &self.common)),
+        match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.handle_end(attempt, end),
+            Handler::Session(_, winner) if winner != attempt => Ok(()),
+            Handler::Session(session, _) => {
+                let reason = session.handle_end(end, &self.common);
+                self.end_session(reason)
+            }
         }
     }
 
     /// Whether there is something to write to the transport of this attempt.
     pub fn has_output(&self, attempt: AttemptId) -> bool {
-        match &self.state {
-            State::Opening(opening) => opening.has_output(attempt),
-            State::Established(_, winner) => *winner == attempt && !self.common.outbox.is_empty(),
+        match self.state.handler() {
+            Handler::Attempts(opening) => opening.has_output(attempt),
+            Handler::Session(_, winner) => winner == attempt && !self.common.outbox.is_empty(),
         }
     }
 
@@ -316,10 +404,10 @@ impl Connection {
             scratch.len()
         );
         let mut flushed = Flushed::default();
-        let result = match &mut self.state {
-            State::Opening(opening) => opening.flush(attempt, write, &mut flushed),
-            State::Established(_, winner) if *winner != attempt => Ok(true),
-            State::Established(session, _) => {
+        let result = match self.state.handler_mut() {
+            Handler::Attempts(opening) => opening.flush(attempt, write, &mut flushed),
+            Handler::Session(_, winner) if winner != attempt => Ok(true),
+            Handler::Session(session, _) => {
                 let result = session.flush(now, shared, scratch, write, &mut self.common, &mut flushed);
                 shared.key_stream.wipe();
                 result

@@ -269,3 +269,87 @@ fn the_reason_is_the_most_hopeful_one() {
         assert_eq!(connection.failed_attempts().len(), 2);
     }
 }
+
+/// The address of an attacker comes first. It needs no key: a hello of an earlier connection is a response, too.
+#[test]
+fn a_replayed_response_at_one_address_does_not_prevent_a_connection_at_another() {
+    let start = Instant::now();
+    let earlier = {
+        let mut connection = addressed(1, start);
+        connection.begin_attempt(start, values(9)).unwrap();
+        connection.handle_connected(start, FIRST);
+        written(&mut connection, FIRST)
+    };
+    for end in ["no pong", "closed", "not a packet"] {
+        let mut connection = addressed(3, start);
+        connection.begin_attempt(start, values(0)).unwrap();
+        connection.begin_attempt(start + 250 * MS, values(1)).unwrap();
+        let route = connection.open(key(7)).unwrap();
+        let closed = connection.open(key(8)).unwrap();
+        connection.send_oob(key(9), b"early").unwrap();
+        connection.handle_connected(start, AttemptId(0));
+        written(&mut connection, AttemptId(0));
+        receive(&mut connection, start + seconds(1), AttemptId(0), &earlier[32..]).unwrap();
+        assert_eq!(connection.stage(), Stage::Confirming);
+        assert!(!connection.is_open(AttemptId(1)) && connection.is_open(AttemptId(0)));
+        assert!(!written(&mut connection, AttemptId(0)).is_empty(), "a ping, requests and the OOB packet");
+        connection.close_route(closed).unwrap();
+
+        let failed = connection.deadline();
+        match end {
+            "no pong" => assert_eq!(connection.handle_timeout(failed, false, NonZeroU64::MIN), Ok(())),
+            "closed" => assert_eq!(connection.handle_end(AttemptId(0), End::Closed), Ok(())),
+            _ => assert!(receive(&mut connection, failed, AttemptId(0), &[0xa5; 64]).unwrap().is_empty()),
+        }
+        assert!(!connection.is_open(AttemptId(0)), "{end}");
+        assert_eq!(connection.stage(), Stage::Confirming, "that of the only failure");
+        assert_eq!(connection.failed_attempts().len(), 1);
+        assert!(connection.deadline() <= failed, "the next attempt is due");
+
+        // The address that was tried meanwhile comes first, and the relay is there.
+        let (attempt, address) = connection.begin_attempt(failed, values(2)).unwrap();
+        assert_eq!((attempt, address.to_string()), (AttemptId(2), "192.0.2.2:33445".to_owned()));
+        connection.handle_connected(failed, attempt);
+        let hello = written(&mut connection, attempt).try_into().unwrap();
+        let (response, mut relay) = Hello::open(&hello, &RELAY_SECRET).unwrap().accept(&fresh());
+        receive(&mut connection, failed, attempt, &response).unwrap();
+        let sent = relay.open(&written(&mut connection, attempt)).unwrap();
+        assert_eq!(sent, [ping(FIRST_PING), routing_request(key(7))], "{end}");
+        let mut stream = Vec::new();
+        relay.seal(&pong(FIRST_PING), &mut stream);
+        relay.seal(&routing_response(16, key(7)), &mut stream);
+        assert_eq!(receive(&mut connection, failed, attempt, &stream).unwrap().len(), 2);
+        assert_eq!(connection.route_status(route).unwrap().state, crate::status::RouteState::Offline);
+        assert_eq!((connection.route_count(), connection.stage()), (1, Stage::Connected));
+        assert!(connection.failed_attempts().is_empty());
+        // From now on, a failure ends the connection.
+        assert!(connection.handle_end(attempt, End::Closed).is_err());
+    }
+}
+
+#[test]
+fn if_no_address_is_left_a_candidate_that_fails_ends_the_connection() {
+    let start = Instant::now();
+    let (mut connection, hellos) = all_connected(1, start);
+    let (response, _) = hellos[0].accept(&fresh());
+    receive(&mut connection, start, FIRST, &response).unwrap();
+    let failed = connection.deadline();
+    let no_pong = DisconnectReason::NoPong(Stage::Confirming);
+    assert_eq!(connection.handle_timeout(failed, false, NonZeroU64::MIN), Err(no_pong));
+    assert_eq!(connection.stage(), Stage::Confirming);
+    assert!(connection.begin_attempt(failed, values(1)).is_none());
+}
+
+#[test]
+fn attempts_that_time_out_together_fail_in_their_order() {
+    let start = Instant::now();
+    let mut connection = addressed(3, start);
+    for number in 0..3_u8 {
+        connection.begin_attempt(start + 250 * MS * u32::from(number), values(number)).unwrap();
+    }
+    let late = Err(timed_out(Stage::Connecting));
+    assert_eq!(connection.handle_timeout(start + seconds(60), false, NonZeroU64::MIN), late);
+    let failed = connection.failed_attempts().into_iter().map(|failed| failed.address.to_string());
+    assert_eq!(failed.collect::<Vec<_>>(), [1, 2, 3].map(|number| format!("192.0.2.{number}:33445")));
+    assert_eq!(connection.address().to_string(), "192.0.2.1:33445");
+}

@@ -21,7 +21,7 @@ fn keys_keep_their_address_when_a_connection_is_moved() {
     let pair = Pair::connected();
     let channel_address = |connection: &Connection| match &connection.state {
         State::Established(session, _) => std::ptr::from_ref(session.channel()),
-        State::Opening(_) => panic!("it is not established"),
+        State::Unconfirmed(_) => panic!("it is not established"),
     };
     let before = channel_address(&pair.connection);
     assert_eq!(channel_address(&Box::new(pair.connection)), before);

@@ -369,6 +369,7 @@ impl Model {
         }
         if self.is_opening() || self.ask(id, now) {
             self.deadline = self.deadline.min(now + patience);
+            self.excluded = 0;
             return;
         }
         let excluded = Duration::from_millis(self.excluded.into());

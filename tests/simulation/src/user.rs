@@ -262,9 +262,11 @@ impl User {
             }
             2 if rng.one_in(6) => {
                 endpoint.connection.ping(self.last_poll, ping(rng));
+                endpoint.flush(self.last_poll, rng); // as the loop does: the program may be absent then
             }
             2 if rng.one_in(6) => {
                 endpoint.connection.handle_network_changed(self.last_poll, ping(rng));
+                endpoint.flush(self.last_poll, rng);
             }
             2 if rng.one_in(3) => {
                 if let Some(&route) = rng.pick(&routes) {
