@@ -24,8 +24,11 @@
 //! 5. [`flush`](Connection::flush) while the connection [has output](Connection::has_output) and the transport has room.
 //! 6. [`take_writable`](Connection::take_writable) after a flush, if the program waits for room in the send queue.
 //!
-//! After each of these, it closes the transports of attempts that are not [open](Connection::is_open) any more. When a
-//! transport ends, it calls [`handle_end`](Connection::handle_end). The commands of the program
+//! When the first attempt has completed the handshake, the others are over. But if the relay does not prove then that it
+//! holds its key, the other addresses have attempts again.
+//!
+//! After each of these calls, the driver closes the transports of attempts that are not [open](Connection::is_open) any
+//! more. When a transport ends, it calls [`handle_end`](Connection::handle_end). The commands of the program
 //! ([`open_route`](Connection::open_route), [`send_data`](Connection::send_data) and so on) may be called at any time;
 //! they may add output and change the deadline.
 //!
@@ -42,7 +45,7 @@
 //! A driver for one connection on a blocking socket:
 //!
 //! ```
-//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::io::{ErrorKind, Read, Write};
 //! use std::net::TcpStream;
 //! use std::num::NonZeroU64;
 //! use std::sync::Arc;

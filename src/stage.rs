@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// How far a connection has progressed, in order: a later stage is greater.
+/// How far a connection has progressed, in order: a later stage is greater. With several addresses it may go back, when
+/// an attempt fails and another goes on, but not from `Connected`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use support::{AT_ONCE, GUARD, Peer, Reported, SHORT, TestRelay, any_key, dead_port, honest};
-use tox_relay_client::{ConnectError, DisconnectReason, Impostor, Party, Relay, Server, Stage};
+use tox_relay_client::{ConnectError, DisconnectReason, Impostor, Party, Relay, RouteState, Server, Stage};
 
 /// A listening port whose backlog is full, so that further connections get no answer, while this exists.
 struct BlackHole {
@@ -89,6 +89,49 @@ fn two_addresses_of_the_same_relay_are_one_connection() {
     let mut received = Vec::new();
     stream.read_to_end(&mut received).unwrap();
     assert_eq!(received.len(), 128);
+}
+
+/// An attacker without any key: it answers each hello with the hello of the client's first connection.
+fn replayer() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut recorded, mut open) = (None::<[u8; 128]>, Vec::new());
+        for mut stream in listener.incoming().flatten() {
+            let mut hello = [0; 128];
+            if stream.read_exact(&mut hello).is_err() {
+                continue;
+            }
+            if let Some(recorded) = recorded {
+                let _ = stream.write_all(&recorded[32..]);
+                open.push(stream);
+            } else {
+                recorded = Some(hello);
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn an_attacker_who_replays_a_response_at_one_address_only_delays_the_connection() {
+    let relay = honest();
+    let mut peer = Peer::with(|config| config.pong_timeout(SHORT));
+    let both = Relay::new(replayer(), relay.public_key().into()).address(relay.addr());
+    // The first time it has nothing to replay, and closes.
+    let first = peer.client.connect(&both).unwrap();
+    peer.until("connected", |peer| peer.reported == [Reported::Connected(first)]);
+    peer.client.disconnect(first);
+    peer.end(first);
+    peer.reported.clear();
+    let second = peer.client.connect(&both).unwrap();
+    let route = peer.client.open_route(second, any_key()).unwrap();
+    peer.until("the route is registered", |peer| {
+        peer.client.route(route).is_some_and(|status| status.state == RouteState::Offline)
+    });
+    assert_eq!(peer.reported[0], Reported::Connected(second));
+    let status = peer.client.connection(second).unwrap();
+    assert_eq!(status.address, relay.addr().try_into().unwrap());
 }
 
 #[test]

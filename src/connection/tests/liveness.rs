@@ -254,6 +254,19 @@ fn a_changed_network_does_not_end_a_connection_that_had_more_time() {
     assert_eq!(pair.connection.deadline(), queued_at + seconds(16 + 30));
 }
 
+/// The program was away for 3 s and had unread input. Those 3 s were granted again to the next step.
+#[test]
+fn a_changed_network_limits_an_attempt_whose_deadline_excluded_time() {
+    let start = Instant::now();
+    let mut connection = connecting(start);
+    connection.handle_turn(start + seconds(3), start);
+    assert_eq!(connection.deadline(), start + seconds(13));
+    connection.handle_network_changed(start + seconds(3), NonZeroU64::MIN);
+    assert_eq!(connection.deadline(), start + seconds(8));
+    connection.handle_connected(start + seconds(7), FIRST);
+    assert_eq!(connection.deadline(), start + seconds(8));
+}
+
 #[test]
 fn settings_changed_during_the_opening_apply_to_the_pings() {
     let start = Instant::now();
