@@ -75,8 +75,8 @@ impl From<ConnectionId> for u64 {
     }
 }
 
-/// The index of the connection is in the lower 32 bits, its generation in the upper. Any number is accepted; one that is
-/// not the id of a connection is treated as a stale id.
+/// The index of the connection is in the lower 32 bits, its generation in the upper. Any number is accepted; one that
+/// is not the id of a connection is treated as a stale id.
 impl From<u64> for ConnectionId {
     fn from(number: u64) -> Self {
         Self { index: number as u32, generation: (number >> 32) as u32 }

@@ -21,11 +21,12 @@
 //!    arrived, while there are any.
 //! 4. [`handle_timeout`](Connection::handle_timeout) when [`deadline`](Connection::deadline) is reached, after
 //!    everything that has arrived was read: an answer that has arrived is then never too late.
-//! 5. [`flush`](Connection::flush) while the connection [has output](Connection::has_output) and the transport has room.
+//! 5. [`flush`](Connection::flush) while the connection [has output](Connection::has_output) and the transport has
+//!    room.
 //! 6. [`take_writable`](Connection::take_writable) after a flush, if the program waits for room in the send queue.
 //!
-//! When the first attempt has completed the handshake, the others are over. But if the relay does not prove then that it
-//! holds its key, the other addresses have attempts again.
+//! When the first attempt has completed the handshake, the others are over. But if the relay does not prove then that
+//! it holds its key, the other addresses have attempts again.
 //!
 //! After each of these calls, the driver closes the transports of attempts that are not [open](Connection::is_open) any
 //! more. When a transport ends, it calls [`handle_end`](Connection::handle_end). The commands of the program

@@ -62,8 +62,8 @@ pub struct FailedAttempt {
     pub reason: DisconnectReason,
 }
 
-/// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect): 1 µs to
-/// 71 minutes. `None` if it is not complete.
+/// When each step of connecting was complete, as the time since the call of [`connect`](crate::Client::connect): 1 µs
+/// to 71 minutes. `None` if it is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConnectTimes {

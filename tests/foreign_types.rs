@@ -68,8 +68,8 @@ fn items(code: &str) -> Vec<(String, Vec<&str>)> {
     items
 }
 
-/// The derives of items without indentation, each with the first line of its item. `thiserror::Error` is not a trait: it
-/// implements that of the standard library.
+/// The derives of items without indentation, each with the first line of its item. `thiserror::Error` is not a trait:
+/// it implements that of the standard library.
 fn derives(code: &str) -> Vec<(&str, String)> {
     let (mut found, mut pending) = (Vec::new(), String::new());
     for line in code.lines() {

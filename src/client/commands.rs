@@ -65,8 +65,8 @@ impl Client {
     /// Starts to connect to a relay. [`Connected`](crate::Event::Connected) or
     /// [`Disconnected`](crate::Event::Disconnected) reports the result: within the connect timeout (for connecting, the
     /// proxy and the handshake) plus the pong timeout (for the relay's first packet), except for time that
-    /// [`poll`](Self::poll) does not count. A relay may have [several addresses](Relay::address): each has this time, from
-    /// the beginning of its attempt.
+    /// [`poll`](Self::poll) does not count. A relay may have [several addresses](Relay::address): each has this time,
+    /// from the beginning of its attempt.
     ///
     /// [`open_route`](Self::open_route) and the methods that send packets without a route can be called at once.
     ///
@@ -93,8 +93,8 @@ impl Client {
     /// one. The socket may still be connecting. The library closes it when the connection ends.
     ///
     /// Only the first address of the relay is used, for the request to a proxy and in the status. Its
-    /// [`local_address`](Relay::local_address) is ignored. If there is a proxy, so is its address: the socket may lead to
-    /// one that has none, for example through a Unix socket.
+    /// [`local_address`](Relay::local_address) is ignored. If there is a proxy, so is its address: the socket may lead
+    /// to one that has none, for example through a Unix socket.
     ///
     /// # Errors
     ///

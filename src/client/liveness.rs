@@ -50,9 +50,9 @@ impl Client {
     /// that is shorter, ends with [`NoPong`](crate::DisconnectReason::NoPong). If the network changes again meanwhile,
     /// the time begins anew, but a relay that answers no ping has at most the pong timeout and 5 s together.
     ///
-    /// While a connection is opened, the attempts that have begun have at most 5 s; a connection without a later attempt
-    /// then ends with [`TimedOut`](crate::DisconnectReason::TimedOut). Attempts that begin later have their full time,
-    /// and so has a proxy that was already asked for a tunnel: it may need a minute for an onion service.
+    /// While a connection is opened, the attempts that have begun have at most 5 s; a connection without a later
+    /// attempt then ends with [`TimedOut`](crate::DisconnectReason::TimedOut). Attempts that begin later have their
+    /// full time, and so has a proxy that was already asked for a tunnel: it may need a minute for an onion service.
     ///
     /// ```
     /// # use tox_relay_client::*;

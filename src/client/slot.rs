@@ -270,7 +270,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {
-        assert!(size_of::<Slot>() <= 312, "{}", size_of::<Slot>());
-        assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
+        assert!(size_of::<Slot>() <= 280, "{}", size_of::<Slot>());
+        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
     }
 }

@@ -225,8 +225,8 @@ impl Relay {
     ///
     /// They are tried in this order, but IPv4 and IPv6 in turns; each attempt begins 250 ms after the one before, or as
     /// soon as that has failed (as in RFC 8305, "Happy Eyeballs"). The first that completes the handshake is used, the
-    /// others are closed: nothing but their hello was sent. Each attempt has a socket of its own, so many addresses take
-    /// many file descriptors while the connection is opened.
+    /// others are closed: nothing but their hello was sent. Each attempt has a socket of its own, so many addresses
+    /// take many file descriptors while the connection is opened.
     ///
     /// An attacker at one address who replays an old handshake response can only delay the connection: if the proof of
     /// the key does not follow within the pong timeout, the other addresses are tried, and the routes are requested
@@ -271,8 +271,8 @@ impl Relay {
     /// Connects from this local address, for example that of one network interface. Port 0 is any port. Default: the
     /// operating system chooses.
     ///
-    /// Attempts to addresses of the other family fail. A port other than 0 can only be used by one attempt at a time, and
-    /// not again for a minute or so after a connection.
+    /// Attempts to addresses of the other family fail. A port other than 0 can only be used by one attempt at a time,
+    /// and not again for a minute or so after a connection.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -410,52 +410,4 @@ impl From<&Self> for Relay {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config() -> Config {
-        Config::new(SecretKey::from([1; 32]))
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_protocol_document() {
-        let settings = config().settings().expect("the defaults are valid");
-        let Settings { connect_timeout, ping_interval, pong_timeout, .. } = settings;
-        assert_eq!([connect_timeout, ping_interval, pong_timeout].map(|time| time.as_secs()), [10, 30, 10]);
-    }
-
-    /// RFC 8305, section 4.
-    #[test]
-    fn the_families_of_a_relays_addresses_take_turns() {
-        let [a, b, c, x, y] =
-            ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "[2001:db8::1]:1", "[2001:db8::2]:1"];
-        for (given, expected) in [
-            (&[a, b, c, x, y][..], &[a, x, b, y, c][..]),
-            (&[x, y, a], &[x, a, y]),
-            (&[a, x, y], &[a, x, y]),
-            (&[a, b], &[a, b]),
-            (&[x, a, x, a], &[x, a]),
-        ] {
-            let new = Relay::new(given[0], PublicKey::from([9; 32]));
-            let relay = given[1..].iter().fold(new, |relay, address| relay.address(*address));
-            let (addresses, _) = relay.targets().expect("good addresses");
-            assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{given:?}");
-        }
-    }
-
-    #[test]
-    fn settings_that_can_not_work_are_refused() {
-        let check = |config: Config| config.settings().map(|_| ());
-        assert_eq!(check(config().send_queue(4_068)), Ok(()));
-        assert_eq!(check(config().send_queue(4_067)), Err(SettingError::SendQueue(4_067)));
-        let zero = Duration::ZERO;
-        assert_eq!(check(config().connect_timeout(zero)), Err(SettingError::ConnectTimeout));
-        assert_eq!(check(config().ping_interval(zero)), Err(SettingError::PingInterval));
-        assert_eq!(check(config().pong_timeout(zero)), Err(SettingError::PongTimeout));
-    }
-
-    #[test]
-    fn half_of_the_smallest_send_queue_has_room_for_the_longest_packet() {
-        assert_eq!(MIN_SEND_QUEUE, 2 * (2 + crate::wire::frame::MAX_PLAINTEXT));
-    }
-}
+mod tests;

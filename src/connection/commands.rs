@@ -19,9 +19,9 @@ use crate::wire::packet::{FORWARD_DATA, ONION_REQUEST, OOB_DATA, ROUTE_DATA};
 use crate::wire::{Destination, Packet};
 
 impl Connection {
-    /// Requests a route to `peer` from the relay, with a token of the caller's. Before the handshake response, the request
-    /// stays queued. `generation` becomes a part of the route's id: no other route of the driver's connections may have
-    /// it.
+    /// Requests a route to `peer` from the relay, with a token of the caller's. Before the handshake response, the
+    /// request stays queued. `generation` becomes a part of the route's id: no other route of the driver's connections
+    /// may have it.
     ///
     /// # Errors
     ///

@@ -12,7 +12,8 @@ pub enum End {
     Closed,
     /// It failed: the kind of the error, and its number in the operating system if it has one.
     Failed(ErrorKind, Option<i32>),
-    /// It was given up after a timeout: [`handle_timeout`](super::Connection::handle_timeout) does so, and a driver may.
+    /// It was given up after a timeout: [`handle_timeout`](super::Connection::handle_timeout) does so, and a driver
+    /// may.
     Late,
 }
 

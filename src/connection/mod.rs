@@ -1,10 +1,10 @@
 //! One relay connection without a socket, a clock or a random source: bytes, times and random numbers are arguments.
 //!
 //! [`Connection`] is its interface, for the loop and, as [`proto`](crate::proto), for other drivers: that module
-//! documents the order of the calls. [`transport`] has the functions for transports and deadlines, and [`commands`] those
-//! for the requests of a caller and for the state of the connection. Each function passes its input to the current state
-//! of the connection: an [`Opening`](opening::Opening), from the first transport to the handshake response, and then a
-//! [`Session`](session::Session). [`Common`](common::Common) holds what both states use.
+//! documents the order of the calls. [`transport`] has the functions for transports and deadlines, and [`commands`]
+//! those for the requests of a caller and for the state of the connection. Each function passes its input to the
+//! current state of the connection: an [`Opening`](opening::Opening), from the first transport to the handshake
+//! response, and then a [`Session`](session::Session). [`Common`](common::Common) holds what both states use.
 
 mod commands;
 mod common;

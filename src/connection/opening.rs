@@ -164,7 +164,8 @@ impl Opening {
         self.addresses.front().expect("a relay has an address")
     }
 
-    /// The stage of the open attempt that has progressed furthest; if none is open, of the failed one that explains most.
+    /// The stage of the open attempt that has progressed furthest; if none is open, of the failed one that explains
+    /// most.
     pub(super) fn stage(&self) -> Stage {
         let running = self.furthest().map(Attempt::stage);
         running.or(self.explaining().map(|failure| failure.stage)).unwrap_or(Stage::Connecting)
@@ -289,8 +290,8 @@ impl Opening {
         }
     }
 
-    /// The session has failed before the relay has proved itself. Returns the reason for the connection's end as an error
-    /// if no address is left.
+    /// The session has failed before the relay has proved itself. Returns the reason for the connection's end as an
+    /// error if no address is left.
     pub(super) fn handle_session_end(
         &mut self,
         reason: DisconnectReason,
@@ -364,8 +365,8 @@ impl Opening {
     }
 
     /// The failure that explains most: the most hopeful one, since one address that may work again is enough; of those,
-    /// one that is not the network's fault, since a missing route to IPv6 says nothing about the relay; then the one that
-    /// progressed furthest.
+    /// one that is not the network's fault, since a missing route to IPv6 says nothing about the relay; then the one
+    /// that progressed furthest.
     fn explaining(&self) -> Option<&Failure> {
         self.failures.iter().rev().max_by_key(|failure| {
             let Failure { reason, stage, .. } = failure;

@@ -139,8 +139,8 @@ impl Outbox {
         self.buffers.as_mut().is_some_and(|buffers| buffers.queue.take_writable(bound))
     }
 
-    /// Writes until everything is sent (`true`) or the socket takes no more (`false`). `scratch` holds the batches and has
-    /// room for at least one packet; `sent` is called with each important packet that is sent.
+    /// Writes until everything is sent (`true`) or the socket takes no more (`false`). `scratch` holds the batches and
+    /// has room for at least one packet; `sent` is called with each important packet that is sent.
     pub(super) fn flush(
         &mut self,
         channel: &mut Channel,

@@ -29,9 +29,12 @@ pub(super) const MAX_ROUTES: usize = 240;
 /// The value in `by_number` for a number without a route. No slot has this index.
 const NO_SLOT: u8 = u8::MAX;
 
-/// The route table. While it is empty, it has no memory allocated.
+/// The route table. While it is empty, it has no memory allocated: most connections are idle.
 #[derive(Default)]
-pub(super) struct Routes {
+pub(super) struct Routes(Option<Box<Table>>);
+
+#[derive(Default)]
+struct Table {
     /// At most [`MAX_ROUTES`].
     slots: Vec<Option<Route>>,
     /// The slots of offline and online routes, by route number minus 16. Allocated when the first route is accepted.
@@ -88,7 +91,7 @@ pub(super) enum Answer {
 
 impl Routes {
     pub(super) fn len(&self) -> usize {
-        usize::from(self.used)
+        self.0.as_ref().map_or(0, |table| usize::from(table.used))
     }
 
     /// Adds a route to `peer`, with a generation that no other route has. Returns its id, and whether its request is to
@@ -109,17 +112,18 @@ impl Routes {
         let closing = self.position(&peer, |state| matches!(state, State::Closing { .. })).is_some();
         let state = if closing { State::Held } else { State::Requested { sent: false } };
         let route = Route { peer, generation, token, state };
-        let slot = match self.slots.iter().position(Option::is_none) {
+        let Table { slots, used, .. } = &mut **self.0.get_or_insert_default();
+        let slot = match slots.iter().position(Option::is_none) {
             Some(free) => {
-                self.slots[free] = Some(route);
+                slots[free] = Some(route);
                 free
             }
             None => {
-                self.slots.push(Some(route));
-                self.slots.len() - 1
+                slots.push(Some(route));
+                slots.len() - 1
             }
         };
-        self.used += 1;
+        *used += 1;
         Ok((RouteId::new(connection, slot as u8, generation), !closing))
     }
 
@@ -146,20 +150,20 @@ impl Routes {
             |state| matches!(state, State::Requested { sent: false } | State::Closing { sent: false });
         if let Some(slot) = self.position(peer, waits)
             && let Some(Route { state: State::Requested { sent } | State::Closing { sent }, .. }) =
-                &mut self.slots[slot]
+                &mut self.slots_mut()[slot]
         {
             *sent = true;
         }
     }
 
-    /// A new session begins with a relay that knows no routes. Removes closed routes, and returns the peers of the others:
-    /// their requests are to be queued again. Call this only before the first response.
+    /// A new session begins with a relay that knows no routes. Removes closed routes, and returns the peers of the
+    /// others: their requests are to be queued again. Call this only before the first response.
     pub(super) fn restart(&mut self) -> Vec<PublicKey> {
         let closed = |route: &Route| route.state.visible().is_none();
-        while let Some(slot) = self.slots.iter().position(|route| route.as_ref().is_some_and(closed)) {
+        while let Some(slot) = self.slots().iter().position(|route| route.as_ref().is_some_and(closed)) {
             self.free(slot);
         }
-        let routes = self.slots.iter_mut().flatten();
+        let routes = self.slots_mut().iter_mut().flatten();
         routes
             .map(|route| {
                 route.state = State::Requested { sent: false };
@@ -182,7 +186,7 @@ impl Routes {
         {
             return Err(Violation::RouteNumberInUse(id.get()));
         }
-        let Some(route) = &mut self.slots[slot] else {
+        let Some(route) = &mut self.slots_mut()[slot] else {
             return Err(Violation::UnsolicitedResponse);
         };
         let info = route.info(connection, slot as u8);
@@ -200,7 +204,7 @@ impl Routes {
             return Ok(Answer::Refused(info));
         }
         let held = self.position(peer, |state| state == State::Held);
-        let again = held.and_then(|slot| self.slots[slot].as_mut()).map(|held| {
+        let again = held.and_then(|slot| self.slots_mut()[slot].as_mut()).map(|held| {
             held.state = State::Requested { sent: false };
             held.peer
         });
@@ -221,14 +225,14 @@ impl Routes {
 
     /// The online route with this number.
     pub(super) fn online(&self, connection: ConnectionId, id: RouteNumber) -> Option<RouteInfo> {
-        let slot = self.by_number.as_ref()?[index(id)];
-        let route = self.slots.get(usize::from(slot))?.as_ref()?;
+        let slot = self.slot_of(id);
+        let route = self.slots().get(usize::from(slot))?.as_ref()?;
         (route.state == State::Online(id)).then(|| route.info(connection, slot))
     }
 
     /// The number of the route to this peer, if it is online.
     pub(super) fn online_to(&self, peer: &PublicKey) -> Option<RouteNumber> {
-        self.slots.iter().flatten().find_map(|route| match route.state {
+        self.slots().iter().flatten().find_map(|route| match route.state {
             State::Online(id) if route.peer == *peer => Some(id),
             _ => None,
         })
@@ -238,14 +242,14 @@ impl Routes {
     pub(super) fn handle_disconnect_sent(&mut self, id: RouteNumber) {
         let leaving =
             |route: &Option<Route>| matches!(route, Some(route) if route.state == State::Leaving(id));
-        if let Some(slot) = self.slots.iter().position(leaving) {
+        if let Some(slot) = self.slots().iter().position(leaving) {
             self.free(slot);
         }
     }
 
     /// The routes that the caller sees: all but those it has closed.
     pub(super) fn iter(&self, connection: ConnectionId) -> impl Iterator<Item = RouteStatus> {
-        self.slots
+        self.slots()
             .iter()
             .enumerate()
             .filter_map(move |(slot, route)| route.as_ref()?.status(connection, slot as u8))
@@ -258,13 +262,13 @@ impl Routes {
 
     /// One route; `None` if the id is stale.
     pub(super) fn status(&self, connection: ConnectionId, id: RouteId) -> Option<RouteStatus> {
-        let route = self.slots.get(usize::from(id.slot()))?.as_ref()?;
+        let route = self.slots().get(usize::from(id.slot()))?.as_ref()?;
         route.status(connection, id.slot()).filter(|status| status.route == id)
     }
 
     /// The number of a route while its peer is online.
     pub(super) fn number(&self, id: RouteId) -> Option<RouteNumber> {
-        match self.slots.get(usize::from(id.slot()))? {
+        match self.slots().get(usize::from(id.slot()))? {
             Some(Route { generation, state: State::Online(number), .. }) if *generation == id.generation => {
                 Some(*number)
             }
@@ -273,18 +277,18 @@ impl Routes {
     }
 
     fn live(&mut self, id: RouteId) -> Option<&mut Route> {
-        let route = self.slots.get_mut(usize::from(id.slot()))?.as_mut()?;
+        let route = self.slots_mut().get_mut(usize::from(id.slot()))?.as_mut()?;
         (route.generation == id.generation && route.state.visible().is_some()).then_some(route)
     }
 
     /// The slot of the route to this peer whose state matches.
     fn position(&self, peer: &PublicKey, matches: impl Fn(State) -> bool) -> Option<usize> {
         let wanted = |route: &Route| route.peer == *peer && matches(route.state);
-        self.slots.iter().position(|route| route.as_ref().is_some_and(wanted))
+        self.slots().iter().position(|route| route.as_ref().is_some_and(wanted))
     }
 
     fn is_in_use(&self, id: RouteNumber) -> bool {
-        self.slots.iter().flatten().any(|route| {
+        self.slots().iter().flatten().any(|route| {
             matches!(route.state, State::Offline(other) | State::Online(other) | State::Leaving(other) if other == id)
         })
     }
@@ -297,8 +301,8 @@ impl Routes {
         to: State,
         id: RouteNumber,
     ) -> Option<RouteInfo> {
-        let slot = self.by_number.as_ref()?[index(id)];
-        let route = self.slots.get_mut(usize::from(slot))?.as_mut()?;
+        let slot = self.slot_of(id);
+        let route = self.slots_mut().get_mut(usize::from(slot))?.as_mut()?;
         if route.state != from {
             return None;
         }
@@ -307,28 +311,46 @@ impl Routes {
     }
 
     fn insert_id(&mut self, id: RouteNumber, slot: u8) {
-        self.by_number.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
+        if let Some(table) = &mut self.0 {
+            table.by_number.get_or_insert_with(|| Box::new([NO_SLOT; MAX_ROUTES]))[index(id)] = slot;
+        }
     }
 
     fn remove_id(&mut self, id: RouteNumber) {
-        if let Some(slots) = &mut self.by_number {
+        if let Some(slots) = self.0.as_mut().and_then(|table| table.by_number.as_mut()) {
             slots[index(id)] = NO_SLOT;
         }
     }
 
     fn free(&mut self, slot: usize) {
-        self.slots[slot] = None;
-        self.used -= 1;
-        if self.used == 0 {
-            *self = Self::default();
+        if let Some(table) = &mut self.0 {
+            table.slots[slot] = None;
+            table.used -= 1;
         }
+        self.0.take_if(|table| table.used == 0);
+    }
+
+    fn slots(&self) -> &[Option<Route>] {
+        self.0.as_ref().map_or(&[], |table| &table.slots)
+    }
+
+    fn slots_mut(&mut self) -> &mut [Option<Route>] {
+        self.0.as_mut().map_or(&mut [], |table| &mut table.slots)
+    }
+
+    /// The slot of the offline or online route with this number, or [`NO_SLOT`].
+    fn slot_of(&self, id: RouteNumber) -> u8 {
+        let slots = self.0.as_ref().and_then(|table| table.by_number.as_ref());
+        slots.map_or(NO_SLOT, |slots| slots[index(id)])
     }
 
     /// The bytes allocated for the table, used or not.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        let by_number = self.by_number.as_ref().map_or(0, |slots| slots.len());
-        self.slots.capacity() * size_of::<Option<Route>>() + by_number
+        self.0.as_ref().map_or(0, |table| {
+            let by_number = table.by_number.as_ref().map_or(0, |slots| slots.len());
+            size_of::<Table>() + table.slots.capacity() * size_of::<Option<Route>>() + by_number
+        })
     }
 }
 

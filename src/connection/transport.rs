@@ -156,9 +156,9 @@ impl Connection {
         }
     }
 
-    /// Begins a turn, in which the driver reads what has arrived. That has been ready since `since` at the earliest (the
-    /// last time that the driver looked): the relay did not cause this delay, so deadlines exclude it, up to ten times
-    /// the timeout. A driver that reads everything as soon as it arrives passes `now` twice.
+    /// Begins a turn, in which the driver reads what has arrived. That has been ready since `since` at the earliest
+    /// (the last time that the driver looked): the relay did not cause this delay, so deadlines exclude it, up to ten
+    /// times the timeout. A driver that reads everything as soon as it arrives passes `now` twice.
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match self.state.handler_mut() {
             Handler::Attempts(opening) => opening.handle_turn(now, since),
@@ -184,8 +184,8 @@ impl Connection {
         }
     }
 
-    /// Begins the next attempt, if one is due. Returns its id and the relay's address that it is for: the driver connects
-    /// a transport to this address, or to the [proxy](Self::proxy), which is then asked for a tunnel to it.
+    /// Begins the next attempt, if one is due. Returns its id and the relay's address that it is for: the driver
+    /// connects a transport to this address, or to the [proxy](Self::proxy), which is then asked for a tunnel to it.
     pub fn begin_attempt(&mut self, now: Instant, entropy: Entropy) -> Option<(AttemptId, &Address)> {
         match self.state.handler_mut() {
             Handler::Attempts(opening) => opening.begin_attempt(now, entropy, &self.common),
@@ -202,18 +202,18 @@ impl Connection {
         }
     }
 
-    /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay. A second call
-    /// does nothing.
+    /// The transport of an attempt is connected: queues the request to the proxy, or the hello to the relay. A second
+    /// call does nothing.
     pub fn handle_connected(&mut self, now: Instant, attempt: AttemptId) {
         if let Handler::Attempts(opening) = self.state.handler_mut() {
             opening.handle_connected(now, attempt);
         }
     }
 
-    /// Handles bytes read from the transport of an attempt, and adds events. Returns how many bytes were used: fewer than
-    /// all only if `events` is full. The driver passes the rest again, before the bytes that are read next. What was
-    /// used is overwritten with the decrypted packets. `shared` must be the same in each call with the connections of
-    /// one driver.
+    /// Handles bytes read from the transport of an attempt, and adds events. Returns how many bytes were used: fewer
+    /// than all only if `events` is full. The driver passes the rest again, before the bytes that are read next. What
+    /// was used is overwritten with the decrypted packets. `shared` must be the same in each call with the connections
+    /// of one driver.
     ///
     /// # Errors
     ///
@@ -282,8 +282,9 @@ impl Connection {
         }
     }
 
-    /// The session has failed. If the relay has not proved itself on it, that concerns only one address: an attacker may
-    /// have replayed an old response there. Then the opening goes on with the others, and routes are requested again.
+    /// The session has failed. If the relay has not proved itself on it, that concerns only one address: an attacker
+    /// may have replayed an old response there. Then the opening goes on with the others, and routes are requested
+    /// again.
     fn end_session(&mut self, reason: DisconnectReason) -> Result<(), DisconnectReason> {
         let State::Unconfirmed(unconfirmed) = &mut self.state else {
             return Err(reason);
@@ -320,8 +321,8 @@ impl Connection {
         }
     }
 
-    /// Queues a ping with this id, a random number, if the connection is established and has no unanswered ping. Returns
-    /// whether it did.
+    /// Queues a ping with this id, a random number, if the connection is established and has no unanswered ping.
+    /// Returns whether it did.
     pub fn ping(&mut self, now: Instant, ping: NonZeroU64) -> bool {
         match self.state.handler_mut() {
             Handler::Attempts(_) => false,
@@ -330,7 +331,8 @@ impl Connection {
     }
 
     /// The network has changed, so the transports may be dead: answers have 5 s, or the pong timeout if that is shorter
-    /// (but a proxy that was asked for a tunnel has the time that it had). `ping` is the id of the ping that an established connection queues, unless one is still queued.
+    /// (but a proxy that was asked for a tunnel has the time that it had). `ping` is the id of the ping that an
+    /// established connection queues, unless one is still queued.
     pub fn handle_network_changed(&mut self, now: Instant, ping: NonZeroU64) {
         match self.state.handler_mut() {
             Handler::Attempts(opening) => opening.handle_network_changed(now + NETWORK_CHANGE_TIMEOUT),
@@ -419,8 +421,8 @@ impl Connection {
         result
     }
 
-    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it refused
-    /// a packet. Returns `true` once for each time that it is.
+    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it
+    /// refused a packet. Returns `true` once for each time that it is.
     pub fn take_writable(&mut self) -> bool {
         let bound = self.send_bound();
         self.common.outbox.take_writable(bound)

@@ -96,7 +96,8 @@ struct Stored {
 }
 
 /// What others can know of a relay: its `addresses` (a list) and its `public_key`. What belongs to a connection of this
-/// program (identity, proxy, connect timeout, local address, token) is left out. A relay whose address is malformed is an error.
+/// program (identity, proxy, connect timeout, local address, token) is left out. A relay whose address is malformed is
+/// an error.
 impl Serialize for Relay {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let addresses = self.addresses.clone().map_err(S::Error::custom)?;

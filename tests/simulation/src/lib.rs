@@ -7,8 +7,8 @@
 //! another server; networks change. The simulation sees both ends of each
 //! connection, and checks at every step:
 //!
-//! - a relay receives from a client exactly what the client accepted for sending, in order, except what was queued for a
-//!   route that was closed meanwhile; and an honest relay never drops the client for an invalid packet;
+//! - a relay receives from a client exactly what the client accepted for sending, in order, except what was queued for
+//!   a route that was closed meanwhile; and an honest relay never drops the client for an invalid packet;
 //! - pongs answer the relay's pings in their order; both ends agree at the end about the result of requests and
 //!   notifications (the model of the fuzz targets predicts each of them);
 //! - data arrive whole, in order, at most once, from the peer that sent them, and on a route that is online;

@@ -263,7 +263,7 @@ impl ClientAndRelay {
         }
         assert_eq!(self.routes.len(), shown + self.closed_and_not_removed());
         let mut ids = HashSet::new();
-        for route in self.routes.slots.iter().flatten() {
+        for route in self.routes.slots().iter().flatten() {
             if let State::Offline(id) | State::Online(id) | State::Leaving(id) = route.state {
                 assert!(ids.insert(id.get()), "two routes have the number {}", id.get());
             }
