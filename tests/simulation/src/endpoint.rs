@@ -10,6 +10,7 @@ use std::time::Instant;
 use tox_relay_client::proto::{AttemptId, Connection, End, Entropy, MIN_SCRATCH, Shared};
 use tox_relay_client::{
     DisconnectReason, Events, Impostor, PublicKey, RouteError, RouteId, RouteState, SecretKey, SendError,
+    Stage,
 };
 
 use crate::link::{Link, Read};
@@ -27,9 +28,15 @@ pub struct Endpoint {
     pub relay: usize,
     pub connection: Connection,
     pub link: Rc<RefCell<Link>>,
-    /// The number of the attempt whose transport is the link; all others lead somewhere else.
-    pub working: u8,
-    /// That attempt, when it has begun.
+    /// The port of the address at which the link is; all others lead somewhere else.
+    pub working: u16,
+    /// A hello of an earlier connection to this relay, which an attacker has recorded.
+    recorded: Option<Vec<u8>>,
+    /// What an attacker can replay to the next connection.
+    pub next_recorded: Option<Vec<u8>>,
+    /// Whether one has replayed something to this one.
+    pub replayed: bool,
+    /// The attempt at that address, when it has begun.
     attempt: Option<AttemptId>,
     is_linked: bool,
     pub connected: bool,
@@ -56,13 +63,22 @@ pub struct Known {
 }
 
 impl Endpoint {
-    /// A connection of which the attempt with the number `working` gets this link.
-    pub fn new(relay: usize, connection: Connection, working: u8, link: Rc<RefCell<Link>>) -> Self {
+    /// A connection that reaches the relay by this link at the port `working`.
+    pub fn new(
+        relay: usize,
+        connection: Connection,
+        working: u16,
+        recorded: Option<Vec<u8>>,
+        link: Rc<RefCell<Link>>,
+    ) -> Self {
         Self {
             relay,
             connection,
             link,
             working,
+            recorded,
+            next_recorded: None,
+            replayed: false,
             attempt: None,
             is_linked: false,
             connected: false,
@@ -116,20 +132,31 @@ impl Endpoint {
         end
     }
 
-    /// Begins the attempts that are due. At the addresses that are not the relay's, there is nobody, nobody answers, or
-    /// another server answers.
+    /// Begins the attempts that are due. At the addresses that are not the relay's, there is nobody, nobody answers,
+    /// another server answers, or an attacker replays what it has recorded.
     fn begin_attempts(&mut self, now: Instant, rng: &mut Rng) -> Result<(), DisconnectReason> {
-        while let Some(attempt) = self.connection.begin_attempt(now, entropy(rng)).map(|(attempt, _)| attempt)
-        {
-            if attempt.number() == self.working {
+        while let Some((attempt, address)) = self.connection.begin_attempt(now, entropy(rng)) {
+            if address.port() == self.working {
                 self.attempt = Some(attempt);
                 continue;
             }
-            match rng.range(0, 2) {
+            match rng.range(0, 3) {
                 0 => self
                     .connection
                     .handle_end(attempt, End::Failed(io::ErrorKind::ConnectionRefused, None))?,
                 1 => {}
+                // Only before the link is in use: it would be closed, and is not opened a second time.
+                2 if self.recorded.is_some() && self.attempt.is_none() => {
+                    self.connection.handle_connected(now, attempt);
+                    let hello = self.recorded.as_deref().unwrap_or_default();
+                    let (mut answer, mut events) = (hello[32..].to_vec(), Events::with_capacity(2));
+                    self.connection.receive(now, attempt, &mut answer, &mut Shared::new(), &mut events)?;
+                    assert_eq!(self.connection.stage(), Stage::Confirming);
+                    self.replayed = true;
+                    if rng.one_in(2) {
+                        self.connection.handle_end(attempt, End::Closed)?;
+                    }
+                }
                 _ => {
                     self.connection.handle_connected(now, attempt);
                     let mut hello = Vec::new();
@@ -140,6 +167,7 @@ impl Endpoint {
                     let (mut answer, mut events) = (rng.bytes::<200>(), Events::with_capacity(2));
                     self.connection.receive(now, attempt, &mut answer, &mut Shared::new(), &mut events)?;
                     assert!(events.is_empty() && !self.connection.is_open(attempt));
+                    self.next_recorded = Some(hello);
                 }
             }
         }

@@ -28,6 +28,8 @@ pub struct User {
     /// The keys of all users, by index.
     pub everybody: Rc<[PublicKey]>,
     identity: KeyPair,
+    /// By relay: a hello that an attacker has recorded.
+    recorded: Vec<Option<Vec<u8>>>,
     /// One for each relay.
     pub endpoints: Vec<Option<Endpoint>>,
     /// It does not poll before then.
@@ -54,6 +56,8 @@ pub struct Totals {
     pub connected: u64,
     /// Those of them that did not get the first of their addresses.
     pub later_address: u64,
+    /// Those of them to which an attacker had replayed a hello before.
+    pub replayed: u64,
     /// Connections that ended by themselves.
     pub ended: u64,
     /// Routes that came online.
@@ -70,6 +74,7 @@ impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.connected += other.connected;
         self.later_address += other.later_address;
+        self.replayed += other.replayed;
         self.ended += other.ended;
         self.online += other.online;
         self.accepted += other.accepted;
@@ -86,6 +91,7 @@ impl User {
             key: identity.public_key(),
             everybody: Rc::default(),
             identity,
+            recorded: vec![None; relays],
             endpoints: (0..relays).map(|_| None).collect(),
             asleep_until: None,
             absences: if rng.one_in(3) { 3_000 } else { 0 },
@@ -115,7 +121,7 @@ impl User {
         let id = ConnectionId::from(u64::from(self.generation) << 32 | index as u64);
         // Only one of the addresses is the relay's.
         let count = if rng.one_in(3) { rng.range(2, 4) } else { 1 };
-        let working = rng.range(0, count - 1) as u8;
+        let working = 33445 + rng.range(0, count - 1) as u16;
         let relay = Relay::new("192.0.2.1:33445", relay_key);
         let relay = (1..count as u16).fold(relay, |relay, number| {
             relay.address((std::net::Ipv4Addr::new(192, 0, 2, 1), 33445 + number))
@@ -125,7 +131,8 @@ impl User {
             .settings(Arc::new(settings.expect("good settings")));
         let link = Rc::new(RefCell::new(Link::new(now, rng)));
         let connection = Connection::new(parameters, now);
-        self.endpoints[index] = Some(Endpoint::new(index, connection, working, Rc::clone(&link)));
+        self.endpoints[index] =
+            Some(Endpoint::new(index, connection, working, self.recorded[index].clone(), Rc::clone(&link)));
         link
     }
 
@@ -197,7 +204,11 @@ impl User {
                 assert_eq!(relay, endpoint.connection.id());
                 endpoint.connected = true;
                 self.totals.connected += 1;
-                self.totals.later_address += u64::from(endpoint.working > 0);
+                self.totals.later_address += u64::from(endpoint.working > 33445);
+                self.totals.replayed += u64::from(endpoint.replayed);
+                if endpoint.next_recorded.is_some() {
+                    self.recorded[endpoint.relay] = endpoint.next_recorded.take();
+                }
             }
             Event::RouteOpened { route, peer, .. } => {
                 endpoint.change_route(route, peer, RouteState::Requested, RouteState::Offline)
