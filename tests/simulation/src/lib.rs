@@ -3,8 +3,8 @@
 //!
 //! The network splits and merges bytes anywhere, delays, stalls, cuts and half-closes connections. Relays restart,
 //! which forgets all routes, answer late, read slowly, or flood their clients. Clients open, close and reopen routes,
-//! send all kinds of packets, poll rarely, or stop polling for a minute; some addresses of a relay lead to nobody or to
-//! another server; networks change. The simulation sees both ends of each
+//! send all kinds of packets, poll rarely, or stop polling for a minute; some addresses of a relay lead to nobody, to
+//! another server or to an attacker who replays a hello; networks change. The simulation sees both ends of each
 //! connection, and checks at every step:
 //!
 //! - a relay receives from a client exactly what the client accepted for sending, in order, except what was queued for
