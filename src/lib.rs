@@ -141,7 +141,7 @@
 //! | pong after a changed network | 5 s, or the pong timeout ([`Client::network_changed`]) |
 //! | answer of an HTTP proxy | 16 KiB, for each address that is being tried |
 //! | user name and password for a proxy; host name of a relay | 255 bytes each |
-//! | shared keys kept for the next connection | with 1024 relays, wiped with the client |
+//! | shared keys kept for the next connection | with 896 relays, wiped with the client |
 //!
 //! # Types of other crates
 //!

@@ -35,7 +35,7 @@ use crate::status::{ConnectionStatus, RouteStatus, TrafficByKind};
 /// | connection | 240 routes |
 /// | client | as many connections as the process may have file descriptors |
 /// | client | the final status of each ended connection, until the poll after its report: about 500 bytes each, and up to 400 more for each address that has failed |
-/// | client | shared keys with 1024 relays, kept for the next connection and wiped when the client is dropped |
+/// | client | shared keys with 896 relays, kept for the next connection and wiped when the client is dropped |
 ///
 /// [`send_queue`]: crate::Config::send_queue
 pub struct Client {

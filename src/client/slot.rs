@@ -270,7 +270,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_takes_few_bytes() {
-        assert!(size_of::<Slot>() <= 280, "{}", size_of::<Slot>());
-        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
+        assert!(size_of::<Slot>() <= 272, "{}", size_of::<Slot>());
+        assert!(size_of::<Connection>() <= 176, "{}", size_of::<Connection>());
     }
 }

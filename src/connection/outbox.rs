@@ -35,10 +35,6 @@ const _: () = assert!(MIN_SEND_QUEUE / 2 >= LONGEST);
 #[derive(Default)]
 pub(super) struct Outbox {
     buffers: Option<Box<Buffers>>,
-    /// Whether data were sent, or refused, since the last [`shrink`](Self::shrink).
-    used: bool,
-    /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
-    halvings: u8,
 }
 
 #[derive(Default)]
@@ -52,6 +48,10 @@ struct Buffers {
     pongs: usize,
     /// At most `Settings::send_queue` bytes.
     queue: Queue,
+    /// Whether data were sent, or refused, since the last [`shrink`](Outbox::shrink).
+    used: bool,
+    /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
+    halvings: u8,
 }
 
 /// The relay pings faster than the pongs are sent.
@@ -118,8 +118,9 @@ impl Outbox {
     /// Adds a packet to the data queue. Returns `false`, and adds nothing, if the queue has no room for it within
     /// `bound`, or if the share of its route is used up.
     pub(super) fn push(&mut self, packet: &Packet<'_>, bound: usize) -> bool {
-        self.used = true;
-        self.buffers().queue.push(packet, bound)
+        let buffers = self.buffers();
+        buffers.used = true;
+        buffers.queue.push(packet, bound)
     }
 
     /// Removes what is queued for a route. Returns how many bytes of data were removed.
@@ -154,7 +155,7 @@ impl Outbox {
             return Ok(true);
         };
         loop {
-            let room = (scratch.len() >> self.halvings).max(MAX_FRAME);
+            let room = (scratch.len() >> buffers.halvings).max(MAX_FRAME);
             let begun = !buffers.begun.is_empty();
             let batch = if begun {
                 &buffers.begun[..]
@@ -184,9 +185,9 @@ impl Outbox {
             }
             // What was sealed and not taken has to be sealed again: smaller batches waste less.
             if !begun && taken < offered / 2 {
-                self.halvings = (self.halvings + 1).min(MAX_HALVINGS);
+                buffers.halvings = (buffers.halvings + 1).min(MAX_HALVINGS);
             } else if !begun && taken == offered {
-                self.halvings = self.halvings.saturating_sub(1);
+                buffers.halvings = buffers.halvings.saturating_sub(1);
             }
             if taken == 0 {
                 return Ok(false);
@@ -197,8 +198,10 @@ impl Outbox {
     /// Frees all memory if nothing is queued, no data were sent since the last call (more may follow them), and no room
     /// is still to be reported.
     pub(super) fn shrink(&mut self) {
-        let used = std::mem::take(&mut self.used);
-        self.buffers.take_if(|buffers| !used && buffers.is_empty() && !buffers.queue.has_refused());
+        self.buffers.take_if(|buffers| {
+            let used = std::mem::take(&mut buffers.used);
+            !used && buffers.is_empty() && !buffers.queue.has_refused()
+        });
     }
 
     fn buffers(&mut self) -> &mut Buffers {
