@@ -179,6 +179,8 @@ impl Endpoint {
         let link = self.link.borrow();
         match reason {
             DisconnectReason::Closed { .. } => {}
+            // The attacker, after the link has failed as well.
+            DisconnectReason::NoPong(Stage::Confirming) if self.replayed => {}
             DisconnectReason::TimedOut { .. } | DisconnectReason::NoPong(_) => {
                 assert!(link.troubled || link.cut, "{reason}, and there was no fault");
             }
