@@ -5,8 +5,8 @@
 //! Below them, each file uses only those after it: [`event_loop`] polls and gives each connection its turn, [`notices`]
 //! keeps events that are not reported yet, [`table`] contains the connections, [`buffers`] are shared by them, [`slot`]
 //! is one connection with its [`sockets`], [`socket`] is one of these, [`stream`] hides what differs between operating
-//! systems, [`timers`] contains the deadlines, [`keys`] checks keys and creates random values, [`waker`] ends a wait
-//! from another thread.
+//! systems, [`timers`] contains the deadlines, [`keys`] creates random values, [`waker`] ends a wait from another
+//! thread.
 
 mod buffers;
 mod commands;
