@@ -1,5 +1,6 @@
 //! What to do about an error: who caused it, in which stage, and whether another try may help.
 
+use std::fmt;
 use std::io;
 
 use crate::error::{ConnectError, DisconnectReason, Hint, Impostor, ProxyError, Violation};
@@ -32,6 +33,29 @@ pub enum Retry {
     /// Another try does not help until a person has changed something: show the error to the user. (A program that runs
     /// unattended may treat it like [`Seldom`](Self::Seldom).)
     Ask,
+}
+
+/// One word: `caller`, `network`, `proxy` or `relay`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Caller => "caller",
+            Self::Network => "network",
+            Self::Proxy => "proxy",
+            Self::Relay => "relay",
+        })
+    }
+}
+
+/// One word: `soon`, `seldom` or `ask`.
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Soon => "soon",
+            Self::Seldom => "seldom",
+            Self::Ask => "ask",
+        })
+    }
 }
 
 impl DisconnectReason {
@@ -223,6 +247,14 @@ mod tests {
 
     fn transport(stage: Stage, kind: io::ErrorKind) -> DisconnectReason {
         DisconnectReason::Transport { stage, party: Party::Relay, hint: None, kind, code: None }
+    }
+
+    #[test]
+    fn faults_and_retries_are_displayed_as_one_word() {
+        assert_eq!([Fault::Caller, Fault::Network].map(|fault| fault.to_string()), ["caller", "network"]);
+        assert_eq!([Fault::Proxy, Fault::Relay].map(|fault| fault.to_string()), ["proxy", "relay"]);
+        let retries = [Retry::Soon, Retry::Seldom, Retry::Ask];
+        assert_eq!(retries.map(|retry| format!("{retry:>6}")), ["  soon", "seldom", "   ask"]);
     }
 
     #[test]

@@ -201,6 +201,27 @@ impl fmt::Display for ConnectionStatus {
     }
 }
 
+/// The address and the reason. For people, and not to be parsed.
+impl fmt::Display for FailedAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.reason)
+    }
+}
+
+/// Such as `latest 31.2ms, smallest 30.1ms, smoothed 30.7ms, 3 of 4 answered`. For people, and not to be parsed.
+impl fmt::Display for RoundTrips {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, time) in
+            [("latest", self.latest), ("smallest", self.smallest), ("smoothed", self.smoothed)]
+        {
+            if let Some(time) = time {
+                write!(f, "{name} {time:.1?}, ")?;
+            }
+        }
+        write!(f, "{} of {} answered", self.pongs, self.pings)
+    }
+}
+
 /// The steps that are complete, such as `transport 12.1ms, handshake 25.0ms`. For people, and not to be parsed.
 impl fmt::Display for ConnectTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -292,6 +313,16 @@ mod tests {
         let millis = |millis| Some(Duration::from_millis(millis));
         let times = ConnectTimes { transport: millis(12), handshake: millis(25), ..ConnectTimes::default() };
         assert_eq!(times.to_string(), "transport 12.0ms, handshake 25.0ms");
+        let (latest, pings, pongs) = (millis(30), 2, 1);
+        let round_trips = RoundTrips { latest, smallest: latest, smoothed: latest, pings, pongs };
+        assert_eq!(
+            round_trips.to_string(),
+            "latest 30.0ms, smallest 30.0ms, smoothed 30.0ms, 1 of 2 answered"
+        );
+        assert_eq!(RoundTrips::default().to_string(), "0 of 0 answered");
+        let reason = DisconnectReason::ClosedByCaller;
+        let failed = FailedAttempt { address: ConnectionStatus::example(connection).address, reason };
+        assert_eq!(failed.to_string(), format!("relay.example:33445: {reason}"));
         let route = RouteId::new(connection, 7, 9);
         let (peer, state) = ([0xcd; 32].into(), RouteState::Online);
         let status = RouteStatus { route, connection, peer, token: 0, state };

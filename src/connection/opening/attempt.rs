@@ -98,7 +98,6 @@ impl Attempt {
         self.deadline.at()
     }
 
-    /// The answers must arrive before `at`, if that is earlier.
     /// The network has changed: the answer must arrive before `at`, if that is earlier. A proxy may need longer to
     /// reach the relay, for example an onion service, and the change of our network need not concern it.
     pub(super) fn handle_network_changed(&mut self, at: Instant) {
