@@ -28,6 +28,9 @@ pub enum SettingError {
     /// [`Config::send_queue`](crate::Config::send_queue) has too few bytes: this many.
     #[error("a send queue has at least 4,068 bytes, not {0}")]
     SendQueue(usize),
+    /// [`Config::window`](crate::Config::window) has too few bytes: this many.
+    #[error("a window has at least 16 KiB, not {0} bytes")]
+    Window(usize),
     /// [`Config::connect_timeout`](crate::Config::connect_timeout) is zero.
     #[error("the connect timeout cannot be zero")]
     ConnectTimeout,

@@ -94,7 +94,7 @@
 //!     connection.handle_timeout(Instant::now(), false, ping_id())?;
 //!     if connection.has_output(first) {
 //!         let write = |bytes: &[u8]| socket.write(bytes);
-//!         if let Err(error) = connection.flush(Instant::now(), first, shared, &mut scratch, write) {
+//!         if let Err(error) = connection.flush(Instant::now(), first, ping_id(), shared, &mut scratch, write) {
 //!             connection.handle_end(first, End::from(&error))?;
 //!         }
 //!     }

@@ -47,6 +47,11 @@ pub struct ConnectionStatus {
     /// Bytes in the send queue: the plaintext of each packet and 2 bytes. At the end of a connection: what was never
     /// sent.
     pub queued: usize,
+    /// Bytes that were sent and that the relay has not confirmed with a pong: some of them may wait there.
+    pub unconfirmed: usize,
+    /// The most bytes that may be unconfirmed now; `None` without a [bound](crate::Config::window). Data that have to wait
+    /// for it stay in the send queue.
+    pub window: Option<usize>,
     /// The number of routes that are open or requested, and of closed ones for which the relay has not been notified
     /// yet.
     pub routes: usize,
@@ -281,6 +286,8 @@ impl ConnectionStatus {
             times: ConnectTimes::default(),
             traffic: Traffic::default(),
             queued: 0,
+            unconfirmed: 0,
+            window: None,
             routes: 0,
         }
     }

@@ -44,7 +44,11 @@ fn entropy(byte: u8) -> Entropy {
 fn written(connection: &mut Connection, now: Instant, attempt: AttemptId, shared: &mut Shared) -> Vec<u8> {
     let mut bytes = Vec::new();
     let write = |part: &[u8]| bytes.write(part);
-    assert!(connection.flush(now, attempt, shared, &mut [0; MIN_SCRATCH], write).expect("a vector"));
+    assert!(
+        connection
+            .flush(now, attempt, NonZeroU64::MIN, shared, &mut [0; MIN_SCRATCH], write)
+            .expect("a vector")
+    );
     bytes
 }
 
@@ -166,5 +170,6 @@ fn routes_of_connections_have_different_ids_if_the_lower_24_bits_of_their_ids_di
 fn a_buffer_that_is_too_short_for_a_packet_is_refused() {
     let (now, mut shared) = (Instant::now(), Shared::new());
     let mut connection = connection(1, &Relay::new("192.0.2.2:1", relay_key()), now);
-    let _ = connection.flush(now, FIRST, &mut shared, &mut [0; MIN_SCRATCH - 1], |part| Ok(part.len()));
+    let _ = connection
+        .flush(now, FIRST, NonZeroU64::MIN, &mut shared, &mut [0; MIN_SCRATCH - 1], |part| Ok(part.len()));
 }

@@ -1,6 +1,7 @@
 //! The buffers that all connections share, and what uses them: reading a connection in its turn, and writing its
 //! output.
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -124,7 +125,7 @@ impl Buffers {
     }
 
     /// Writes a connection's output: see [`Slot::flush`].
-    pub(super) fn flush(&mut self, slot: &mut Slot) -> bool {
-        slot.flush(&mut self.shared, &mut self.scratch)
+    pub(super) fn flush(&mut self, slot: &mut Slot, ping: NonZeroU64) -> bool {
+        slot.flush(ping, &mut self.shared, &mut self.scratch)
     }
 }

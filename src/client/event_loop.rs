@@ -223,6 +223,8 @@ impl Loop {
             let result = self.buffers.receive_leftover(slot, Instant::now(), events);
             self.finish_turn(id, result);
         }
+        // A program that was away may have left a ping unsent: that is not the relay's fault.
+        self.flush_all();
         self.handle_deadlines();
         self.flush_all();
         self.notices.report(&mut self.table, events);
@@ -330,7 +332,7 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
-        if !self.buffers.flush(slot) && slot.mark_ready() {
+        if !self.buffers.flush(slot, ping_id()) && slot.mark_ready() {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         if slot.mark_writable() {

@@ -224,10 +224,10 @@ impl Slot {
 
     /// Writes the connection's output, as far as its sockets accept it. Returns `false` if writing has failed: the
     /// relay may have sent something before that shows the reason, so the connection gets another turn and ends there.
-    pub(super) fn flush(&mut self, shared: &mut Shared, scratch: &mut [u8]) -> bool {
+    pub(super) fn flush(&mut self, ping: NonZeroU64, shared: &mut Shared, scratch: &mut [u8]) -> bool {
         let mut all = true;
         for socket in self.sockets.as_mut_slice() {
-            all &= socket.flush(&mut self.connection, shared, scratch);
+            all &= socket.flush(&mut self.connection, ping, shared, scratch);
         }
         all
     }
@@ -256,6 +256,8 @@ impl Slot {
             times,
             traffic: self.connection.traffic(),
             queued: self.connection.queued(),
+            unconfirmed: self.connection.unconfirmed(),
+            window: self.connection.window(),
             routes: self.connection.route_count(),
         }
     }

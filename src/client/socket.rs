@@ -1,6 +1,7 @@
 //! The socket of one attempt: what is known about it, and how it is read and written.
 
 use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use mio::event::Source as _;
@@ -154,6 +155,7 @@ impl Socket {
     pub(super) fn flush(
         &mut self,
         connection: &mut Connection,
+        ping: NonZeroU64,
         shared: &mut Shared,
         scratch: &mut [u8],
     ) -> bool {
@@ -162,7 +164,7 @@ impl Socket {
         }
         // Take the time here and not at the start of the turn: the round trip of a ping is measured from here.
         let (now, stream) = (Instant::now(), &mut self.stream);
-        match connection.flush(now, self.attempt, shared, scratch, |bytes| stream.write(bytes)) {
+        match connection.flush(now, self.attempt, ping, shared, scratch, |bytes| stream.write(bytes)) {
             Ok(true) => true,
             Ok(false) => {
                 self.writing = Writing::Full;

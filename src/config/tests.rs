@@ -34,6 +34,9 @@ fn settings_that_can_not_work_are_refused() {
     let check = |config: Config| config.settings().map(|_| ());
     assert_eq!(check(config().send_queue(4_068)), Ok(()));
     assert_eq!(check(config().send_queue(4_067)), Err(SettingError::SendQueue(4_067)));
+    assert_eq!(check(config().window(16_384)), Ok(()));
+    assert_eq!(check(config().window(16_383)), Err(SettingError::Window(16_383)));
+    assert_eq!(check(config().window(None)), Ok(()));
     let zero = Duration::ZERO;
     assert_eq!(check(config().connect_timeout(zero)), Err(SettingError::ConnectTimeout));
     assert_eq!(check(config().ping_interval(zero)), Err(SettingError::PingInterval));

@@ -176,6 +176,16 @@ impl Connection {
         self.common.outbox.queued()
     }
 
+    /// Bytes that were sent and that the relay has not confirmed with a pong.
+    pub fn unconfirmed(&self) -> usize {
+        self.common.outbox.unconfirmed()
+    }
+
+    /// The most bytes that may be [unconfirmed](Self::unconfirmed) now; `None` if there is no bound.
+    pub fn window(&self) -> Option<usize> {
+        self.common.outbox.window(self.common.settings.window)
+    }
+
     /// When the connection began.
     pub fn started(&self) -> Instant {
         self.common.times.started()

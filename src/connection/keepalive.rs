@@ -1,45 +1,31 @@
 //! Pings: by default one every 30 s, with a pong expected within 10 s. They also measure the round trip.
+//!
+//! Between data there are more of them, for the [`Window`](crate::connection::window::Window). Each pong shows that the
+//! relay lives, so the time for the next one begins anew with it: a relay with much to read is not taken for dead.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::connection::deadline::Deadline;
 use crate::connection::round_trips::Trips;
-use crate::connection::times::Micros;
+use crate::connection::window::Answer;
 use crate::status::RoundTrips;
 
 /// The next ping is due one interval after the last, and only if the last was answered. A new one while a ping is
-/// unanswered begins only if the network has changed.
+/// unanswered begins only if the network has changed, and between data.
 pub(super) struct KeepAlive {
     /// When the last ping was queued, or when the network last changed while it was queued.
     queued_at: Instant,
     /// The id of the last ping, until its pong arrives.
     unanswered: Option<NonZeroU64>,
-    /// The time from `queued_at` until the last ping was written to the transport; `None` until then.
-    sent_after: Option<Wait>,
-    /// Nanoseconds from the first unanswered ping to `queued_at`: 0 unless the network has changed since that ping.
+    /// Nanoseconds from the first unanswered ping to `queued_at`.
     asked_before: u64,
-    /// When the next ping is due, or until when the pong must arrive.
+    /// When the next ping is due, or until when a pong must arrive.
     deadline: Deadline,
-    /// The bytes received when the first unanswered ping was queued.
+    /// The bytes received when the first unanswered ping was queued, or at the last pong.
     bytes_before: u64,
     trips: Trips,
-}
-
-/// A time of 0 µs to 71 minutes. The number is 1 µs larger, so that it is not 0 and `Option<Wait>` takes 4 bytes.
-#[derive(Clone, Copy)]
-struct Wait(NonZeroU32);
-
-impl Wait {
-    fn between(from: Instant, to: Instant) -> Self {
-        let micros = to.saturating_duration_since(from).as_micros();
-        Self(u32::try_from(micros).map_or(NonZeroU32::MAX, |micros| NonZeroU32::MIN.saturating_add(micros)))
-    }
-
-    fn get(self) -> Duration {
-        Duration::from_micros(u64::from(self.0.get()) - 1)
-    }
 }
 
 /// The most bytes that may precede a pong: what the kernels at both ends may buffer (Linux by default: 6 MB to receive
@@ -59,15 +45,20 @@ pub(super) enum Due {
 
 impl KeepAlive {
     /// Begins with a ping that is queued now.
-    pub(super) fn new(now: Instant, ping: NonZeroU64, settings: &Settings, bytes_in: u64) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        ping: NonZeroU64,
+        trips: Trips,
+        settings: &Settings,
+        bytes_in: u64,
+    ) -> Self {
         Self {
             queued_at: now,
             unanswered: Some(ping),
-            sent_after: None,
             asked_before: 0,
             deadline: Deadline::new(now + settings.pong_timeout),
             bytes_before: bytes_in,
-            trips: Trips::default(),
+            trips,
         }
     }
 
@@ -90,17 +81,17 @@ impl KeepAlive {
         if self.unanswered.is_some() {
             return false;
         }
-        let trips = std::mem::take(&mut self.trips);
-        *self = Self { trips, ..Self::new(now, ping, settings, bytes_in) };
+        *self = Self::new(now, ping, std::mem::take(&mut self.trips), settings, bytes_in);
         true
     }
 
     /// The network has changed: the relay must answer a ping that is sent from now on, within `time_limit`. Returns
-    /// whether this ping is to be queued; if not, the last one is still queued and is used.
+    /// whether this ping is to be queued; if not, the last one is used, since it `is_queued` still.
     pub(super) fn handle_network_changed(
         &mut self,
         now: Instant,
         ping: NonZeroU64,
+        is_queued: bool,
         time_limit: Duration,
         settings: &Settings,
         bytes_in: u64,
@@ -117,11 +108,10 @@ impl KeepAlive {
         self.deadline.set(last.min(now + time_limit));
         self.asked_before = now.saturating_duration_since(asked_at).as_nanos() as u64; // enough for 584 years
         self.queued_at = now;
-        if self.sent_after.take().is_none() {
-            return false;
+        if !is_queued {
+            self.unanswered = Some(ping);
         }
-        self.unanswered = Some(ping);
-        true
+        !is_queued
     }
 
     /// The settings have changed. An unanswered ping keeps its timeout.
@@ -131,23 +121,46 @@ impl KeepAlive {
         }
     }
 
-    /// The last ping was written to the transport.
-    pub(super) fn handle_ping_sent(&mut self, now: Instant) {
-        self.sent_after = Some(Wait::between(self.queued_at, now));
+    /// A ping was written to the transport: the last one, which was queued, or a new one between data.
+    pub(super) fn handle_ping_sent(
+        &mut self,
+        now: Instant,
+        id: NonZeroU64,
+        settings: &Settings,
+        bytes_in: u64,
+    ) {
+        if self.unanswered == Some(id) {
+            // While it was queued, the relay could not answer it.
+            self.deadline.set(self.deadline.at() + now.saturating_duration_since(self.queued_at));
+        } else if !self.begin_ping(now, id, settings, bytes_in) {
+            self.unanswered = Some(id);
+            self.asked_before += now.saturating_duration_since(self.queued_at).as_nanos() as u64;
+            self.queued_at = now;
+        }
         self.trips.count_ping();
     }
 
-    /// Handles a pong. Returns whether it answers the last ping; any other pong is ignored.
-    pub(super) fn handle_pong(&mut self, now: Instant, id: NonZeroU64, settings: &Settings) -> bool {
-        match self.sent_after {
-            Some(wait) if self.unanswered == Some(id) => {
-                self.unanswered = None;
-                self.trips.add(Micros::between(self.queued_at + wait.get(), now));
-                self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
-                true
-            }
-            _ => false,
+    /// Handles the pong with this id, which answers a ping. Returns whether that was the last one.
+    pub(super) fn handle_pong(
+        &mut self,
+        now: Instant,
+        id: NonZeroU64,
+        answer: &Answer,
+        settings: &Settings,
+        bytes_in: u64,
+    ) -> bool {
+        if !answer.is_outdated {
+            self.trips.add(answer.round_trip);
         }
+        let is_last = self.unanswered == Some(id);
+        if is_last {
+            self.unanswered = None;
+            self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
+        } else if !answer.is_outdated {
+            (self.asked_before, self.bytes_before) = (0, bytes_in);
+            self.deadline = Deadline::new(now + settings.pong_timeout);
+        }
+        is_last
     }
 
     /// Excludes the time from `since` to `now`, in which input was ready and the connection had no turn to read it.

@@ -20,6 +20,7 @@ mod session;
 mod shared;
 mod times;
 mod transport;
+mod window;
 
 pub use ending::End;
 pub use opening::Parameters;

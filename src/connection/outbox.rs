@@ -4,9 +4,13 @@
 //! Packets are sealed in batches, and each batch is offered to the socket in one call. Packets that the socket does not
 //! take stay here as plaintext and are sealed again later; important packets that were queued meanwhile are sent before
 //! data. Only the rest of a packet that was sent in part is kept sealed, since its position on the stream is fixed.
+//!
+//! Data are sent only as far as the [`Window`] has room, with pings between them.
 
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroU64;
+use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -14,7 +18,8 @@ use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
 use crate::connection::shared::{Counters, Shared};
-use crate::crypto::Channel;
+use crate::connection::window::{Answer, Window};
+use crate::crypto::{Channel, Sealer};
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{Packet, RouteNumber};
 
@@ -48,6 +53,8 @@ struct Buffers {
     pongs: usize,
     /// At most `Settings::send_queue` bytes.
     queue: Queue,
+    /// What was sent and is not confirmed.
+    window: Window,
     /// Whether data were sent, or refused, since the last [`shrink`](Outbox::shrink).
     used: bool,
     /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
@@ -56,6 +63,17 @@ struct Buffers {
 
 /// The relay pings faster than the pongs are sent.
 pub(super) struct TooManyPongs;
+
+/// What a flush needs besides the packets.
+pub(super) struct FlushParameters<'a> {
+    pub(super) now: Instant,
+    /// The caller's bound of unconfirmed bytes.
+    pub(super) window: Option<usize>,
+    /// The id of the first ping between data; the others follow it.
+    pub(super) ping: NonZeroU64,
+    /// Holds the batches, and has room for at least one packet.
+    pub(super) scratch: &'a mut [u8],
+}
 
 /// What a flush has written, also if it has failed then.
 #[derive(Default)]
@@ -69,6 +87,64 @@ pub(super) struct Flushed {
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
         self.buffers.as_ref().is_none_or(|buffers| buffers.is_empty())
+    }
+
+    /// Whether anything may be sent now. The caller bounds the unconfirmed bytes.
+    pub(super) fn may_send(&self, bound: Option<usize>) -> bool {
+        self.buffers.as_ref().is_some_and(|buffers| buffers.may_send(bound))
+    }
+
+    /// The bytes that were sent and that the relay has not confirmed.
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.window.unconfirmed())
+    }
+
+    /// The most bytes that may be unconfirmed now.
+    pub(super) fn window(&self, bound: Option<usize>) -> Option<usize> {
+        match &self.buffers {
+            Some(buffers) => buffers.window.size(bound),
+            None => Window::default().size(bound),
+        }
+    }
+
+    /// Whether a ping is queued.
+    pub(super) fn has_ping(&self) -> bool {
+        let is_ping = |packet: &Packet<'_>| matches!(packet, Packet::Ping(_));
+        self.buffers.as_ref().is_some_and(|buffers| buffers.important.iter().any(is_ping))
+    }
+
+    /// Handles a pong: see [`Window::handle_pong`].
+    pub(super) fn handle_pong(
+        &mut self,
+        now: Instant,
+        id: NonZeroU64,
+        bound: Option<usize>,
+    ) -> Option<Answer> {
+        self.buffers.as_mut().and_then(|buffers| buffers.window.handle_pong(now, id, bound))
+    }
+
+    /// See [`Window::handle_turn`].
+    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.window.handle_turn(now, since);
+        }
+    }
+
+    /// See [`Window::probe_at`].
+    pub(super) fn probe_at(&self) -> Option<Instant> {
+        self.buffers.as_ref().and_then(|buffers| buffers.window.probe_at())
+    }
+
+    /// See [`Window::begin_probe`].
+    pub(super) fn begin_probe(&mut self, now: Instant, id: NonZeroU64) -> bool {
+        self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_probe(now, id))
+    }
+
+    /// See [`Window::handle_network_changed`].
+    pub(super) fn handle_network_changed(&mut self) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.window.handle_network_changed();
+        }
     }
 
     /// Bytes in the data queue.
@@ -96,6 +172,7 @@ impl Outbox {
             buffers.begun.clear();
             buffers.important.clear();
             buffers.pongs = 0;
+            buffers.window = Window::default();
         }
     }
 
@@ -140,17 +217,19 @@ impl Outbox {
         self.buffers.as_mut().is_some_and(|buffers| buffers.queue.take_writable(bound))
     }
 
-    /// Writes until everything is sent (`true`) or the socket takes no more (`false`). `scratch` holds the batches and
-    /// has room for at least one packet; `sent` is called with each important packet that is sent.
+    /// Writes until everything is sent for which the window has room (`true`), or the socket takes no more (`false`).
+    /// `sent` is called with each important packet that is sent, and with each ping between data.
     pub(super) fn flush(
         &mut self,
         channel: &mut Channel,
         shared: &mut Shared,
-        scratch: &mut [u8],
+        parameters: FlushParameters<'_>,
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
         mut sent: impl FnMut(&Packet<'static>),
         flushed: &mut Flushed,
     ) -> io::Result<bool> {
+        let FlushParameters { now, window, ping, scratch } = parameters;
+        let mut pings = Pings { now, next: ping };
         let Some(buffers) = &mut self.buffers else {
             return Ok(true);
         };
@@ -160,10 +239,13 @@ impl Outbox {
             let batch = if begun {
                 &buffers.begun[..]
             } else {
-                let len = buffers.seal_batch(channel, shared, &mut scratch[..room]);
+                let len = buffers.seal_batch(channel, shared, &mut scratch[..room], window, pings.next);
                 &scratch[..len]
             };
             if batch.is_empty() {
+                if !buffers.queue.is_empty() {
+                    buffers.window.handle_full(now, pings.next, window);
+                }
                 return Ok(true);
             }
             let offered = batch.len();
@@ -173,7 +255,7 @@ impl Outbox {
             if begun {
                 buffers.begun.drain(..taken);
             } else {
-                let count = buffers.commit(taken, scratch, &mut shared.counters, &mut sent);
+                let count = buffers.commit(taken, scratch, &mut shared.counters, &mut pings, &mut sent);
                 flushed.packets += count;
                 channel.commit(count);
             }
@@ -225,32 +307,49 @@ impl Buffers {
         self.begun.is_empty() && self.important.is_empty() && self.queue.is_empty()
     }
 
-    /// Seals as many packets into `scratch` as fit, important ones first. Returns the length of all frames together.
-    fn seal_batch(&mut self, channel: &Channel, shared: &mut Shared, scratch: &mut [u8]) -> usize {
+    /// Whether [`seal_batch`](Self::seal_batch) finds anything to send.
+    fn may_send(&self, bound: Option<usize>) -> bool {
+        let may_be_next = |len| OVERHEAD + len <= self.window.room(bound) || self.window.needs_ping();
+        !self.begun.is_empty() || !self.important.is_empty() || self.queue.next_len().is_some_and(may_be_next)
+    }
+
+    /// Seals as many packets into `scratch` as fit: important ones first, then data for which the window has room, with
+    /// pings between them, of which `ping` is the first. Returns the length of all frames together.
+    fn seal_batch(
+        &mut self,
+        channel: &Channel,
+        shared: &mut Shared,
+        scratch: &mut [u8],
+        bound: Option<usize>,
+        mut ping: NonZeroU64,
+    ) -> usize {
         let Shared { key_stream, counters } = shared;
-        let mut sealer = channel.sealer(key_stream);
         counters.begin_batch(scratch.len());
-        let mut end = 0;
+        let mut batch = Batch { sealer: channel.sealer(key_stream), counters, scratch, end: 0 };
         for packet in &self.important {
-            let Some(frame) = scratch.get_mut(end..end + OVERHEAD + packet.emitted_len()) else {
-                return end;
-            };
-            packet.emit(&mut frame[OVERHEAD..]);
-            counters.add_to_batch(frame[OVERHEAD]);
-            frame::emit_prefix(frame);
-            sealer.seal(&mut frame[PREFIX_LEN..]);
-            end += frame.len();
+            if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
+                return batch.end;
+            }
         }
-        while let Some(len) = self.queue.next_len()
-            && let Some(frame) = scratch.get_mut(end..end + OVERHEAD + len)
-        {
-            self.queue.take(&mut frame[OVERHEAD..]);
-            counters.add_to_batch(frame[OVERHEAD]);
-            frame::emit_prefix(frame);
-            sealer.seal(&mut frame[PREFIX_LEN..]);
-            end += frame.len();
+        let data_end = batch.end.saturating_add(self.window.room(bound));
+        let mut ping_at = batch.end.saturating_add(self.window.until_ping(bound));
+        let mut needs_ping = self.window.needs_ping();
+        while let Some(len) = self.queue.next_len() {
+            let is_full = batch.end + OVERHEAD + len > data_end;
+            if batch.end >= ping_at || is_full && needs_ping {
+                let packet = Packet::Ping(ping);
+                if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
+                    break;
+                }
+                needs_ping = false;
+                ping = following(ping);
+                ping_at = batch.end + self.window.spacing(bound);
+            }
+            if !batch.add(len, data_end, |plaintext| self.queue.take(plaintext)) {
+                break;
+            }
         }
-        end
+        batch.end
     }
 
     /// Removes the packets of the batch in `scratch` of which at least one byte is among the first `taken`, and keeps
@@ -260,18 +359,29 @@ impl Buffers {
         taken: usize,
         scratch: &[u8],
         counters: &mut Counters,
+        pings: &mut Pings,
         sent: &mut impl FnMut(&Packet<'static>),
     ) -> usize {
         let (mut end, mut count, mut from_queue) = (0, 0, 0);
         while end < taken {
+            let len = frame::emitted_len(&scratch[end..]);
+            self.window.handle_sent(len);
             match self.important.pop_front() {
                 Some(packet) => {
                     self.pongs -= usize::from(matches!(packet, Packet::Pong(_)));
+                    if let Packet::Ping(id) = packet {
+                        self.window.handle_ping_sent(pings.now, id);
+                    }
                     sent(&packet);
+                }
+                None if counters.is_ping(count) => {
+                    let id = pings.next;
+                    pings.next = following(id);
+                    self.window.handle_ping_sent(pings.now, id);
+                    sent(&Packet::Ping(id));
                 }
                 None => from_queue += 1,
             }
-            let len = frame::emitted_len(&scratch[end..]);
             counters.count_sent(count, len);
             end += len;
             count += 1;
@@ -280,4 +390,42 @@ impl Buffers {
         self.begun.extend_from_slice(&scratch[taken..end]);
         count
     }
+}
+
+/// Packets that are sealed together.
+struct Batch<'a> {
+    sealer: Sealer<'a>,
+    counters: &'a mut Counters,
+    scratch: &'a mut [u8],
+    /// Where the next frame begins.
+    end: usize,
+}
+
+impl Batch<'_> {
+    /// Seals a packet of this length. Returns `false`, and does nothing, if it has no room or would end after `limit`.
+    #[inline]
+    fn add(&mut self, len: usize, limit: usize, emit: impl FnOnce(&mut [u8])) -> bool {
+        let end = self.end + OVERHEAD + len;
+        let Some(frame) = self.scratch.get_mut(self.end..end).filter(|_| end <= limit) else {
+            return false;
+        };
+        emit(&mut frame[OVERHEAD..]);
+        self.counters.add_to_batch(frame[OVERHEAD]);
+        frame::emit_prefix(frame);
+        self.sealer.seal(&mut frame[PREFIX_LEN..]);
+        self.end = end;
+        true
+    }
+}
+
+/// The pings between data.
+struct Pings {
+    now: Instant,
+    /// The id of the next one.
+    next: NonZeroU64,
+}
+
+/// The id that follows this one.
+fn following(id: NonZeroU64) -> NonZeroU64 {
+    id.checked_add(1).unwrap_or(NonZeroU64::MIN)
 }

@@ -11,7 +11,8 @@ use crate::config::Settings;
 use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::{Due, KeepAlive};
-use crate::connection::outbox::{Flushed, TooManyPongs};
+use crate::connection::outbox::{FlushParameters, Flushed, TooManyPongs};
+use crate::connection::round_trips::Trips;
 use crate::connection::routes::{Answer, RouteInfo};
 use crate::connection::shared::Shared;
 use crate::crypto::Channel;
@@ -36,7 +37,8 @@ impl Session {
     /// Begins with a ping: the relay has not proved yet that it holds its key, and the pong will.
     pub(super) fn new(now: Instant, channel: Box<Channel>, ping: NonZeroU64, common: &mut Common) -> Self {
         common.outbox.push_first(Packet::Ping(ping));
-        let keepalive = KeepAlive::new(now, ping, &common.settings, common.traffic.bytes_in);
+        let keepalive =
+            KeepAlive::new(now, ping, Trips::default(), &common.settings, common.traffic.bytes_in);
         Self { channel, frames: Deframer::default(), keepalive }
     }
 
@@ -45,8 +47,9 @@ impl Session {
         if common.times.connected.is_known() { Stage::Connected } else { Stage::Confirming }
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        self.keepalive.deadline()
+    pub(super) fn deadline(&self, common: &Common) -> Instant {
+        let deadline = self.keepalive.deadline();
+        common.outbox.probe_at().map_or(deadline, |probe| probe.min(deadline))
     }
 
     pub(super) fn round_trips(&self) -> RoundTrips {
@@ -70,10 +73,12 @@ impl Session {
         time_limit: Duration,
         common: &mut Common,
     ) {
-        let bytes_in = common.traffic.bytes_in;
-        if self.keepalive.handle_network_changed(now, ping, time_limit, &common.settings, bytes_in) {
+        let (is_queued, bytes_in) = (common.outbox.has_ping(), common.traffic.bytes_in);
+        let keepalive = &mut self.keepalive;
+        if keepalive.handle_network_changed(now, ping, is_queued, time_limit, &common.settings, bytes_in) {
             common.outbox.push_important(Packet::Ping(ping));
         }
+        common.outbox.handle_network_changed();
     }
 
     pub(super) fn handle_settings(&mut self, settings: &Settings) {
@@ -88,7 +93,8 @@ impl Session {
         }
     }
 
-    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &Common) {
+    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant, common: &mut Common) {
+        common.outbox.handle_turn(now, since);
         self.keepalive.handle_turn(now, since, common.traffic.bytes_in, &common.settings);
     }
 
@@ -134,6 +140,9 @@ impl Session {
         common: &mut Common,
     ) -> Result<(), DisconnectReason> {
         match self.keepalive.handle_timeout(now, unread, common.traffic.bytes_in, ping, &common.settings) {
+            Due::Nothing if common.outbox.begin_probe(now, ping) => {
+                common.outbox.push_important(Packet::Ping(ping));
+            }
             Due::Nothing => {}
             Due::NoPong => return Err(DisconnectReason::NoPong(self.stage(common))),
             Due::Ping(ping) => {
@@ -152,21 +161,21 @@ impl Session {
     /// Seals and writes what is queued for sending: see [`Outbox::flush`](crate::connection::outbox::Outbox::flush).
     pub(super) fn flush(
         &mut self,
-        now: Instant,
         shared: &mut Shared,
-        scratch: &mut [u8],
+        parameters: FlushParameters<'_>,
         write: impl FnMut(&[u8]) -> io::Result<usize>,
         common: &mut Common,
         flushed: &mut Flushed,
     ) -> io::Result<bool> {
-        let (keepalive, routes) = (&mut self.keepalive, &mut common.routes);
+        let Common { routes, settings, outbox, traffic, .. } = common;
+        let (keepalive, now) = (&mut self.keepalive, parameters.now);
         let sent = |packet: &Packet<'_>| match packet {
             Packet::RoutingRequest { peer } => routes.handle_request_sent(peer),
             Packet::DisconnectNotification(id) => routes.handle_disconnect_sent(*id),
-            Packet::Ping(_) => keepalive.handle_ping_sent(now),
+            Packet::Ping(id) => keepalive.handle_ping_sent(now, *id, settings, traffic.bytes_in),
             _ => {}
         };
-        common.outbox.flush(&mut self.channel, shared, scratch, write, sent, flushed)
+        outbox.flush(&mut self.channel, shared, parameters, write, sent, flushed)
     }
 
     /// The channel, for tests that check where its keys are in memory.
@@ -202,12 +211,7 @@ fn handle_packet(
         Packet::Ping(id) => {
             common.outbox.push_pong(Packet::Pong(id)).map_err(|TooManyPongs| DisconnectReason::PingFlood)?
         }
-        Packet::Pong(id) => {
-            // An idle connection has no buffers, not even the one in which its last ping was queued.
-            if keepalive.handle_pong(now, id, &common.settings) {
-                common.outbox.shrink();
-            }
-        }
+        Packet::Pong(id) => handle_pong(now, id, keepalive, common),
         Packet::ConnectNotification(id) => {
             if let Some(RouteInfo { route, peer, token }) = common.routes.handle_online(connection, id) {
                 events.push(Event::RouteOnline { connection, route, token, peer });
@@ -231,6 +235,18 @@ fn handle_packet(
         }
     }
     Ok(())
+}
+
+/// A pong that answers no ping is ignored.
+fn handle_pong(now: Instant, id: NonZeroU64, keepalive: &mut KeepAlive, common: &mut Common) {
+    let Common { outbox, settings, traffic, .. } = common;
+    let Some(answer) = outbox.handle_pong(now, id, settings.window) else {
+        return;
+    };
+    if keepalive.handle_pong(now, id, &answer, settings, traffic.bytes_in) {
+        // An idle connection has no buffers, not even the one in which its last ping was queued.
+        outbox.shrink();
+    }
 }
 
 fn handle_routing_response(

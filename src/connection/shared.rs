@@ -5,6 +5,7 @@ use std::fmt;
 use crate::crypto::KeyStream;
 use crate::status::{Traffic, TrafficByKind};
 use crate::wire::frame::{MIN_FRAME, OVERHEAD};
+use crate::wire::packet::PING;
 
 /// What the connections of one driver share: each uses it during its calls of [`receive`](super::Connection::receive)
 /// and [`flush`](super::Connection::flush). It holds memory for decryption, and counts packets by kind.
@@ -87,6 +88,11 @@ impl Counters {
     /// A packet was added to the batch.
     pub(super) fn add_to_batch(&mut self, kind: u8) {
         self.batch.push(kind);
+    }
+
+    /// Whether the packet with this number in the batch is a ping.
+    pub(super) fn is_ping(&self, number: usize) -> bool {
+        self.batch[number] == PING
     }
 
     /// The packet with this number in the batch was sent, and takes this many bytes of the stream.

@@ -12,7 +12,7 @@ use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::NETWORK_CHANGE_TIMEOUT;
 use crate::connection::opening::{Opening, Parameters};
-use crate::connection::outbox::{Flushed, Outbox};
+use crate::connection::outbox::{FlushParameters, Flushed, Outbox};
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::shared::Shared;
@@ -32,6 +32,7 @@ use crate::wire::frame::{MAX_FRAME, MIN_FRAME};
 /// | --- | --- |
 /// | incomplete input | one packet: 2050 bytes; from an HTTP proxy, an answer of 16 KiB |
 /// | queued | the bytes of the [send queue](crate::Config::send_queue), 273 important packets and the rest of a packet |
+/// | sent and not confirmed | the [window](crate::Config::window) |
 /// | routes | 240 |
 ///
 /// Dropping it wipes its keys, and does not notify the relay: call [`close_all_routes`](Self::close_all_routes) and
@@ -152,7 +153,7 @@ impl Connection {
     pub fn deadline(&self) -> Instant {
         match self.state.handler() {
             Handler::Attempts(opening) => opening.deadline(),
-            Handler::Session(session, _) => session.deadline(),
+            Handler::Session(session, _) => session.deadline(&self.common),
         }
     }
 
@@ -162,7 +163,7 @@ impl Connection {
     pub fn handle_turn(&mut self, now: Instant, since: Instant) {
         match self.state.handler_mut() {
             Handler::Attempts(opening) => opening.handle_turn(now, since),
-            Handler::Session(session, _) => session.handle_turn(now, since, &self.common),
+            Handler::Session(session, _) => session.handle_turn(now, since, &mut self.common),
         }
     }
 
@@ -368,21 +369,24 @@ impl Connection {
         }
     }
 
-    /// Whether there is something to write to the transport of this attempt.
+    /// Whether there is something to write to the transport of this attempt now. While the
+    /// [window](crate::Config::window) is full, queued data are not: a pong of the relay changes that.
     pub fn has_output(&self, attempt: AttemptId) -> bool {
         match self.state.handler() {
             Handler::Attempts(opening) => opening.has_output(attempt),
-            Handler::Session(_, winner) => winner == attempt && !self.common.outbox.is_empty(),
+            Handler::Session(_, winner) => {
+                winner == attempt && self.common.outbox.may_send(self.common.settings.window)
+            }
         }
     }
 
-    /// Passes what is to be written to the transport of an attempt to `write`, until all is written (`true`) or the
-    /// transport is full (`false`).
+    /// Passes what is to be written to the transport of an attempt to `write`, until all is written that may be sent now
+    /// (`true`) or the transport is full (`false`).
     ///
     /// `write` is like [`Write::write`](io::Write::write) of a non-blocking stream: it returns how many bytes it took,
     /// or [`WouldBlock`](io::ErrorKind::WouldBlock). Packets that it did not take stay in the queue as plaintext, and
-    /// are sealed again. `scratch` is where packets are sealed, as many as fit for one call of `write`: 64 KiB are
-    /// enough.
+    /// are sealed again. `ping` is a random number, the id of the first of the pings that are sent between data. `scratch`
+    /// is where packets are sealed, as many as fit for one call of `write`: 64 KiB are enough.
     ///
     /// # Errors
     ///
@@ -396,6 +400,7 @@ impl Connection {
         &mut self,
         now: Instant,
         attempt: AttemptId,
+        ping: NonZeroU64,
         shared: &mut Shared,
         scratch: &mut [u8],
         write: impl FnMut(&[u8]) -> io::Result<usize>,
@@ -410,7 +415,8 @@ impl Connection {
             Handler::Attempts(opening) => opening.flush(attempt, write, &mut flushed),
             Handler::Session(_, winner) if winner != attempt => Ok(true),
             Handler::Session(session, _) => {
-                let result = session.flush(now, shared, scratch, write, &mut self.common, &mut flushed);
+                let parameters = FlushParameters { now, window: self.common.settings.window, ping, scratch };
+                let result = session.flush(shared, parameters, write, &mut self.common, &mut flushed);
                 shared.key_stream.wipe();
                 result
             }

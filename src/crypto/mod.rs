@@ -8,14 +8,14 @@ mod nonce;
 mod secretbox;
 mod shared_key;
 
-pub use channel::Channel;
+pub use channel::{Channel, Sealer};
 pub(crate) use handshake::RESPONSE_LEN;
 pub use handshake::{Entropy, Handshake};
 pub use secretbox::KeyStream;
 pub use shared_key::SharedKey;
 pub(crate) use shared_key::SharedKeys;
 #[cfg(feature = "internals")]
-pub use {channel::Sealer, nonce::Nonce, secretbox::Key};
+pub use {nonce::Nonce, secretbox::Key};
 
 #[cfg(test)]
 mod tests;

@@ -100,8 +100,14 @@ impl Pair {
     /// Sends all output to a transport that accepts everything.
     pub fn flush(&mut self) {
         let write = |bytes: &[u8]| Ok(black_box(bytes).len());
-        let all =
-            self.connection.flush(self.now, AttemptId::FIRST, &mut self.shared, &mut self.scratch, write);
+        let all = self.connection.flush(
+            self.now,
+            AttemptId::FIRST,
+            NonZeroU64::MIN,
+            &mut self.shared,
+            &mut self.scratch,
+            write,
+        );
         assert!(all.expect("a transport that takes all"));
     }
 }
@@ -133,7 +139,7 @@ fn hello(now: Instant, scratch: &mut [u8]) -> Hello {
     let mut connection = begun(now);
     connection.handle_connected(now, AttemptId::FIRST);
     let mut bytes = Vec::new();
-    let all = connection.flush(now, AttemptId::FIRST, &mut Shared::new(), scratch, |part| {
+    let all = connection.flush(now, AttemptId::FIRST, NonZeroU64::MIN, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });

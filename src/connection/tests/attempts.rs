@@ -49,10 +49,11 @@ fn all_connected(count: u8, start: Instant) -> (Connection, Vec<Hello>) {
 /// What an attempt writes.
 fn written(connection: &mut Connection, attempt: AttemptId) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(Instant::now(), attempt, &mut Shared::new(), &mut [0; 4096], |part| {
-        bytes.extend_from_slice(part);
-        Ok(part.len())
-    });
+    let all =
+        connection.flush(Instant::now(), attempt, BULK_PING, &mut Shared::new(), &mut [0; 4096], |part| {
+            bytes.extend_from_slice(part);
+            Ok(part.len())
+        });
     assert!(all.unwrap() && !connection.has_output(attempt));
     bytes
 }

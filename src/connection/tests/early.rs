@@ -182,7 +182,7 @@ fn an_impostor_with_an_old_response_receives_at_most_one_send_queue_and_the_requ
             (1, &oob, most),
             (1, &forward, most), // the shortest packet
         ] {
-            let mut pair = Pair::confirming_with(Settings { send_queue, ..Settings::default() });
+            let mut pair = Pair::confirming_with(Settings { send_queue, ..without_window() });
             for number in 0..240 {
                 pair.connection.open(key(number)).unwrap();
             }

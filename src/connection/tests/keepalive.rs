@@ -120,7 +120,7 @@ fn a_relay_that_pings_and_reads_stays_connected() {
 #[test]
 fn an_idle_connection_frees_its_buffers() {
     let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
-    for _ in 0..20 {
+    for _ in 0..10 {
         pair.connection.send_data(route, &[1; 1000]).unwrap();
     }
     let mut stream = pair.sealed(&[pong(1)]);

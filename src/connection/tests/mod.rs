@@ -44,6 +44,9 @@ const TOKEN: u64 = 55;
 const FIRST_PING: u64 = 77;
 const FIRST: AttemptId = AttemptId::FIRST;
 
+/// The id of the first ping between data.
+const BULK_PING: NonZeroU64 = NonZeroU64::new(500_000).unwrap();
+
 /// Nonces shortly before a carry through all 24 bytes, so that every test includes this carry.
 const CLIENT_BASE: [u8; 24] = [0xff; 24];
 const RELAY_BASE: [u8; 24] = {
@@ -85,6 +88,11 @@ impl Connection {
         self.generation += 1;
         self.open_route(peer, self.generation, route_token(peer))
     }
+}
+
+/// The default settings, but for the window, which is not bounded.
+fn without_window() -> Settings {
+    Settings { window: None, ..Settings::default() }
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -142,7 +150,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, FIRST, &mut Shared::new(), scratch, |part| {
+    let all = connection.flush(now, FIRST, BULK_PING, &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -232,15 +240,16 @@ impl Pair {
     /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all = self.connection.flush(self.now, FIRST, &mut self.shared, &mut self.scratch, |part| {
-            let taken = part.len().min(room);
-            if taken == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            bytes.extend_from_slice(&part[..taken]);
-            room -= taken;
-            Ok(taken)
-        });
+        let all =
+            self.connection.flush(self.now, FIRST, BULK_PING, &mut self.shared, &mut self.scratch, |part| {
+                let taken = part.len().min(room);
+                if taken == 0 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                bytes.extend_from_slice(&part[..taken]);
+                room -= taken;
+                Ok(taken)
+            });
         assert_eq!(all.unwrap(), !self.connection.has_output(FIRST));
         bytes
     }

@@ -258,7 +258,7 @@ fn a_peer_has_at_most_one_route() {
 
 #[test]
 fn a_connection_has_up_to_240_routes() {
-    let mut pair = Pair::connected();
+    let mut pair = Pair::connected_with(without_window());
     let peer = |number: u8| key(number);
     let routes: Vec<_> = (0..240).map(|number| pair.connection.open(peer(number)).unwrap()).collect();
     assert_eq!(pair.connection.open(peer(240)), Err(RouteError::TooMany));

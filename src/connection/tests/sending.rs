@@ -3,12 +3,12 @@
 use super::*;
 
 fn small_queue() -> Settings {
-    Settings { send_queue: crate::config::MIN_SEND_QUEUE, ..Settings::default() }
+    Settings { send_queue: crate::config::MIN_SEND_QUEUE, ..without_window() }
 }
 
 #[test]
 fn every_valid_length_is_sent_and_every_other_is_an_error() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     let bytes = vec![0xab; 2100];
     let check = |pair: &mut Pair, len: usize, legal: std::ops::RangeInclusive<usize>, head: &[u8], result| {
         if legal.contains(&len) {
@@ -66,7 +66,7 @@ fn send_to_uses_a_route_only_while_it_is_online() {
 
 #[test]
 fn important_packets_of_several_writes_are_sent_in_order_and_before_data() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
     pair.connection.send_data(route, b"after all of them").unwrap();
     let peers: Vec<_> = (8..208).map(key).collect();
@@ -82,7 +82,7 @@ fn important_packets_of_several_writes_are_sent_in_order_and_before_data() {
 fn important_packets_are_sent_before_data_at_every_packet_boundary() {
     // The socket takes `room` bytes; then an important packet is queued.
     for room in 0..150 {
-        let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+        let (mut pair, route) = Pair::with_route(without_window(), key(7));
         let packets: Vec<_> = (0..5).map(|number| data(16, &[number; 9])).collect();
         for packet in &packets {
             pair.connection.send_data(route, &packet[1..]).unwrap();
@@ -100,7 +100,7 @@ fn important_packets_are_sent_before_data_at_every_packet_boundary() {
 
 #[test]
 fn a_socket_that_takes_one_byte_per_call_gets_everything_in_order() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     let mut expected = Vec::new();
     for number in 0..20 {
         pair.connection.send_data(route, &[number; 50]).unwrap();
@@ -119,7 +119,7 @@ fn a_socket_that_takes_one_byte_per_call_gets_everything_in_order() {
 
 #[test]
 fn a_small_scratch_buffer_only_results_in_more_writes() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
     let packets: Vec<_> = (0..40).map(|number| vec![number; 1 + usize::from(number) * 37]).collect();
     for packet in &packets {
@@ -131,7 +131,7 @@ fn a_small_scratch_buffer_only_results_in_more_writes() {
 
 #[test]
 fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     let packets: Vec<_> = (0..100_u8).map(|at| vec![at; 600]).collect();
     for packet in &packets {
         pair.connection.send_data(route, packet).unwrap();
@@ -140,13 +140,14 @@ fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
     let (mut stream, mut offered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let mut room = 1500;
-        let flushed = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |part| {
-            offered.push(part.len());
-            let taken = part.len().min(room);
-            room -= taken;
-            stream.extend_from_slice(&part[..taken]);
-            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
-        });
+        let flushed =
+            pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |part| {
+                offered.push(part.len());
+                let taken = part.len().min(room);
+                room -= taken;
+                stream.extend_from_slice(&part[..taken]);
+                if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+            });
         assert!(!flushed.unwrap());
     }
     assert!(offered[0] > 60_000, "{offered:?}");
@@ -155,11 +156,12 @@ fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
 
     // Now the socket takes everything, and the batches grow again.
     let mut grown = Vec::new();
-    let all = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |part| {
-        grown.push(part.len());
-        stream.extend_from_slice(part);
-        Ok(part.len())
-    });
+    let all =
+        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |part| {
+            grown.push(part.len());
+            stream.extend_from_slice(part);
+            Ok(part.len())
+        });
     assert!(all.unwrap());
     assert!(grown.iter().any(|len| *len > 16_000), "{grown:?}");
     let expected: Vec<_> = packets.iter().map(|packet| data(16, packet)).collect();
@@ -204,7 +206,7 @@ fn a_full_queue_does_not_stop_important_packets() {
 fn packets_of_a_closed_route_are_never_sent() {
     // `room`: how many bytes the socket has taken when the route is closed.
     for room in 0..120 {
-        let (mut pair, first) = Pair::with_route(Settings::default(), key(7));
+        let (mut pair, first) = Pair::with_route(without_window(), key(7));
         let second = pair.connection.open(key(8)).unwrap();
         pair.sent();
         pair.relay_sends(&[routing_response(17, key(8)), vec![2, 17]]).unwrap();
@@ -230,14 +232,16 @@ fn packets_of_a_closed_route_are_never_sent() {
 
 #[test]
 fn a_failed_write_is_an_error_and_an_interrupted_one_is_not() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     pair.connection.send_data(route, b"x").unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
-    let result = pair
-        .connection
-        .flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |_| results.pop().unwrap());
+    let result =
+        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |_| {
+            results.pop().unwrap()
+        });
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    let result = pair.connection.flush(pair.now, FIRST, &mut pair.shared, &mut pair.scratch, |_| Ok(0));
+    let result =
+        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
     // The failed writes have lost no packet and used no nonce.
     assert_eq!(pair.sent(), [data(16, b"x")]);
@@ -245,7 +249,7 @@ fn a_failed_write_is_an_error_and_an_interrupted_one_is_not() {
 
 #[test]
 fn key_stream_is_wiped_after_each_call() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(7));
+    let (mut pair, route) = Pair::with_route(without_window(), key(7));
     for len in [10, 2000] {
         pair.connection.send_data(route, &vec![1; len]).unwrap();
         pair.flush_some(usize::MAX);

@@ -35,7 +35,7 @@ fn fill(pair: &mut Pair, route: RouteId, len: usize) -> usize {
 #[test]
 fn a_file_transfer_on_one_route_does_not_block_a_chat_line_on_another() {
     for send_queue in [MIN_SEND_QUEUE, 16 * 1024, Settings::default().send_queue] {
-        let (mut pair, routes) = with_routes(Settings { send_queue, ..Settings::default() }, 2);
+        let (mut pair, routes) = with_routes(Settings { send_queue, ..without_window() }, 2);
         fill(&mut pair, routes[0], 1400);
         let mut stream = pair.flush_some(100);
         fill(&mut pair, routes[0], 1400);
@@ -51,7 +51,7 @@ fn a_file_transfer_on_one_route_does_not_block_a_chat_line_on_another() {
 
 #[test]
 fn a_file_transfer_does_not_block_packets_without_a_route() {
-    let (mut pair, routes) = with_routes(Settings::default(), 1);
+    let (mut pair, routes) = with_routes(without_window(), 1);
     fill(&mut pair, routes[0], 1400);
     pair.connection.send_oob(key(9), &[1; 1024]).unwrap();
     pair.connection.send_onion_request(&[2; 1000]).unwrap();
@@ -88,7 +88,7 @@ fn room_is_reported_whatever_its_cause() {
 #[test]
 fn data_for_a_peer_that_went_offline_are_removed_and_counted() {
     for room in (0..200).chain([2_000, 10_000]) {
-        let (mut pair, routes) = with_routes(Settings::default(), 2);
+        let (mut pair, routes) = with_routes(without_window(), 2);
         for number in 0..4 {
             pair.connection.send_data(routes[0], &[number; 30]).unwrap();
             pair.connection.send_data(routes[1], &[number; 30]).unwrap();
@@ -114,7 +114,7 @@ fn data_for_a_peer_that_went_offline_are_removed_and_counted() {
 
 #[test]
 fn data_for_a_peer_that_went_offline_do_not_block_others() {
-    let (mut pair, routes) = with_routes(Settings::default(), 1);
+    let (mut pair, routes) = with_routes(without_window(), 1);
     let taken = fill(&mut pair, routes[0], 1000);
     while pair.connection.send_oob(key(9), &[1; 1024]).is_ok() {}
     pair.relay_sends(&[vec![3, 16]]).unwrap();
@@ -125,7 +125,7 @@ fn data_for_a_peer_that_went_offline_do_not_block_others() {
 
 #[test]
 fn closing_a_route_returns_how_many_bytes_were_not_sent() {
-    let (mut pair, routes) = with_routes(Settings::default(), 3);
+    let (mut pair, routes) = with_routes(without_window(), 3);
     let taken = fill(&mut pair, routes[0], 100);
     pair.connection.send_data(routes[1], b"other").unwrap();
     assert_eq!(pair.connection.close_route(routes[0]), Ok(taken));
@@ -172,7 +172,7 @@ proptest! {
         send_queue in MIN_SEND_QUEUE..30_000_usize,
         steps in prop::collection::vec(any_step(), 1..200),
     ) {
-        let (mut pair, routes) = with_routes(Settings { send_queue, ..Settings::default() }, 3);
+        let (mut pair, routes) = with_routes(Settings { send_queue, ..without_window() }, 3);
         let mut accepted = BTreeMap::<u8, Vec<Vec<u8>>>::new();
         let (mut unsent_bytes, mut refused, mut stream) = ([0; 4], false, Vec::new());
         for (number, step) in steps.into_iter().enumerate() {

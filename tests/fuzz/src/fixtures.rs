@@ -104,7 +104,7 @@ pub fn begun(
         None => relay,
     };
     let id = ConnectionId::from(4 << 32 | 3);
-    let config = Config::new(SecretKey::from(CLIENT_SECRET)).send_queue(send_queue);
+    let config = Config::new(SecretKey::from(CLIENT_SECRET)).send_queue(send_queue).window(None);
     let parameters = Parameters::new(id, Arc::clone(shared_key), &relay, NonZeroU64::MIN)
         .expect("a good relay")
         .settings(Arc::new(config.settings().expect("good settings")));
@@ -120,7 +120,14 @@ fn hello(shared_key: &Arc<SharedKey>) -> [u8; HELLO_LENGTH] {
     connection.handle_connected(now, AttemptId::FIRST);
     let mut hello = Vec::new();
     let write = |bytes: &[u8]| hello.write(bytes);
-    let all = connection.flush(now, AttemptId::FIRST, &mut Shared::new(), &mut [0; MIN_SCRATCH], write);
+    let all = connection.flush(
+        now,
+        AttemptId::FIRST,
+        NonZeroU64::MIN,
+        &mut Shared::new(),
+        &mut [0; MIN_SCRATCH],
+        write,
+    );
     assert!(all.expect("a vector takes everything"));
     hello.try_into().expect("a hello and nothing else")
 }

@@ -428,7 +428,10 @@ impl Model {
                 }
             }
             DISCONNECT => self.routes.retain(|route| route.state != State::Leaving(packet[1])),
-            PING => self.keepalive.left = Some(now),
+            PING => {
+                self.keepalive.left = Some(now);
+                self.deadline += now - self.keepalive.queued;
+            }
             _ => {}
         }
         self.unfinished = 2 + 16 + packet.len();

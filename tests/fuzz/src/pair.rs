@@ -209,6 +209,7 @@ impl Pair {
         let all = self.connection.flush(
             self.now,
             AttemptId::FIRST,
+            NonZeroU64::MIN, // not used: there is no window
             &mut self.shared,
             &mut vec![0; scratch.max(2050)],
             write,

@@ -5,12 +5,14 @@
 //!   performance;
 //! - [`SodiumBox`], the encryption of libsodium, which the C client uses;
 //! - [`RealProxy`], a running proxy server of the kinds that users have;
+//! - [`bulk`], which measures how much data passes a relay;
 //! - [`wait_for`], a wait with a time limit.
 //!
 //! It needs the Debian packages `toxcore-utils`, `libtoxcore-dev` (both 0.2.18) and `libsodium-dev`, and for the
 //! proxies `microsocks`, `dante-server`, `tinyproxy` and `squid`.
 
 mod bootstrapd;
+pub mod bulk;
 mod directory;
 mod error;
 mod event;

@@ -161,8 +161,14 @@ impl Endpoint {
                     self.connection.handle_connected(now, attempt);
                     let mut hello = Vec::new();
                     let write = |bytes: &[u8]| hello.write(bytes);
-                    let all =
-                        self.connection.flush(now, attempt, &mut Shared::new(), &mut [0; MIN_SCRATCH], write);
+                    let all = self.connection.flush(
+                        now,
+                        attempt,
+                        NonZeroU64::MIN,
+                        &mut Shared::new(),
+                        &mut [0; MIN_SCRATCH],
+                        write,
+                    );
                     assert_eq!((all.ok(), hello.len()), (Some(true), 128), "nothing but a hello");
                     let (mut answer, mut events) = (rng.bytes::<200>(), Events::with_capacity(2));
                     self.connection.receive(now, attempt, &mut answer, &mut Shared::new(), &mut events)?;
@@ -227,13 +233,14 @@ impl Endpoint {
         let Some(attempt) = self.attempt.filter(|_| self.is_linked) else { return };
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; rng.magnitude(2_050, BUDGET)];
-        let all = self.connection.flush(now, attempt, &mut Shared::new(), &mut scratch, |bytes| {
-            let some = rng.magnitude(1, bytes.len());
-            match link.up.write(&bytes[..some], now, rng) {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                taken => Ok(taken),
-            }
-        });
+        let all =
+            self.connection.flush(now, attempt, NonZeroU64::MIN, &mut Shared::new(), &mut scratch, |bytes| {
+                let some = rng.magnitude(1, bytes.len());
+                match link.up.write(&bytes[..some], now, rng) {
+                    0 => Err(io::ErrorKind::WouldBlock.into()),
+                    taken => Ok(taken),
+                }
+            });
         assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(attempt));
         drop(link);
         if self.connection.take_writable() {

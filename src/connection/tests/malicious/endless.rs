@@ -164,7 +164,7 @@ fn more_than_a_megabyte_in_one_read_is_reported_in_parts_and_not_stored() {
 
 #[test]
 fn the_memory_of_a_connection_is_bounded() {
-    let mut pair = Pair::connected();
+    let mut pair = Pair::connected_with(without_window());
     let queue = Settings::default().send_queue;
     let routes = open_all_routes(&mut pair);
     // The relay reads little: each route has filled its share, with pages that are read in part.

@@ -5,6 +5,7 @@
 //! `/dev/net/tun`. Without these, the tests print that they are skipped.
 
 mod bottleneck;
+mod bulk;
 mod cable;
 mod delay;
 mod direction;
