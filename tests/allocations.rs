@@ -72,7 +72,7 @@ fn warm_up(peer: &mut Peer, relay: &mut ScriptedRelay, route: RouteId) {
 #[test]
 fn neither_sending_nor_receiving_allocates_after_warming_up() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the allocator counts");
-    let mut peer = Peer::new().capacity(1024);
+    let mut peer = Peer::with(|config| config.window(None)).capacity(1024);
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, friend) = relay.open_route(&mut peer, id, NUMBER);
     warm_up(&mut peer, &mut relay, route);

@@ -51,7 +51,7 @@ fn read_all(relay: &mut ScriptedRelay, peer: &mut Peer) {
 
 #[test]
 fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
-    let mut peer = Peer::new();
+    let mut peer = Peer::with(|config| config.window(None));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let count = fill(&mut peer, route, 1000);
@@ -74,7 +74,7 @@ fn a_relay_that_stops_reading_blocks_data_and_loses_none() {
 
 #[test]
 fn a_small_queue_accepts_packets_of_any_size() {
-    let mut peer = Peer::with(|config| config.send_queue(4_068));
+    let mut peer = Peer::with(|config| config.send_queue(4_068).window(None));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     for n in 0..100 {
@@ -95,7 +95,7 @@ fn a_small_queue_accepts_packets_of_any_size() {
 
 #[test]
 fn important_packets_are_sent_before_queued_data_at_the_next_packet_boundary() {
-    let mut peer = Peer::new();
+    let mut peer = Peer::with(|config| config.window(None));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     let (other, _) = relay.open_route(&mut peer, id, NUMBER + 1);
@@ -128,7 +128,7 @@ fn important_packets_are_sent_before_queued_data_at_the_next_packet_boundary() {
 
 #[test]
 fn data_of_a_closed_route_are_never_sent() {
-    let mut peer = Peer::new();
+    let mut peer = Peer::with(|config| config.window(None));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (closed, _) = relay.open_route(&mut peer, id, NUMBER);
     let (open, _) = relay.open_route(&mut peer, id, NUMBER + 1);
@@ -147,7 +147,7 @@ fn data_of_a_closed_route_are_never_sent() {
 
 #[test]
 fn a_relay_that_pings_and_does_not_read_is_cut_off() {
-    let mut peer = Peer::new();
+    let mut peer = Peer::with(|config| config.window(None));
     let (mut relay, id) = ScriptedRelay::connect(&mut peer);
     let (route, _) = relay.open_route(&mut peer, id, NUMBER);
     fill(&mut peer, route, 1000);

@@ -309,7 +309,8 @@ impl Buffers {
 
     /// Whether [`seal_batch`](Self::seal_batch) finds anything to send.
     fn may_send(&self, bound: Option<usize>) -> bool {
-        let may_be_next = |len| OVERHEAD + len <= self.window.room(bound) || self.window.needs_ping();
+        let may_be_next =
+            |len| OVERHEAD + len <= self.window.room(bound) || self.window.until_ping_if_full(bound) == 0;
         !self.begun.is_empty() || !self.important.is_empty() || self.queue.next_len().is_some_and(may_be_next)
     }
 
@@ -333,17 +334,17 @@ impl Buffers {
         }
         let data_end = batch.end.saturating_add(self.window.room(bound));
         let mut ping_at = batch.end.saturating_add(self.window.until_ping(bound));
-        let mut needs_ping = self.window.needs_ping();
+        let mut ping_at_if_full = batch.end.saturating_add(self.window.until_ping_if_full(bound));
         while let Some(len) = self.queue.next_len() {
             let is_full = batch.end + OVERHEAD + len > data_end;
-            if batch.end >= ping_at || is_full && needs_ping {
+            if batch.end >= if is_full { ping_at_if_full } else { ping_at } {
                 let packet = Packet::Ping(ping);
                 if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
                     break;
                 }
-                needs_ping = false;
                 ping = following(ping);
                 ping_at = batch.end + self.window.spacing(bound);
+                ping_at_if_full = batch.end + self.window.spacing(bound) / 2;
             }
             if !batch.add(len, data_end, |plaintext| self.queue.take(plaintext)) {
                 break;

@@ -27,8 +27,8 @@ use crate::connection::window::probes::Probes;
 /// What every relay bears, in bytes. `tox-bootstrapd` 0.2.18 never got stuck with 60 KiB, and did with 80 KiB.
 const BEARABLE: usize = 60_000;
 
-/// How long a relay may take for the window, or two round trips if that is longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a relay may take for the window, or four round trips if that is longer.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The most pings in a window. More of them would tell little more.
 const MAX_PINGS: usize = 32;
@@ -123,9 +123,13 @@ impl Window {
         self.spacing(bound).saturating_sub((self.sent - self.pinged) as usize)
     }
 
-    /// Whether a window that is full needs a ping: no pong is to come that makes room.
-    pub(super) fn needs_ping(&self) -> bool {
-        self.pings.is_empty()
+    /// The bytes until a ping is due if the window is full then: half as many, and none if no pong is to come that makes
+    /// room.
+    pub(super) fn until_ping_if_full(&self, bound: Option<usize>) -> usize {
+        match self.pings.is_empty() {
+            true => 0,
+            false => self.until_ping(bound).saturating_sub(self.spacing(bound) / 2),
+        }
     }
 
     /// When a probe is due.
@@ -175,7 +179,7 @@ impl Window {
         self.confirmed = end;
         let time = now.saturating_duration_since(sent_at);
         self.smallest = self.smallest.min(time);
-        self.probes.handle_pong(now, id, time, self.waited, self.smallest);
+        self.probes.handle_pong(id, time, self.waited, self.smallest);
         if self.round.as_ref().is_some_and(|round| end >= round.until) {
             self.end_round(now, bound);
         }
@@ -195,10 +199,9 @@ impl Window {
         let confirmed = (self.confirmed - confirmed) as f64;
         let rate = confirmed / now.saturating_duration_since(began).as_secs_f64().max(1e-6);
         let within = |time: Duration| (rate * time.as_secs_f64()) as usize;
-        let round_trips = 2 * self.smallest;
-        let bearable = within(PATIENCE.max(round_trips)).clamp(MIN_WINDOW, BEARABLE);
+        let bearable = within(PATIENCE.max(4 * self.smallest)).clamp(MIN_WINDOW, BEARABLE);
         self.size = match self.probes.show_prompt_reads() {
-            true => within(round_trips).min(bound.unwrap_or(usize::MAX)).max(bearable),
+            true => within(2 * self.smallest).min(bound.unwrap_or(usize::MAX)).max(bearable),
             false => bearable,
         };
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::{
     Client, Config, ConnectionId, DisconnectReason, Event, Events, PublicKey, Relay, RouteId, SecretKey,
+    SendError,
 };
 
 use super::numbered;
@@ -102,6 +103,7 @@ impl PairedIdentities {
                 Event::Data { connection, route, peer, data, .. } => {
                     route_of(members, by_relay[&connection], route, peer).receive(data)
                 }
+                Event::Writable { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -113,11 +115,16 @@ impl PairedIdentities {
         self.members[n].route = Some(self.client.open_route(self.members[n].relay, partner).unwrap());
     }
 
-    /// Sends a packet, which must be accepted.
+    /// Sends a packet, as soon as there is room for it.
     pub fn send(&mut self, n: usize, len: usize) {
-        let member = &mut self.members[n];
-        self.client.send_data(member.route.unwrap(), &numbered(member.sent, len)).unwrap();
-        member.sent += 1;
+        let member = &self.members[n];
+        let (route, data) = (member.route.unwrap(), numbered(member.sent, len));
+        while let Err(error) = self.client.send_data(route, &data) {
+            assert_eq!(error, SendError::WouldBlock);
+            self.client.poll(&mut self.events, Some(LONG)).unwrap();
+            self.handle_events();
+        }
+        self.members[n].sent += 1;
     }
 
     /// From now on packets between this member and its partner may be lost.

@@ -50,7 +50,7 @@ fn all_connected(count: u8, start: Instant) -> (Connection, Vec<Hello>) {
 fn written(connection: &mut Connection, attempt: AttemptId) -> Vec<u8> {
     let mut bytes = Vec::new();
     let all =
-        connection.flush(Instant::now(), attempt, BULK_PING, &mut Shared::new(), &mut [0; 4096], |part| {
+        connection.flush(Instant::now(), attempt, bulk_ping(), &mut Shared::new(), &mut [0; 4096], |part| {
             bytes.extend_from_slice(part);
             Ok(part.len())
         });

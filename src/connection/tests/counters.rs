@@ -97,7 +97,7 @@ fn handshakes_are_bytes_without_packets() {
             hello.extend_from_slice(part);
             Ok(part.len())
         };
-        connection.flush(start, FIRST, BULK_PING, &mut shared, &mut [0; 4096], write).unwrap();
+        connection.flush(start, FIRST, bulk_ping(), &mut shared, &mut [0; 4096], write).unwrap();
         let hello: [u8; HELLO_LENGTH] = hello.try_into().unwrap();
         let (mut response, _) = Hello::open(&hello, &RELAY_SECRET).unwrap().accept(&fresh());
         connection.receive(start, FIRST, &mut response, &mut shared, &mut Events::with_capacity(8)).unwrap();
@@ -147,7 +147,7 @@ fn what_was_written_before_a_write_failed_is_counted() {
     pair.connection.send_data(route, &[1; 100]).unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Ok(50), Ok(150)];
     let result =
-        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |_| {
+        pair.connection.flush(pair.now, FIRST, bulk_ping(), &mut pair.shared, &mut pair.scratch, |_| {
             results.pop().unwrap()
         });
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
@@ -162,7 +162,7 @@ fn what_was_written_before_a_write_failed_is_counted() {
     connection.handle_connected(start, FIRST);
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Ok(50)];
     connection
-        .flush(start, FIRST, BULK_PING, &mut shared, &mut pair.scratch, |_| results.pop().unwrap())
+        .flush(start, FIRST, bulk_ping(), &mut shared, &mut pair.scratch, |_| results.pop().unwrap())
         .expect_err("it is broken");
     assert_eq!((connection.traffic().bytes_out, shared.traffic().all.bytes_out), (50, 50));
 }

@@ -13,10 +13,12 @@ mod sending;
 mod sharing;
 mod tunnel;
 mod turns;
+mod window;
 
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
@@ -44,8 +46,11 @@ const TOKEN: u64 = 55;
 const FIRST_PING: u64 = 77;
 const FIRST: AttemptId = AttemptId::FIRST;
 
-/// The id of the first ping between data.
-const BULK_PING: NonZeroU64 = NonZeroU64::new(500_000).unwrap();
+/// The id of the first ping between data; another one each time, as if it was random.
+fn bulk_ping() -> NonZeroU64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+    NonZeroU64::new(NEXT.fetch_add(1 << 20, Ordering::Relaxed)).unwrap()
+}
 
 /// Nonces shortly before a carry through all 24 bytes, so that every test includes this carry.
 const CLIENT_BASE: [u8; 24] = [0xff; 24];
@@ -150,7 +155,7 @@ fn hello(connection: &mut Connection, now: Instant) -> Hello {
 /// Everything that is queued for sending.
 fn flush(connection: &mut Connection, now: Instant, scratch: &mut [u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let all = connection.flush(now, FIRST, BULK_PING, &mut Shared::new(), scratch, |part| {
+    let all = connection.flush(now, FIRST, bulk_ping(), &mut Shared::new(), scratch, |part| {
         bytes.extend_from_slice(part);
         Ok(part.len())
     });
@@ -240,8 +245,13 @@ impl Pair {
     /// One flush to a socket that has room for this many bytes.
     fn flush_some(&mut self, mut room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let all =
-            self.connection.flush(self.now, FIRST, BULK_PING, &mut self.shared, &mut self.scratch, |part| {
+        let all = self.connection.flush(
+            self.now,
+            FIRST,
+            bulk_ping(),
+            &mut self.shared,
+            &mut self.scratch,
+            |part| {
                 let taken = part.len().min(room);
                 if taken == 0 {
                     return Err(io::ErrorKind::WouldBlock.into());
@@ -249,7 +259,8 @@ impl Pair {
                 bytes.extend_from_slice(&part[..taken]);
                 room -= taken;
                 Ok(taken)
-            });
+            },
+        );
         assert_eq!(all.unwrap(), !self.connection.has_output(FIRST));
         bytes
     }

@@ -140,14 +140,20 @@ fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
     let (mut stream, mut offered) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let mut room = 1500;
-        let flushed =
-            pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |part| {
+        let flushed = pair.connection.flush(
+            pair.now,
+            FIRST,
+            bulk_ping(),
+            &mut pair.shared,
+            &mut pair.scratch,
+            |part| {
                 offered.push(part.len());
                 let taken = part.len().min(room);
                 room -= taken;
                 stream.extend_from_slice(&part[..taken]);
                 if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
-            });
+            },
+        );
         assert!(!flushed.unwrap());
     }
     assert!(offered[0] > 60_000, "{offered:?}");
@@ -157,7 +163,7 @@ fn batches_shrink_while_the_socket_takes_little_and_grow_again() {
     // Now the socket takes everything, and the batches grow again.
     let mut grown = Vec::new();
     let all =
-        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |part| {
+        pair.connection.flush(pair.now, FIRST, bulk_ping(), &mut pair.shared, &mut pair.scratch, |part| {
             grown.push(part.len());
             stream.extend_from_slice(part);
             Ok(part.len())
@@ -236,12 +242,12 @@ fn a_failed_write_is_an_error_and_an_interrupted_one_is_not() {
     pair.connection.send_data(route, b"x").unwrap();
     let mut results = vec![Err(io::ErrorKind::BrokenPipe.into()), Err(io::ErrorKind::Interrupted.into())];
     let result =
-        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |_| {
+        pair.connection.flush(pair.now, FIRST, bulk_ping(), &mut pair.shared, &mut pair.scratch, |_| {
             results.pop().unwrap()
         });
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     let result =
-        pair.connection.flush(pair.now, FIRST, BULK_PING, &mut pair.shared, &mut pair.scratch, |_| Ok(0));
+        pair.connection.flush(pair.now, FIRST, bulk_ping(), &mut pair.shared, &mut pair.scratch, |_| Ok(0));
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WriteZero);
     // The failed writes have lost no packet and used no nonce.
     assert_eq!(pair.sent(), [data(16, b"x")]);

@@ -196,7 +196,7 @@ fn another_key_is_a_hint_only_after_a_whole_hello_and_no_answer() {
         "nothing is sent"
     );
     let mut room = 127;
-    let all = connection.flush(now, FIRST, BULK_PING, &mut Shared::new(), &mut [0; 4096], |bytes| {
+    let all = connection.flush(now, FIRST, bulk_ping(), &mut Shared::new(), &mut [0; 4096], |bytes| {
         let taken = bytes.len().min(std::mem::take(&mut room));
         if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     });

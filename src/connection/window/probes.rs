@@ -3,50 +3,53 @@
 //! That shows in how long pings take that are sent at random moments: a relay that looks every 30 ms answers some of
 //! them at once, and some 30 ms later. (The pings between data cannot show it: data are sent when pongs arrive, so on a
 //! given line they always reach the relay at the same time before its next look.) So while the window is full, pings
-//! are sent at random moments. If a number of them in a row take equally long, the relay reads at once.
+//! are sent at random moments. If some of them in a row take as long as the fastest ping, the relay reads at once.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How many probes in a row must take equally long. With a relay that looks every 30 ms, that happens once in 130,000
-/// times: the first may take any time, and each of the others is as long with a chance of 5 / 30.
+/// How many probes in a row must be fast. With a relay that looks every 30 ms, a probe is fast with a chance of 5 / 30,
+/// and so many are once in 1.7 million times.
 const ENOUGH: u32 = 8;
 
-/// The time within which they take equally long.
-const EQUAL: Duration = Duration::from_millis(5);
+/// A probe is fast if it takes at most this much longer than the fastest ping.
+const FAST: Duration = Duration::from_millis(5);
 
-/// The longest time to the next probe, in milliseconds.
+/// The longest time to the next probe, in milliseconds: a bit more than the time between two looks.
 const MAX_DELAY: u64 = 32;
 
-/// The pause after the first failure; it doubles with each.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How many probes there are before a pause, which is then twice as long as the last one.
+const SERIES: u32 = 32;
 
-/// The longest pause after a failure.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The most probes that are waited for. Older ones are forgotten.
+const UNANSWERED: usize = 32;
 
 /// See the module.
 pub(super) struct Probes {
     due_at: Option<Instant>,
-    /// There are no probes before.
-    not_before: Option<Instant>,
+    /// The probes that are not answered, the last one first.
+    unanswered: [Option<NonZeroU64>; UNANSWERED],
+    /// The probes of this series.
+    begun: u32,
+    /// The pause after this series.
     pause: Duration,
-    /// The probes that are not answered, the last one first; older ones are forgotten.
-    unanswered: [Option<NonZeroU64>; 8],
-    /// The number of probes in a row that took equally long.
-    count: u32,
-    /// The longest of them.
-    longest: Duration,
+    /// The number of fast probes in a row, and the slowest of them.
+    fast: u32,
+    slowest: Duration,
 }
 
 impl Default for Probes {
     fn default() -> Self {
         Self {
             due_at: None,
-            not_before: None,
-            pause: PAUSE,
-            unanswered: [None; 8],
-            count: 0,
-            longest: Duration::ZERO,
+            unanswered: [None; UNANSWERED],
+            begun: 0,
+            pause: FIRST_PAUSE,
+            fast: 0,
+            slowest: Duration::ZERO,
         }
     }
 }
@@ -54,25 +57,32 @@ impl Default for Probes {
 impl Probes {
     /// Whether they have shown that the relay reads at once.
     pub(super) fn show_prompt_reads(&self) -> bool {
-        self.count >= ENOUGH
+        self.fast >= ENOUGH
     }
 
+    /// When the next probe is due.
     pub(super) fn due_at(&self) -> Option<Instant> {
         self.due_at
     }
 
     /// Schedules the next probe for a random moment, if one is needed.
     pub(super) fn schedule(&mut self, now: Instant, random: NonZeroU64) {
-        if !self.show_prompt_reads() && self.due_at.is_none() {
-            let delay = Duration::from_millis(1 + random.get() % MAX_DELAY);
-            self.due_at = Some(self.not_before.map_or(now, |before| before.max(now)) + delay);
+        if self.show_prompt_reads() || self.due_at.is_some() {
+            return;
         }
+        let mut delay = Duration::from_millis(1 + random.get() % MAX_DELAY);
+        if self.begun == SERIES {
+            delay += self.pause;
+            (self.begun, self.pause) = (0, LONGEST_PAUSE.min(2 * self.pause));
+        }
+        self.due_at = Some(now + delay);
     }
 
     /// Begins the probe that is due, which has this id. Returns `false` if none is.
     pub(super) fn begin(&mut self, now: Instant, id: NonZeroU64) -> bool {
         let is_due = self.due_at.take_if(|due_at| *due_at <= now).is_some();
         if is_due {
+            self.begun += 1;
             self.unanswered.rotate_right(1);
             self.unanswered[0] = Some(id);
         }
@@ -83,7 +93,6 @@ impl Probes {
     /// time so far.
     pub(super) fn handle_pong(
         &mut self,
-        now: Instant,
         id: NonZeroU64,
         time: Duration,
         waited: Duration,
@@ -96,18 +105,11 @@ impl Probes {
         if self.show_prompt_reads() {
             return;
         }
-        if time.max(self.longest) - smallest >= EQUAL {
-            self.restart(now);
-        } else if waited < EQUAL / 2 {
-            self.longest = self.longest.max(time);
-            self.count += 1;
+        let slowest = self.slowest.max(time);
+        if slowest - smallest > FAST {
+            (self.fast, self.slowest) = (0, Duration::ZERO);
+        } else if waited < FAST / 2 {
+            (self.fast, self.slowest) = (self.fast + 1, slowest);
         }
-    }
-
-    /// Forgets what they have shown. The next ones follow after a pause.
-    pub(super) fn restart(&mut self, now: Instant) {
-        self.not_before = Some(now + self.pause);
-        self.pause = (2 * self.pause).min(MAX_PAUSE);
-        (self.due_at, self.unanswered, self.count, self.longest) = (None, [None; 8], 0, Duration::ZERO);
     }
 }

@@ -20,6 +20,7 @@
 //! A seed that fails is printed, and can be replayed exactly: `cargo run --release -p simulation -- SEED`.
 
 mod endpoint;
+pub mod flow;
 mod link;
 mod relay;
 mod rng;

@@ -1,5 +1,5 @@
 //! `cargo run --release -p simulation -- [SEED [COUNT]]`: runs COUNT simulations (by default 1) from SEED on; without a
-//! SEED, 3000 from a random one.
+//! SEED, 3000 from a random one. `simulation flow` prints what the window does with slow relays and long lines.
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -8,6 +8,10 @@ use std::time::Instant;
 use simulation::{Simulation, Totals};
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("flow") {
+        print!("{}", simulation::flow::Table);
+        return ExitCode::SUCCESS;
+    }
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
     let (first, count) = match (arguments.next(), arguments.next()) {
         (None, _) => (rand::random::<u32>().into(), 3_000),

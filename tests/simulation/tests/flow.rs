@@ -1,0 +1,76 @@
+//! The window with all relays on all lines. The figures: `cargo run --release -p simulation -- flow`.
+
+use std::time::Duration;
+
+use simulation::flow::{LINES, LineKind, Outcome, RELAYS, RelayKind, transfer};
+
+/// What every relay bears, and a packet more.
+const BEARABLE: usize = 62_000;
+
+/// Calls `check` with the outcome of this relay on each line.
+fn each_line(relay: &str, check: impl Fn(&'static RelayKind, &'static LineKind, Outcome, &str)) {
+    let relay = RELAYS.iter().find(|kind| kind.name == relay).expect("a relay");
+    for line in LINES {
+        let outcome = transfer(line, relay, true);
+        let what = format!("{}, {}: {outcome:?}", relay.name, line.name);
+        check(relay, line, outcome, &what);
+    }
+}
+
+/// Asserts that the throughput is at least this part of that without a window.
+fn assert_rate(relay: &'static RelayKind, line: &'static LineKind, outcome: &Outcome, part: f64, what: &str) {
+    let without = transfer(line, relay, false);
+    assert!(outcome.rate >= part * without.rate, "{what}, without a window {without:?}");
+}
+
+#[test]
+fn a_relay_that_reads_at_once_gets_nearly_as_much_as_without_a_window() {
+    each_line("reads at once", |relay, line, outcome, what| {
+        assert_eq!(outcome.end, None, "{what}");
+        assert_rate(relay, line, &outcome, 0.95, what);
+    });
+}
+
+#[test]
+fn a_relay_that_counts_in_16_bits_never_gets_stuck() {
+    each_line("looks every 30 ms, counts in 16 bits", |relay, line, outcome, what| {
+        assert_eq!(outcome.end, None, "{what}");
+        assert!(outcome.most_waiting <= BEARABLE && outcome.window <= BEARABLE, "{what}");
+        let least = (60e3 / (2.0 * line.delay.as_secs_f64() + 0.060)).min(0.9 * line.rate);
+        let least = if line.loses_one_in.is_some() { least / 2.0 } else { least };
+        assert!(outcome.rate >= least, "{what}, and not {least} bytes/s");
+        if line.name == "1 ms" {
+            let without = transfer(line, relay, false);
+            assert_eq!(without.rate, 0.0, "the model gets stuck without a window");
+        }
+    });
+}
+
+#[test]
+fn no_more_waits_at_a_slow_relay_than_it_reads_in_a_second() {
+    each_line("reads 50 KB/s", |relay, line, outcome, what| {
+        assert_eq!(outcome.end, None, "{what}");
+        assert_rate(relay, line, &outcome, 0.95, what);
+        assert!(outcome.most_waiting <= BEARABLE, "{what}");
+        assert!(outcome.latest_answer < Duration::from_millis(1300) + 2 * line.delay, "{what}");
+    });
+}
+
+#[test]
+fn a_relay_that_stalls_goes_on() {
+    each_line("stalls for a second", |relay, line, outcome, what| {
+        assert_eq!(outcome.end, None, "{what}");
+        assert_rate(relay, line, &outcome, 0.75, what);
+        assert!(outcome.latest_answer < Duration::from_millis(2500), "{what}");
+    });
+}
+
+#[test]
+fn a_relay_that_answers_no_ping_gets_one_window_and_ends_after_ten_seconds() {
+    each_line("answers no ping", |_, _, outcome, what| {
+        let (time, reason) = outcome.end.as_ref().expect("an end");
+        assert!(time.abs_diff(Duration::from_secs(10)) <= Duration::from_millis(1), "{what}");
+        assert!(reason.contains("no ping was answered"), "{what}");
+        assert!(outcome.window <= BEARABLE, "{what}");
+    });
+}
