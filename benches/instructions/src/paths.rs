@@ -24,18 +24,22 @@ fn measured(operation: &mut dyn FnMut()) {
     black_box(());
 }
 
-/// Queues, seals and writes a batch of data packets.
+/// Queues, seals and writes a batch of data packets, with the pings between them.
 pub fn send(len: usize) -> u64 {
     let (mut pair, routes) = Pair::with_routes(1);
     let data = vec![7; len];
-    let mut send = || {
+    let send = |pair: &mut Pair| {
         for _ in 0..BATCH {
             pair.connection.send_data(routes[0], black_box(&data)).expect("a batch fits the queue");
         }
         pair.flush();
+        assert!(pair.connection.has_drained());
     };
-    send(); // Buffers grow.
-    (0..ROUNDS).for_each(|_| measured(&mut send));
+    send(&mut pair); // Buffers grow.
+    for _ in 0..ROUNDS {
+        pair.answer_pings();
+        measured(&mut || send(&mut pair));
+    }
     BATCH * ROUNDS
 }
 
