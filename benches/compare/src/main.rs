@@ -14,6 +14,7 @@
 
 mod address;
 mod boxes;
+mod bulk;
 mod clients;
 mod helper;
 mod measure;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 
 fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     pool::fit_into_limits(&mut effort)?;
-    if effort.turns == 1 {
+    if effort.is_brief() {
         println!("A brief run: it is too short for meaningful figures.\n");
     }
     boxes::measure(&effort)?.iter().for_each(|section| println!("{section}"));
@@ -64,6 +65,7 @@ fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     println!("{}", packets::measure_round_trip(&mut relay, &effort)?);
     println!("{}", pool::measure_connecting(&mut relay, &effort)?);
     pool::measure(&effort)?.iter().for_each(|section| println!("{section}"));
+    println!("{}", bulk::measure(&effort)?);
     if let Some(path) = svg {
         fs::write(path, plot::draw(&packets))?;
         println!("The plot of CPU time per packet is in {path}.");

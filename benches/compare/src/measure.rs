@@ -10,10 +10,12 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Effort {
     /// Turns per subject; the result is their median.
     pub turns: usize,
-    /// Bursts of packets in one turn, about 60 KiB each.
+    /// Bursts of packets in one turn, about 40 KiB each.
     pub bursts: usize,
     /// Round trips in one turn.
     pub round_trips: usize,
+    /// Bytes that each sender of bulk data sends.
+    pub bulk: u64,
     /// Connections made in one turn.
     pub connections: usize,
     /// CPU time of idle ticks in one turn.
@@ -29,10 +31,16 @@ impl Effort {
             turns: 11,
             bursts: 12,
             round_trips: 300,
+            bulk: 20_000_000,
             connections: 100,
             ticks: Duration::from_millis(10),
             pools: [10, 1_000, 10_000],
         }
+    }
+
+    /// Whether it is too little for meaningful figures.
+    pub fn is_brief(&self) -> bool {
+        self.turns == 1
     }
 
     /// As little as possible, to check that everything still runs.
@@ -41,6 +49,7 @@ impl Effort {
             turns: 1,
             bursts: 1,
             round_trips: 5,
+            bulk: 200_000,
             connections: 5,
             ticks: Duration::from_micros(100),
             pools: [2, 10, 50],

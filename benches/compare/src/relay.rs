@@ -1,8 +1,8 @@
 //! The relay that all clients are measured against, in a separate process: `compare relay`.
 //!
 //! It does only what the measurements need. Each peer is online as soon as a client requests a route to it, and echoes
-//! all data. The relay also accepts commands: to send a burst of packets to a client, and to discard the bytes of a
-//! client as fast as they arrive.
+//! all data. The relay also accepts commands: to send a burst of packets to a client, and to take the bytes of a client
+//! as fast as they arrive.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -59,15 +59,14 @@ impl RelayProcess {
         self.helper.call(&format!("burst {peer} {len} {count}")).map(|_| ())
     }
 
-    /// Makes the relay discard the next bytes of the client as fast as they arrive. It does nothing else until
-    /// [`wait_discarded`](Self::wait_discarded) returns. After that, it cannot decrypt the data of this client any
-    /// more.
-    pub fn discard(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
-        self.helper.call(&format!("discard {peer} {bytes}")).map(|_| ())
+    /// Makes the relay take at least so many bytes of the client as fast as they arrive. It does nothing else until then;
+    /// after that it decrypts them, and answers the pings among them.
+    pub fn take(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
+        self.helper.call(&format!("take {peer} {bytes}")).map(|_| ())
     }
 
-    /// Waits until all bytes were discarded.
-    pub fn wait_discarded(&mut self) -> Outcome<()> {
+    /// Waits until all bytes were taken, and the pings answered.
+    pub fn wait_taken(&mut self) -> Outcome<()> {
         self.helper.next_reply().map(|_| ())
     }
 }
@@ -105,8 +104,6 @@ enum Stage {
     Hello(Vec<u8>),
     /// The handshake is complete.
     Established(Session),
-    /// Some of its packets were discarded, so the nonces no longer match and later packets cannot be opened either.
-    Discarding,
 }
 
 impl Relay {
@@ -182,10 +179,10 @@ impl Relay {
                 let (len, count) = (number()?, number()?);
                 connection.burst(len, count)?;
             }
-            Some("discard") => {
+            Some("take") => {
                 let bytes = number()?;
                 reply("ready")?;
-                connection.discard(bytes, &mut self.buffer)?;
+                connection.take(bytes)?;
             }
             _ => return Err("an unknown command".into()),
         }
@@ -198,7 +195,6 @@ impl Connection {
     /// route.
     fn receive(&mut self, bytes: &[u8]) -> io::Result<Option<u8>> {
         match &mut self.stage {
-            Stage::Discarding => Ok(None),
             Stage::Hello(hello) => {
                 hello.extend_from_slice(bytes);
                 let Some((hello, rest)) = hello.split_first_chunk::<HELLO_LENGTH>() else { return Ok(None) };
@@ -244,18 +240,29 @@ impl Connection {
     }
 
     /// Reads in a busy loop instead of waiting in the poller, so that the sender spends no time to wake this thread.
-    fn discard(&mut self, bytes: usize, buffer: &mut [u8]) -> io::Result<()> {
-        self.stage = Stage::Discarding;
-        let mut discarded = 0;
-        while discarded < bytes {
-            match self.stream.read(buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => discarded += len,
+    fn take(&mut self, bytes: usize) -> Outcome<()> {
+        let mut taken = vec![0; bytes + READ_LEN];
+        let mut end = 0;
+        while end < bytes {
+            match self.stream.read(&mut taken[end..]) {
+                Ok(0) => return Err("the client has disconnected".into()),
+                Ok(len) => end += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        let Stage::Established(session) = &mut self.stage else { return Err("no session".into()) };
+        let mut pings = Vec::new();
+        session
+            .open_each(&taken[..end], |packet| {
+                if let [kind::PING, id @ ..] = packet {
+                    pings.push([&[kind::PONG], id].concat());
+                }
+            })
+            .map_err(|_| "a packet was not opened")?;
+        let mut pongs = Vec::new();
+        pings.iter().for_each(|pong| session.seal(pong, &mut pongs));
+        Ok(self.write(&pongs)?)
     }
 
     /// If the socket is full, waits for the client to read. (A burst never fills it: on loopback, a socket has room for
