@@ -115,6 +115,7 @@
 //! - Routing requests, disconnect notifications, pings and pongs are never dropped, and are sent before data. Data,
 //!   OOB, onion and forward packets wait in a bounded queue in which routes take turns: a route that has used its share
 //!   gets [`SendError::WouldBlock`], and [`Event::Writable`] reports when there is room again.
+//! - No more data are sent than the relay is known to bear before it confirms them: see [`Config::window`].
 //! - Memory per connection has a bound, whatever a relay does: see [`Client`].
 //! - Keys are wiped after use, and do not appear in `Debug` output, logs or errors.
 //!
@@ -133,7 +134,7 @@
 //! | queued per connection | 128 KiB ([`Config::send_queue`]) and 273 important packets (240 routes, 32 pongs, a ping) |
 //! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two send |
 //! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s with a round trip of 100 ms) |
-//! | waiting in the relay's socket | not bounded: a relay that accepts megabytes and reads them slowly is late with its pongs |
+//! | sent and not confirmed by the relay | 16 KiB to 16 MiB ([`Config::window`]): 60,000 bytes, unless the relay reads at once, or slowly |
 //! | ends not reported yet | one for each connection that has ended since the last poll: 500 bytes, and up to 400 for each address that has failed |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
 //! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |
@@ -187,7 +188,8 @@
 //!   parses it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all`
 //!   calls `Slot::flush` for each connection with output, and `Socket::flush` passes `Connection::flush` a function
-//!   that writes. There `Outbox::flush` takes packets by priority, encrypts them with `Sealer::seal`, and writes them.
+//!   that writes. There `Outbox::flush` takes packets by priority, data as far as the window (`connection/window.rs`) has
+//!   room, encrypts them with `Sealer::seal`, and writes them.
 //! - **A deadline**: after each turn of a connection and each call that changes it, `Loop::update` passes
 //!   `Connection::deadline` to the wheel. When the deadline is reached, `Loop::handle_deadlines` calls
 //!   `Slot::handle_timeout`, and that calls `Connection::handle_timeout`, which queues a ping or returns why the

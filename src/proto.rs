@@ -39,6 +39,9 @@
 //! core adds all events but [`Writable`](crate::Event::Writable) and [`Disconnected`](crate::Event::Disconnected),
 //! which the results of `take_writable` and of the functions above stand for.
 //!
+//! While the [window](crate::Config::window) is full, there is no output for the data that are queued; a pong, which
+//! `receive` handles, makes room. Then there are also pings at random moments, so deadlines are closer together.
+//!
 //! Times must not decrease from call to call. A call that comes late, early or twice does no harm.
 //!
 //! # Example

@@ -17,9 +17,8 @@ impl Client {
     /// right after the handshake response and the first ping, which saves a round trip. Then it may be sent to an
     /// attacker who has replayed an old handshake response. That does not reveal the peer: the request is encrypted for
     /// the relay alone. All that such an impostor can make this client send, until it is detected within the pong
-    /// timeout, is a ping, the requests (12,267 bytes together) and the packets of one [send
-    /// queue](crate::Config::send_queue): its bytes, or a quarter more if the packets are as short as possible, since a
-    /// sealed packet takes 16 bytes more.
+    /// timeout, is pings, the requests (12,240 bytes) and the packets of one [send queue](crate::Config::send_queue), as
+    /// far as the [window](crate::Config::window) has room: it begins with 60,000 bytes.
     ///
     /// # Errors
     ///
