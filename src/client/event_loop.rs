@@ -335,6 +335,9 @@ impl Loop {
         if !self.buffers.flush(slot, ping_id()) && slot.mark_ready() {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
+        // What was sent may be a ping, or have filled the window.
+        let tick = self.timers.tick(slot.connection.deadline());
+        self.timers.schedule(id.index, tick);
         if slot.mark_writable() {
             self.notices.push_writable(id);
         }

@@ -13,13 +13,13 @@ use crate::connection::window::Answer;
 use crate::status::RoundTrips;
 
 /// The next ping is due one interval after the last, and only if the last was answered. A new one while a ping is
-/// unanswered begins only if the network has changed, and between data.
+/// unanswered begins only if the network has changed, between data, and as a probe of the window.
 pub(super) struct KeepAlive {
-    /// When the last ping was queued, or when the network last changed while it was queued.
+    /// When the last ping was queued (between data, sent), or when the network last changed while it was queued.
     queued_at: Instant,
     /// The id of the last ping, until its pong arrives.
     unanswered: Option<NonZeroU64>,
-    /// Nanoseconds from the first unanswered ping to `queued_at`.
+    /// Nanoseconds from the first unanswered ping to `queued_at`; 0 after a pong of another one.
     asked_before: u64,
     /// When the next ping is due, or until when a pong must arrive.
     deadline: Deadline,
@@ -121,6 +121,21 @@ impl KeepAlive {
         }
     }
 
+    /// A ping begins besides those that are unanswered: one between data, which is sent now, or a probe, which is queued.
+    pub(super) fn begin_another(
+        &mut self,
+        now: Instant,
+        ping: NonZeroU64,
+        settings: &Settings,
+        bytes_in: u64,
+    ) {
+        if !self.begin_ping(now, ping, settings, bytes_in) {
+            self.unanswered = Some(ping);
+            self.asked_before += now.saturating_duration_since(self.queued_at).as_nanos() as u64;
+            self.queued_at = now;
+        }
+    }
+
     /// A ping was written to the transport: the last one, which was queued, or a new one between data.
     pub(super) fn handle_ping_sent(
         &mut self,
@@ -129,13 +144,11 @@ impl KeepAlive {
         settings: &Settings,
         bytes_in: u64,
     ) {
-        if self.unanswered == Some(id) {
+        if self.unanswered != Some(id) {
+            self.begin_another(now, id, settings, bytes_in);
+        } else if self.asked_before == 0 {
             // While it was queued, the relay could not answer it.
             self.deadline.set(self.deadline.at() + now.saturating_duration_since(self.queued_at));
-        } else if !self.begin_ping(now, id, settings, bytes_in) {
-            self.unanswered = Some(id);
-            self.asked_before += now.saturating_duration_since(self.queued_at).as_nanos() as u64;
-            self.queued_at = now;
         }
         self.trips.count_ping();
     }
@@ -149,14 +162,15 @@ impl KeepAlive {
         settings: &Settings,
         bytes_in: u64,
     ) -> bool {
-        if !answer.is_outdated {
-            self.trips.add(answer.round_trip);
+        if answer.is_outdated {
+            return false;
         }
+        self.trips.add(answer.round_trip);
         let is_last = self.unanswered == Some(id);
         if is_last {
             self.unanswered = None;
             self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
-        } else if !answer.is_outdated {
+        } else {
             (self.asked_before, self.bytes_before) = (0, bytes_in);
             self.deadline = Deadline::new(now + settings.pong_timeout);
         }

@@ -18,7 +18,7 @@ use crate::config::MIN_SEND_QUEUE;
 use crate::connection::queue::{LONGEST, Queue};
 use crate::connection::routes::MAX_ROUTES;
 use crate::connection::shared::{Counters, Shared};
-use crate::connection::window::{Answer, Window};
+use crate::connection::window::{Answer, Place, Window};
 use crate::crypto::{Channel, Sealer};
 use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
 use crate::wire::{Packet, RouteNumber};
@@ -27,6 +27,7 @@ use crate::wire::{Packet, RouteNumber};
 const MAX_PONGS: usize = 32;
 
 /// The most important packets queued: a request or a disconnect notification for each route, a ping, and the pongs.
+/// Pings between data are not queued, and there is no probe while a ping is.
 const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
 
 /// The most times that the size of a batch is halved. A 16th of 64 KiB is still worth a system call.
@@ -135,9 +136,10 @@ impl Outbox {
         self.buffers.as_ref().and_then(|buffers| buffers.window.probe_at())
     }
 
-    /// See [`Window::begin_probe`].
+    /// Takes the probe that is due: see [`Window::begin_probe`]. There is none while a ping is queued.
     pub(super) fn begin_probe(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_probe(now, id))
+        let begins = self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_probe(now, id));
+        begins && !self.has_ping()
     }
 
     /// See [`Window::handle_network_changed`].
@@ -277,12 +279,13 @@ impl Outbox {
         }
     }
 
-    /// Frees all memory if nothing is queued, no data were sent since the last call (more may follow them), and no room
-    /// is still to be reported.
+    /// Frees all memory if nothing is queued, everything is confirmed, no data were sent since the last call (more may
+    /// follow them), and no room is still to be reported.
     pub(super) fn shrink(&mut self) {
         self.buffers.take_if(|buffers| {
             let used = std::mem::take(&mut buffers.used);
-            !used && buffers.is_empty() && !buffers.queue.has_refused()
+            let is_idle = buffers.is_empty() && buffers.window.unconfirmed() == 0;
+            !used && is_idle && !buffers.queue.has_refused()
         });
     }
 
@@ -298,6 +301,7 @@ impl Outbox {
                 + buffers.begun.capacity()
                 + buffers.important.capacity() * size_of::<Packet<'_>>()
                 + buffers.queue.memory()
+                + buffers.window.memory()
         })
     }
 }
@@ -309,8 +313,10 @@ impl Buffers {
 
     /// Whether [`seal_batch`](Self::seal_batch) finds anything to send.
     fn may_send(&self, bound: Option<usize>) -> bool {
-        let may_be_next =
-            |len| OVERHEAD + len <= self.window.room(bound) || self.window.until_ping_if_full(bound) == 0;
+        let window = &self.window;
+        let may_be_next = |len| {
+            OVERHEAD + len <= window.room(bound) || window.unpinged() >= window.spacing(Place::Full, bound)
+        };
         !self.begun.is_empty() || !self.important.is_empty() || self.queue.next_len().is_some_and(may_be_next)
     }
 
@@ -332,20 +338,28 @@ impl Buffers {
                 return batch.end;
             }
         }
-        let data_end = batch.end.saturating_add(self.window.room(bound));
-        let mut ping_at = batch.end.saturating_add(self.window.until_ping(bound));
-        let mut ping_at_if_full = batch.end.saturating_add(self.window.until_ping_if_full(bound));
-        while let Some(len) = self.queue.next_len() {
-            let is_full = batch.end + OVERHEAD + len > data_end;
-            if batch.end >= if is_full { ping_at_if_full } else { ping_at } {
+        let data_end = self.window.room(bound); // it has room for the important packets as well
+        let mut spacing = Place::ALL.map(|place| self.window.spacing(place, bound));
+        let (mut pinged, mut unpinged_before) = (0, self.window.unpinged());
+        let important_end = batch.end;
+        loop {
+            let next = self.queue.next_len();
+            let place = match next {
+                None if batch.end == important_end => break,
+                None => Place::End,
+                Some(len) if batch.end + OVERHEAD + len > data_end => Place::Full,
+                Some(_) => Place::Between,
+            };
+            if unpinged_before + (batch.end - pinged) >= spacing[place as usize] {
                 let packet = Packet::Ping(ping);
                 if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
                     break;
                 }
                 ping = following(ping);
-                ping_at = batch.end + self.window.spacing(bound);
-                ping_at_if_full = batch.end + self.window.spacing(bound) / 2;
+                (pinged, unpinged_before) = (batch.end, 0);
+                spacing = spacing.map(|bytes| bytes.max(1));
             }
+            let Some(len) = next else { break };
             if !batch.add(len, data_end, |plaintext| self.queue.take(plaintext)) {
                 break;
             }

@@ -141,6 +141,7 @@ impl Session {
     ) -> Result<(), DisconnectReason> {
         match self.keepalive.handle_timeout(now, unread, common.traffic.bytes_in, ping, &common.settings) {
             Due::Nothing if common.outbox.begin_probe(now, ping) => {
+                self.keepalive.begin_another(now, ping, &common.settings, common.traffic.bytes_in);
                 common.outbox.push_important(Packet::Ping(ping));
             }
             Due::Nothing => {}

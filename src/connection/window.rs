@@ -1,18 +1,19 @@
 //! The window: how many bytes may have been sent that the relay has not confirmed.
 //!
 //! A relay handles the packets of a connection in order. So a pong confirms that it has read everything before the
-//! ping, and between data a ping is sent for each part of the window. The window is what the relay is known to bear:
+//! ping. The window is what the relay is known to bear:
 //!
-//! - At most [`BEARABLE`] bytes. `tox-bootstrapd` looks for input every 30 to 48 ms, and counts what has arrived in 16
-//!   bits: if much more than that waits, it may never read again. No line can make more of it arrive at once.
-//! - Fewer if the relay, or the line to it, is so slow that they would take longer than [`PATIENCE`]: whatever is sent
-//!   next waits behind them.
+//! - At most [`BEARABLE`] bytes, and no more until the relay has read all of them. `tox-bootstrapd` looks for input every
+//!   30 to 48 ms, and counts what has arrived in 16 bits: if more waits, it may never read again. However a line
+//!   delivers these bytes, no more of them can wait there.
+//! - Fewer if the relay, or the line to it, needs more than [`PATIENCE`] for them: whatever is sent next waits behind them.
 //! - More if the relay reads at once, since the bytes on a long line do not wait at the relay. [`Probes`] find that out.
 //!   Then the window is twice what the line carries: the rate at which bytes are confirmed, times the smallest round trip,
 //!   as in BBR. So it doubles with each round trip, as TCP's own does, until the line or the relay limits the rate, and
 //!   then at most one round trip's worth of bytes waits.
 //!
-//! The window changes once per round trip, and only if it has held data back.
+//! The window changes once per round trip, and only if it has held data back. It begins small, so that a slow relay can
+//! answer its first ping in time.
 
 mod probes;
 
@@ -24,35 +25,61 @@ use crate::config::MIN_WINDOW;
 use crate::connection::times::Micros;
 use crate::connection::window::probes::Probes;
 
-/// What every relay bears, in bytes. `tox-bootstrapd` 0.2.18 never got stuck with 60 KiB, and did with 80 KiB.
-const BEARABLE: usize = 60_000;
+/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window
+/// (13 KB: a request for each route, and pongs). `tox-bootstrapd` 0.2.18 never got stuck with 60 KB, and did with 80 KB.
+const BEARABLE: usize = 50_000;
 
 /// How long a relay may take for the window, or four round trips if that is longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The most pings in a window. More of them would tell little more.
-const MAX_PINGS: usize = 32;
+/// How long the smallest round trip is believed. Then a line may have become longer: the window is emptied, so that the
+/// next ping has nothing to wait for.
+const SMALLEST_LASTS: Duration = Duration::from_secs(20);
 
-/// The fewest bytes from one ping to the next, if the window has room for four times as many: a ping takes 27 bytes.
-const SPACING: usize = BEARABLE / 4;
+/// The bytes from one ping to the next, if the relay reads at once: a ping takes 27 bytes. A relay that reads only 2 KB/s
+/// can still answer each of them in time.
+const SPACING: usize = 15_000;
 
-/// See the module. It counts bytes on the stream, from when the outbox was last empty.
+/// See the module. It counts bytes on the stream, from when the buffers of the outbox were allocated.
 pub(super) struct Window {
     /// The most bytes that may be unconfirmed.
     size: usize,
     sent: u64,
     confirmed: u64,
+    /// What was confirmed when the window was empty last.
+    drained: u64,
     /// Where the last ping ends.
     pinged: u64,
-    /// The pings that were sent and not answered.
+    /// The pings that were sent and not answered. At most one for each [`SPACING`] / 2 bytes of the largest window, and
+    /// the probes.
     pings: VecDeque<Ping>,
-    /// The smallest round trip of a ping.
-    smallest: Duration,
-    /// How long the input of this turn may have waited for it.
+    smallest_round_trip: Duration,
+    /// When it was measured first.
+    smallest_since: Option<Instant>,
+    /// How long the input of this turn may have waited to be read.
     waited: Duration,
-    /// The current round trip, since the window has held data back.
-    round: Option<Round>,
+    /// Where the last ping ended when the window was full; `None` after the pong of that one.
+    full_at: Option<u64>,
+    /// Whether nothing is sent until the relay has read everything: see [`Window::handle_full`].
+    is_draining: bool,
+    /// Whether something important remained that the relay had not read, when it had read all data last.
+    something_remained: bool,
     probes: Probes,
+}
+
+/// Where a ping may be due.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// Between two packets.
+    Between,
+    /// After the last packet that is queued.
+    End,
+    /// After the last packet for which the window has room.
+    Full,
+}
+
+impl Place {
+    pub(super) const ALL: [Self; 3] = [Self::Between, Self::End, Self::Full];
 }
 
 struct Ping {
@@ -60,17 +87,10 @@ struct Ping {
     /// Where it ends.
     end: u64,
     sent_at: Instant,
+    /// What was confirmed when it was sent.
+    confirmed: u64,
     /// Whether the network has changed since then: its pong does not show that the relay can be reached.
     is_outdated: bool,
-}
-
-/// The time from when the window held data back until the last ping before that is answered.
-struct Round {
-    began: Instant,
-    /// Where that ping ends.
-    until: u64,
-    /// What was confirmed when it began.
-    confirmed: u64,
 }
 
 /// A pong that answers a ping.
@@ -83,14 +103,18 @@ pub(super) struct Answer {
 impl Default for Window {
     fn default() -> Self {
         Self {
-            size: BEARABLE,
+            size: MIN_WINDOW,
             sent: 0,
             confirmed: 0,
+            drained: 0,
             pinged: 0,
             pings: VecDeque::new(),
-            smallest: Duration::MAX,
+            smallest_round_trip: Duration::MAX,
+            smallest_since: None,
             waited: Duration::ZERO,
-            round: None,
+            full_at: None,
+            is_draining: false,
+            something_remained: false,
             probes: Probes::default(),
         }
     }
@@ -107,29 +131,37 @@ impl Window {
         bound.map(|bound| self.size.min(bound))
     }
 
-    /// How many more bytes of data may be sent.
+    /// How many more bytes may be sent, if they are data.
     pub(super) fn room(&self, bound: Option<usize>) -> usize {
-        self.size(bound).map_or(usize::MAX, |size| size.saturating_sub(self.unconfirmed()))
-    }
-
-    /// The bytes from one ping to the next.
-    pub(super) fn spacing(&self, bound: Option<usize>) -> usize {
-        let size = self.size(bound).unwrap_or(usize::MAX);
-        (size / MAX_PINGS).max(SPACING).min(size / 4)
-    }
-
-    /// The bytes until the next ping is due.
-    pub(super) fn until_ping(&self, bound: Option<usize>) -> usize {
-        self.spacing(bound).saturating_sub((self.sent - self.pinged) as usize)
-    }
-
-    /// The bytes until a ping is due if the window is full then: half as many, and none if no pong is to come that makes
-    /// room.
-    pub(super) fn until_ping_if_full(&self, bound: Option<usize>) -> usize {
-        match self.pings.is_empty() {
-            true => 0,
-            false => self.until_ping(bound).saturating_sub(self.spacing(bound) / 2),
+        match self.size(bound) {
+            None => usize::MAX,
+            Some(_) if self.is_draining => 0,
+            Some(size) if self.probes.show_prompt_reads() => size.saturating_sub(self.unconfirmed()),
+            Some(size) => size.saturating_sub((self.sent - self.drained) as usize),
         }
+    }
+
+    /// How many bytes after the last ping the next one is due at this place.
+    pub(super) fn spacing(&self, place: Place, bound: Option<usize>) -> usize {
+        let Some(size) = self.size(bound) else {
+            return usize::MAX;
+        };
+        let spacing = SPACING.min(size);
+        match place {
+            // No pong is to come that makes room.
+            Place::Full if self.pings.is_empty() => 0,
+            Place::Full if self.is_draining && self.full_at.is_some() => usize::MAX,
+            Place::Full if self.probes.show_prompt_reads() => spacing / 2,
+            Place::Full => 1,
+            // Of several pongs, a relay would delay all but the first by Nagle's algorithm.
+            Place::Between if !self.probes.show_prompt_reads() => usize::MAX,
+            Place::Between | Place::End => spacing,
+        }
+    }
+
+    /// The bytes since the last ping.
+    pub(super) fn unpinged(&self) -> usize {
+        (self.sent - self.pinged) as usize
     }
 
     /// When a probe is due.
@@ -137,16 +169,25 @@ impl Window {
         self.probes.due_at()
     }
 
-    /// A ping with this id is to be sent as a probe, if the result is `true`.
+    /// Takes the probe that is due. Returns whether a ping with this id is to be sent for it.
     pub(super) fn begin_probe(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        self.probes.begin(now, id)
+        self.probes.begin(now, id, self.full_at.is_some())
     }
 
     /// The window holds data back. `random` is a random number.
+    ///
+    /// Nothing is sent then until the relay has read everything, unless it reads at once. A system frees the memory of
+    /// a segment when all of it was read, and appends what arrives to a segment that was read in part. If that goes on,
+    /// the socket of a relay that never catches up is full of bytes that were read. Then no more arrives; and if a part
+    /// of the last packet is missing, `tox-bootstrapd` waits for it for good.
     pub(super) fn handle_full(&mut self, now: Instant, random: NonZeroU64, bound: Option<usize>) {
-        let (until, confirmed) = (self.pinged, self.confirmed);
-        self.round.get_or_insert(Round { began: now, until, confirmed });
-        if bound.is_some_and(|bound| bound > self.size) {
+        if self.full_at.is_none() && !self.is_draining {
+            self.full_at = Some(self.pinged);
+            let is_old = |since| now.saturating_duration_since(since) > SMALLEST_LASTS;
+            self.is_draining = !self.probes.show_prompt_reads() || self.smallest_since.is_some_and(is_old);
+        }
+        // Later ones would only delay the next data.
+        if self.full_at.is_some() && bound.is_some_and(|bound| bound > BEARABLE) {
             self.probes.schedule(now, random);
         }
     }
@@ -159,7 +200,8 @@ impl Window {
     /// A ping was sent, up to the last byte in [`handle_sent`](Self::handle_sent).
     pub(super) fn handle_ping_sent(&mut self, now: Instant, id: NonZeroU64) {
         self.pinged = self.sent;
-        self.pings.push_back(Ping { id, end: self.sent, sent_at: now, is_outdated: false });
+        let (end, confirmed) = (self.sent, self.confirmed);
+        self.pings.push_back(Ping { id, end, sent_at: now, confirmed, is_outdated: false });
     }
 
     /// A turn begins. Its input may have waited for it since `since`.
@@ -175,15 +217,27 @@ impl Window {
         bound: Option<usize>,
     ) -> Option<Answer> {
         let at = self.pings.iter().position(|ping| ping.id == id)?;
-        let Ping { end, sent_at, is_outdated, .. } = self.pings.drain(..=at).next_back()?;
-        self.confirmed = end;
-        let time = now.saturating_duration_since(sent_at);
-        self.smallest = self.smallest.min(time);
-        self.probes.handle_pong(id, time, self.waited, self.smallest);
-        if self.round.as_ref().is_some_and(|round| end >= round.until) {
-            self.end_round(now, bound);
+        let ping = self.pings.drain(..=at).next_back()?;
+        self.confirmed = ping.end;
+        let time = now.saturating_duration_since(ping.sent_at);
+        self.smallest_round_trip = self.smallest_round_trip.min(time);
+        self.smallest_since.get_or_insert(now);
+        self.probes.handle_pong(id, time, self.waited, self.smallest_round_trip);
+        let data_are_confirmed = self.full_at.take_if(|full_at| *full_at <= ping.end).is_some();
+        if data_are_confirmed {
+            self.adapt(&ping, time, bound);
         }
-        Some(Answer { round_trip: Micros::between(sent_at, now), is_outdated })
+        let is_drained = self.unconfirmed() == 0;
+        if is_drained && self.is_draining && self.probes.show_prompt_reads() {
+            (self.smallest_round_trip, self.smallest_since) = (Duration::MAX, None);
+        }
+        // Something important may have followed the data. That may remain, but not twice in a row.
+        if is_drained || data_are_confirmed && !self.something_remained {
+            self.something_remained = !is_drained;
+            self.is_draining = false;
+            self.drained = self.confirmed;
+        }
+        Some(Answer { round_trip: Micros::between(ping.sent_at, now), is_outdated: ping.is_outdated })
     }
 
     /// The pongs that are to come do not show that the relay can be reached.
@@ -191,18 +245,24 @@ impl Window {
         self.pings.iter_mut().for_each(|ping| ping.is_outdated = true);
     }
 
-    /// Adapts the size to how fast bytes were confirmed in this round.
-    fn end_round(&mut self, now: Instant, bound: Option<usize>) {
-        let Some(Round { began, confirmed, .. }) = self.round.take() else {
-            return;
-        };
-        let confirmed = (self.confirmed - confirmed) as f64;
-        let rate = confirmed / now.saturating_duration_since(began).as_secs_f64().max(1e-6);
-        let within = |time: Duration| (rate * time.as_secs_f64()) as usize;
-        let bearable = within(PATIENCE.max(4 * self.smallest)).clamp(MIN_WINDOW, BEARABLE);
-        self.size = match self.probes.show_prompt_reads() {
-            true => within(2 * self.smallest).min(bound.unwrap_or(usize::MAX)).max(bearable),
-            false => bearable,
-        };
+    /// Adapts the size to how many bytes were confirmed in the round trip of this ping.
+    fn adapt(&mut self, ping: &Ping, round_trip: Duration, bound: Option<usize>) {
+        // The program may have been away, which is not the relay's fault.
+        let time = round_trip.saturating_sub(self.waited).max(Duration::from_micros(1));
+        let confirmed = (ping.end - ping.confirmed) as f64;
+        let within = |other: Duration| (confirmed * other.as_secs_f64() / time.as_secs_f64()) as usize;
+        let bearable = within(PATIENCE.max(4 * self.smallest_round_trip)).clamp(MIN_WINDOW, BEARABLE);
+        if !self.probes.show_prompt_reads() {
+            self.size = bearable;
+        } else if self.waited <= probes::FAST {
+            let carried_twice = within(2 * self.smallest_round_trip);
+            self.size = carried_twice.min(bound.unwrap_or(usize::MAX)).max(bearable);
+        }
+    }
+
+    /// The bytes allocated for the pings.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.pings.capacity() * size_of::<Ping>()
     }
 }

@@ -4,11 +4,17 @@ use super::*;
 
 const PEER: u8 = 7;
 
-/// The window of a new connection, in bytes.
-const WINDOW: usize = 60_000;
+/// The window of a new connection, and what every relay bears, in bytes.
+const FIRST_WINDOW: usize = 16 * 1024;
+const BEARABLE: usize = 50_000;
 
-/// The bytes of a packet besides its plaintext.
+/// The data of each packet, and its bytes on the stream.
+const LEN: usize = 1373;
+const PACKET: usize = 2 + 16 + 1 + LEN;
+
+/// The bytes of a packet besides its plaintext, and those of a ping.
 const OVERHEAD: usize = 2 + 16;
+const PING: usize = OVERHEAD + 9;
 
 impl Pair {
     /// Queues data until there is no room, and returns how many packets that were.
@@ -39,50 +45,118 @@ impl Pair {
     }
 }
 
-/// With a route whose queue and window are full, and the pings between the data.
-fn full(settings: Settings) -> (Pair, RouteId, Vec<u64>) {
+/// With a route whose queue and window are full, and the ping after the data.
+fn full(settings: Settings) -> (Pair, RouteId, u64) {
     let (mut pair, route) = Pair::with_route(settings, key(PEER));
-    pair.fill(route, 1373);
-    let (pings, _) = pair.sent_bulk();
-    pair.fill(route, 1373);
-    (pair, route, pings)
+    pair.fill(route, LEN);
+    let (pings, bytes) = pair.sent_bulk();
+    assert!((FIRST_WINDOW - PACKET..=FIRST_WINDOW + PING).contains(&bytes), "{bytes}");
+    assert_eq!(pings.len(), 1);
+    pair.fill(route, LEN);
+    (pair, route, pings[0])
 }
 
-#[test]
-fn data_wait_while_the_window_is_full_and_go_on_with_each_pong() {
-    let (mut pair, _, pings) = full(Settings::default());
-    assert_eq!(pings.len(), 4, "one for each quarter");
-    let unconfirmed = pair.connection.unconfirmed();
-    assert!((WINDOW - 1373 - OVERHEAD..=WINDOW + 27).contains(&unconfirmed), "{unconfirmed}");
-    assert!(!pair.connection.has_output(FIRST) && !pair.connection.has_drained());
-    assert_eq!(pair.connection.window(), Some(WINDOW));
-    // Each pong makes room for a quarter.
-    for id in pings {
-        pair.answer(&[id]);
-        assert!(pair.connection.has_output(FIRST));
-        let (_, bytes) = pair.sent_bulk();
-        assert!((13_000..=17_000).contains(&bytes), "{bytes}");
-        assert!(pair.connection.unconfirmed() <= WINDOW + 27);
+/// The same with the largest window that is not for relays that read at once.
+fn grown() -> (Pair, RouteId, u64) {
+    let (mut pair, route, first) = full(Settings::default());
+    pair.now += Duration::from_millis(30);
+    pair.answer(&[first]);
+    let (pings, bytes) = pair.sent_bulk();
+    assert!((BEARABLE - PACKET..=BEARABLE + PING).contains(&bytes), "{bytes}");
+    assert_eq!((pings.len(), pair.connection.window()), (1, Some(BEARABLE)));
+    pair.fill(route, LEN);
+    (pair, route, pings[0])
+}
+
+impl Pair {
+    /// Continues with this round trip, and asserts that the queue never runs empty. Returns how many bytes were sent.
+    fn continue_for(
+        &mut self,
+        route: RouteId,
+        time: Duration,
+        round_trip: impl Fn(Instant) -> Duration,
+    ) -> usize {
+        let (end, mut sent) = (self.now + time, 0);
+        let mut pings: std::collections::VecDeque<(Instant, u64)> = Default::default();
+        while self.now < end {
+            while self.fill(route, LEN) > 0 || self.connection.has_output(FIRST) {
+                let (ids, bytes) = self.sent_bulk();
+                sent += bytes;
+                let answered = self.now + round_trip(self.now);
+                pings.extend(ids.into_iter().map(|id| (answered, id)));
+            }
+            let next = pings.front().map(|(at, _)| *at).expect("a ping, or nothing makes room");
+            self.now = self.connection.deadline().min(next).max(self.now);
+            self.timeout(false).unwrap();
+            let now = self.now;
+            self.connection.handle_turn(now, now);
+            while pings.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, id) = pings.pop_front().unwrap();
+                self.answer(&[id]);
+            }
+        }
+        sent
     }
 }
 
 #[test]
-fn a_later_pong_confirms_what_an_earlier_one_would() {
-    let (mut pair, _, pings) = full(Settings::default());
-    pair.answer(&pings[2..3]);
-    let (_, bytes) = pair.sent_bulk();
-    assert!(bytes > WINDOW / 2, "{bytes}");
-    let before = pair.connection.unconfirmed();
-    pair.answer(&pings[..2]);
-    assert_eq!(pair.connection.unconfirmed(), before, "nothing more");
+fn data_wait_until_the_relay_has_read_a_full_window() {
+    let (mut pair, route, mut last) = grown();
+    for _ in 0..10 {
+        assert!(!pair.connection.has_output(FIRST) && !pair.connection.has_drained());
+        let unconfirmed = pair.connection.unconfirmed();
+        assert!((BEARABLE - PACKET..=BEARABLE + PING).contains(&unconfirmed), "{unconfirmed}");
+        pair.now += Duration::from_millis(30);
+        pair.answer(&[last]);
+        assert!(pair.connection.has_output(FIRST));
+        let (pings, bytes) = pair.sent_bulk();
+        assert!((BEARABLE - PACKET..=BEARABLE + PING).contains(&bytes), "{bytes}");
+        assert_eq!(pings.len(), 1, "of several pongs, the relay would delay all but the first");
+        last = pings[0];
+        pair.fill(route, LEN);
+    }
+}
+
+/// A relay that is never done would keep the memory of what it has read, until its socket is full.
+#[test]
+fn a_steady_stream_lets_the_relay_read_everything_now_and_then() {
+    let (mut pair, route, last) = grown();
+    pair.now += Duration::from_millis(30);
+    pair.answer(&[last]);
+    let mut unread = pair.sent_bulk().1;
+    let mut pings: Vec<u64> = Vec::new();
+    for _ in 0..1_000 {
+        // The relay has read all but one packet whenever more is sent.
+        while pair.connection.send_data(route, &[1; LEN]).is_ok() {}
+        let (ids, bytes) = pair.sent_bulk();
+        unread = if bytes == 0 { 0 } else { unread + bytes };
+        assert!(unread <= 2 * BEARABLE, "{unread} bytes since the relay has read everything");
+        pings.extend(ids);
+        pair.now += Duration::from_millis(1);
+        let ids = std::mem::take(&mut pings);
+        pair.answer(&ids);
+    }
 }
 
 #[test]
 fn a_pong_of_a_ping_that_was_not_sent_confirms_nothing() {
-    let (mut pair, _, pings) = full(Settings::default());
-    pair.answer(&[pings[3] + 1, 1, FIRST_PING]);
+    let (mut pair, _, last) = full(Settings::default());
+    pair.answer(&[last + 1, 1, FIRST_PING]);
     assert!(!pair.connection.has_output(FIRST));
     assert_eq!(pair.connection.round_trips().pongs, 1, "the first ping's");
+}
+
+#[test]
+fn a_pong_that_comes_twice_confirms_nothing_more() {
+    let (mut pair, route, last) = full(Settings::default());
+    pair.now += Duration::from_millis(30);
+    pair.answer(&[last]);
+    pair.sent();
+    pair.fill(route, LEN);
+    let unconfirmed = pair.connection.unconfirmed();
+    pair.answer(&[last, last]);
+    assert_eq!(pair.connection.unconfirmed(), unconfirmed);
+    assert!(!pair.connection.has_output(FIRST));
 }
 
 #[test]
@@ -93,14 +167,41 @@ fn important_packets_pass_a_full_window() {
     assert_eq!(pair.sent(), [routing_request(key(9)), pong(5)]);
 }
 
+/// They may come at the same time: a request for each route, and data that fill the window.
+#[test]
+fn important_packets_and_data_together_are_fewer_than_64_kibibytes() {
+    for before in [true, false] {
+        let (mut pair, route, last) = grown();
+        pair.scratch = vec![0; 256 * 1024];
+        let open_all = |pair: &mut Pair| {
+            (0..239).for_each(|number| _ = pair.connection.open(key(200 ^ number)));
+            pair.relay_sends(&(1..=32).map(ping).collect::<Vec<_>>()).unwrap();
+        };
+        if before {
+            open_all(&mut pair);
+        }
+        pair.now += Duration::from_millis(30);
+        pair.answer(&[last]);
+        pair.fill(route, LEN);
+        pair.sent();
+        if !before {
+            open_all(&mut pair);
+            pair.sent();
+        }
+        let unconfirmed = pair.connection.unconfirmed();
+        assert!((BEARABLE - PACKET..65_536).contains(&unconfirmed), "{unconfirmed}");
+    }
+}
+
 #[test]
 fn room_is_reported_after_a_pong() {
-    let (mut pair, route, pings) = full(Settings::default());
+    let (mut pair, route, last) = grown();
     assert!(!pair.connection.take_writable());
-    pair.answer(&pings);
+    pair.now += Duration::from_millis(30);
+    pair.answer(&[last]);
     pair.sent();
     assert!(pair.connection.take_writable());
-    assert_eq!(pair.connection.send_data(route, &[1; 1373]), Ok(()));
+    assert_eq!(pair.connection.send_data(route, &[1; LEN]), Ok(()));
 }
 
 #[test]
@@ -120,17 +221,36 @@ fn a_chat_sends_no_pings_besides_that_of_every_thirty_seconds() {
     }
 }
 
+#[test]
+fn more_than_a_chat_is_confirmed_before_the_window_is_full() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    let mut pings = 0;
+    for _ in 0..100 {
+        pair.connection.send_data(route, &[1; 1_000]).unwrap();
+        let (ids, _) = pair.sent_bulk();
+        pings += ids.len();
+        pair.answer(&ids);
+        assert!(pair.connection.has_drained());
+    }
+    assert_eq!(pings, 6, "one for each 15,000 bytes or somewhat more");
+}
+
 /// Otherwise nothing would ever make room: the bytes since the last ping fill the window, after it became smaller.
 #[test]
 fn a_window_that_is_full_without_an_unanswered_ping_sends_one() {
-    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
-    for _ in 0..10 {
-        pair.connection.send_data(route, &[1; 1373]).unwrap();
+    let (mut pair, route, last) = grown();
+    pair.now += Duration::from_millis(30);
+    pair.answer(&[last]);
+    // Smaller than what was sent since the last ping.
+    pair.connection.close_route(route).unwrap();
+    pair.sent();
+    for _ in 0..14 {
+        pair.connection.send_oob(key(1), &[1; 1_000]).unwrap();
     }
-    let (pings, bytes) = pair.sent_bulk();
-    assert!(pings.is_empty() && bytes < WINDOW / 4);
-    pair.connection.set_settings(Arc::new(Settings { window: Some(bytes), ..Settings::default() }));
-    pair.connection.send_data(route, &[1; 1373]).unwrap();
+    assert!(pair.sent_bulk().0.is_empty());
+    let window = Some(pair.connection.unconfirmed());
+    pair.connection.set_settings(Arc::new(Settings { window, ..Settings::default() }));
+    pair.connection.send_oob(key(1), &[1; 1_000]).unwrap();
     assert!(pair.connection.has_output(FIRST));
     let (pings, _) = pair.sent_bulk();
     assert_eq!(pings.len(), 1);
@@ -141,16 +261,16 @@ fn a_window_that_is_full_without_an_unanswered_ping_sends_one() {
 
 #[test]
 fn a_relay_with_a_long_queue_is_not_taken_for_dead() {
-    let (mut pair, route, mut pings) = full(Settings::default());
-    // 1.9 KB/s: the window takes half a minute, and each pong 8 s.
+    let (mut pair, route, mut last) = full(Settings::default());
+    // 1.8 KB/s, with half a second in between.
     for _ in 0..50 {
-        pair.now += seconds(8);
+        pair.now += seconds(9);
         pair.timeout(false).unwrap();
-        let id = pings.remove(0);
-        pair.answer(&[id]);
-        pair.fill(route, 1373);
-        pings.extend(pair.sent_bulk().0);
-        assert!(!pings.is_empty());
+        pair.answer(&[last]);
+        pair.fill(route, LEN);
+        let (pings, bytes) = pair.sent_bulk();
+        assert!(bytes >= FIRST_WINDOW - 2 * PACKET, "{bytes}");
+        last = pings[pings.len() - 1];
     }
     assert_eq!(pair.lives_for(), seconds(10), "after the last pong");
 }
@@ -163,23 +283,37 @@ fn a_relay_that_answers_no_ping_between_data_ends_after_ten_seconds() {
 }
 
 #[test]
-fn pongs_from_before_a_network_change_make_room_and_do_not_show_that_the_relay_can_be_reached() {
+fn a_pong_from_before_a_network_change_makes_room_and_does_not_show_that_the_relay_can_be_reached() {
     for answers in [false, true] {
-        let (mut pair, _, pings) = full(Settings::default());
+        let (mut pair, _, last) = full(Settings::default());
         pair.now += seconds(1);
         pair.ping += 1;
         let asked = pair.ping;
         pair.connection.handle_network_changed(pair.now, NonZeroU64::new(asked).unwrap());
         assert_eq!(pair.sent(), [ping(asked)]);
-        pair.answer(&pings);
+        pair.answer(&[last]);
         let (later, bytes) = pair.sent_bulk();
-        assert!(bytes > WINDOW / 2 && !later.is_empty());
+        assert!(bytes > FIRST_WINDOW / 2 && !later.is_empty());
         if answers {
             // Any ping after the change counts, even if pings between data have followed it.
             pair.answer(&[asked]);
         }
         assert_eq!(pair.lives_for(), seconds(if answers { 10 } else { 5 }));
     }
+}
+
+/// The probe is used instead of a new ping, and an older pong does not answer it.
+#[test]
+fn a_network_change_while_a_probe_is_queued_is_noticed_in_five_seconds() {
+    let (mut pair, _, last) = full(Settings::default());
+    pair.next_deadline().unwrap();
+    assert_eq!(pair.flush_some(0), []);
+    pair.ping += 1;
+    pair.connection.handle_network_changed(pair.now, NonZeroU64::new(pair.ping).unwrap());
+    pair.answer(&[last]);
+    let start = pair.now;
+    while pair.next_deadline().is_ok() {}
+    assert_eq!(pair.now - start, seconds(5));
 }
 
 /// The socket was full, and has had room for a long time: the relay could not answer what was not sent.
@@ -194,28 +328,62 @@ fn a_ping_that_a_busy_program_has_left_unsent_gets_its_time_when_it_is_sent() {
     assert_eq!(pair.connection.deadline() - pair.now, seconds(10));
 }
 
+/// A request for each route, a disconnect notification, 32 pongs, and one ping: no second one while one is queued.
+#[test]
+fn at_most_one_ping_is_queued() {
+    let (mut pair, route, _) = full(Settings::default());
+    pair.next_deadline().unwrap();
+    pair.ping += 1;
+    assert!(!pair.connection.ping(pair.now, NonZeroU64::new(pair.ping).unwrap()));
+    (0..239).for_each(|number| _ = pair.connection.open(key(200 ^ number)));
+    pair.connection.close_route(route).unwrap();
+    pair.relay_sends(&(1..=32).map(ping).collect::<Vec<_>>()).unwrap();
+    let pings = pair.sent().iter().filter(|packet| packet[0] == 4).count();
+    assert!((1..=2).contains(&pings), "the queued one, and one between data: {pings}");
+}
+
+#[test]
+fn an_idle_connection_is_not_probed() {
+    let (mut pair, _, last) = full(Settings::default());
+    pair.now += Duration::from_millis(30);
+    pair.connection.close_all_routes();
+    pair.answer(&[last]);
+    let (pings, _) = pair.sent_bulk();
+    pair.answer(&pings);
+    // A probe that was scheduled is not sent.
+    let mut sent = 0;
+    while pair.connection.deadline() - pair.now < seconds(1) {
+        pair.next_deadline().unwrap();
+        sent += pair.sent().len();
+    }
+    assert_eq!(sent, 0);
+    assert!(pair.connection.deadline() - pair.now > seconds(28));
+}
+
 #[test]
 fn without_a_window_nothing_waits_and_no_pings_are_sent_between_data() {
-    let (mut pair, _, pings) = full(without_window());
-    assert_eq!((pings.len(), pair.sent_bulk().0.len(), pair.connection.queued()), (0, 0, 0));
+    let (mut pair, route) = Pair::with_route(without_window(), key(PEER));
+    for _ in 0..10 {
+        pair.fill(route, LEN);
+        assert_eq!((pair.sent_bulk().0.len(), pair.connection.queued()), (0, 0));
+    }
     assert_eq!(pair.connection.window(), None);
 }
 
 #[test]
 fn a_partial_write_sends_each_ping_once_and_in_its_place() {
     for step in [1_000, 1_373, 7_777] {
-        let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
-        let count = pair.fill(route, 1000);
+        let (mut pair, _, last) = grown();
+        let before = pair.connection.unconfirmed();
+        pair.answer(&[last]);
         let mut stream = Vec::new();
         while pair.connection.has_output(FIRST) {
             stream.extend(pair.flush_some(step));
         }
         let packets = pair.relay.open(&stream).unwrap();
-        let (pings, data): (Vec<_>, Vec<_>) = packets.iter().partition(|packet| packet[0] == 4);
-        assert!(data.len() <= count && stream.len() <= WINDOW + 4 * 27, "{step}");
-        assert_eq!(pings.len(), 4, "{step}");
-        let ids: std::collections::BTreeSet<_> = pings.iter().collect();
-        assert_eq!(ids.len(), 4, "{step}");
+        assert_eq!(packets.iter().filter(|packet| packet[0] == 4).count(), 1, "{step}");
+        assert_eq!(packets.last().unwrap()[0], 4, "{step}");
+        assert!(stream.len() <= before + PING, "{step}");
     }
 }
 
@@ -228,5 +396,60 @@ fn an_impostor_receives_at_most_one_window_of_data() {
         while pair.connection.send_oob(key(1), &[1; 1024]).is_ok() {}
         sent += flush(&mut pair.connection, pair.now, &mut pair.scratch).len();
     }
-    assert!((WINDOW - 1100..WINDOW + 100).contains(&sent), "{sent}");
+    assert!((FIRST_WINDOW - 1100..FIRST_WINDOW + 100).contains(&sent), "{sent}");
+}
+
+#[test]
+fn the_window_grows_for_a_relay_that_reads_at_once_and_not_for_one_that_looks_every_30_milliseconds() {
+    let line = Duration::from_millis(100);
+    let bounded = Settings { window: Some(500_000), ..Settings::default() };
+    let (mut pair, route, last) = full(bounded);
+    pair.now += line;
+    pair.answer(&[last]);
+    pair.continue_for(route, seconds(5), |_| line);
+    assert_eq!(pair.connection.window(), Some(500_000));
+
+    let (mut pair, route, last) = full(Settings::default());
+    let start = pair.now;
+    pair.now += line;
+    pair.answer(&[last]);
+    // It arrives after half of the round trip, and waits for the next look.
+    let looks = |sent: Instant| {
+        let arrives = (sent + line / 2 - start).as_millis() as u64;
+        line + Duration::from_millis(30 - arrives % 30)
+    };
+    pair.continue_for(route, seconds(30), looks);
+    assert!(pair.connection.window() <= Some(BEARABLE), "{:?}", pair.connection.window());
+}
+
+#[test]
+fn a_program_that_polls_rarely_does_not_take_the_relay_for_prompt() {
+    let (mut pair, route, mut last) = full(Settings::default());
+    for _ in 0..1_000 {
+        let since = pair.now;
+        pair.now += Duration::from_millis(50);
+        pair.connection.handle_turn(pair.now, since);
+        pair.answer(&[last]);
+        pair.timeout(false).unwrap();
+        pair.fill(route, LEN);
+        let (pings, _) = pair.sent_bulk();
+        pair.answer(&pings[..pings.len() - 1]);
+        last = pings[pings.len() - 1];
+    }
+    assert_eq!(pair.connection.window(), Some(BEARABLE), "and its absence does not count against the relay");
+}
+
+#[test]
+fn the_window_follows_a_line_that_becomes_longer() {
+    let (mut pair, route, last) =
+        full(Settings { window: Some(200_000), send_queue: 512 * 1024, ..Settings::default() });
+    let [short, long] = [20, 200].map(Duration::from_millis);
+    pair.now += short;
+    pair.answer(&[last]);
+    pair.continue_for(route, seconds(3), |_| short);
+    let before = pair.continue_for(route, seconds(2), |_| short);
+    // Within some seconds more than the smallest round trip is believed.
+    pair.continue_for(route, seconds(30), |_| long);
+    let after = pair.continue_for(route, seconds(2), |_| long);
+    assert!(10 * after > before * 8 / 10, "{before} bytes on the short line, {after} on the long one");
 }

@@ -8,12 +8,13 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How many probes in a row must be fast. With a relay that looks every 30 ms, a probe is fast with a chance of 5 / 30,
-/// and so many are once in 1.7 million times.
-const ENOUGH: u32 = 8;
+/// How many probes in a row must be fast. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30.
+/// Then so many in a row happen once in some years of sending: there are a few series at first, and one a minute later.
+const ENOUGH: u32 = 14;
 
-/// A probe is fast if it takes at most this much longer than the fastest ping.
-const FAST: Duration = Duration::from_millis(5);
+/// A probe is fast if it takes at most this much longer than the fastest ping. It may have to wait for the data before
+/// it, which take 5 ms on a line with 10 MB/s.
+pub(super) const FAST: Duration = Duration::from_millis(8);
 
 /// The longest time to the next probe, in milliseconds: a bit more than the time between two looks.
 const MAX_DELAY: u64 = 32;
@@ -30,6 +31,8 @@ const UNANSWERED: usize = 32;
 /// See the module.
 pub(super) struct Probes {
     due_at: Option<Instant>,
+    /// Until when the pause lasts.
+    not_before: Option<Instant>,
     /// The probes that are not answered, the last one first.
     unanswered: [Option<NonZeroU64>; UNANSWERED],
     /// The probes of this series.
@@ -45,6 +48,7 @@ impl Default for Probes {
     fn default() -> Self {
         Self {
             due_at: None,
+            not_before: None,
             unanswered: [None; UNANSWERED],
             begun: 0,
             pause: FIRST_PAUSE,
@@ -67,26 +71,25 @@ impl Probes {
 
     /// Schedules the next probe for a random moment, if one is needed.
     pub(super) fn schedule(&mut self, now: Instant, random: NonZeroU64) {
-        if self.show_prompt_reads() || self.due_at.is_some() {
-            return;
+        let pauses = self.not_before.is_some_and(|not_before| now < not_before);
+        if !self.show_prompt_reads() && self.due_at.is_none() && !pauses {
+            self.due_at = Some(now + Duration::from_millis(1 + random.get() % MAX_DELAY));
         }
-        let mut delay = Duration::from_millis(1 + random.get() % MAX_DELAY);
-        if self.begun == SERIES {
-            delay += self.pause;
-            (self.begun, self.pause) = (0, LONGEST_PAUSE.min(2 * self.pause));
-        }
-        self.due_at = Some(now + delay);
     }
 
-    /// Begins the probe that is due, which has this id. Returns `false` if none is.
-    pub(super) fn begin(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        let is_due = self.due_at.take_if(|due_at| *due_at <= now).is_some();
-        if is_due {
+    /// Takes the probe that is due. Returns whether one is, and is `wanted`; then it has this id.
+    pub(super) fn begin(&mut self, now: Instant, id: NonZeroU64, wanted: bool) -> bool {
+        let begins = self.due_at.take_if(|due_at| *due_at <= now).is_some() && wanted;
+        if begins {
             self.begun += 1;
             self.unanswered.rotate_right(1);
             self.unanswered[0] = Some(id);
         }
-        is_due
+        if self.begun == SERIES {
+            self.not_before = Some(now + self.pause);
+            (self.begun, self.pause) = (0, LONGEST_PAUSE.min(2 * self.pause));
+        }
+        begins
     }
 
     /// A ping was answered after this time. Its pong may have waited for so long to be read; `smallest` is the smallest

@@ -1,5 +1,5 @@
-//! `cargo run --release -p interop --example bulk -- ours|unbounded|theirs PAIRS both|one LEN MB`: sends bulk data
-//! through a new `tox-bootstrapd`, and prints what became of them.
+//! `cargo run --release -p interop --example bulk -- ours|unbounded|theirs|WINDOW PAIRS both|one LEN MB`: sends bulk data
+//! through a new `tox-bootstrapd`, and prints what became of them. WINDOW is the bound of the window, in bytes.
 
 use interop::Bootstrapd;
 use interop::bulk::{Load, send_ours, send_theirs};
@@ -8,7 +8,7 @@ use tox_relay_client::{PublicKey, Relay};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [who, pairs, both, len, megabytes] = arguments.as_slice() else {
-        return Err("usage: bulk ours|unbounded|theirs PAIRS both|one LEN MB".into());
+        return Err("usage: bulk ours|unbounded|theirs|WINDOW PAIRS both|one LEN MB".into());
     };
     let bytes = megabytes.parse::<u64>()? * 1_000_000;
     let load = Load { pairs: pairs.parse()?, both_ways: both == "both", len: len.parse()?, bytes };
@@ -17,7 +17,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = match who.as_str() {
         "ours" => send_ours(&relay, load, |config| config)?,
         "unbounded" => send_ours(&relay, load, |config| config.window(None))?,
-        _ => send_theirs(&bootstrapd, load)?,
+        "theirs" => send_theirs(&bootstrapd, load)?,
+        window => {
+            let window = window.parse::<usize>()?;
+            send_ours(&relay, load, |config| config.window(window))?
+        }
     };
     println!(
         "{who} {load:?}: {} of {} arrived, {:.2} MB/s in {:.1?}, {}; answers: median {:?}, latest {:?} of {}; window {}",

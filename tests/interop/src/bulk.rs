@@ -33,7 +33,8 @@ pub struct Report {
     pub time: Duration,
     /// Why it ended before all had arrived.
     pub failure: Option<String>,
-    /// How long the answers to routing requests took, in increasing order.
+    /// How long the answers to routing requests took, in increasing order; also how long one took that was missing at the
+    /// end.
     pub answers: Vec<Duration>,
     /// The largest window of the first sender.
     pub window: usize,
@@ -159,6 +160,7 @@ pub fn send_ours(relay: &Relay, load: Load, configure: impl Fn(Config) -> Config
     report.time = last_arrival - start;
     report.sent = flows.iter().map(|flow| flow.sent).sum();
     report.arrived = flows.iter().map(|flow| flow.arrived).sum();
+    report.answers.extend(probe.waits.map(|(_, since)| since.elapsed()));
     report.answers.sort();
     Ok(report)
 }
@@ -276,6 +278,7 @@ pub fn send_theirs(relay: &Bootstrapd, load: Load) -> Outcome<Report> {
         }
     }
     report.time = last_arrival - start;
+    report.answers.extend(waits.map(|(_, since)| since.elapsed()));
     report.answers.sort();
     Ok(report)
 }

@@ -233,14 +233,13 @@ impl Endpoint {
         let Some(attempt) = self.attempt.filter(|_| self.is_linked) else { return };
         let mut link = self.link.borrow_mut();
         let mut scratch = vec![0; rng.magnitude(2_050, BUDGET)];
-        let all =
-            self.connection.flush(now, attempt, NonZeroU64::MIN, &mut Shared::new(), &mut scratch, |bytes| {
-                let some = rng.magnitude(1, bytes.len());
-                match link.up.write(&bytes[..some], now, rng) {
-                    0 => Err(io::ErrorKind::WouldBlock.into()),
-                    taken => Ok(taken),
-                }
-            });
+        let all = self.connection.flush(now, attempt, ping(rng), &mut Shared::new(), &mut scratch, |bytes| {
+            let some = rng.magnitude(1, bytes.len());
+            match link.up.write(&bytes[..some], now, rng) {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                taken => Ok(taken),
+            }
+        });
         assert_eq!(all.expect("no error but a full pipe"), !self.connection.has_output(attempt));
         drop(link);
         if self.connection.take_writable() {

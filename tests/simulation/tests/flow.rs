@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use simulation::flow::{LINES, LineKind, Outcome, RELAYS, RelayKind, transfer};
 
-/// What every relay bears, and a packet more.
-const BEARABLE: usize = 62_000;
+/// What every relay bears, and some important packets.
+const BEARABLE: usize = 52_000;
 
 /// Calls `check` with the outcome of this relay on each line.
 fn each_line(relay: &str, check: impl Fn(&'static RelayKind, &'static LineKind, Outcome, &str)) {
@@ -27,7 +27,9 @@ fn assert_rate(relay: &'static RelayKind, line: &'static LineKind, outcome: &Out
 fn a_relay_that_reads_at_once_gets_nearly_as_much_as_without_a_window() {
     each_line("reads at once", |relay, line, outcome, what| {
         assert_eq!(outcome.end, None, "{what}");
-        assert_rate(relay, line, &outcome, 0.95, what);
+        // Where pongs are late for other reasons, it is not known to read at once: it reads everything before the next data.
+        let is_steady = line.loses_one_in.is_none() && line.rate > 1e6;
+        assert_rate(relay, line, &outcome, if is_steady { 0.95 } else { 0.7 }, what);
     });
 }
 
@@ -36,7 +38,8 @@ fn a_relay_that_counts_in_16_bits_never_gets_stuck() {
     each_line("looks every 30 ms, counts in 16 bits", |relay, line, outcome, what| {
         assert_eq!(outcome.end, None, "{what}");
         assert!(outcome.most_waiting <= BEARABLE && outcome.window <= BEARABLE, "{what}");
-        let least = (60e3 / (2.0 * line.delay.as_secs_f64() + 0.060)).min(0.9 * line.rate);
+        // Half of what a window in a round trip is, since requests and probes delay some of them.
+        let least = (25e3 / (2.0 * line.delay.as_secs_f64() + 0.030)).min(0.85 * line.rate);
         let least = if line.loses_one_in.is_some() { least / 2.0 } else { least };
         assert!(outcome.rate >= least, "{what}, and not {least} bytes/s");
         if line.name == "1 ms" {
@@ -47,12 +50,12 @@ fn a_relay_that_counts_in_16_bits_never_gets_stuck() {
 }
 
 #[test]
-fn no_more_waits_at_a_slow_relay_than_it_reads_in_a_second() {
+fn no_more_waits_at_a_slow_relay_than_it_reads_soon() {
     each_line("reads 50 KB/s", |relay, line, outcome, what| {
         assert_eq!(outcome.end, None, "{what}");
-        assert_rate(relay, line, &outcome, 0.95, what);
+        assert_rate(relay, line, &outcome, 0.85, what);
         assert!(outcome.most_waiting <= BEARABLE, "{what}");
-        assert!(outcome.latest_answer < Duration::from_millis(1300) + 2 * line.delay, "{what}");
+        assert!(outcome.latest_answer < Duration::from_millis(700) + 2 * line.delay, "{what}");
     });
 }
 
@@ -60,8 +63,8 @@ fn no_more_waits_at_a_slow_relay_than_it_reads_in_a_second() {
 fn a_relay_that_stalls_goes_on() {
     each_line("stalls for a second", |relay, line, outcome, what| {
         assert_eq!(outcome.end, None, "{what}");
-        assert_rate(relay, line, &outcome, 0.75, what);
-        assert!(outcome.latest_answer < Duration::from_millis(2500), "{what}");
+        assert_rate(relay, line, &outcome, 0.5, what);
+        assert!(outcome.latest_answer < Duration::from_millis(2000), "{what}");
     });
 }
 

@@ -4,6 +4,7 @@
 //! It is one test program, so that `idle`, which takes more than a minute, runs in parallel with the rest.
 
 mod backpressure;
+mod bulk;
 mod c_end;
 mod closing;
 mod connecting;

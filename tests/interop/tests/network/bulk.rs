@@ -12,7 +12,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// The longest time for an important packet there and its answer back, besides the round trip, on a machine that is busy
 /// with other tests too.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(1);
 
 /// The same quality in both directions.
 fn send(quality: Quality, load: Load) {
@@ -53,7 +53,7 @@ fn bulk_data_arrive_on_a_narrow_line() {
 const WARM_UP: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(4);
 
-/// The figure is in `benches/figures.md`; this only checks that the window has grown, from 0.6 MB/s on.
+/// The figure is in `benches/figures.md`; other programs disturb it. Without growth it would be 0.5 MB/s.
 #[test]
 fn the_window_does_not_limit_what_a_relay_that_reads_at_once_gets_on_a_long_line() {
     let quality = Quality { delay: 50 * MS, ..Quality::default() };
@@ -68,7 +68,7 @@ fn the_window_does_not_limit_what_a_relay_that_reads_at_once_gets_on_a_long_line
             rates[1]
         });
         println!("MB/s with a window {:.1?}, without {:.1?}: {:.2}", uploads[0], uploads[1], with / without);
-        assert!(with > without / 2.0, "{uploads:?}");
+        assert!(with > 0.8 * without, "{uploads:?}");
     });
 }
 

@@ -39,6 +39,7 @@ pub struct Outcome {
 pub fn transfer(line: &'static LineKind, relay: &'static RelayKind, is_bounded: bool) -> Outcome {
     let start = Instant::now();
     let mut sender = Sender::new(line, relay, is_bounded, start);
+    let start = start + 2 * line.delay;
     let mut outcome = Outcome::default();
     let mut read_before = 0;
     for step in 1.. {

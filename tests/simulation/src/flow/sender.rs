@@ -49,7 +49,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender that is connected, and has a route that is online.
+    /// A sender that is connected, and has a route that is online, a round trip after `now`.
     pub fn new(line: &'static LineKind, relay: &'static RelayKind, is_bounded: bool, now: Instant) -> Self {
         let client = KeyPair::from(SecretKey::from([2; 32]));
         let key = PublicKey::from(public_key(&RELAY_SECRET));
@@ -75,6 +75,7 @@ impl Sender {
         let peer = PublicKey::from([9; 32]);
         let route = connection.open_route(peer, 0, 0).expect("a new route");
         relay.ignore(&flushed(&mut connection, &mut shared, now)); // the answers follow
+        let now = now + 2 * line.delay;
         for answer in [
             [&[kind::PONG], &NonZeroU64::MIN.get().to_be_bytes()[..]].concat(),
             [&[kind::ROUTING_RESPONSE, 16], &peer.as_bytes()[..]].concat(),
@@ -83,6 +84,7 @@ impl Sender {
             let mut sealed = relay.seal(&answer);
             connection.receive(now, FIRST, &mut sealed, &mut shared, &mut events).expect("an answer");
         }
+        events.clear();
         Self {
             connection,
             relay,
