@@ -69,6 +69,23 @@ impl Client {
         self.set(|settings| settings.connect_timeout = timeout.min(FOREVER))
     }
 
+    /// Changes the bound of the [window](crate::Config::window), for all connections.
+    ///
+    /// # Errors
+    ///
+    /// A [`SettingError`] if it is less than 16 KiB. Then nothing has changed.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let mut client = shared::client();
+    /// client.set_window(32 * 1024)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_window(&mut self, bytes: impl Into<Option<usize>>) -> Result<(), SettingError> {
+        self.set(|settings| settings.window = bytes.into())
+    }
+
     /// Changes the [proxy](crate::Config::proxy), for what connects from now on; `None` for direct connections.
     /// Existing connections stay as they are, also those that are being opened: [`disconnect`](Self::disconnect) those
     /// that must not continue.

@@ -123,26 +123,26 @@ impl Config {
         self
     }
 
-    /// The most bytes that may be sent to a relay before it confirms them, since they may wait there. `None` for no
-    /// bound. Default: 16 MiB; at least 16 KiB.
+    /// The most bytes of data that may be sent to a relay before it confirms them, since they may wait there. `None`
+    /// for no bound. Default: 16 MiB; at least 16 KiB.
     ///
-    /// A relay handles packets in order, so its pong confirms everything before the ping. Between data there is a ping
-    /// (27 bytes) for each quarter of the window. While the window is full, data wait in the send queue, as if the socket
-    /// was full; important packets are sent.
+    /// A relay handles packets in order, so its pong confirms everything before the ping. After the data that fill the
+    /// window, and after each 15,000 bytes, there is a ping (27 bytes). While the window is full, data wait in the send
+    /// queue, as if the socket was full; important packets are sent.
     ///
-    /// - The window begins with 60,000 bytes. `tox-bootstrapd`, which most relays are, looks for input every 30 to 48 ms
-    ///   and counts it in 16 bits. Version 0.2.18 never got stuck with 60 KiB unconfirmed; with 80 KiB it did, for good.
-    ///   With it, 0.9 to 14 MB/s were measured on the loopback interface, for packets of 34 to 1373 bytes, and 0.2 MB/s with
-    ///   a round trip of 100 ms.
-    /// - It grows if the relay reads at once: if 8 pings in a row, sent at random moments, take at most 5 ms longer than
-    ///   the fastest one. Then it has twice as many bytes as are confirmed in the smallest round trip (as in BBR), and
-    ///   this setting bounds it. With 60,000 or less, it never grows.
-    /// - It shrinks, to 16 KiB at the least, if the relay or the line needs more than 0.5 s (or four round trips) for it:
-    ///   all that is sent later would wait as long.
+    /// - The window begins with 16 KiB, and is soon as large as what the relay reads in 0.5 s (or in four round trips),
+    ///   but at most 50,000 bytes. The relay reads all of it before more is sent. So `tox-bootstrapd`, which most
+    ///   relays are, never gets stuck: it looks for input every 30 to 48 ms and counts it in 16 bits, and 80 KB
+    ///   (measured with version 0.2.18) are too much for good. On the loopback interface this allows 0.5 to 3 MB/s, for
+    ///   packets of 34 to 1373 bytes, and a window per round trip on long lines.
+    /// - It grows further if the relay reads at once: if 14 pings in a row, sent at random moments, take at most 8 ms
+    ///   longer than the fastest one. A relay that looks every 30 ms passes that by chance once in some years. Then it
+    ///   has twice as many bytes as are confirmed in the smallest round trip (as in BBR), and this setting bounds it.
+    ///   It does not grow on lines whose delay varies by more, and not if the program polls less often than every 4 ms.
     ///
     /// Without a bound, data are sent as fast as the socket accepts them, and no pings are sent between them. Then a
-    /// relay that is slow may be late with its pongs, and `tox-bootstrapd` usually resets the connection of a sender who
-    /// has more than 64 KiB to send at once.
+    /// relay that is slow may be late with its pongs, and `tox-bootstrapd` usually resets the connection of a sender
+    /// who has more than 64 KiB to send at once.
     pub fn window(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.settings.window = bytes.into();
         self

@@ -3,14 +3,15 @@
 //! A relay handles the packets of a connection in order. So a pong confirms that it has read everything before the
 //! ping. The window is what the relay is known to bear:
 //!
-//! - At most [`BEARABLE`] bytes, and no more until the relay has read all of them. `tox-bootstrapd` looks for input every
-//!   30 to 48 ms, and counts what has arrived in 16 bits: if more waits, it may never read again. However a line
-//!   delivers these bytes, no more of them can wait there.
-//! - Fewer if the relay, or the line to it, needs more than [`PATIENCE`] for them: whatever is sent next waits behind them.
-//! - More if the relay reads at once, since the bytes on a long line do not wait at the relay. [`Probes`] find that out.
-//!   Then the window is twice what the line carries: the rate at which bytes are confirmed, times the smallest round trip,
-//!   as in BBR. So it doubles with each round trip, as TCP's own does, until the line or the relay limits the rate, and
-//!   then at most one round trip's worth of bytes waits.
+//! - At most [`BEARABLE`] bytes, and no more until the relay has read all of them. `tox-bootstrapd` looks for input
+//!   every 30 to 48 ms, and counts what has arrived in 16 bits: if more waits, it may never read again. However a line
+//!   delivers these bytes, no more of them can wait there, so they need no pacing.
+//! - Fewer if the relay, or the line to it, needs more than [`PATIENCE`] for them: whatever is sent next waits behind
+//!   them.
+//! - More if the relay reads at once, since the bytes on a long line do not wait at the relay. [`Probes`] find that
+//!   out. Then the window is twice what the line carries: the rate at which bytes are confirmed, times the smallest
+//!   round trip, as in BBR. So it doubles with each round trip, as TCP's own does, until the line or the relay limits
+//!   the rate, and then at most one round trip's worth of bytes waits.
 //!
 //! The window changes once per round trip, and only if it has held data back. It begins small, so that a slow relay can
 //! answer its first ping in time.
@@ -25,8 +26,8 @@ use crate::config::MIN_WINDOW;
 use crate::connection::times::Micros;
 use crate::connection::window::probes::Probes;
 
-/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window
-/// (13 KB: a request for each route, and pongs). `tox-bootstrapd` 0.2.18 never got stuck with 60 KB, and did with 80 KB.
+/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (13
+/// KB: a request for each route, and pongs). `tox-bootstrapd` 0.2.18 never got stuck with 60 KB, and did with 80 KB.
 const BEARABLE: usize = 50_000;
 
 /// How long a relay may take for the window, or four round trips if that is longer.
@@ -36,8 +37,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// next ping has nothing to wait for.
 const SMALLEST_LASTS: Duration = Duration::from_secs(20);
 
-/// The bytes from one ping to the next, if the relay reads at once: a ping takes 27 bytes. A relay that reads only 2 KB/s
-/// can still answer each of them in time.
+/// The bytes from one ping to the next, if the relay reads at once: a ping takes 27 bytes. A relay that reads only 2
+/// KB/s can still answer each of them in time.
 const SPACING: usize = 15_000;
 
 /// See the module. It counts bytes on the stream, from when the buffers of the outbox were allocated.
