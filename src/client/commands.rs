@@ -161,9 +161,9 @@ impl Client {
     ///
     /// Queued packets are sent first, and then a disconnect notification for each route that the relay has registered,
     /// because a relay may take 40 seconds to notice that a client is gone: both as far as the socket accepts them
-    /// without waiting. They may still be lost: the network may not have delivered them when the socket closes.
-    /// Dropping the client does the same for all its connections. The final status in the event shows how many bytes
-    /// were never sent (`queued`).
+    /// without waiting, and data as far as the [window](crate::Config::window) has room. They may still be lost: the
+    /// network may not have delivered them when the socket closes. Dropping the client does the same for all its
+    /// connections. The final status in the event shows how many bytes were never sent (`queued`).
     ///
     /// ```
     /// # use tox_relay_client::*;

@@ -17,8 +17,8 @@ impl Client {
     /// right after the handshake response and the first ping, which saves a round trip. Then it may be sent to an
     /// attacker who has replayed an old handshake response. That does not reveal the peer: the request is encrypted for
     /// the relay alone. All that such an impostor can make this client send, until it is detected within the pong
-    /// timeout, is pings, the requests (12,240 bytes) and, of the packets in the [send queue](crate::Config::send_queue), as
-    /// many as the first [window](crate::Config::window) has room for: 16 KiB.
+    /// timeout, is pings, the requests (12,240 bytes) and, of the packets in the [send
+    /// queue](crate::Config::send_queue), as many as the first [window](crate::Config::window) has room for: 32 KiB.
     ///
     /// # Errors
     ///

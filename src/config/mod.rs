@@ -130,7 +130,7 @@ impl Config {
     /// window, and after each 15,000 bytes, there is a ping (27 bytes). While the window is full, data wait in the send
     /// queue, as if the socket was full; important packets are sent.
     ///
-    /// - The window begins with 16 KiB, and is soon as large as what the relay reads in 0.5 s (or in four round trips),
+    /// - The window begins with 32 KiB, and is soon as large as what the relay reads in 0.5 s (or in four round trips),
     ///   but at most 50,000 bytes. The relay reads all of it before more is sent. So `tox-bootstrapd`, which most
     ///   relays are, never gets stuck: it looks for input every 30 to 48 ms and counts it in 16 bits, and 80 KB
     ///   (measured with version 0.2.18) are too much for good. On the loopback interface this allows 0.5 to 3 MB/s, for

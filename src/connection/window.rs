@@ -30,6 +30,9 @@ use crate::connection::window::probes::Probes;
 /// KB: a request for each route, and pongs). `tox-bootstrapd` 0.2.18 never got stuck with 60 KB, and did with 80 KB.
 const BEARABLE: usize = 50_000;
 
+/// The first window, in bytes. A relay that reads only 3.3 KB/s can still answer its ping in time.
+const FIRST: usize = 2 * MIN_WINDOW;
+
 /// How long a relay may take for the window, or four round trips if that is longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -104,7 +107,7 @@ pub(super) struct Answer {
 impl Default for Window {
     fn default() -> Self {
         Self {
-            size: MIN_WINDOW,
+            size: FIRST,
             sent: 0,
             confirmed: 0,
             drained: 0,
