@@ -430,7 +430,9 @@ impl Model {
             DISCONNECT => self.routes.retain(|route| route.state != State::Leaving(packet[1])),
             PING => {
                 self.keepalive.left = Some(now);
-                self.deadline += now - self.keepalive.queued;
+                if self.keepalive.asked == self.keepalive.queued {
+                    self.deadline += now - self.keepalive.queued;
+                }
             }
             _ => {}
         }
