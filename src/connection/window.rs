@@ -36,8 +36,8 @@ const FIRST: usize = 2 * MIN_WINDOW;
 /// How long a relay may take for the window, or four round trips if that is longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long the smallest round trip is believed. Then a line may have become longer: the window is emptied, so that the
-/// next ping has nothing to wait for.
+/// How long the smallest round trip is believed, since a line may become longer. Then it is measured anew, when the
+/// window is empty.
 const SMALLEST_LASTS: Duration = Duration::from_secs(20);
 
 /// The bytes from one ping to the next, if the relay reads at once: a ping takes 27 bytes. A relay that reads only 2
@@ -60,6 +60,8 @@ pub(super) struct Window {
     smallest_round_trip: Duration,
     /// When it was measured first.
     smallest_since: Option<Instant>,
+    /// Whether a ping comes before the next data: to measure the smallest round trip, while nothing waits.
+    begins_with_ping: bool,
     /// How long the input of this turn may have waited to be read.
     waited: Duration,
     /// Where the last ping ended when the window was full; `None` after the pong of that one.
@@ -115,6 +117,7 @@ impl Default for Window {
             pings: VecDeque::new(),
             smallest_round_trip: Duration::MAX,
             smallest_since: None,
+            begins_with_ping: false,
             waited: Duration::ZERO,
             full_at: None,
             is_draining: false,
@@ -157,6 +160,7 @@ impl Window {
             Place::Full if self.is_draining && self.full_at.is_some() => usize::MAX,
             Place::Full if self.probes.show_prompt_reads() => spacing / 2,
             Place::Full => 1,
+            Place::Between if self.begins_with_ping => 0,
             // Of several pongs, a relay would delay all but the first by Nagle's algorithm.
             Place::Between if !self.probes.show_prompt_reads() => usize::MAX,
             Place::Between | Place::End => spacing,
@@ -187,8 +191,7 @@ impl Window {
     pub(super) fn handle_full(&mut self, now: Instant, random: NonZeroU64, bound: Option<usize>) {
         if self.full_at.is_none() && !self.is_draining {
             self.full_at = Some(self.pinged);
-            let is_old = |since| now.saturating_duration_since(since) > SMALLEST_LASTS;
-            self.is_draining = !self.probes.show_prompt_reads() || self.smallest_since.is_some_and(is_old);
+            self.is_draining = !self.probes.show_prompt_reads() || self.smallest_is_old(now);
         }
         // Later ones would only delay the next data.
         if self.full_at.is_some() && bound.is_some_and(|bound| bound > BEARABLE) {
@@ -204,6 +207,7 @@ impl Window {
     /// A ping was sent, up to the last byte in [`handle_sent`](Self::handle_sent).
     pub(super) fn handle_ping_sent(&mut self, now: Instant, id: NonZeroU64) {
         self.pinged = self.sent;
+        self.begins_with_ping = false;
         let (end, confirmed) = (self.sent, self.confirmed);
         self.pings.push_back(Ping { id, end, sent_at: now, confirmed, is_outdated: false });
     }
@@ -232,8 +236,9 @@ impl Window {
             self.adapt(&ping, time, bound);
         }
         let is_drained = self.unconfirmed() == 0;
-        if is_drained && self.is_draining && self.probes.show_prompt_reads() {
+        if is_drained && self.is_draining && self.smallest_is_old(now) {
             (self.smallest_round_trip, self.smallest_since) = (Duration::MAX, None);
+            self.begins_with_ping = true;
         }
         // Something important may have followed the data. That may remain, but not twice in a row.
         if is_drained || data_are_confirmed && !self.something_remained {
@@ -247,6 +252,10 @@ impl Window {
     /// The pongs that are to come do not show that the relay can be reached.
     pub(super) fn handle_network_changed(&mut self) {
         self.pings.iter_mut().for_each(|ping| ping.is_outdated = true);
+    }
+
+    fn smallest_is_old(&self, now: Instant) -> bool {
+        self.smallest_since.is_some_and(|since| now.saturating_duration_since(since) > SMALLEST_LASTS)
     }
 
     /// Adapts the size to how many bytes were confirmed in the round trip of this ping.

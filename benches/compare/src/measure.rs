@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Effort {
     /// Turns per subject; the result is their median.
     pub turns: usize,
-    /// Bursts of packets in one turn, about 40 KiB each.
+    /// Bursts of packets in one turn, about 30 KiB each.
     pub bursts: usize,
     /// Round trips in one turn.
     pub round_trips: usize,

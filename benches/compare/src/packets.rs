@@ -13,8 +13,8 @@ use crate::table::{Row, Section};
 pub const LENGTHS: [(usize, f64); 4] = [(34, 20.0), (100, 20.0), (512, 10.0), (1373, 8.0)];
 
 /// Bytes of a burst on the stream. More than 64 KiB of unread bytes would stall the C client forever, since it counts
-/// them in 16 bits; and our client's window has room for this many after the last burst.
-const BURST_LEN: usize = 40 * 1024;
+/// them in 16 bits; and the first window of our client has room for this many.
+const BURST_LEN: usize = 30 * 1024;
 
 /// The bytes of a packet on the stream besides its data: length field, MAC, connection id.
 const OVERHEAD: usize = 2 + 16 + 1;

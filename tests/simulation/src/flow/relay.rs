@@ -33,6 +33,9 @@ const AT_ONCE: RelayKind = RelayKind {
 const LOOKS: RelayKind =
     RelayKind { name: "looks every 30 ms", interval: Duration::from_millis(30), ..AT_ONCE };
 
+/// The most bytes that a relay with a limited rate reads at once.
+const MAX_ALLOWANCE: f64 = 2_500.0;
+
 /// All relays.
 pub const RELAYS: &[RelayKind] = &[
     AT_ONCE,
@@ -109,7 +112,7 @@ impl Relay {
     /// How many bytes it reads now.
     fn readable(&mut self, passed: Duration) -> usize {
         if let Some(rate) = self.kind.rate {
-            self.allowance = (self.allowance + rate as f64 * passed.as_secs_f64()).min(rate as f64);
+            self.allowance = (self.allowance + rate as f64 * passed.as_secs_f64()).min(MAX_ALLOWANCE);
             let len = self.arrived.len().min(self.allowance as usize);
             self.allowance -= len as f64;
             return len;
