@@ -105,11 +105,14 @@ impl Socket {
     /// Whether there is input that the poller has not reported. A short read does not always drain the socket: a read
     /// also stops before urgent data, and no poller reports the data after them.
     pub(super) fn has_unreported_input(&mut self) -> bool {
-        let has_input = self.stream.has_input();
-        if has_input && self.reading == Reading::Drained {
-            self.reading = Reading::Readable;
+        match self.stream.has_input() {
+            Ok(false) => return false,
+            Ok(true) if self.reading == Reading::Drained => self.reading = Reading::Readable,
+            Ok(true) => {}
+            // The system reports an error once. A read that follows would see nothing but the end of the stream.
+            Err(error) => self.writing = Writing::Broken(End::from(&error)),
         }
-        has_input
+        true
     }
 
     /// Checks whether the socket is connected. Returns `true` if it has just been connected, and an error if connecting
@@ -191,4 +194,34 @@ fn token(index: u32, attempt: AttemptId) -> Token {
 /// The index of the connection and the attempt that this token stands for.
 pub(super) fn split_token(token: Token) -> (usize, AttemptId) {
     (token.0 & ((1 << INDEX_BITS) - 1), AttemptId((token.0 >> INDEX_BITS) as u8))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    /// It was reported as a close: the system tells an error once, and that was when the socket was asked for input.
+    #[test]
+    fn a_reset_that_is_found_while_looking_for_input_is_not_lost() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let (other, _) = listener.accept()?;
+        SockRef::from(&other).set_linger(Some(Duration::ZERO))?;
+        drop(other);
+        stream.set_nonblocking(true)?;
+        let mut socket = Socket::new(AttemptId::FIRST, Transport::Tcp(mio::net::TcpStream::from_std(stream)));
+        socket.writing = Writing::Writable;
+        while !socket.has_unreported_input() {
+            std::thread::yield_now();
+        }
+        assert!(socket.may_read());
+        let end = socket.read(&mut [0; 8]).err();
+        assert!(end.as_ref().is_some_and(is_reset), "{end:?}");
+        Ok(())
+    }
 }

@@ -120,8 +120,12 @@ impl Transport {
     }
 
     /// Whether there is input. It stays in the socket.
-    pub(super) fn has_input(&self) -> bool {
-        self.socket().peek(&mut [MaybeUninit::uninit()]).is_ok_and(|len| len > 0)
+    pub(super) fn has_input(&self) -> io::Result<bool> {
+        match self.socket().peek(&mut [MaybeUninit::uninit()]) {
+            Ok(len) => Ok(len > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sets the options of a socket that has just been connected. The kernel does not delay small writes, since this

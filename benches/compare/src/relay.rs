@@ -59,13 +59,13 @@ impl RelayProcess {
         self.helper.call(&format!("burst {peer} {len} {count}")).map(|_| ())
     }
 
-    /// Makes the relay take at least so many bytes of the client as fast as they arrive. It does nothing else until then;
-    /// after that it decrypts them, and answers the pings among them.
+    /// Makes the relay take at least so many bytes of the client as fast as they arrive, and answer the pings among them.
+    /// It does nothing else until then.
     pub fn take(&mut self, peer: u8, bytes: usize) -> Outcome<()> {
         self.helper.call(&format!("take {peer} {bytes}")).map(|_| ())
     }
 
-    /// Waits until all bytes were taken, and the pings answered.
+    /// Waits until all bytes were taken.
     pub fn wait_taken(&mut self) -> Outcome<()> {
         self.helper.next_reply().map(|_| ())
     }
@@ -182,7 +182,7 @@ impl Relay {
             Some("take") => {
                 let bytes = number()?;
                 reply("ready")?;
-                connection.take(bytes)?;
+                connection.take(bytes, &mut self.buffer)?;
             }
             _ => return Err("an unknown command".into()),
         }
@@ -240,27 +240,32 @@ impl Connection {
     }
 
     /// Reads in a busy loop instead of waiting in the poller, so that the sender spends no time to wake this thread.
-    fn take(&mut self, bytes: usize) -> Outcome<()> {
-        let mut taken = vec![0; bytes + READ_LEN];
-        let mut end = 0;
-        while end < bytes {
-            match self.stream.read(&mut taken[end..]) {
+    fn take(&mut self, bytes: usize, buffer: &mut [u8]) -> Outcome<()> {
+        let mut taken = 0;
+        while taken < bytes {
+            match self.stream.read(buffer) {
                 Ok(0) => return Err("the client has disconnected".into()),
-                Ok(len) => end += len,
+                Ok(len) => {
+                    taken += len;
+                    self.answer_pings(&buffer[..len])?;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+
+    fn answer_pings(&mut self, bytes: &[u8]) -> Outcome<()> {
         let Stage::Established(session) = &mut self.stage else { return Err("no session".into()) };
-        let mut pings = Vec::new();
+        let (mut pings, mut pongs) = (Vec::new(), Vec::new());
         session
-            .open_each(&taken[..end], |packet| {
+            .open_each(bytes, |packet| {
                 if let [kind::PING, id @ ..] = packet {
                     pings.push([&[kind::PONG], id].concat());
                 }
             })
             .map_err(|_| "a packet was not opened")?;
-        let mut pongs = Vec::new();
         pings.iter().for_each(|pong| session.seal(pong, &mut pongs));
         Ok(self.write(&pongs)?)
     }

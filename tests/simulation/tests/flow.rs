@@ -53,9 +53,9 @@ fn a_relay_that_counts_in_16_bits_never_gets_stuck() {
 fn no_more_waits_at_a_slow_relay_than_it_reads_soon() {
     each_line("reads 50 KB/s", |relay, line, outcome, what| {
         assert_eq!(outcome.end, None, "{what}");
-        assert_rate(relay, line, &outcome, 0.75, what);
+        assert_rate(relay, line, &outcome, 0.65, what);
         assert!(outcome.most_waiting <= BEARABLE, "{what}");
-        assert!(outcome.latest_answer < Duration::from_millis(700) + 2 * line.delay, "{what}");
+        assert!(outcome.latest_answer < Duration::from_secs(1) + 2 * line.delay, "{what}");
     });
 }
 
