@@ -134,7 +134,7 @@
 //! | queued per connection | 128 KiB ([`Config::send_queue`]) and 273 important packets (240 routes, 32 pongs, a ping) |
 //! | queued per route | as much as it leaves free: 64 KiB if it sends alone, a third of the queue each if two send |
 //! | handed to the kernel and not sent yet | 64 KiB on Linux and Android; elsewhere 256 KiB may be unacknowledged (2.6 MB/s with a round trip of 100 ms) |
-//! | sent and not confirmed by the relay | 16 KiB to 50,000 bytes of data; up to 16 MiB if the relay reads at once ([`Config::window`]) |
+//! | sent and not confirmed by the relay | 16 KiB to 47,000 bytes of data; up to 16 MiB if the relay reads at once ([`Config::window`]) |
 //! | ends not reported yet | one for each connection that has ended since the last poll: 500 bytes, and up to 400 for each address that has failed |
 //! | queued pongs | 32; one more ping of the relay ends the connection |
 //! | connecting, proxy and handshake together | 10 s ([`Config::connect_timeout`]) |

@@ -109,6 +109,10 @@ impl Socket {
             Ok(false) => return false,
             Ok(true) if self.reading == Reading::Drained => self.reading = Reading::Readable,
             Ok(true) => {}
+            // Only some systems call this an error.
+            Err(error) if self.is_connecting() && error.kind() == io::ErrorKind::NotConnected => {
+                return false;
+            }
             // The system reports an error once. A read that follows would see nothing but the end of the stream.
             Err(error) => self.writing = Writing::Broken(End::from(&error)),
         }
@@ -133,9 +137,9 @@ impl Socket {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Read, End> {
         loop {
             match self.stream.read(buffer) {
-                // After a write that failed because of a reset, reading returns the end of the stream, as after a
-                // close.
-                Ok(0) => return Err(self.broken().filter(is_reset).unwrap_or(End::Closed)),
+                // The system has told why the stream ended when a write failed, or when it was asked for input: now
+                // reading returns the end of the stream, as after a close.
+                Ok(0) => return Err(self.broken().filter(|end| !is_broken_pipe(end)).unwrap_or(End::Closed)),
                 Ok(len) => {
                     let is_drained = len < buffer.len() && SHORT_READ_DRAINS;
                     if is_drained && self.reading == Reading::Readable {
@@ -181,8 +185,9 @@ impl Socket {
     }
 }
 
-fn is_reset(end: &End) -> bool {
-    matches!(end, End::Failed(io::ErrorKind::ConnectionReset, _))
+/// The system has told the reason before, and this does not.
+fn is_broken_pipe(end: &End) -> bool {
+    matches!(end, End::Failed(io::ErrorKind::BrokenPipe, _))
 }
 
 /// The index of the connection in the lower bits, and the attempt in the upper ones: together 32 bits, the size of a
@@ -221,7 +226,7 @@ mod tests {
         }
         assert!(socket.may_read());
         let end = socket.read(&mut [0; 8]).err();
-        assert!(end.as_ref().is_some_and(is_reset), "{end:?}");
+        assert!(matches!(end, Some(End::Failed(io::ErrorKind::ConnectionReset, _))), "{end:?}");
         Ok(())
     }
 }

@@ -15,11 +15,12 @@ use crate::status::RoundTrips;
 /// The next ping is due one interval after the last, and only if the last was answered. A new one while a ping is
 /// unanswered begins only if the network has changed, between data, and as a probe of the window.
 pub(super) struct KeepAlive {
-    /// When the last ping was queued (between data, sent), or when the network last changed while it was queued.
+    /// When the last ping was queued (between data, sent), when the network last changed while it was queued, or when
+    /// another one was answered.
     queued_at: Instant,
     /// The id of the last ping, until its pong arrives.
     unanswered: Option<NonZeroU64>,
-    /// Nanoseconds from the first unanswered ping to `queued_at`; 0 after a pong of another one.
+    /// Nanoseconds from the first unanswered ping to `queued_at`; 0 after the pong of another one.
     asked_before: u64,
     /// When the next ping is due, or until when a pong must arrive.
     deadline: Deadline,
@@ -171,7 +172,7 @@ impl KeepAlive {
             self.unanswered = None;
             self.deadline = Deadline::new(self.queued_at + settings.ping_interval);
         } else {
-            (self.asked_before, self.bytes_before) = (0, bytes_in);
+            (self.queued_at, self.asked_before, self.bytes_before) = (now, 0, bytes_in);
             self.deadline = Deadline::new(now + settings.pong_timeout);
         }
         is_last

@@ -131,14 +131,14 @@ impl Outbox {
         }
     }
 
-    /// See [`Window::probe_at`].
-    pub(super) fn probe_at(&self) -> Option<Instant> {
-        self.buffers.as_ref().and_then(|buffers| buffers.window.probe_at())
+    /// See [`Window::ping_at`].
+    pub(super) fn ping_at(&self) -> Option<Instant> {
+        self.buffers.as_ref().and_then(|buffers| buffers.window.ping_at())
     }
 
-    /// Takes the probe that is due: see [`Window::begin_probe`]. There is none while a ping is queued.
-    pub(super) fn begin_probe(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        let begins = self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_probe(now, id));
+    /// Takes the ping that is due: see [`Window::begin_ping`]. There is none while one is queued.
+    pub(super) fn begin_ping(&mut self, now: Instant, id: NonZeroU64) -> bool {
+        let begins = self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_ping(now, id));
         begins && !self.has_ping()
     }
 
@@ -357,7 +357,7 @@ impl Buffers {
                 }
                 ping = following(ping);
                 (pinged, unpinged_before) = (batch.end, 0);
-                spacing = spacing.map(|bytes| bytes.max(1));
+                spacing = Place::ALL.map(|place| self.window.spacing_after_ping(place, bound));
             }
             let Some(len) = next else { break };
             if !batch.add(len, data_end, |plaintext| self.queue.take(plaintext)) {

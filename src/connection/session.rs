@@ -49,7 +49,7 @@ impl Session {
 
     pub(super) fn deadline(&self, common: &Common) -> Instant {
         let deadline = self.keepalive.deadline();
-        common.outbox.probe_at().map_or(deadline, |probe| probe.min(deadline))
+        common.outbox.ping_at().map_or(deadline, |at| at.min(deadline))
     }
 
     pub(super) fn round_trips(&self) -> RoundTrips {
@@ -140,7 +140,7 @@ impl Session {
         common: &mut Common,
     ) -> Result<(), DisconnectReason> {
         match self.keepalive.handle_timeout(now, unread, common.traffic.bytes_in, ping, &common.settings) {
-            Due::Nothing if common.outbox.begin_probe(now, ping) => {
+            Due::Nothing if common.outbox.begin_ping(now, ping) => {
                 self.keepalive.begin_another(now, ping, &common.settings, common.traffic.bytes_in);
                 common.outbox.push_important(Packet::Ping(ping));
             }

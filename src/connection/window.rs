@@ -3,7 +3,8 @@
 //! A relay handles the packets of a connection in order. So a pong confirms that it has read everything before the
 //! ping. The window is what the relay is known to bear:
 //!
-//! - At most [`BEARABLE`] bytes, and no more until the relay has read all of them. `tox-bootstrapd` looks for input
+//! - At most [`BEARABLE`] bytes; when they are full, no more until the relay has read all of them, and at most twice as
+//!   many in any case. `tox-bootstrapd` looks for input
 //!   every 30 to 48 ms, and counts what has arrived in 16 bits: if more waits, it may never read again. However a line
 //!   delivers these bytes, no more of them can wait there, so they need no pacing.
 //! - Fewer if the relay, or the line to it, needs more than [`PATIENCE`] for them: whatever is sent next waits behind
@@ -26,15 +27,27 @@ use crate::config::MIN_WINDOW;
 use crate::connection::times::Micros;
 use crate::connection::window::probes::Probes;
 
-/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (13
-/// KB: a request for each route, and pongs). `tox-bootstrapd` 0.2.18 never got stuck with 60 KB, and did with 80 KB.
-const BEARABLE: usize = 50_000;
+/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (18 KB:
+/// a disconnect notification and a request for each route, pongs and probes). `tox-bootstrapd` 0.2.18 never got stuck
+/// with 60 KB, and did with 80 KB.
+const BEARABLE: usize = 47_000;
 
 /// The first window, in bytes. A relay that reads only 3.3 KB/s can still answer its ping in time.
 const FIRST: usize = 2 * MIN_WINDOW;
 
 /// How long a relay may take for the window, or four round trips if that is longer.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The most pings between data that are waited for. A window of 16 MiB has half as many.
+const MAX_PINGS: usize = 4_096;
+
+/// How many pongs may come, while important packets are sent again and again, until more data are sent.
+const MAX_WAITS: u8 = 16;
+
+/// The longest time from one look of `tox-bootstrapd` to the next, and a number of bytes that it reads in a look even
+/// if they are in the smallest packets.
+const LONGEST_LOOK: Duration = Duration::from_millis(48);
+const LITTLE: usize = 8_000;
 
 /// How long the smallest round trip is believed, since a line may become longer. Then it is measured anew, when the
 /// window is empty.
@@ -50,12 +63,11 @@ pub(super) struct Window {
     size: usize,
     sent: u64,
     confirmed: u64,
-    /// What was confirmed when the window was empty last.
+    /// What was confirmed when the window was empty last, or when little or something important remained in it.
     drained: u64,
     /// Where the last ping ends.
     pinged: u64,
-    /// The pings that were sent and not answered. At most one for each [`SPACING`] / 2 bytes of the largest window, and
-    /// the probes.
+    /// The pings that were sent and not answered: [`MAX_PINGS`], and those that were queued as important packets.
     pings: VecDeque<Ping>,
     smallest_round_trip: Duration,
     /// When it was measured first.
@@ -68,8 +80,12 @@ pub(super) struct Window {
     full_at: Option<u64>,
     /// Whether nothing is sent until the relay has read everything: see [`Window::handle_full`].
     is_draining: bool,
-    /// Whether something important remained that the relay had not read, when it had read all data last.
+    /// Whether anything remained that the relay had not read, when the last ping before a full window was answered.
     something_remained: bool,
+    /// The pongs since then, if nothing is sent until the relay has read everything.
+    waits: u8,
+    /// When a ping is due after the last data, since there are no more that it could follow.
+    last_ping_at: Option<Instant>,
     probes: Probes,
 }
 
@@ -122,6 +138,8 @@ impl Default for Window {
             full_at: None,
             is_draining: false,
             something_remained: false,
+            waits: 0,
+            last_ping_at: None,
             probes: Probes::default(),
         }
     }
@@ -144,7 +162,10 @@ impl Window {
             None => usize::MAX,
             Some(_) if self.is_draining => 0,
             Some(size) if self.probes.show_prompt_reads() => size.saturating_sub(self.unconfirmed()),
-            Some(size) => size.saturating_sub((self.sent - self.drained) as usize),
+            Some(size) => {
+                let since_empty = (self.sent - self.drained) as usize;
+                size.saturating_sub(self.unconfirmed()).min((2 * BEARABLE).saturating_sub(since_empty))
+            }
         }
     }
 
@@ -157,6 +178,7 @@ impl Window {
         match place {
             // No pong is to come that makes room.
             Place::Full if self.pings.is_empty() => 0,
+            _ if self.pings.len() >= MAX_PINGS => usize::MAX,
             Place::Full if self.is_draining && self.full_at.is_some() => usize::MAX,
             Place::Full if self.probes.show_prompt_reads() => spacing / 2,
             Place::Full => 1,
@@ -167,19 +189,29 @@ impl Window {
         }
     }
 
+    /// The same after a ping in the same batch.
+    pub(super) fn spacing_after_ping(&self, place: Place, bound: Option<usize>) -> usize {
+        match place {
+            Place::Between if !self.probes.show_prompt_reads() => usize::MAX,
+            Place::Between => self.spacing(Place::End, bound),
+            Place::Full | Place::End => self.spacing(place, bound).max(1),
+        }
+    }
+
     /// The bytes since the last ping.
     pub(super) fn unpinged(&self) -> usize {
         (self.sent - self.pinged) as usize
     }
 
-    /// When a probe is due.
-    pub(super) fn probe_at(&self) -> Option<Instant> {
-        self.probes.due_at()
+    /// When a ping is due that does not wait for data: a probe, or one after the last data.
+    pub(super) fn ping_at(&self) -> Option<Instant> {
+        self.last_ping_at.or(self.probes.due_at())
     }
 
-    /// Takes the probe that is due. Returns whether a ping with this id is to be sent for it.
-    pub(super) fn begin_probe(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        self.probes.begin(now, id, self.full_at.is_some())
+    /// Takes the ping that is due. Returns whether one is to be sent; then it has this id.
+    pub(super) fn begin_ping(&mut self, now: Instant, id: NonZeroU64) -> bool {
+        let is_wanted = self.full_at.is_some() && self.pings.len() < MAX_PINGS;
+        self.last_ping_at.take_if(|at| *at <= now).is_some() || self.probes.begin(now, id, is_wanted)
     }
 
     /// The window holds data back. `random` is a random number.
@@ -208,6 +240,7 @@ impl Window {
     pub(super) fn handle_ping_sent(&mut self, now: Instant, id: NonZeroU64) {
         self.pinged = self.sent;
         self.begins_with_ping = false;
+        self.last_ping_at = None;
         let (end, confirmed) = (self.sent, self.confirmed);
         self.pings.push_back(Ping { id, end, sent_at: now, confirmed, is_outdated: false });
     }
@@ -240,11 +273,24 @@ impl Window {
             (self.smallest_round_trip, self.smallest_since) = (Duration::MAX, None);
             self.begins_with_ping = true;
         }
-        // Something important may have followed the data. That may remain, but not twice in a row.
-        if is_drained || data_are_confirmed && !self.something_remained {
+        // A relay that answers a ping in its next look, with little behind it, has read everything in that look.
+        let keeps_up = !self.is_draining
+            && time.saturating_sub(self.smallest_round_trip) <= LONGEST_LOOK
+            && self.unconfirmed() <= LITTLE;
+        if keeps_up {
+            self.drained = self.confirmed;
+        }
+        // Something may have followed that ping. It may remain, but not twice in a row, unless that goes on and on.
+        let waits = self.is_draining && self.full_at.is_none() && !data_are_confirmed;
+        self.waits = if waits { self.waits + 1 } else { 0 };
+        if is_drained || data_are_confirmed && !self.something_remained || self.waits == MAX_WAITS {
+            self.waits = 0;
             self.something_remained = !is_drained;
             self.is_draining = false;
             self.drained = self.confirmed;
+        } else if self.pings.is_empty() && self.sent - self.drained >= SPACING as u64 {
+            // So that the window is found to be empty, if nothing follows.
+            self.last_ping_at = Some(now);
         }
         Some(Answer { round_trip: Micros::between(ping.sent_at, now), is_outdated: ping.is_outdated })
     }

@@ -73,8 +73,10 @@ pub struct RustEnd {
 
 impl RustEnd {
     /// Starts to connect.
+    ///
+    /// It has no window, since these tests do not poll the sender while they wait for the receiver; `bulk` has one.
     pub fn begin(config: Config, relay: Relay) -> Self {
-        let mut client = Client::new(config).unwrap();
+        let mut client = Client::new(config.window(None)).unwrap();
         let relay = client.connect(relay).unwrap();
         Self { client, relay, route: None, events: Events::with_capacity(256), received: VecDeque::new() }
     }
