@@ -288,7 +288,7 @@ impl Window {
             self.something_remained = !is_drained;
             self.is_draining = false;
             self.drained = self.confirmed;
-        } else if self.pings.is_empty() && self.sent - self.drained >= SPACING as u64 {
+        } else if bound.is_some() && self.pings.is_empty() && self.sent - self.drained >= SPACING as u64 {
             // So that the window is found to be empty, if nothing follows.
             self.last_ping_at = Some(now);
         }

@@ -427,9 +427,18 @@ fn an_idle_connection_is_not_probed() {
 #[test]
 fn without_a_window_nothing_waits_and_no_pings_are_sent_between_data() {
     let (mut pair, route) = Pair::with_route(without_window(), key(PEER));
-    for _ in 0..10 {
+    for turn in 0..10 {
         pair.fill(route, LEN);
         assert_eq!((pair.sent_bulk().0.len(), pair.connection.queued()), (0, 0));
+        if turn == 5 {
+            // The one of every thirty seconds is answered while data are on their way.
+            pair.next_deadline().unwrap();
+            pair.fill(route, LEN);
+            assert_eq!(pair.sent_bulk().0, [pair.ping]);
+            pair.answer(&[pair.ping]);
+            assert!(!pair.connection.has_output(FIRST));
+            assert!(pair.connection.deadline() - pair.now > seconds(29));
+        }
     }
     assert_eq!(pair.connection.window(), None);
 }
