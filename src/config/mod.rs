@@ -136,7 +136,7 @@ impl Config {
     ///   relays are, never gets stuck: it looks for input every 30 to 48 ms and counts it in 16 bits, and 80 KB
     ///   (measured with version 0.2.18) are too much for good. On the loopback interface this allows 0.4 to 3 MB/s, for
     ///   packets of 34 to 1373 bytes, and a window per round trip on long lines.
-    /// - It grows further if the relay reads at once: if 16 pings in a row, sent at random moments, take at most 8 ms
+    /// - It grows further if the relay reads at once: if 14 pings in a row, sent at random moments, take at most 8 ms
     ///   longer than the fastest one. A relay that looks every 30 ms passes that by chance once in some years. Then it
     ///   has twice as many bytes as are confirmed in the smallest round trip (as in BBR), and this setting bounds it.
     ///   It does not grow on lines whose delay varies by more, and not if the program polls less often than every 4 ms.

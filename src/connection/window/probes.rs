@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How many probes in a row must be fast. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30,
 /// or if the smallest round trip was just forgotten, as likely as any other. Then so many in a row happen once in some
 /// years of sending: there are a few series at first, and one a minute later.
-const ENOUGH: u32 = 16;
+const ENOUGH: u32 = 14;
 
 /// A probe is fast if it takes at most this much longer than the fastest ping. It may have to wait for the data before
 /// it, which take 5 ms on a line with 10 MB/s.
@@ -23,7 +23,7 @@ const MAX_DELAY: u64 = 32;
 /// How many probes there are before a pause, which is then twice as long as the last one.
 const SERIES: u32 = 32;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The most probes that are waited for. Older ones are forgotten.
