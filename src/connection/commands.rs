@@ -126,6 +126,24 @@ impl Connection {
         if self.common.outbox.push(packet, bound) { Ok(()) } else { Err(SendError::WouldBlock) }
     }
 
+    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it
+    /// refused a packet. Returns `true` once for each time that it is.
+    pub fn take_writable(&mut self) -> bool {
+        let bound = self.send_bound();
+        self.common.outbox.take_writable(bound)
+    }
+
+    /// The most bytes that the data queue may have. Until the relay has proved that it holds its key, bytes that were
+    /// sent count as well: an impostor that replays an old handshake response receives no more data than this, however
+    /// much it reads.
+    fn send_bound(&self) -> usize {
+        let bound = self.common.settings.send_queue;
+        if self.common.times.connected.is_known() {
+            return bound;
+        }
+        bound.saturating_sub(usize::try_from(self.common.traffic.bytes_out).unwrap_or(usize::MAX))
+    }
+
     /// The route to this peer; `None` if there is not one.
     pub fn find_route(&self, peer: &PublicKey) -> Option<RouteId> {
         self.common.routes.find(self.common.id, peer)

@@ -426,24 +426,6 @@ impl Connection {
         self.common.traffic.packets_out += flushed.packets as u64;
         result
     }
-
-    /// Whether [`Event::Writable`](crate::event::Event::Writable) is due: the send queue has room again after it
-    /// refused a packet. Returns `true` once for each time that it is.
-    pub fn take_writable(&mut self) -> bool {
-        let bound = self.send_bound();
-        self.common.outbox.take_writable(bound)
-    }
-
-    /// The most bytes that the data queue may have. Until the relay has proved that it holds its key, bytes that were
-    /// sent count as well: an impostor that replays an old handshake response receives no more data than this, however
-    /// much it reads.
-    pub(super) fn send_bound(&self) -> usize {
-        let bound = self.common.settings.send_queue;
-        if self.common.times.connected.is_known() {
-            return bound;
-        }
-        bound.saturating_sub(usize::try_from(self.common.traffic.bytes_out).unwrap_or(usize::MAX))
-    }
 }
 
 impl fmt::Debug for Connection {

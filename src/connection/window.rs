@@ -4,9 +4,9 @@
 //! ping. The window is what the relay is known to bear:
 //!
 //! - At most [`BEARABLE`] bytes; when they are full, no more until the relay has read all of them, and at most twice as
-//!   many in any case. `tox-bootstrapd` looks for input
-//!   every 30 to 48 ms, and counts what has arrived in 16 bits: if more waits, it may never read again. However a line
-//!   delivers these bytes, no more of them can wait there, so they need no pacing.
+//!   many in any case. `tox-bootstrapd` looks for input every 30 to 48 ms, and counts what has arrived in 16 bits: if
+//!   more waits, it may never read again. However a line delivers these bytes, no more of them can wait there, so they
+//!   need no pacing.
 //! - Fewer if the relay, or the line to it, needs more than [`PATIENCE`] for them: whatever is sent next waits behind
 //!   them.
 //! - More if the relay reads at once, since the bytes on a long line do not wait at the relay. [`Probes`] find that
@@ -28,8 +28,8 @@ use crate::connection::times::Micros;
 use crate::connection::window::probes::Probes;
 
 /// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (18 KB:
-/// a disconnect notification and a request for each route, pongs and probes). `tox-bootstrapd` 0.2.18 never got stuck
-/// with 60 KB, and did with 80 KB.
+/// a disconnect notification and a request for each route, pongs and probes). `tox-bootstrapd` 0.2.18 got stuck with
+/// 80 KB, and with 40 KB if it never had read all of them: see [`Window::handle_full`].
 const BEARABLE: usize = 47_000;
 
 /// The first window, in bytes. A relay that reads only 3.3 KB/s can still answer its ping in time.
