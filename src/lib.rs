@@ -188,8 +188,8 @@
 //!   parses it, and `Events::push` copies its data for the caller.
 //! - **A sent packet**: `Client::send_data` puts it into the connection's queue (`Outbox::push`). `Loop::flush_all`
 //!   calls `Slot::flush` for each connection with output, and `Socket::flush` passes `Connection::flush` a function
-//!   that writes. There `Outbox::flush` takes packets by priority, data as far as the window (`connection/window.rs`) has
-//!   room, encrypts them with `Sealer::seal`, and writes them.
+//!   that writes. There `Outbox::flush` takes packets by priority, data as far as the window (`connection/window.rs`)
+//!   has room, encrypts them with `Sealer::seal`, and writes them.
 //! - **A deadline**: after each turn of a connection and each call that changes it, `Loop::update` passes
 //!   `Connection::deadline` to the wheel. When the deadline is reached, `Loop::handle_deadlines` calls
 //!   `Slot::handle_timeout`, and that calls `Connection::handle_timeout`, which queues a ping or returns why the

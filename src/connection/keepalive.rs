@@ -122,7 +122,8 @@ impl KeepAlive {
         }
     }
 
-    /// A ping begins besides those that are unanswered: one between data, which is sent now, or a probe, which is queued.
+    /// A ping begins besides those that are unanswered: one between data, which is sent now, or a probe, which is
+    /// queued.
     pub(super) fn begin_another(
         &mut self,
         now: Instant,

@@ -380,13 +380,13 @@ impl Connection {
         }
     }
 
-    /// Passes what is to be written to the transport of an attempt to `write`, until all is written that may be sent now
-    /// (`true`) or the transport is full (`false`).
+    /// Passes what is to be written to the transport of an attempt to `write`, until all is written that may be sent
+    /// now (`true`) or the transport is full (`false`).
     ///
     /// `write` is like [`Write::write`](io::Write::write) of a non-blocking stream: it returns how many bytes it took,
     /// or [`WouldBlock`](io::ErrorKind::WouldBlock). Packets that it did not take stay in the queue as plaintext, and
-    /// are sealed again. `ping` is a random number, the id of the first of the pings that are sent between data. `scratch`
-    /// is where packets are sealed, as many as fit for one call of `write`: 64 KiB are enough.
+    /// are sealed again. `ping` is a random number, the id of the first of the pings that are sent between data.
+    /// `scratch` is where packets are sealed, as many as fit for one call of `write`: 64 KiB are enough.
     ///
     /// # Errors
     ///

@@ -27,9 +27,9 @@ use crate::config::MIN_WINDOW;
 use crate::connection::times::Micros;
 use crate::connection::window::probes::Probes;
 
-/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (18 KB:
-/// a disconnect notification and a request for each route, pongs and probes). `tox-bootstrapd` 0.2.18 got stuck with
-/// 80 KB, and with 40 KB if it never had read all of them: see [`Window::handle_full`].
+/// What every relay bears, in bytes: fewer than 64 KiB together with the important packets that pass a full window (18
+/// KB: a disconnect notification and a request for each route, pongs and probes). `tox-bootstrapd` 0.2.18 got stuck
+/// with 80 KB, and with 40 KB if it never had read all of them: see [`Window::handle_full`].
 const BEARABLE: usize = 47_000;
 
 /// The first window, in bytes. A relay that reads only 3.3 KB/s can still answer its ping in time.
