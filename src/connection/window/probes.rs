@@ -3,15 +3,20 @@
 //! That shows in how long pings take that are sent at random moments: a relay that looks every 30 ms answers some of
 //! them at once, and some 30 ms later. (The pings between data cannot show it: data are sent when pongs arrive, so on a
 //! given line they always reach the relay at the same time before its next look.) So while the window is full, pings
-//! are sent at random moments. If some of them in a row take as long as the fastest ping, the relay reads at once.
+//! are sent at random moments. If nearly all of them take as long as the fastest ping, the relay reads at once.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How many probes in a row must be fast. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30,
-/// or if the smallest round trip was just forgotten, as likely as any other. Then so many in a row happen once in some
-/// years of sending: there are a few series at first, and one a minute later.
-const ENOUGH: u32 = 14;
+/// The score at which the relay is known to read at once: a fast probe adds 1, a slow one takes 2 back, since a machine
+/// or a line may delay some. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30, or if the
+/// smallest round trip was just forgotten, as likely as any other. Its score then reaches 15 once in 100 million probes
+/// (1.26 solves 8/30 e^x + 22/30 e^-2x = 1; e^-(1.26 * 15)), and there are a few series at first, and one a minute
+/// later.
+const ENOUGH: u32 = 15;
+
+/// What a slow probe takes back.
+const SLOW: u32 = 2;
 
 /// A probe is fast if it takes at most this much longer than the fastest ping. It may have to wait for the data before
 /// it, which take 5 ms on a line with 10 MB/s.
@@ -40,8 +45,9 @@ pub(super) struct Probes {
     begun: u32,
     /// The pause after this series.
     pause: Duration,
-    /// The number of fast probes in a row, and the slowest of them.
-    fast: u32,
+    /// See [`ENOUGH`].
+    score: u32,
+    /// The slowest of the fast probes since the score was 0 last.
     slowest: Duration,
 }
 
@@ -53,7 +59,7 @@ impl Default for Probes {
             unanswered: [None; UNANSWERED],
             begun: 0,
             pause: FIRST_PAUSE,
-            fast: 0,
+            score: 0,
             slowest: Duration::ZERO,
         }
     }
@@ -62,7 +68,7 @@ impl Default for Probes {
 impl Probes {
     /// Whether they have shown that the relay reads at once.
     pub(super) fn show_prompt_reads(&self) -> bool {
-        self.fast >= ENOUGH
+        self.score >= ENOUGH
     }
 
     /// When the next probe is due.
@@ -106,14 +112,22 @@ impl Probes {
             return;
         };
         *probe = None;
-        if self.show_prompt_reads() {
+        // When the program was away, it is not known how long this one took.
+        if self.show_prompt_reads() || waited >= FAST / 2 {
             return;
         }
-        let slowest = self.slowest.max(time);
-        if slowest - smallest > FAST {
-            (self.fast, self.slowest) = (0, Duration::ZERO);
-        } else if waited < FAST / 2 {
-            (self.fast, self.slowest) = (self.fast + 1, slowest);
+        // If a faster ping came meanwhile, those before were not fast.
+        if self.slowest.saturating_sub(smallest) > FAST {
+            (self.score, self.slowest) = (0, Duration::ZERO);
+        }
+        if time.saturating_sub(smallest) <= FAST {
+            self.score += 1;
+            self.slowest = self.slowest.max(time);
+        } else {
+            self.score = self.score.saturating_sub(SLOW);
+        }
+        if self.score == 0 {
+            self.slowest = Duration::ZERO;
         }
     }
 }
