@@ -53,9 +53,17 @@ const LITTLE: usize = 8_000;
 /// window is empty.
 const SMALLEST_LASTS: Duration = Duration::from_secs(20);
 
-/// The bytes from one ping to the next, if the relay reads at once: a ping takes 27 bytes. A relay that reads only 2
-/// KB/s can still answer each of them in time.
+/// What may wait at a relay that reads at once, if the round trip is shorter: packets go to and fro in batches, so more
+/// bytes are under way than the fastest ping shows.
+const BRIEF: Duration = Duration::from_millis(10);
+
+/// The bytes from one ping to the next: a ping takes 27 bytes. A relay that reads only 2 KB/s can still answer each of
+/// them in time.
 const SPACING: usize = 15_000;
+
+/// The same if the relay reads at once, and the window has four times as many: enough to make a pong for each cheap. If
+/// such a relay slows down, it needs 6 KB/s.
+const WIDE_SPACING: usize = 60_000;
 
 /// See the module. It counts bytes on the stream, from when the buffers of the outbox were allocated.
 pub(super) struct Window {
@@ -174,17 +182,18 @@ impl Window {
         let Some(size) = self.size(bound) else {
             return usize::MAX;
         };
-        let spacing = SPACING.min(size);
+        let is_prompt = self.probes.show_prompt_reads();
+        let spacing = if is_prompt { (size / 4).clamp(SPACING, WIDE_SPACING) } else { SPACING.min(size) };
         match place {
             // No pong is to come that makes room.
             Place::Full if self.pings.is_empty() => 0,
             _ if self.pings.len() >= MAX_PINGS => usize::MAX,
             Place::Full if self.is_draining && self.full_at.is_some() => usize::MAX,
-            Place::Full if self.probes.show_prompt_reads() => spacing / 2,
+            Place::Full if is_prompt => spacing / 2,
             Place::Full => 1,
             Place::Between if self.begins_with_ping => 0,
             // Of several pongs, a relay would delay all but the first by Nagle's algorithm.
-            Place::Between if !self.probes.show_prompt_reads() => usize::MAX,
+            Place::Between if !is_prompt => usize::MAX,
             Place::Between | Place::End => spacing,
         }
     }
@@ -210,7 +219,10 @@ impl Window {
 
     /// Takes the ping that is due. Returns whether one is to be sent; then it has this id.
     pub(super) fn begin_ping(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        let is_wanted = self.full_at.is_some() && self.pings.len() < MAX_PINGS;
+        // Not on an idle connection; and while the relay is about to have read everything, one more ping would only
+        // delay the next data.
+        let is_wanted = if self.is_draining { self.full_at.is_some() } else { !self.pings.is_empty() };
+        let is_wanted = is_wanted && self.pings.len() < MAX_PINGS;
         self.last_ping_at.take_if(|at| *at <= now).is_some() || self.probes.begin(now, id, is_wanted)
     }
 
@@ -314,8 +326,8 @@ impl Window {
         if !self.probes.show_prompt_reads() {
             self.size = bearable;
         } else if self.waited <= probes::FAST {
-            let carried_twice = within(2 * self.smallest_round_trip);
-            self.size = carried_twice.min(bound.unwrap_or(usize::MAX)).max(bearable);
+            let carried = within(self.smallest_round_trip + self.smallest_round_trip.max(BRIEF));
+            self.size = carried.min(bound.unwrap_or(usize::MAX)).max(bearable);
         }
     }
 
