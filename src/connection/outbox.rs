@@ -340,29 +340,31 @@ impl Buffers {
         }
         let data_end = self.window.room(bound); // it has room for the important packets as well
         let mut spacing = Place::ALL.map(|place| self.window.spacing(place, bound));
-        let (mut pinged, mut unpinged_before) = (0, self.window.unpinged());
+        let (mut pinged, mut unpinged_before) = (0_usize, self.window.unpinged());
         let important_end = batch.end;
         loop {
-            let next = self.queue.next_len();
-            let place = match next {
+            let ping_at =
+                |place| pinged.saturating_add(spacing[place as usize]).saturating_sub(unpinged_before);
+            while batch.end < ping_at(Place::Between)
+                && let Some(len) = self.queue.next_len()
+                && batch.add(len, data_end, |plaintext| self.queue.take(plaintext))
+            {}
+            let place = match self.queue.next_len() {
                 None if batch.end == important_end => break,
                 None => Place::End,
                 Some(len) if batch.end + OVERHEAD + len > data_end => Place::Full,
                 Some(_) => Place::Between,
             };
-            if unpinged_before + (batch.end - pinged) >= spacing[place as usize] {
-                let packet = Packet::Ping(ping);
-                if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
-                    break;
-                }
-                ping = following(ping);
-                (pinged, unpinged_before) = (batch.end, 0);
-                spacing = Place::ALL.map(|place| self.window.spacing_after_ping(place, bound));
-            }
-            let Some(len) = next else { break };
-            if !batch.add(len, data_end, |plaintext| self.queue.take(plaintext)) {
+            if batch.end < ping_at(place) {
                 break;
             }
+            let packet = Packet::Ping(ping);
+            if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
+                break;
+            }
+            ping = following(ping);
+            (pinged, unpinged_before) = (batch.end, 0);
+            spacing = Place::ALL.map(|place| self.window.spacing_after_ping(place, bound));
         }
         batch.end
     }
