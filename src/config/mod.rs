@@ -127,19 +127,20 @@ impl Config {
     /// for no bound. Default: 16 MiB; at least 16 KiB.
     ///
     /// A relay handles packets in order, so its pong confirms everything before the ping. There is a ping (27 bytes)
-    /// after the data that fill the window, and after 15,000 bytes when the queue is empty, or if the relay reads at
-    /// once. While the window is full, data wait in the send queue, as if the socket was full; important packets are
-    /// sent.
+    /// after the data that fill the window, and after 15,000 bytes when the queue is empty, and every 15,000 to 60,000
+    /// if the relay reads at once. While the window is full, data wait in the send queue, as if the socket was full;
+    /// important packets are sent.
     ///
     /// - The window begins with 32 KiB, and is soon as large as what the relay reads in 0.5 s (or in four round trips),
     ///   but at most 47,000 bytes. The relay reads all of it before more is sent. So `tox-bootstrapd`, which most
     ///   relays are, never gets stuck: it looks for input every 30 to 48 ms and counts it in 16 bits, and 80 KB
     ///   (measured with version 0.2.18) are too much for good. On the loopback interface this allows 0.4 to 3 MB/s, for
     ///   packets of 34 to 1373 bytes, and a window per round trip on long lines.
-    /// - It grows further if the relay reads at once: if 14 pings in a row, sent at random moments, take at most 8 ms
-    ///   longer than the fastest one. A relay that looks every 30 ms passes that by chance once in some years. Then it
-    ///   has twice as many bytes as are confirmed in the smallest round trip (as in BBR), and this setting bounds it.
-    ///   It does not grow on lines whose delay varies by more, and not if the program polls less often than every 4 ms.
+    /// - It grows further if the relay reads at once: if nearly all of some 15 pings, sent at random moments, take at
+    ///   most 8 ms longer than the fastest one. A relay that looks every 30 ms passes that by chance once in some
+    ///   years. Then it has twice as many bytes as are confirmed in the smallest round trip (as in BBR), or those of 10
+    ///   ms more if that is longer, and this setting bounds it. It does not grow on lines whose delay varies by more,
+    ///   and not if the program polls less often than every 4 ms.
     ///
     /// Without a bound, data are sent as fast as the socket accepts them, and no pings are sent between them. Then a
     /// relay that is slow may be late with its pongs, and `tox-bootstrapd` usually resets the connection of a sender

@@ -12,7 +12,7 @@
 //! - More if the relay reads at once, since the bytes on a long line do not wait at the relay. [`Probes`] find that
 //!   out. Then the window is twice what the line carries: the rate at which bytes are confirmed, times the smallest
 //!   round trip, as in BBR. So it doubles with each round trip, as TCP's own does, until the line or the relay limits
-//!   the rate, and then at most one round trip's worth of bytes waits.
+//!   the rate, and then as many bytes wait as are sent in one round trip (or in [`BRIEF`], if that is longer).
 //!
 //! The window changes once per round trip, and only if it has held data back. It begins small, so that a slow relay can
 //! answer its first ping in time.
