@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -119,9 +119,10 @@ impl Outbox {
         &mut self,
         now: Instant,
         id: NonZeroU64,
+        smallest: Option<Duration>,
         bound: Option<usize>,
     ) -> Option<Answer> {
-        self.buffers.as_mut().and_then(|buffers| buffers.window.handle_pong(now, id, bound))
+        self.buffers.as_mut().and_then(|buffers| buffers.window.handle_pong(now, id, smallest, bound))
     }
 
     /// See [`Window::handle_turn`].

@@ -241,7 +241,8 @@ fn handle_packet(
 /// A pong that answers no ping is ignored.
 fn handle_pong(now: Instant, id: NonZeroU64, keepalive: &mut KeepAlive, common: &mut Common) {
     let Common { outbox, settings, traffic, .. } = common;
-    let Some(answer) = outbox.handle_pong(now, id, settings.window) else {
+    let smallest = keepalive.round_trips().smallest;
+    let Some(answer) = outbox.handle_pong(now, id, smallest, settings.window) else {
         return;
     };
     if keepalive.handle_pong(now, id, &answer, settings, traffic.bytes_in) {

@@ -262,11 +262,13 @@ impl Window {
         self.waited = now.saturating_duration_since(since);
     }
 
-    /// Handles a pong. `None` if it answers no ping.
+    /// Handles a pong. `None` if it answers no ping. `smallest` is the smallest round trip of the connection: all those
+    /// since this window began may have stood behind data.
     pub(super) fn handle_pong(
         &mut self,
         now: Instant,
         id: NonZeroU64,
+        smallest: Option<Duration>,
         bound: Option<usize>,
     ) -> Option<Answer> {
         let at = self.pings.iter().position(|ping| ping.id == id)?;
@@ -278,7 +280,7 @@ impl Window {
         self.probes.handle_pong(id, time, self.waited, self.smallest_round_trip);
         let data_are_confirmed = self.full_at.take_if(|full_at| *full_at <= ping.end).is_some();
         if data_are_confirmed {
-            self.adapt(&ping, time, bound);
+            self.adapt(&ping, time, smallest.unwrap_or(Duration::MAX), bound);
         }
         let is_drained = self.unconfirmed() == 0;
         if is_drained && self.is_draining && self.smallest_is_old(now) {
@@ -317,12 +319,13 @@ impl Window {
     }
 
     /// Adapts the size to how many bytes were confirmed in the round trip of this ping.
-    fn adapt(&mut self, ping: &Ping, round_trip: Duration, bound: Option<usize>) {
+    fn adapt(&mut self, ping: &Ping, round_trip: Duration, smallest: Duration, bound: Option<usize>) {
         // The program may have been away, which is not the relay's fault.
         let time = round_trip.saturating_sub(self.waited).max(Duration::from_micros(1));
         let confirmed = (ping.end - ping.confirmed) as f64;
         let within = |other: Duration| (confirmed * other.as_secs_f64() / time.as_secs_f64()) as usize;
-        let bearable = within(PATIENCE.max(4 * self.smallest_round_trip)).clamp(MIN_WINDOW, BEARABLE);
+        let bearable =
+            within(PATIENCE.max(4 * smallest.min(self.smallest_round_trip))).clamp(MIN_WINDOW, BEARABLE);
         if !self.probes.show_prompt_reads() {
             self.size = bearable;
         } else if self.waited <= probes::FAST {

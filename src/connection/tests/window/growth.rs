@@ -87,3 +87,12 @@ fn the_window_follows_a_line_that_becomes_longer() {
     let after = pair.continue_for(route, seconds(2), |_| long);
     assert!(10 * after > before * 8 / 10, "{before} bytes on the short line, {after} on the long one");
 }
+
+/// The only pong since the connection was idle stood behind the whole window.
+#[test]
+fn a_slow_relay_gets_a_small_window_also_after_an_idle_time() {
+    let (mut pair, _, last) = full(Settings::default());
+    pair.now += Duration::from_millis(8_200); // 4 KB/s
+    pair.answer(&[last]);
+    assert_eq!(pair.connection.window(), Some(16 * 1024));
+}
