@@ -52,11 +52,11 @@ fn bulk_data_arrive_on_a_narrow_line() {
 /// The window grows with what the line carries, within some seconds.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// What the smallest windows carry on this line, in MB/s.
-const LEAST: f64 = 0.1;
+/// The least part of the throughput without a window; more than the smallest windows carry on this line, by far. In
+/// virtual time (`tests/simulation`) it is 90 %.
+const LEAST: f64 = 0.5;
 const MEASURED: Duration = Duration::from_secs(4);
 
-/// How far the window grows depends on how evenly the machine runs, so this prints it, and `tests/simulation` checks it.
 #[test]
 fn data_to_a_relay_that_reads_at_once_flow_on_a_long_line() {
     let quality = Quality { delay: 50 * MS, ..Quality::default() };
@@ -71,7 +71,7 @@ fn data_to_a_relay_that_reads_at_once_flow_on_a_long_line() {
             rates[1]
         });
         println!("MB/s with a window {:.1?}, without {:.1?}: {:.2}", uploads[0], uploads[1], with / without);
-        assert!(uploads[0].iter().all(|rate| *rate > LEAST), "{uploads:?}");
+        assert!(with > LEAST * without, "{uploads:?}");
     });
 }
 
