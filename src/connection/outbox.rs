@@ -137,10 +137,10 @@ impl Outbox {
         self.buffers.as_ref().and_then(|buffers| buffers.window.ping_at())
     }
 
-    /// Takes the ping that is due: see [`Window::begin_ping`]. There is none while one is queued.
+    /// Takes the ping that is due: see [`Window::begin_ping`].
     pub(super) fn begin_ping(&mut self, now: Instant, id: NonZeroU64) -> bool {
-        let begins = self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_ping(now, id));
-        begins && !self.has_ping()
+        let has_ping = self.has_ping();
+        self.buffers.as_mut().is_some_and(|buffers| buffers.window.begin_ping(now, id, has_ping))
     }
 
     /// See [`Window::handle_network_changed`].
@@ -316,7 +316,8 @@ impl Buffers {
     fn may_send(&self, bound: Option<usize>) -> bool {
         let window = &self.window;
         let may_be_next = |len| {
-            OVERHEAD + len <= window.room(bound) || window.unpinged() >= window.spacing(Place::Full, bound)
+            OVERHEAD + len <= window.room(bound)
+                || window.unpinged() >= window.spacing(Place::Full, false, bound)
         };
         !self.begun.is_empty() || !self.important.is_empty() || self.queue.next_len().is_some_and(may_be_next)
     }
@@ -339,8 +340,8 @@ impl Buffers {
                 return batch.end;
             }
         }
-        let data_end = self.window.room(bound); // it has room for the important packets as well
-        let mut spacing = Place::ALL.map(|place| self.window.spacing(place, bound));
+        let data_end = self.window.room(bound); // counted from the start of the batch
+        let mut spacing = Place::ALL.map(|place| self.window.spacing(place, false, bound));
         let (mut pinged, mut unpinged_before) = (0_usize, self.window.unpinged());
         let important_end = batch.end;
         loop {
@@ -365,7 +366,7 @@ impl Buffers {
             }
             ping = following(ping);
             (pinged, unpinged_before) = (batch.end, 0);
-            spacing = Place::ALL.map(|place| self.window.spacing_after_ping(place, bound));
+            spacing = Place::ALL.map(|place| self.window.spacing(place, true, bound));
         }
         batch.end
     }

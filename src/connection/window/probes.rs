@@ -9,11 +9,11 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// The score at which the relay is known to read at once: a fast probe adds 1, a slow one takes 2 back, since a machine
-/// or a line may delay some. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30, or if the
-/// smallest round trip was just forgotten, as likely as any other. Its score then reaches 15 once in 100 million probes
-/// (1.26 solves 8/30 e^x + 22/30 e^-2x = 1; e^-(1.26 * 15)), and there are a few series at first, and one a minute
-/// later.
-const ENOUGH: u32 = 15;
+/// or a line may delay some. With a relay that looks every 30 ms, a probe is fast with a chance of 8 / 30. Then a full
+/// connection gets this score by chance once in 3 * 10^8 probes (a Markov chain), and sends one or two hundred in its
+/// first minutes, and 32 a minute later: one connection in a million at first, and then one in some years. The score
+/// is kept as long as the window.
+const PROMPT_SCORE: u32 = 15;
 
 /// What a slow probe takes back.
 const SLOW: u32 = 2;
@@ -31,21 +31,16 @@ const SERIES: u32 = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The most probes that are waited for. Older ones are forgotten.
-const UNANSWERED: usize = 32;
-
 /// See the module.
 pub(super) struct Probes {
     due_at: Option<Instant>,
     /// Until when the pause lasts.
     not_before: Option<Instant>,
-    /// The probes that are not answered, the last one first.
-    unanswered: [Option<NonZeroU64>; UNANSWERED],
     /// The probes of this series.
     begun: u32,
     /// The pause after this series.
     pause: Duration,
-    /// See [`ENOUGH`].
+    /// See [`PROMPT_SCORE`].
     score: u32,
     /// The slowest of the fast probes since the score was 0 last.
     slowest: Duration,
@@ -56,7 +51,6 @@ impl Default for Probes {
         Self {
             due_at: None,
             not_before: None,
-            unanswered: [None; UNANSWERED],
             begun: 0,
             pause: FIRST_PAUSE,
             score: 0,
@@ -68,7 +62,7 @@ impl Default for Probes {
 impl Probes {
     /// Whether they have shown that the relay reads at once.
     pub(super) fn show_prompt_reads(&self) -> bool {
-        self.score >= ENOUGH
+        self.score >= PROMPT_SCORE
     }
 
     /// When the next probe is due.
@@ -84,13 +78,11 @@ impl Probes {
         }
     }
 
-    /// Takes the probe that is due. Returns whether one is, and is `wanted`; then it has this id.
-    pub(super) fn begin(&mut self, now: Instant, id: NonZeroU64, wanted: bool) -> bool {
+    /// Takes the probe that is due. Returns whether one is, and is `wanted`.
+    pub(super) fn begin(&mut self, now: Instant, wanted: bool) -> bool {
         let begins = self.due_at.take_if(|due_at| *due_at <= now).is_some() && wanted;
         if begins {
             self.begun += 1;
-            self.unanswered.rotate_right(1);
-            self.unanswered[0] = Some(id);
         }
         if self.begun == SERIES {
             self.not_before = Some(now + self.pause);
@@ -99,21 +91,11 @@ impl Probes {
         begins
     }
 
-    /// A ping was answered after this time. Its pong may have waited for so long to be read; `smallest` is the smallest
-    /// time so far.
-    pub(super) fn handle_pong(
-        &mut self,
-        id: NonZeroU64,
-        time: Duration,
-        waited: Duration,
-        smallest: Duration,
-    ) {
-        let Some(probe) = self.unanswered.iter_mut().find(|probe| **probe == Some(id)) else {
-            return;
-        };
-        *probe = None;
+    /// A probe was answered after this time. Its pong may have waited for so long to be read; `smallest` is the smallest
+    /// round trip so far.
+    pub(super) fn handle_pong(&mut self, time: Duration, read_delay: Duration, smallest: Duration) {
         // When the program was away, it is not known how long this one took.
-        if self.show_prompt_reads() || waited >= FAST / 2 {
+        if self.show_prompt_reads() || read_delay >= FAST / 2 {
             return;
         }
         // If a faster ping came meanwhile, those before were not fast.
