@@ -163,12 +163,13 @@
 //!
 //! # Inside
 //!
-//! Only `client` uses sockets and the clock. `timer`, `connection`, `proxy`, `crypto` and `wire` get bytes, times and
-//! random numbers as arguments, so tests run them in virtual time. Each module imports only from those after it
-//! in this list.
+//! Only `client` uses sockets, and only it and `pool` the clock. `timer`, `connection`, `proxy`, `crypto` and `wire`
+//! get bytes, times and random numbers as arguments, so tests run them in virtual time. Each module imports only from
+//! those after it in this list.
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | [`pool`] | several relays for each peer: a plan without IO, and its driver on the client |
 //! | `client` | the poll loop over all sockets, a table of connections, and the timer that wakes them |
 //! | `timer` | a timer wheel: one deadline per connection |
 //! | `connection` | one relay connection: opening, routes, queues, pings, deadlines; public as [`proto`] |
@@ -218,6 +219,7 @@ mod id;
 pub mod internals;
 mod key;
 mod phrase;
+pub mod pool;
 pub mod proto;
 mod proxy;
 mod stage;

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sources::{Source, code, sources};
 
-/// The modules, from top to bottom. Each may use those that follow it, and none before it. `pool` is planned, and is
-/// already listed.
+/// The modules, from top to bottom. Each may use those that follow it, and none before it.
 const LEVELS: [&str; 22] = [
     "internals",
     "proto",

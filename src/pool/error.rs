@@ -1,0 +1,55 @@
+//! Why a pool has refused something.
+
+use crate::address::{Address, AddressError};
+
+/// Why a relay was not added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddRelayError {
+    /// What was given to [`Relay::new`](crate::Relay::new) is not an address.
+    #[error("not an address: {0}")]
+    Address(#[from] AddressError),
+    /// A peer has told us about it, and it is not an address of the Internet.
+    #[error("{0} is not an address of the Internet, and was learnt from a peer elsewhere")]
+    LocalAddress(Address),
+    /// The peer has added 24 relays, or 4096 were added by the user and from lists.
+    #[error("too many relays were learnt from there")]
+    TooMany,
+    /// The peer that is named as its origin was removed.
+    #[error("the peer was removed")]
+    UnknownPeer,
+}
+
+/// Why a relay was not tied to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TieError {
+    /// The peer was removed.
+    #[error("the peer was removed")]
+    UnknownPeer,
+    /// The relay was removed.
+    #[error("the relay was removed")]
+    UnknownRelay,
+    /// 24 relays are tied to the peer.
+    #[error("a peer is tied to at most 24 relays")]
+    TooMany,
+}
+
+/// Why data were not sent. Nothing of them was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolSendError {
+    /// All relays that reach the peer are busy. [`PoolEvent::Writable`](crate::pool::PoolEvent::Writable) follows.
+    #[error("all relays of the peer are busy")]
+    WouldBlock,
+    /// No relay of the peer is connected: none is tied to it, or none could be reached yet.
+    #[error("no relay of the peer is connected")]
+    Unreachable,
+    /// The data are too short or too long for this kind of packet: see [`SendError::Length`](crate::SendError::Length).
+    /// While a peer is offline, its data have at most 1024 bytes.
+    #[error("the data have a wrong length: {0}")]
+    Length(#[source] crate::error::SendError),
+    /// The peer or relay was removed.
+    #[error("the peer or relay was removed")]
+    Unknown,
+}

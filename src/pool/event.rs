@@ -1,0 +1,143 @@
+//! What a poll of a pool reports.
+
+use crate::error::DisconnectReason;
+use crate::event::Event;
+use crate::events::Events;
+use crate::key::PublicKey;
+use crate::pool::id::{PeerId, RelayId};
+use crate::status::ConnectionStatus;
+
+/// One thing that happened in a pool. Its payload and status are borrowed from the [`PoolEvents`] that contains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolEvent<'a> {
+    /// The peer can be reached through a relay: data are sent on a route. Reported once for all of its relays.
+    PeerOnline {
+        /// The peer.
+        peer: PeerId,
+        /// The relay that carries its data.
+        relay: RelayId,
+    },
+    /// The peer is on no relay of ours any more. What was sent shortly before may be lost.
+    PeerOffline {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Another relay carries the data to the peer now, since the last one has ended, is silent, loses data, is full, or
+    /// was slower for a minute. If it has ended, is silent or loses data, what was sent shortly before may be lost. What
+    /// is sent from now on may overtake what was sent before.
+    PeerMoved {
+        /// The peer.
+        peer: PeerId,
+        /// The relay that carries its data now.
+        relay: RelayId,
+    },
+    /// Data from a peer.
+    Data {
+        /// Who sent it, according to the relay. Relays can read, change and invent data, so peers must encrypt and
+        /// authenticate them end to end.
+        peer: PeerId,
+        /// The relay by which it came.
+        relay: RelayId,
+        /// What was sent: 0 to 2031 bytes.
+        data: &'a [u8],
+    },
+    /// A packet from a stranger, who has no route to us, and whom [`add_peer`](crate::pool::Pool::add_peer) has not
+    /// added or tied to this relay.
+    Oob {
+        /// The relay by which it came; an answer is sent by the same one.
+        relay: RelayId,
+        /// Who sent it, according to the relay.
+        sender: PublicKey,
+        /// What was sent: 1 to 1024 bytes.
+        data: &'a [u8],
+    },
+    /// After [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there may be room for data to this peer.
+    Writable {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A relay is connected, and has proved that it holds its key.
+    RelayUp {
+        /// The relay.
+        relay: RelayId,
+    },
+    /// A connection to a relay has ended, or could not be established. It is tried again when it is needed, after a
+    /// pause.
+    RelayDown {
+        /// The relay; its id is stale if it was removed.
+        relay: RelayId,
+        /// Why it ended. `ClosedByCaller` if it was of no use.
+        reason: DisconnectReason,
+        /// Its final status. `queued` tells how many bytes were accepted and never sent.
+        status: &'a ConnectionStatus,
+    },
+    /// An answer to an onion request.
+    OnionResponse {
+        /// The relay by which it came.
+        relay: RelayId,
+        /// The onion data, unchecked: 1 to 2031 bytes.
+        data: &'a [u8],
+    },
+    /// A packet that a relay forwarded to us.
+    Forwarding {
+        /// The relay by which it came.
+        relay: RelayId,
+        /// The forwarded data, unchecked: 0 to 2031 bytes.
+        data: &'a [u8],
+    },
+}
+
+/// The events of the last [`poll`](crate::pool::Pool::poll), in the order in which they happened. Create it once and
+/// reuse it.
+#[derive(Debug)]
+pub struct PoolEvents {
+    pub(super) of_client: Events,
+    pub(super) records: Vec<Record>,
+}
+
+/// An event. Those with a payload point to the client's event that has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Record {
+    PeerOnline(PeerId, RelayId),
+    PeerOffline(PeerId),
+    PeerMoved(PeerId, RelayId),
+    Writable(PeerId),
+    RelayUp(RelayId),
+    Data(PeerId, RelayId, usize),
+    /// Everything else that a relay has sent, or its end.
+    OfRelay(RelayId, usize),
+}
+
+impl PoolEvents {
+    /// Creates a buffer: a poll reads packets until there are so many events of connections.
+    pub fn with_capacity(events: usize) -> Self {
+        Self { of_client: Events::with_capacity(events), records: Vec::new() }
+    }
+
+    /// The events, oldest first. `for event in &events` does the same.
+    pub fn iter(&self) -> impl Iterator<Item = PoolEvent<'_>> {
+        self.records.iter().filter_map(|record| self.event(*record))
+    }
+
+    fn event(&self, record: Record) -> Option<PoolEvent<'_>> {
+        Some(match record {
+            Record::PeerOnline(peer, relay) => PoolEvent::PeerOnline { peer, relay },
+            Record::PeerOffline(peer) => PoolEvent::PeerOffline { peer },
+            Record::PeerMoved(peer, relay) => PoolEvent::PeerMoved { peer, relay },
+            Record::Writable(peer) => PoolEvent::Writable { peer },
+            Record::RelayUp(relay) => PoolEvent::RelayUp { relay },
+            Record::Data(peer, relay, index) => match self.of_client.iter().nth(index)? {
+                Event::Data { data, .. } | Event::Oob { data, .. } => PoolEvent::Data { peer, relay, data },
+                _ => return None,
+            },
+            Record::OfRelay(relay, index) => match self.of_client.iter().nth(index)? {
+                Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, sender, data },
+                Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, data },
+                Event::Forwarding { data, .. } => PoolEvent::Forwarding { relay, data },
+                Event::Disconnected { reason, status, .. } => PoolEvent::RelayDown { relay, reason, status },
+                _ => return None,
+            },
+        })
+    }
+}

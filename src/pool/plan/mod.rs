@@ -1,0 +1,23 @@
+//! The plan: which relays are connected, which routes are open, and which relay carries the data of a peer.
+//!
+//! It does no IO. It is told what happens and what time it is, and answers with [`Action`]s for the driver and
+//! [`Notice`]s for the user. So all of it runs in tests with virtual time, and the same seed gives the same run.
+//!
+//! Each file uses only those after it: [`silence`] finds relays that do not answer, [`review`] computes what is wanted
+//! from all that is known, [`paths`] tells by which relay something goes out, [`state`] is what is known and what the plan
+//! is told, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
+
+mod action;
+mod allowance;
+mod paths;
+mod peer;
+mod relay;
+mod review;
+mod silence;
+mod state;
+
+pub(super) use action::{Action, Notice, Observation};
+pub(super) use state::Plan;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! A peer, the relays that are tied to it, and the one that carries its data.
+
+use std::time::{Duration, Instant};
+
+use crate::id::RouteId;
+use crate::key::PublicKey;
+use crate::pool::id::RelayId;
+
+/// How long another relay must be faster before it takes over.
+const FASTER_FOR: Duration = Duration::from_secs(60);
+
+pub(crate) struct Peer {
+    pub(crate) key: PublicKey,
+    /// Whether it is to be reached through relays.
+    pub(crate) is_awake: bool,
+    pub(crate) ties: Vec<Tie>,
+    /// The relay that carries its data: the peer is online there. `None` while it is offline.
+    pub(crate) used: Option<RelayId>,
+    /// The relay that is faster than the used one, and since when.
+    pub(crate) faster: Option<(RelayId, Instant)>,
+    /// Whether `send` has refused data since the last notice of room.
+    pub(crate) was_refused: bool,
+    /// The turn of the next relay for data while the peer is offline.
+    pub(crate) turn: usize,
+}
+
+/// A relay on which a peer is thought to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Tie {
+    pub(crate) relay: RelayId,
+    pub(crate) route: Route,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// None is open. After a refusal, none is requested before this.
+    None {
+        not_before: Option<Instant>,
+    },
+    /// The driver has yet to request it.
+    Planned,
+    /// Requested, or open while the peer is offline.
+    Offline(RouteId),
+    Online(RouteId),
+}
+
+impl Route {
+    pub(crate) const CLOSED: Self = Self::None { not_before: None };
+
+    pub(crate) fn id(self) -> Option<RouteId> {
+        match self {
+            Self::None { .. } | Self::Planned => None,
+            Self::Offline(id) | Self::Online(id) => Some(id),
+        }
+    }
+
+    pub(crate) fn online(self) -> Option<RouteId> {
+        match self {
+            Self::Online(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(key: PublicKey) -> Self {
+        Self { key, is_awake: true, ties: Vec::new(), used: None, faster: None, was_refused: false, turn: 0 }
+    }
+
+    pub(crate) fn tie(&self, relay: RelayId) -> Option<&Tie> {
+        self.ties.iter().find(|tie| tie.relay == relay)
+    }
+
+    pub(crate) fn tie_mut(&mut self, relay: RelayId) -> Option<&mut Tie> {
+        self.ties.iter_mut().find(|tie| tie.relay == relay)
+    }
+
+    /// The routes that are open, requested or planned.
+    pub(crate) fn routes(&self) -> usize {
+        self.ties.iter().filter(|tie| !matches!(tie.route, Route::None { .. })).count()
+    }
+
+    /// Another relay is faster by a third than the used one. Returns whether it was for long enough.
+    pub(crate) fn handle_faster(&mut self, now: Instant, relay: RelayId) -> bool {
+        let since = match self.faster {
+            Some((same, since)) if same == relay => since,
+            _ => now,
+        };
+        self.faster = Some((relay, since));
+        now.saturating_duration_since(since) >= FASTER_FOR
+    }
+}

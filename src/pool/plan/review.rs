@@ -1,0 +1,263 @@
+//! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
+//!
+//! Each peer that is awake wants [`WANTED`] of its relays; [`WITHOUT_PEERS`] are connected even if there is no peer. The
+//! relays that most peers lack come first, so few serve many. A relay without which nothing would be missing is
+//! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::action::Action;
+use crate::pool::plan::peer::{Peer, Route};
+use crate::pool::plan::relay::{Known, State};
+use crate::pool::plan::state::Plan;
+
+/// The relays that each awake peer wants, and the most routes that it has.
+const WANTED: usize = 3;
+const MOST: usize = 6;
+
+/// The relays that are connected even if there is no peer.
+const WITHOUT_PEERS: usize = 3;
+
+/// How long a relay is kept without which nothing would be missing.
+const SURPLUS: Duration = Duration::from_secs(10);
+
+/// If a relay is not connected by then, another one is tried besides it.
+const STAGGER: Duration = Duration::from_secs(2);
+
+/// The most routes of a relay.
+const MAX_ROUTES: usize = 240;
+
+/// How often it is looked for a faster relay, while a peer is online on several.
+const COMPARED: Duration = Duration::from_secs(20);
+
+impl Plan {
+    /// When [`advance`](Self::advance) is due: at once, if something has happened.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.is_outdated || self.has_sent { Some(now) } else { self.review_at }
+    }
+
+    /// Compares what there is with what is wanted.
+    pub(crate) fn review(&mut self, now: Instant) {
+        self.is_outdated = false;
+        self.compare(now);
+        self.connect(now);
+        self.drop_surplus(now);
+        self.open_routes(now);
+    }
+
+    pub(crate) fn wake(&mut self, at: Instant) {
+        self.review_at = Some(self.review_at.map_or(at, |other| other.min(at)));
+    }
+
+    /// The relays that are kept connected whatever the peers want.
+    fn least(&self) -> usize {
+        self.onion_relays.max(WITHOUT_PEERS)
+    }
+
+    /// Looks for faster relays.
+    fn compare(&mut self, now: Instant) {
+        let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
+        let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
+        if !peers.is_empty() {
+            self.wake(now + COMPARED);
+        }
+        peers.into_iter().for_each(|peer| self.choose_again(now, peer));
+    }
+
+    /// Connects what is missing.
+    fn connect(&mut self, now: Instant) {
+        let mut missing = self.missing(now);
+        let covering = self.relays().filter(|(_, known)| covers(known, now)).count();
+        self.wake_for_slow(now);
+        let mut spare = self.least().saturating_sub(covering);
+        let mut candidates = self.candidates(now, &missing, spare > 0);
+        let mut in_use = self.relays().filter(|(_, known)| !known.is_idle()).count();
+        while in_use < self.bound
+            && let Some(best) = candidates.iter().max_by_key(|(id, lacking)| (**lacking, self.rank(**id)))
+        {
+            let (id, lacking) = (*best.0, *best.1);
+            if lacking == 0 && spare == 0 {
+                return;
+            }
+            if let Err(at) = self.allowance.take(now) {
+                return self.wake(at);
+            }
+            candidates.remove(&id);
+            self.begin(now, id);
+            (in_use, spare) = (in_use + 1, spare.saturating_sub(1));
+            let Some(known) = self.relay(id) else { continue };
+            for peer in &known.tied {
+                if let Some(count) = missing.get_mut(peer) {
+                    *count -= 1;
+                    if *count == 0 {
+                        missing.remove(peer);
+                        let ties = self.peer(*peer).map_or(&[][..], |peer| &peer.ties);
+                        for tie in ties {
+                            candidates.get_mut(&tie.relay).into_iter().for_each(|lacking| *lacking -= 1);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Instant, id: RelayId) {
+        if let Some(known) = self.relays.get_mut(id.0) {
+            known.state = State::Connecting { connection: None, since: now };
+            self.actions.push_back(Action::Connect(id));
+            self.wake(now + STAGGER);
+        }
+    }
+
+    /// When an attempt takes too long, another one begins besides it.
+    fn wake_for_slow(&mut self, now: Instant) {
+        let slow_at = |known: &Known| match known.state {
+            State::Connecting { since, .. } => Some(since + STAGGER).filter(|at| *at > now),
+            _ => None,
+        };
+        let next = self.relays().filter_map(|(_, known)| slow_at(known)).min();
+        next.into_iter().for_each(|at| self.wake(at));
+    }
+
+    /// How many relays each awake peer lacks.
+    fn missing(&mut self, now: Instant) -> HashMap<PeerId, usize> {
+        let covered =
+            |peer: &Peer| peer.ties.iter().filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count();
+        let awake = self.peers().filter(|(_, peer)| peer.is_awake);
+        let lacking = awake.map(|(id, peer)| (id, WANTED.saturating_sub(covered(peer))));
+        lacking.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Whether a peer may count on this tie.
+    fn covers_tie(&self, relay: RelayId, route: Route, now: Instant) -> bool {
+        let has_route = |known: &Known| match route {
+            Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
+            _ => true,
+        };
+        self.relay(relay).is_some_and(|known| covers(known, now) && has_route(known))
+    }
+
+    /// The relays that may be tried now, with the number of peers that lack one of them; `others`: also those that no
+    /// peer lacks. If some cannot be tried yet, a review is due when they can.
+    fn candidates(
+        &mut self,
+        now: Instant,
+        missing: &HashMap<PeerId, usize>,
+        others: bool,
+    ) -> HashMap<RelayId, usize> {
+        let mut candidates = HashMap::new();
+        let mut later: Option<Instant> = None;
+        for (id, known) in self.relays() {
+            let lacking = known.tied.iter().filter(|peer| missing.contains_key(peer)).count();
+            if !known.is_idle() || lacking == 0 && !others {
+                continue;
+            }
+            match known.retry_at(now) {
+                None => _ = candidates.insert(id, lacking),
+                Some(at) => later = Some(later.map_or(at, |other| other.min(at))),
+            }
+        }
+        later.into_iter().for_each(|at| self.wake(at));
+        candidates
+    }
+
+    fn rank(&self, id: RelayId) -> Option<impl Ord + use<>> {
+        self.relay(id).map(Known::rank)
+    }
+
+    /// Disconnects relays without which nothing was missing for a while, the worst one first.
+    fn drop_surplus(&mut self, now: Instant) {
+        let used: Vec<RelayId> =
+            self.relays().filter(|(_, known)| !known.is_idle()).map(|(id, _)| id).collect();
+        let mut used: Vec<_> = used.into_iter().filter_map(|id| Some((self.value(id)?, id))).collect();
+        used.sort_by(|(value, _), (other, _)| value.cmp(other));
+        for (_, id) in used {
+            let is_surplus = self.is_surplus(id, now);
+            let Some(known) = self.relays.get_mut(id.0) else { continue };
+            if !is_surplus {
+                known.surplus_since = None;
+                continue;
+            }
+            let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
+            if due_at <= now {
+                self.end(id, now);
+            } else {
+                self.wake(due_at);
+            }
+        }
+    }
+
+    /// How much would be lost without a relay: the peers whose data it carries, those that are tied to it, its rank.
+    fn value(&self, id: RelayId) -> Option<impl Ord + use<>> {
+        let known = self.relay(id)?;
+        let awake = known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake);
+        let (carried, tied) = awake.fold((0_usize, 0_usize), |(carried, tied), peer| {
+            (carried + usize::from(peer.used == Some(id)), tied + 1)
+        });
+        Some((carried, tied, known.rank()))
+    }
+
+    /// Whether nothing would be missing without this relay. A route that is online is replaced only by one that is
+    /// online, and a connected relay only by a connected one: make before break.
+    fn is_surplus(&self, id: RelayId, now: Instant) -> bool {
+        let Some(known) = self.relay(id) else { return false };
+        let as_good =
+            |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
+        let others =
+            self.relays().filter(|(other, known)| *other != id && as_good(known) && covers(known, now));
+        if others.count() < self.least() {
+            return false;
+        }
+        known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
+            let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
+            let others = peer.ties.iter().filter(|tie| {
+                let is_online = !is_online || tie.route.online().is_some();
+                tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
+            });
+            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= WANTED
+        })
+    }
+
+    /// Requests the routes of awake peers on all relays that are connected or about to be.
+    fn open_routes(&mut self, now: Instant) {
+        let mut planned = Vec::new();
+        for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
+            let mut room = MOST.saturating_sub(peer.routes());
+            for tie in &peer.ties {
+                let has_connection = self.relay(tie.relay).is_some_and(|known| known.connection().is_some());
+                let Route::None { not_before } = tie.route else { continue };
+                if has_connection && room > 0 {
+                    room -= 1;
+                    planned.push((id, tie.relay, not_before));
+                }
+            }
+        }
+        let mut free: HashMap<RelayId, usize> = HashMap::new();
+        for (id, relay, not_before) in planned {
+            if let Some(at) = not_before.filter(|at| *at > now) {
+                self.wake(at);
+                continue;
+            }
+            let routes = self.relay(relay).map_or(MAX_ROUTES, |known| known.routes);
+            let free = free.entry(relay).or_insert(MAX_ROUTES - routes);
+            if let Some(rest) = free.checked_sub(1)
+                && let Some(tie) = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay))
+            {
+                *free = rest;
+                tie.route = Route::Planned;
+                self.actions.push_back(Action::OpenRoute(id, relay));
+            }
+        }
+    }
+}
+
+/// Whether a relay counts as one of those that are wanted: it is connected and answers, or has just been tried.
+fn covers(known: &Known, now: Instant) -> bool {
+    match known.state {
+        State::Idle => false,
+        State::Connecting { since, .. } => now.saturating_duration_since(since) < STAGGER,
+        State::Connected { .. } => !known.is_silent,
+    }
+}

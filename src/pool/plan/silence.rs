@@ -1,0 +1,85 @@
+//! Relays that fall silent are found out by asking early: when data were sent and nothing was heard for a while.
+
+use std::time::{Duration, Instant};
+
+use crate::id::ConnectionId;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::action::{Action, Observation};
+use crate::pool::plan::state::Plan;
+
+/// A relay is asked if nothing was heard for so long after data were sent. It may be that nobody has answered.
+const ASKED_AFTER: Duration = Duration::from_secs(3);
+
+/// Then other relays take over if it does not answer within this time. It ends later, with the pong timeout.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+impl Plan {
+    /// Handles what is due. `observe` looks at a connection.
+    pub(crate) fn advance(&mut self, now: Instant, observe: impl Fn(ConnectionId) -> Option<Observation>) {
+        if self.review_at.take_if(|at| *at <= now).is_some() {
+            self.observe_all(&observe);
+            self.is_outdated = true;
+        }
+        self.has_sent = false;
+        for id in std::mem::take(&mut self.watched) {
+            if self.watch(now, id, &observe) && !self.watched.contains(&id) {
+                self.watched.push(id);
+            }
+        }
+        if self.is_outdated {
+            self.review(now);
+        }
+    }
+
+    /// Takes down how fast the connected relays are.
+    fn observe_all(&mut self, observe: &impl Fn(ConnectionId) -> Option<Observation>) {
+        let connected = self.relays().filter_map(|(id, known)| Some((id, known.connection()?)));
+        for (id, connection) in connected.collect::<Vec<_>>() {
+            if let Some(known) = self.relays.get_mut(id.0)
+                && let Some(Observation { round_trip: Some(round_trip), .. }) = observe(connection)
+            {
+                known.round_trip = Some(round_trip);
+            }
+        }
+    }
+
+    /// Whether a relay to which data were sent is still to be watched.
+    fn watch(
+        &mut self,
+        now: Instant,
+        id: RelayId,
+        observe: &impl Fn(ConnectionId) -> Option<Observation>,
+    ) -> bool {
+        let Some(known) = self.relays.get_mut(id.0) else { return false };
+        let Some(connection) = known.connection() else { return false };
+        if std::mem::take(&mut known.has_sent) {
+            known.unheard_since.get_or_insert(now);
+        }
+        let Some(since) = known.unheard_since else { return false };
+        let asked_at = since + ASKED_AFTER;
+        let silent_at = asked_at + ANSWERS_WITHIN;
+        if asked_at <= now
+            && observe(connection).and_then(|seen| seen.last_heard).is_some_and(|heard| heard > since)
+        {
+            self.handle_heard(id);
+            return false;
+        }
+        let due_at = if now < asked_at {
+            asked_at
+        } else if now < silent_at {
+            if !std::mem::replace(&mut known.is_asked, true) {
+                self.actions.push_back(Action::Ping(connection));
+            }
+            silent_at
+        } else {
+            if !std::mem::replace(&mut known.is_silent, true) {
+                self.is_outdated = true;
+                let tied: Vec<PeerId> = known.tied.iter().copied().collect();
+                tied.into_iter().for_each(|peer| self.choose_again(now, peer));
+            }
+            now + ANSWERS_WITHIN
+        };
+        self.wake(due_at);
+        true
+    }
+}

@@ -1,0 +1,9 @@
+//! The plan in virtual time, with relays and peers that do what a test wants.
+
+mod failures;
+mod histories;
+mod paths;
+mod relays;
+mod world;
+
+use world::World;

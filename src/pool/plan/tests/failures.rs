@@ -1,0 +1,126 @@
+//! Relays that fail, fall silent and return.
+
+use std::time::Duration;
+
+use super::World;
+use super::world::Conduct;
+use crate::pool::plan::Notice;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_outage_of_an_hour_forgets_and_blames_no_relay_and_is_over_soon_after_its_end() {
+    let mut world = World::new(1);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(90 * SECOND);
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
+    world.pass(3600 * SECOND);
+    assert!(world.plan.peer(peer).unwrap().used.is_none());
+    // The first two that ended may be blamed once: there was still another.
+    assert!(relays.iter().all(|relay| world.plan.relay(*relay).unwrap().failures <= 1));
+    let attempts = world.attempts.len();
+    assert!(attempts < 3 * 40, "{attempts}: at most every 96 s for each");
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::Works));
+    world.pass(160 * SECOND); // the longest pause and a connect timeout
+    assert_eq!(world.connected().len(), 3);
+    assert!(world.plan.peer(peer).unwrap().used.is_some());
+}
+
+#[test]
+fn after_a_change_of_network_all_are_tried_at_once() {
+    let mut world = World::new(2);
+    let relays = world.relays(3);
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
+    world.pass(3600 * SECOND);
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::Works));
+    world.plan.handle_network_changed();
+    world.pass(SECOND);
+    assert_eq!(world.connected().len(), 3);
+}
+
+#[test]
+fn a_relay_that_accepts_and_closes_is_tried_less_and_less_often() {
+    let mut world = World::new(3);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays);
+    world.set(relays[0], Conduct::Closes);
+    world.pass(3600 * SECOND);
+    let attempts = world.attempts.iter().filter(|(_, relay)| *relay == relays[0]).count();
+    assert!(attempts < 45, "{attempts}");
+    assert!(world.plan.peer(peer).unwrap().used.is_some());
+    assert_eq!(world.connected().len(), 3);
+}
+
+#[test]
+fn a_relay_that_does_not_answer_delays_the_others_by_two_seconds() {
+    let mut world = World::new(4);
+    let relays = world.relays(6);
+    relays[..3].iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
+    world.peer(&relays);
+    world.pass(9 * SECOND);
+    assert_eq!(world.connected(), relays[3..].iter().copied().collect());
+}
+
+#[test]
+fn when_a_relay_ends_its_peers_data_go_by_another_at_once() {
+    let mut world = World::new(5);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    world.notices();
+    let at = world.now;
+    world.set(used, Conduct::Refuses);
+    world.pass(Duration::ZERO);
+    let (next, _) = world.plan.used(peer).unwrap();
+    assert_ne!(next, used);
+    assert_eq!(world.notices, [(at, Notice::PeerMoved(peer, next))]);
+    // A fourth takes its place.
+    world.pass(SECOND);
+    assert_eq!(
+        world.plan.peer(peer).unwrap().ties.iter().filter(|tie| tie.route.online().is_some()).count(),
+        3
+    );
+}
+
+#[test]
+fn a_relay_that_falls_silent_is_found_out_five_seconds_after_data_were_sent() {
+    let mut world = World::new(6);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    // Data that nobody answers: the relay is asked, and answers.
+    world.plan.handle_sent(used);
+    world.pass(30 * SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+    world.set(used, Conduct::IsSilent);
+    world.plan.handle_sent(used);
+    world.pass(4 * SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+    assert_eq!(world.pings, 1);
+    world.pass(2 * SECOND);
+    assert_ne!(world.plan.used(peer).unwrap().0, used);
+    // It is not used, and another one is connected besides it.
+    assert_eq!(world.connected().len(), 4);
+}
+
+#[test]
+fn a_relay_that_loses_data_is_used_only_if_there_is_no_other() {
+    let mut world = World::new(7);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    world.plan.handle_report(world.now, peer, false);
+    let (next, _) = world.plan.used(peer).unwrap();
+    assert_ne!(next, used);
+    world.plan.handle_report(world.now, peer, true);
+    assert_eq!(world.plan.used(peer).unwrap().0, next);
+    for relay in relays.iter().filter(|relay| **relay != used) {
+        world.set(*relay, Conduct::Refuses);
+    }
+    world.pass(SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+}

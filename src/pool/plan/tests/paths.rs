@@ -1,0 +1,80 @@
+//! Which relay carries the data to a peer.
+
+use std::time::Duration;
+
+use super::World;
+use crate::pool::id::RelayId;
+use crate::pool::plan::Notice;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_peer_is_online_once_for_all_of_its_relays_and_goes_offline_once() {
+    let mut world = World::new(1);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    let of_peer = |notice: &Notice| !matches!(notice, Notice::RelayUp(_));
+    let online: Vec<Notice> = world.notices().into_iter().filter(of_peer).collect();
+    assert_eq!(online, [Notice::PeerOnline(peer, used)]);
+    let others: Vec<RelayId> = relays.iter().copied().filter(|relay| *relay != used).collect();
+    others.into_iter().for_each(|relay| world.leave(relay, peer));
+    assert_eq!(world.notices(), []);
+    world.leave(used, peer);
+    assert_eq!(world.notices(), [Notice::PeerOffline(peer)]);
+    assert_eq!(world.plan.used(peer), None);
+    assert_eq!(world.plan.out_of_band(peer).len(), 3);
+}
+
+#[test]
+fn a_faster_relay_takes_over_after_a_minute_and_only_if_it_is_faster_by_a_third() {
+    let mut world = World::new(2);
+    let relays = world.relays(3);
+    relays.iter().for_each(|relay| _ = world.round_trips.insert(*relay, 90 * MS));
+    let peer = world.peer(&relays);
+    world.pass(300 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    let fast = relays.into_iter().find(|relay| *relay != used).unwrap();
+    world.round_trips.insert(fast, 61 * MS);
+    world.pass(600 * SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+    // Not for long enough.
+    for _ in 0..20 {
+        world.round_trips.insert(fast, 59 * MS);
+        world.pass(45 * SECOND);
+        world.round_trips.insert(fast, 61 * MS);
+        world.pass(45 * SECOND);
+    }
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+    world.round_trips.insert(fast, 59 * MS);
+    world.pass(100 * SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, fast);
+}
+
+#[test]
+fn while_a_peer_is_offline_its_relays_take_turns() {
+    let mut world = World::new(3);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    relays.iter().for_each(|relay| world.leave(*relay, peer));
+    world.pass(60 * SECOND);
+    let mut first: Vec<RelayId> = (0..3).map(|_| world.plan.out_of_band(peer)[0].0).collect();
+    first.sort();
+    assert_eq!(first, relays);
+}
+
+#[test]
+fn room_is_reported_once_to_each_peer_that_was_refused() {
+    let mut world = World::new(4);
+    let relays = world.relays(3);
+    let peers = [world.peer(&relays), world.peer(&relays)];
+    world.pass(60 * SECOND);
+    world.notices();
+    world.plan.handle_refused_data(peers[0]);
+    relays.iter().for_each(|relay| world.plan.handle_writable(*relay));
+    world.plan.handle_network_changed(); // anything that makes it run
+    world.pass(SECOND);
+    assert_eq!(world.notices(), [Notice::Writable(peers[0])]);
+}

@@ -1,0 +1,172 @@
+//! Which relays are connected.
+
+use std::time::Duration;
+
+use super::World;
+use crate::config::Relay;
+use crate::pool::error::{AddRelayError, TieError};
+use crate::pool::id::RelayId;
+use crate::pool::origin::Origin;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn three_relays_are_connected_without_a_peer_and_nothing_changes_for_an_hour() {
+    let mut world = World::new(1);
+    world.relays(40);
+    world.pass(3600 * SECOND);
+    assert_eq!((world.connected().len(), world.attempts.len()), (3, 3));
+}
+
+#[test]
+fn the_users_own_relays_come_first() {
+    let mut world = World::new(1);
+    world.relays(40);
+    let own: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    world.pass(SECOND);
+    assert!(own.iter().all(|relay| world.connected().contains(relay)));
+}
+
+#[test]
+fn twenty_four_relays_of_a_peer_open_three_connections() {
+    let mut world = World::new(2);
+    let relays = world.relays(24);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    assert_eq!((world.connected().len(), world.attempts.len()), (3, 3));
+    assert_eq!(world.plan.peer(peer).unwrap().routes(), 3);
+}
+
+#[test]
+fn relays_that_many_peers_share_serve_all_of_them() {
+    let mut world = World::new(3);
+    let relays = world.relays(40);
+    for n in 0..30 {
+        let own = relays[3 + n];
+        world.peer(&[relays[0], own, relays[1], relays[2]]);
+    }
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected(), relays[..3].iter().copied().collect());
+}
+
+#[test]
+fn an_awake_peer_keeps_the_relay_that_it_shares_with_a_sleeping_one() {
+    let mut world = World::new(4);
+    let relays = world.relays(6);
+    let both = world.peer(&relays[..4]);
+    let sleeper = world.peer(&relays[2..]);
+    world.pass(60 * SECOND);
+    for _ in 0..10 {
+        world.plan.set_awake(sleeper, false);
+        world.plan.set_awake(sleeper, false);
+        world.pass(60 * SECOND);
+        assert!(relays[..4].iter().filter(|relay| world.connected().contains(relay)).count() >= 3);
+        assert_eq!(world.connected().len(), 3);
+        world.plan.set_awake(sleeper, true);
+        world.pass(60 * SECOND);
+        assert!(relays[2..].iter().filter(|relay| world.connected().contains(relay)).count() >= 3);
+    }
+    assert!(world.plan.peer(both).unwrap().used.is_some());
+}
+
+#[test]
+fn a_surplus_relay_goes_after_ten_seconds_and_not_before() {
+    let mut world = World::new(5);
+    let relays = world.relays(6);
+    let peers = [world.peer(&relays[..3]), world.peer(&relays[3..])];
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 6);
+    world.plan.remove_peer(world.now, peers[1]);
+    world.pass(9 * SECOND);
+    assert_eq!(world.connected().len(), 6);
+    world.pass(2 * SECOND);
+    assert_eq!(world.connected(), relays[..3].iter().copied().collect());
+}
+
+#[test]
+fn a_removed_peer_that_is_added_again_gets_its_routes() {
+    let mut world = World::new(6);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    let key = world.plan.peer(peer).unwrap().key;
+    world.pass(SECOND / 50); // before a relay has answered
+    world.plan.remove_peer(world.now, peer);
+    let again = world.plan.add_peer(key);
+    assert_ne!(peer, again);
+    relays.iter().for_each(|relay| world.plan.tie(again, *relay).unwrap());
+    world.pass(60 * SECOND);
+    assert_eq!(world.plan.peer(again).unwrap().routes(), 3);
+    assert!(!world.plan.remove_peer(world.now, peer));
+}
+
+#[test]
+fn a_full_relay_is_passed_over() {
+    let mut world = World::new(7);
+    let relays = world.relays(8);
+    (0..1_000).for_each(|_| _ = world.peer(&relays[..]));
+    world.pass(600 * SECOND);
+    let reached = world.plan.peers().filter(|(_, peer)| peer.used.is_some()).count();
+    // Eight relays have 1920 routes.
+    assert!(reached >= 320, "{reached}");
+}
+
+#[test]
+fn a_peer_adds_at_most_24_relays_and_none_of_a_local_network() {
+    let mut world = World::new(8);
+    let peer = world.peer(&[]);
+    let origin = Origin::Peer { peer, is_local: false };
+    let mut added = 0;
+    for _ in 0..10_000 {
+        let key = world.key();
+        match world.plan.add_relay(Relay::new("8.8.8.8:443", key), origin) {
+            Ok(_) => added += 1,
+            Err(error) => assert_eq!(error, AddRelayError::TooMany),
+        }
+    }
+    assert_eq!(added, 24);
+    let key = world.key();
+    let local = world.plan.add_relay(Relay::new("192.168.1.1:443", key), origin);
+    assert!(matches!(local, Err(AddRelayError::LocalAddress(_))));
+    // They go with it.
+    world.plan.remove_peer(world.now, peer);
+    assert_eq!(world.plan.relays().count(), 0);
+    assert_eq!(world.plan.add_relay(Relay::new("8.8.8.8:443", key), origin), Err(AddRelayError::UnknownPeer));
+}
+
+#[test]
+fn a_peer_cannot_give_the_users_relay_another_address() {
+    let mut world = World::new(9);
+    let own = world.relay(Origin::User);
+    let peer = world.peer(&[]);
+    let key = world.plan.relay(own).unwrap().relay.public_key();
+    let same = world.plan.add_relay(Relay::new("9.9.9.9:443", key), Origin::Peer { peer, is_local: false });
+    assert_eq!(same, Ok(own));
+    assert_eq!(world.plan.relay(own).unwrap().relay.addresses().unwrap().len(), 1);
+    assert_eq!(world.plan.add_relay(Relay::new("9.9.9.9:443", key), Origin::User), Ok(own));
+    assert_eq!(world.plan.relay(own).unwrap().relay.addresses().unwrap().len(), 2);
+}
+
+#[test]
+fn at_most_24_relays_are_tied_to_a_peer() {
+    let mut world = World::new(10);
+    let relays = world.relays(25);
+    let peer = world.peer(&relays[..24]);
+    assert_eq!(world.plan.tie(peer, relays[24]), Err(TieError::TooMany));
+    assert_eq!(world.plan.tie(peer, relays[0]), Ok(()));
+    world.plan.remove_relay(world.now, relays[0]);
+    assert_eq!(world.plan.tie(peer, relays[0]), Err(TieError::UnknownRelay));
+    assert_eq!(world.plan.tie(peer, relays[24]), Ok(()));
+}
+
+#[test]
+fn relays_to_share_are_those_that_are_connected_and_differ() {
+    let mut world = World::new(11);
+    world.relays(10);
+    world.plan.set_onion_relays(8);
+    assert_eq!(world.plan.share(3).len(), 0);
+    world.pass(SECOND);
+    let chosen: Vec<_> = (0..20).map(|_| world.plan.share(3)).collect();
+    assert!(chosen.iter().all(|relays| relays.len() == 3));
+    assert!(chosen.iter().any(|relays| relays[0].public_key() != chosen[0][0].public_key()));
+    assert_eq!(world.plan.share(100).len(), 8);
+}

@@ -1,0 +1,264 @@
+//! Relays and peers in virtual time, which the plan acts on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::advice::Retry;
+use crate::config::Relay;
+use crate::id::{ConnectionId, RouteId};
+use crate::key::PublicKey;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+use crate::pool::plan::{Action, Notice, Observation, Plan};
+
+/// How a relay treats connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conduct {
+    Works,
+    /// It refuses connections, and has closed those that it had.
+    Refuses,
+    /// It never answers.
+    IsSilent,
+    /// It closes each connection right after it was established.
+    Closes,
+}
+
+/// How long a relay takes to answer.
+const ANSWER: Duration = Duration::from_millis(50);
+
+/// The connect timeout, and the pong timeout.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    conducts: BTreeMap<RelayId, Conduct>,
+    pub(super) round_trips: BTreeMap<RelayId, Duration>,
+    /// The peers that are on a relay.
+    there: BTreeSet<(RelayId, PeerId)>,
+    /// What happens later, in the order in which it was planned.
+    later: BTreeMap<(Instant, u32), Later>,
+    /// The relays of the connections that the client has, and whether they are established.
+    pub(super) connections: BTreeMap<ConnectionId, (RelayId, bool)>,
+    /// The open routes.
+    routes: BTreeMap<RouteId, (PeerId, RelayId)>,
+    next: u32,
+    /// When attempts began.
+    pub(super) attempts: Vec<(Instant, RelayId)>,
+    pub(super) notices: Vec<(Instant, Notice)>,
+    pub(super) pings: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Later {
+    Established(ConnectionId),
+    Ended(ConnectionId),
+    RouteOnline(RouteId),
+}
+
+impl World {
+    pub(super) fn new(seed: u8) -> Self {
+        let now = Instant::now();
+        Self {
+            plan: Plan::new(128, [seed; 32]),
+            start: now,
+            now,
+            conducts: BTreeMap::new(),
+            round_trips: BTreeMap::new(),
+            there: BTreeSet::new(),
+            later: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            next: 0,
+            attempts: Vec::new(),
+            notices: Vec::new(),
+            pings: 0,
+        }
+    }
+
+    /// Adds relays that work.
+    pub(super) fn relays(&mut self, count: usize) -> Vec<RelayId> {
+        (0..count).map(|_| self.relay(Origin::List)).collect()
+    }
+
+    pub(super) fn relay(&mut self, origin: Origin) -> RelayId {
+        let key = self.key();
+        let id = self.plan.add_relay(Relay::new("8.8.8.8:443", key), origin).unwrap();
+        self.conducts.insert(id, Conduct::Works);
+        id
+    }
+
+    /// Adds a peer that is on these relays, and tied to them.
+    pub(super) fn peer(&mut self, relays: &[RelayId]) -> PeerId {
+        let key = self.key();
+        let peer = self.plan.add_peer(key);
+        for relay in relays {
+            self.plan.tie(peer, *relay).unwrap();
+            self.there.insert((*relay, peer));
+        }
+        peer
+    }
+
+    pub(super) fn key(&mut self) -> PublicKey {
+        self.next += 1;
+        let mut key = [7; 32];
+        key[..4].copy_from_slice(&self.next.to_be_bytes());
+        PublicKey::from(key)
+    }
+
+    /// Changes how a relay behaves. If it works no more, its connections end.
+    pub(super) fn set(&mut self, relay: RelayId, conduct: Conduct) {
+        self.conducts.insert(relay, conduct);
+        if conduct != Conduct::Works {
+            let ended: Vec<ConnectionId> = self.of_relay(relay).collect();
+            let wait = if conduct == Conduct::IsSilent { 4 * TIMEOUT } else { Duration::ZERO };
+            ended.into_iter().for_each(|connection| self.plan_for(wait, Later::Ended(connection)));
+        }
+    }
+
+    /// A peer leaves a relay.
+    pub(super) fn leave(&mut self, relay: RelayId, peer: PeerId) {
+        self.there.remove(&(relay, peer));
+        let route = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);
+        route.into_iter().for_each(|route| self.plan.handle_offline(self.now, peer, relay, route));
+        self.run();
+    }
+
+    fn of_relay(&self, relay: RelayId) -> impl Iterator<Item = ConnectionId> {
+        self.connections
+            .iter()
+            .filter(move |(_, (other, _))| *other == relay)
+            .map(|(connection, _)| *connection)
+    }
+
+    /// The relays that are connected.
+    pub(super) fn connected(&self) -> BTreeSet<RelayId> {
+        self.connections.values().filter(|(_, is_up)| *is_up).map(|(relay, _)| *relay).collect()
+    }
+
+    pub(super) fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices).into_iter().map(|(_, notice)| notice).collect()
+    }
+
+    fn plan_for(&mut self, after: Duration, later: Later) {
+        self.next += 1;
+        self.later.insert((self.now + after, self.next), later);
+    }
+
+    /// Lets this much time pass.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run();
+        loop {
+            let of_world = self.later.keys().next().map(|(at, _)| *at);
+            let next = [of_world, self.plan.deadline(self.now)].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= end) else { break };
+            self.now = self.now.max(at);
+            while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let later = entry.remove();
+                self.happen(later);
+            }
+            self.run();
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, later: Later) {
+        match later {
+            Later::Established(connection) => {
+                if let Some((relay, is_up)) = self.connections.get_mut(&connection) {
+                    *is_up = true;
+                    let relay = *relay;
+                    self.plan.handle_connected(self.now, relay);
+                    let routes: Vec<RouteId> = self.routes_of(relay).collect();
+                    routes.into_iter().for_each(|route| self.ask(route));
+                }
+            }
+            Later::Ended(connection) => {
+                if let Some((relay, _)) = self.connections.remove(&connection) {
+                    self.routes.retain(|_, (_, other)| *other != relay);
+                    self.plan.handle_disconnected(self.now, connection, Some(Retry::Soon));
+                }
+            }
+            Later::RouteOnline(route) => {
+                if let Some((peer, relay)) = self.routes.get(&route).copied() {
+                    self.plan.handle_online(self.now, peer, relay, route);
+                }
+            }
+        }
+    }
+
+    fn routes_of(&self, relay: RelayId) -> impl Iterator<Item = RouteId> {
+        self.routes.iter().filter(move |(_, (_, other))| *other == relay).map(|(route, _)| *route)
+    }
+
+    /// A route is requested from a relay.
+    fn ask(&mut self, route: RouteId) {
+        let (peer, relay) = self.routes[&route];
+        if self.there.contains(&(relay, peer)) && self.conducts[&relay] == Conduct::Works {
+            self.plan_for(ANSWER, Later::RouteOnline(route));
+        }
+    }
+
+    /// Carries out what the plan wants.
+    fn run(&mut self) {
+        while self.plan.deadline(self.now).is_some_and(|at| at <= self.now) {
+            let (connections, conducts, round_trips) = (&self.connections, &self.conducts, &self.round_trips);
+            let now = self.now;
+            self.plan.advance(now, |connection| {
+                let (relay, _) = connections.get(&connection)?;
+                let is_heard = conducts.get(relay) == Some(&Conduct::Works);
+                let round_trip = round_trips.get(relay).copied().or(Some(ANSWER));
+                Some(Observation { last_heard: is_heard.then_some(now), round_trip })
+            });
+            while let Some(action) = self.plan.next_action() {
+                self.carry_out(action);
+            }
+        }
+        while let Some(notice) = self.plan.next_notice() {
+            self.notices.push((self.now, notice));
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Connect(relay) => {
+                assert!(self.of_relay(relay).next().is_none(), "{relay} is connected twice");
+                self.next += 1;
+                let connection = ConnectionId { index: self.next, generation: self.next };
+                self.connections.insert(connection, (relay, false));
+                self.attempts.push((self.now, relay));
+                self.plan.handle_connecting(relay, connection);
+                match self.conducts.get(&relay).copied().unwrap_or(Conduct::Works) {
+                    Conduct::Works => self.plan_for(ANSWER, Later::Established(connection)),
+                    Conduct::Refuses => self.plan_for(ANSWER, Later::Ended(connection)),
+                    Conduct::IsSilent => self.plan_for(TIMEOUT, Later::Ended(connection)),
+                    Conduct::Closes => {
+                        self.plan_for(ANSWER, Later::Established(connection));
+                        self.plan_for(ANSWER, Later::Ended(connection));
+                    }
+                }
+            }
+            Action::Disconnect(connection) => {
+                let (relay, _) = self.connections.remove(&connection).expect("a connection that is there");
+                self.routes.retain(|_, (_, other)| *other != relay);
+            }
+            Action::OpenRoute(peer, relay) => {
+                let connection = self.of_relay(relay).next().expect("a connection for the route");
+                self.next += 1;
+                let route = RouteId::new(connection, 0, self.next);
+                let ends = (peer, relay);
+                assert!(!self.routes.values().any(|other| *other == ends), "two routes of {peer} on {relay}");
+                self.routes.insert(route, ends);
+                assert!(self.routes_of(relay).count() <= 240, "{relay} has too many routes");
+                self.plan.handle_route(self.now, peer, relay, Some(route));
+                if self.connections[&connection].1 {
+                    self.ask(route);
+                }
+            }
+            Action::CloseRoute(route) => _ = self.routes.remove(&route).expect("a route that is open"),
+            Action::Ping(_) => self.pings += 1,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a pool knows about its peers and relays.
+
+use std::time::Duration;
+
+use crate::config::Relay;
+use crate::id::ConnectionId;
+use crate::key::PublicKey;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+
+/// A peer of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// Its id.
+    pub peer: PeerId,
+    /// Its public key.
+    pub public_key: PublicKey,
+    /// Whether it is to be reached through relays.
+    pub is_awake: bool,
+    /// The relay that carries its data; `None` while it is offline.
+    pub used: Option<RelayId>,
+    /// The relays on which it is online.
+    pub online: Vec<RelayId>,
+    /// The relays that are tied to it.
+    pub tied: Vec<RelayId>,
+}
+
+/// A relay of a pool.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RelayStatus {
+    /// Its id.
+    pub id: RelayId,
+    /// Its addresses and key.
+    pub relay: Relay,
+    /// Where it was learnt.
+    pub origin: Origin,
+    /// Its connection, for [`Client::connection`](crate::Client::connection); `None` if there is none.
+    pub connection: Option<ConnectionId>,
+    /// Whether it is connected.
+    pub is_connected: bool,
+    /// Whether data were sent, and it has not answered a ping for two seconds. Others are preferred.
+    pub is_silent: bool,
+    /// The smoothed round trip, now or when it was connected last.
+    pub round_trip: Option<Duration>,
+    /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
+    /// connected: those are our own network's.
+    pub failures: u32,
+    /// How often data were reported to be lost here, less how often they were reported to be delivered.
+    pub lost: u32,
+    /// How many peers are tied to it.
+    pub tied: usize,
+}

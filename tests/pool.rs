@@ -1,0 +1,219 @@
+//! Pools on embedded relays: a peer is reached through several of them, and losing one is not noticed.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{GUARD, TestRelay, honest};
+use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
+use tox_relay_client::{Config, DisconnectReason, PublicKey, Relay, SecretKey};
+
+/// A pool and what it has reported.
+struct Node {
+    pool: Pool,
+    key: PublicKey,
+    events: PoolEvents,
+    reported: Vec<Reported>,
+}
+
+/// An event that owns its data.
+#[derive(Debug, Clone, PartialEq)]
+enum Reported {
+    Online(PeerId, RelayId),
+    Moved(PeerId, RelayId),
+    Offline(PeerId),
+    Data(PeerId, Vec<u8>),
+    Oob(RelayId, PublicKey, Vec<u8>),
+    Writable(PeerId),
+    Up(RelayId),
+    Down(RelayId, DisconnectReason),
+}
+
+impl From<PoolEvent<'_>> for Reported {
+    fn from(event: PoolEvent<'_>) -> Self {
+        match event {
+            PoolEvent::PeerOnline { peer, relay } => Self::Online(peer, relay),
+            PoolEvent::PeerMoved { peer, relay } => Self::Moved(peer, relay),
+            PoolEvent::PeerOffline { peer } => Self::Offline(peer),
+            PoolEvent::Data { peer, data, .. } => Self::Data(peer, data.to_vec()),
+            PoolEvent::Oob { relay, sender, data } => Self::Oob(relay, sender, data.to_vec()),
+            PoolEvent::Writable { peer } => Self::Writable(peer),
+            PoolEvent::RelayUp { relay } => Self::Up(relay),
+            PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
+            event => panic!("an event without a case here: {event:?}"),
+        }
+    }
+}
+
+impl Node {
+    fn new() -> Self {
+        let secret = SecretKey::generate();
+        let key = secret.public_key();
+        let pool = Pool::new(Config::new(secret)).unwrap();
+        Self { pool, key, events: PoolEvents::with_capacity(256), reported: Vec::new() }
+    }
+
+    fn add(&mut self, relays: &[&TestRelay]) -> Vec<RelayId> {
+        let target = |relay: &&TestRelay| Relay::new(relay.addr(), PublicKey::from(relay.public_key()));
+        relays.iter().map(|relay| self.pool.add_relay(target(relay), Origin::User).unwrap()).collect()
+    }
+
+    /// Adds a peer that is on all these relays.
+    fn peer(&mut self, key: PublicKey, relays: &[RelayId]) -> PeerId {
+        let peer = self.pool.add_peer(key);
+        relays.iter().for_each(|relay| self.pool.tie(peer, *relay).unwrap());
+        peer
+    }
+
+    fn poll(&mut self) {
+        self.pool.poll(&mut self.events, Some(Duration::from_millis(1))).unwrap();
+        self.reported.extend(self.events.iter().map(Reported::from));
+    }
+
+    fn is_online(&self, peer: PeerId, relays: usize) -> bool {
+        self.pool.peer(peer).is_some_and(|status| status.online.len() == relays)
+    }
+
+    fn data(&self) -> Vec<&[u8]> {
+        let data = self.reported.iter().filter_map(|reported| match reported {
+            Reported::Data(_, data) => Some(&data[..]),
+            _ => None,
+        });
+        data.collect()
+    }
+}
+
+fn until(nodes: &mut [&mut Node], what: &str, mut done: impl FnMut(&mut [&mut Node]) -> bool) {
+    let end = Instant::now() + GUARD;
+    while !done(nodes) {
+        assert!(Instant::now() < end, "not in time: {what}");
+        nodes.iter_mut().for_each(|node| node.poll());
+    }
+}
+
+/// Two nodes that reach each other through all these relays.
+fn friends(relays: &[&TestRelay]) -> (Node, PeerId, Node, PeerId) {
+    let (mut alice, mut bob) = (Node::new(), Node::new());
+    let (at_alice, at_bob) = (alice.add(relays), bob.add(relays));
+    let (to_bob, to_alice) = (alice.peer(bob.key, &at_alice), bob.peer(alice.key, &at_bob));
+    until(&mut [&mut alice, &mut bob], "both are online", |nodes| {
+        nodes[0].is_online(to_bob, relays.len()) && nodes[1].is_online(to_alice, relays.len())
+    });
+    (alice, to_bob, bob, to_alice)
+}
+
+#[test]
+fn when_the_relay_that_carries_the_data_ends_they_go_by_another() {
+    let mut relays = [honest(), honest(), honest()].map(Some);
+    let all: Vec<&TestRelay> = relays.iter().flatten().collect();
+    let (mut alice, to_bob, mut bob, to_alice) = friends(&all);
+    let ids: Vec<RelayId> = alice.pool.peer(to_bob).unwrap().tied;
+    for round in 0..3_u8 {
+        let expected = bob.data().len() + 1;
+        alice.pool.send(to_bob, &[round; 100]).unwrap();
+        until(&mut [&mut alice, &mut bob], "data", |nodes| nodes[1].data().len() == expected);
+        assert_eq!(bob.reported.last(), Some(&Reported::Data(to_alice, vec![round; 100])));
+        let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+        let index = ids.iter().position(|relay| *relay == used).unwrap();
+        relays[index] = None;
+        until(&mut [&mut alice, &mut bob], "another relay", |nodes| {
+            let is_over =
+                |node: &Node, peer| node.pool.peer(peer).unwrap().online.len() == 2 - usize::from(round);
+            is_over(nodes[0], to_bob) && is_over(nodes[1], to_alice)
+        });
+    }
+    // It was online once, moved twice, and went offline once.
+    let of_peer = |reported: &&Reported| {
+        matches!(reported, Reported::Online(..) | Reported::Moved(..) | Reported::Offline(_))
+    };
+    let reported: Vec<&Reported> = alice.reported.iter().filter(of_peer).collect();
+    assert!(
+        matches!(
+            reported[..],
+            [Reported::Online(..), Reported::Moved(..), Reported::Moved(..), Reported::Offline(_)]
+        ),
+        "{reported:?}"
+    );
+    assert_eq!(alice.pool.send(to_bob, b"lost"), Err(PoolSendError::Unreachable));
+    assert_eq!(bob.pool.peer(to_alice).unwrap().used, None);
+}
+
+#[test]
+fn each_peer_keeps_the_order_of_its_data() {
+    let relays = [honest(), honest(), honest()];
+    let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
+    for round in 0..200_u32 {
+        for number in 0..100 {
+            alice.pool.send(to_bob, &(round * 100 + number).to_be_bytes()).unwrap();
+        }
+        let all = (round as usize + 1) * 100;
+        until(&mut [&mut alice, &mut bob], "all data", |nodes| nodes[1].data().len() == all);
+    }
+    assert!(!alice.reported.iter().any(|reported| matches!(reported, Reported::Moved(..))));
+    let received = bob.data().into_iter().map(|data| u32::from_be_bytes(data.try_into().unwrap()));
+    assert!(received.eq(0..20_000));
+}
+
+#[test]
+fn data_to_a_peer_that_has_not_asked_for_a_route_go_out_of_band() {
+    let relay = honest();
+    let (mut alice, mut bob) = (Node::new(), Node::new());
+    let (at_alice, at_bob) = (alice.add(&[&relay]), bob.add(&[&relay]));
+    let to_bob = alice.peer(bob.key, &at_alice);
+    assert_eq!(alice.pool.send(to_bob, b"hello"), Err(PoolSendError::Unreachable));
+    let mut pair = [&mut alice, &mut bob];
+    until(&mut pair, "connections", |nodes| {
+        nodes.iter().all(|node| node.reported.iter().any(|reported| matches!(reported, Reported::Up(_))))
+    });
+    alice.pool.send(to_bob, b"hello").unwrap();
+    let stranger = Reported::Oob(at_bob[0], alice.key, b"hello".to_vec());
+    until(&mut [&mut alice, &mut bob], "an OOB packet", |nodes| nodes[1].reported.contains(&stranger));
+    // He answers on the same relay. Alice knows him.
+    bob.pool.send_oob(at_bob[0], alice.key, b"who are you?").unwrap();
+    let data = Reported::Data(to_bob, b"who are you?".to_vec());
+    until(&mut [&mut alice, &mut bob], "an answer", |nodes| nodes[0].reported.contains(&data));
+    // Once he knows her, they have a route.
+    let to_alice = bob.peer(alice.key, &at_bob);
+    until(&mut [&mut alice, &mut bob], "a route", |nodes| nodes[1].is_online(to_alice, 1));
+    bob.pool.send(to_alice, b"I see").unwrap();
+    let data = Reported::Data(to_bob, b"I see".to_vec());
+    until(&mut [&mut alice, &mut bob], "data", |nodes| nodes[0].reported.contains(&data));
+}
+
+#[test]
+fn when_a_relay_is_full_the_next_one_takes_over() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    let index = alice.pool.relays().position(|relay| relay == used).unwrap();
+    assert!(relays[index].stop_reading(alice.key.as_bytes()));
+    let mut sent = 0;
+    let end = Instant::now() + GUARD;
+    while alice.pool.peer(to_bob).unwrap().used == Some(used) {
+        assert!(Instant::now() < end, "the other relay did not take over");
+        match alice.pool.send(to_bob, &[7; 1000]) {
+            Ok(()) => sent += 1,
+            Err(error) => assert_eq!(error, PoolSendError::WouldBlock),
+        }
+        alice.pool.flush();
+    }
+    assert!(relays[index].resume_reading(alice.key.as_bytes()));
+    until(&mut [&mut alice, &mut bob], "all data", |nodes| nodes[1].data().len() == sent);
+    assert!(alice.reported.iter().all(|reported| !matches!(reported, Reported::Down(..))));
+}
+
+#[test]
+fn a_removed_relay_is_reported_and_its_peers_go_by_another() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    assert!(alice.pool.remove_relay(used));
+    assert!(!alice.pool.remove_relay(used));
+    let down = Reported::Down(used, DisconnectReason::ClosedByCaller);
+    until(&mut [&mut alice, &mut bob], "the end", |nodes| nodes[0].reported.contains(&down));
+    assert!(alice.pool.peer(to_bob).unwrap().used.is_some_and(|relay| relay != used));
+    assert!(alice.pool.relay(used).is_none());
+    assert_eq!(alice.pool.relays().count(), 1);
+    assert!(alice.pool.remove_peer(to_bob));
+    assert_eq!(alice.pool.send(to_bob, b"gone"), Err(PoolSendError::Unknown));
+}
