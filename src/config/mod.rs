@@ -127,7 +127,7 @@ impl Config {
     /// for no bound. Default: 16 MiB; at least 16 KiB.
     ///
     /// A relay handles packets in order, so its pong confirms everything before the ping. There is a ping (27 bytes)
-    /// after the data that fill the window, and after 15,000 bytes when the queue is empty, and every 15,000 to 60,000
+    /// after the data that fill the window, and after 15,000 bytes when the queue is empty, and every 15,000 to 55,000
     /// if the relay reads at once. While the window is full, data wait in the send queue, as if the socket was full;
     /// important packets are sent.
     ///

@@ -115,7 +115,7 @@ impl PoolEvents {
         Self { of_client: Events::with_capacity(events), records: Vec::new() }
     }
 
-    /// The events, oldest first. `for event in &events` does the same.
+    /// The events, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = PoolEvent<'_>> {
         self.records.iter().filter_map(|record| self.event(*record))
     }
