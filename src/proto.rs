@@ -88,7 +88,7 @@
 //!         Ok(len) => {
 //!             // This socket is read as soon as something arrives, and `events` has room for all of it.
 //!             let now = Instant::now();
-//!             connection.handle_turn(now, now);
+//!             connection.handle_turn(now, first, now);
 //!             connection.receive(now, first, &mut input[..len], shared, events)?;
 //!         }
 //!         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

@@ -11,7 +11,6 @@ use crate::connection::Shared;
 use crate::error::DisconnectReason;
 use crate::events::Events;
 use crate::id::ConnectionId;
-use crate::stage::Stage;
 use crate::status::TrafficByKind;
 
 /// The most bytes that one connection reads in a turn, and that are sealed for one write. With this many, a system call
@@ -54,7 +53,7 @@ impl Buffers {
         self.leftover.take_if(|leftover| leftover.id == id);
     }
 
-    /// Finishes connecting, or reads: once, and a second time if there may be more. While `input` holds the leftover of
+    /// Reads once, and a second time if there may be more. While `input` holds the leftover of
     /// another connection, it reads smaller pieces.
     pub(super) fn read(
         &mut self,
@@ -62,9 +61,6 @@ impl Buffers {
         now: Instant,
         events: &mut Events,
     ) -> Result<(), DisconnectReason> {
-        if slot.connection.stage() < Stage::Confirming {
-            slot.finish_connecting(now)?;
-        }
         self.receive_leftover(slot, now, events)?;
         let id = slot.connection.id();
         let Self { input, leftover, scratch, shared } = self;

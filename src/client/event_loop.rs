@@ -237,8 +237,9 @@ impl Loop {
         };
         slot.is_ready = false;
         let now = Instant::now();
-        slot.connection.handle_turn(now, since);
-        let result = self.buffers.read(slot, now, events);
+        let has_leftover = self.buffers.leftover_of() == Some(id);
+        let result = slot.begin_turn(now, since, has_leftover);
+        let result = result.and_then(|()| self.buffers.read(slot, now, events));
         let is_unread = self.buffers.leftover_of() == Some(id) || slot.may_read();
         let result = result.and_then(|()| {
             if slot.connection.deadline() > now {

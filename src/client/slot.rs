@@ -150,16 +150,27 @@ impl Slot {
         self.connection.take_writable() && !std::mem::replace(&mut self.is_notice_queued, true)
     }
 
-    /// Checks which sockets have been connected, or have failed to.
-    pub(super) fn finish_connecting(&mut self, now: Instant) -> Result<(), DisconnectReason> {
+    /// Begins a turn of the sockets that have something to read, or have just been connected, or have failed to: see
+    /// [`Connection::handle_turn`]. `has_leftover`: there is input that was read and not handled.
+    pub(super) fn begin_turn(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        has_leftover: bool,
+    ) -> Result<(), DisconnectReason> {
         for socket in self.sockets.as_mut_slice() {
+            let attempt = socket.attempt;
             match socket.finish_connecting() {
                 Ok(true) => {
-                    self.connection.handle_connected(now, socket.attempt);
+                    self.connection.handle_turn(now, attempt, since);
+                    self.connection.handle_connected(now, attempt);
                     log::trace!("connection {}: TCP is connected", self.connection.id());
                 }
+                Ok(false) if socket.may_read() || has_leftover && attempt == self.last_read => {
+                    self.connection.handle_turn(now, attempt, since);
+                }
                 Ok(false) => {}
-                Err(error) => self.connection.handle_end(socket.attempt, End::from(&error))?,
+                Err(error) => self.connection.handle_end(attempt, End::from(&error))?,
             }
         }
         Ok(())

@@ -240,8 +240,10 @@ impl Opening {
     }
 
     /// See [`Connection::handle_turn`](crate::connection::Connection::handle_turn).
-    pub(super) fn handle_turn(&mut self, now: Instant, since: Instant) {
-        self.attempts.iter_mut().for_each(|attempt| attempt.handle_turn(now, since));
+    pub(super) fn handle_turn(&mut self, now: Instant, attempt: AttemptId, since: Instant) {
+        if let Some(at) = self.position(attempt) {
+            self.attempts[at].handle_turn(now, since);
+        }
     }
 
     /// The transport of this attempt is connected.

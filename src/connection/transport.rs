@@ -157,13 +157,17 @@ impl Connection {
         }
     }
 
-    /// Begins a turn, in which the driver reads what has arrived. That has been ready since `since` at the earliest
-    /// (the last time that the driver looked): the relay did not cause this delay, so deadlines exclude it, up to ten
-    /// times the timeout. A driver that reads everything as soon as it arrives passes `now` twice.
-    pub fn handle_turn(&mut self, now: Instant, since: Instant) {
+    /// Begins a turn, in which the driver reads what has arrived on the transport of an attempt. That has been ready
+    /// since `since` at the earliest (the last time that the driver looked): the relay did not cause this delay, so the
+    /// deadline excludes it, up to ten times the timeout. A driver that reads everything as soon as it arrives passes
+    /// `now` twice. An attempt at whose transport nothing is ready, or that is over, has no turn.
+    pub fn handle_turn(&mut self, now: Instant, attempt: AttemptId, since: Instant) {
         match self.state.handler_mut() {
-            Handler::Attempts(opening) => opening.handle_turn(now, since),
-            Handler::Session(session, _) => session.handle_turn(now, since, &mut self.common),
+            Handler::Attempts(opening) => opening.handle_turn(now, attempt, since),
+            Handler::Session(session, winner) if winner == attempt => {
+                session.handle_turn(now, since, &mut self.common);
+            }
+            Handler::Session(..) => {}
         }
     }
 

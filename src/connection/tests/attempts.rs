@@ -184,6 +184,20 @@ fn each_attempt_has_a_full_timeout() {
 }
 
 #[test]
+fn turns_of_one_attempt_do_not_move_the_deadline_of_another() {
+    let start = Instant::now();
+    let mut connection = addressed(2, start);
+    begin(&mut connection, start);
+    begin(&mut connection, start + 250 * MS);
+    connection.handle_end(AttemptId(0), REFUSED).expect("one is left");
+    // At the first address, one that failed, or an attacker's, something is ready whenever the driver looks.
+    for second in 1..60 {
+        connection.handle_turn(start + seconds(second), AttemptId(0), start + seconds(second - 1));
+    }
+    assert_eq!(connection.deadline(), start + 250 * MS + seconds(10));
+}
+
+#[test]
 fn of_equally_hopeful_reasons_that_of_the_attempt_that_progressed_furthest_counts() {
     let start = Instant::now();
     let mut connection = addressed(3, start);

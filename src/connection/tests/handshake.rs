@@ -139,7 +139,7 @@ fn time_without_a_turn_does_not_shorten_the_handshake() {
     let start = Instant::now();
     let mut connection = connecting(start);
     let back = start + seconds(60);
-    connection.handle_turn(back, start);
+    connection.handle_turn(back, FIRST, start);
     let (mut response, _) = hello(&mut connection, back).accept(&fresh());
     assert_eq!(connection.handle_timeout(back, false, NonZeroU64::MIN), Ok(()));
     assert_eq!(connection.deadline(), back + seconds(10));

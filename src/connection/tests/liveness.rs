@@ -169,7 +169,7 @@ fn an_unread_pong_is_not_late_after_a_network_change() {
     let since = pair.now;
     pair.now += seconds(60);
     pair.timeout(true).unwrap();
-    pair.connection.handle_turn(pair.now, since);
+    pair.connection.handle_turn(pair.now, FIRST, since);
     pair.timeout(false).unwrap();
     pair.relay_sends(&[pong(id)]).unwrap();
     pair.timeout(false).unwrap();
@@ -200,7 +200,7 @@ fn a_relay_that_sends_bytes_without_a_pong_is_disconnected_despite_network_chang
         pair.sent();
         let since = pair.now;
         pair.now += seconds(1);
-        pair.connection.handle_turn(pair.now, since);
+        pair.connection.handle_turn(pair.now, FIRST, since);
         pair.receive(&[*byte]).unwrap();
         pair.timeout(false).err()
     });
@@ -259,7 +259,7 @@ fn a_changed_network_does_not_end_a_connection_that_had_more_time() {
 fn a_changed_network_limits_an_attempt_whose_deadline_excluded_time() {
     let start = Instant::now();
     let mut connection = connecting(start);
-    connection.handle_turn(start + seconds(3), start);
+    connection.handle_turn(start + seconds(3), FIRST, start);
     assert_eq!(connection.deadline(), start + seconds(13));
     connection.handle_network_changed(start + seconds(3), NonZeroU64::MIN);
     assert_eq!(connection.deadline(), start + seconds(8));

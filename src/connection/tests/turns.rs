@@ -32,7 +32,7 @@ fn a_delay_before_the_proxys_answer_is_read_does_not_shorten_the_handshake() {
         let start = Instant::now();
         let (mut connection, mut answer) = granted(start);
         let now = start + seconds(back);
-        connection.handle_turn(now, start + seconds(answered));
+        connection.handle_turn(now, FIRST, start + seconds(answered));
         receive(&mut connection, now, &mut answer);
         assert_eq!(connection.stage(), Stage::Handshaking);
         assert_eq!(connection.handle_timeout(now, false, NonZeroU64::MIN), Ok(()));
@@ -48,12 +48,12 @@ fn an_absence_of_about_one_timeout_leaves_the_relay_a_full_timeout() {
         let start = Instant::now();
         let mut connection = connecting(start);
         let back = start + absence;
-        connection.handle_turn(back, start + ANSWER);
+        connection.handle_turn(back, FIRST, start + ANSWER);
         let (mut response, _) = hello(&mut connection, back).accept(&fresh());
         assert!(connection.deadline() >= back + seconds(10) - ANSWER, "{absence:?}");
         // Its response also arrived at once.
         let again = back + absence;
-        connection.handle_turn(again, back + ANSWER);
+        connection.handle_turn(again, FIRST, back + ANSWER);
         receive(&mut connection, again, &mut response);
         assert_eq!(connection.stage(), Stage::Confirming);
         assert_eq!(connection.handle_timeout(again, false, NonZeroU64::MIN), Ok(()));
@@ -77,7 +77,7 @@ fn a_pong_read_late_because_others_had_their_turns_is_in_time() {
     for _ in 0..12 {
         let since = pair.now;
         pair.now += seconds(8);
-        pair.connection.handle_turn(pair.now, since);
+        pair.connection.handle_turn(pair.now, FIRST, since);
         pair.relay_sends(&[oob(b"before the pong")]).unwrap();
         pair.timeout(true).unwrap();
     }
@@ -93,7 +93,7 @@ fn time_without_unread_input_is_not_excluded() {
     for second in 1..10 {
         // A packet arrives every second, and is read at once.
         pair.now = started + seconds(second);
-        pair.connection.handle_turn(pair.now, pair.now);
+        pair.connection.handle_turn(pair.now, FIRST, pair.now);
         pair.relay_sends(&[oob(b"no pong")]).unwrap();
         pair.timeout(false).unwrap();
     }
@@ -107,12 +107,12 @@ fn time_before_the_connection_or_the_ping_is_not_excluded() {
     let hour = seconds(3600);
     let start = Instant::now() + hour;
     let mut connection = connecting(start);
-    connection.handle_turn(start + seconds(1), start - hour);
+    connection.handle_turn(start + seconds(1), FIRST, start - hour);
     assert_eq!(connection.deadline(), start + seconds(11));
     let mut pair = pinged();
     let deadline = pair.connection.deadline();
     pair.now += seconds(1);
-    pair.connection.handle_turn(pair.now, pair.started);
+    pair.connection.handle_turn(pair.now, FIRST, pair.started);
     assert_eq!(pair.connection.deadline(), deadline + seconds(1));
 }
 
@@ -121,7 +121,7 @@ fn unread_input_does_not_delay_a_ping() {
     let mut pair = Pair::connected();
     let deadline = pair.connection.deadline();
     pair.now = deadline;
-    pair.connection.handle_turn(pair.now, pair.started);
+    pair.connection.handle_turn(pair.now, FIRST, pair.started);
     assert_eq!(pair.connection.deadline(), deadline);
     pair.timeout(true).unwrap();
     assert_eq!(pair.sent(), [ping(pair.ping)]);
@@ -141,7 +141,7 @@ fn a_relay_that_sends_data_without_a_pong_is_disconnected_after_16_mebibytes() {
             if pair.connection.traffic().bytes_in - before > 16 << 20 {
                 excluded.get_or_insert(since - started);
             }
-            pair.connection.handle_turn(pair.now, since);
+            pair.connection.handle_turn(pair.now, FIRST, since);
             pair.relay_sends(&packets).unwrap();
             pair.events.clear();
             if let Err(reason) = pair.timeout(true) {
@@ -166,7 +166,7 @@ fn a_relay_that_sends_bytes_without_a_pong_is_disconnected_after_ten_excluded_ti
         let end = stream.iter().find_map(|byte| {
             let since = pair.now;
             pair.now += step;
-            pair.connection.handle_turn(pair.now, since);
+            pair.connection.handle_turn(pair.now, FIRST, since);
             pair.receive(&[*byte]).unwrap();
             pair.timeout(false).err()
         });

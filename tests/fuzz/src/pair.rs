@@ -154,7 +154,7 @@ impl Pair {
         let mut input = self.down.rest()[..len].to_vec();
         let mut events = Events::with_capacity(capacity);
         let since = std::mem::replace(&mut self.last_turn, self.now);
-        self.connection.handle_turn(self.now, since);
+        self.connection.handle_turn(self.now, AttemptId::FIRST, since);
         self.model.turn(self.now, since);
         let result =
             self.connection.receive(self.now, AttemptId::FIRST, &mut input, &mut self.shared, &mut events);

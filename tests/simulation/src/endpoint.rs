@@ -112,7 +112,7 @@ impl Endpoint {
             && end.is_ok()
             && !is_cut
         {
-            self.connection.handle_turn(now, since);
+            self.connection.handle_turn(now, attempt, since);
             if !std::mem::replace(&mut self.is_linked, true) {
                 self.connection.handle_connected(now, attempt);
             }

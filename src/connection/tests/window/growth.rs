@@ -23,7 +23,7 @@ impl Pair {
             self.now = self.connection.deadline().min(next).max(self.now);
             self.timeout(false).unwrap();
             let now = self.now;
-            self.connection.handle_turn(now, now);
+            self.connection.handle_turn(now, FIRST, now);
             while pings.front().is_some_and(|(at, _)| *at <= now) {
                 let (_, id) = pings.pop_front().unwrap();
                 self.answer(&[id]);
@@ -62,7 +62,7 @@ fn a_program_that_polls_rarely_does_not_take_the_relay_for_prompt() {
     for _ in 0..1_000 {
         let since = pair.now;
         pair.now += Duration::from_millis(50);
-        pair.connection.handle_turn(pair.now, since);
+        pair.connection.handle_turn(pair.now, FIRST, since);
         pair.answer(&[last]);
         pair.timeout(false).unwrap();
         pair.fill(route, LEN);

@@ -111,7 +111,7 @@ impl Sender {
             self.back.push_back((now + self.delay, answers));
         }
         while let Some((_, mut bytes)) = due(&mut self.back, now) {
-            self.connection.handle_turn(now, now);
+            self.connection.handle_turn(now, AttemptId::FIRST, now);
             let mut rest = &mut bytes[..];
             while !rest.is_empty() {
                 let taken = self.connection.receive(now, FIRST, rest, &mut self.shared, &mut self.events)?;
