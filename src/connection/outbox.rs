@@ -30,6 +30,12 @@ const MAX_PONGS: usize = 32;
 /// Pings between data are not queued, and there is no probe while a ping is.
 const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
 
+/// The bytes of a ping on the stream.
+const PING: usize = OVERHEAD + 9;
+
+/// The shortest batch: of the longest packet, and the ping that may have to follow it.
+pub(super) const MIN_BATCH: usize = MAX_FRAME + PING;
+
 /// The most times that the size of a batch is halved. A 16th of 64 KiB is still worth a system call.
 const MAX_HALVINGS: u8 = 4;
 
@@ -72,7 +78,7 @@ pub(super) struct FlushParameters<'a> {
     pub(super) window: Option<usize>,
     /// The id of the first ping between data; the others follow it.
     pub(super) ping: NonZeroU64,
-    /// Holds the batches, and has room for at least one packet.
+    /// Holds the batches, and has room for at least [`MIN_BATCH`] bytes.
     pub(super) scratch: &'a mut [u8],
 }
 
@@ -237,7 +243,7 @@ impl Outbox {
             return Ok(true);
         };
         loop {
-            let room = (scratch.len() >> buffers.halvings).max(MAX_FRAME);
+            let room = (scratch.len() >> buffers.halvings).max(MIN_BATCH);
             let begun = !buffers.begun.is_empty();
             let batch = if begun {
                 &buffers.begun[..]
@@ -344,12 +350,13 @@ impl Buffers {
         let mut spacing = Place::ALL.map(|place| self.window.spacing(place, false, bound));
         let (mut pinged, mut unpinged_before) = (0_usize, self.window.unpinged());
         let important_end = batch.end;
+        let limit = data_end.min(batch.scratch.len() - PING); // a ping that is due is in the same batch
         loop {
             let ping_at =
                 |place| pinged.saturating_add(spacing[place as usize]).saturating_sub(unpinged_before);
             while batch.end < ping_at(Place::Between)
                 && let Some(len) = self.queue.next_len()
-                && batch.add(len, data_end, |plaintext| self.queue.take(plaintext))
+                && batch.add(len, limit, |plaintext| self.queue.take(plaintext))
             {}
             let place = match self.queue.next_len() {
                 None if batch.end == important_end => break,

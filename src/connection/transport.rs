@@ -12,7 +12,7 @@ use crate::connection::common::Common;
 use crate::connection::ending::End;
 use crate::connection::keepalive::NETWORK_CHANGE_TIMEOUT;
 use crate::connection::opening::{Opening, Parameters};
-use crate::connection::outbox::{FlushParameters, Flushed, Outbox};
+use crate::connection::outbox::{FlushParameters, Flushed, MIN_BATCH, Outbox};
 use crate::connection::routes::Routes;
 use crate::connection::session::Session;
 use crate::connection::shared::Shared;
@@ -24,7 +24,7 @@ use crate::id::{AttemptId, ConnectionId};
 use crate::stage::Stage;
 use crate::status::Traffic;
 use crate::wire::Packet;
-use crate::wire::frame::{MAX_FRAME, MIN_FRAME};
+use crate::wire::frame::MIN_FRAME;
 
 /// One relay connection, without a socket: [the module](crate::proto) says in which order a driver calls its functions.
 ///
@@ -45,8 +45,8 @@ pub struct Connection {
     pub(super) generation: u32,
 }
 
-/// The shortest buffer in which [`Connection::flush`] can seal packets: that of the longest packet.
-pub const MIN_SCRATCH: usize = MAX_FRAME;
+/// The shortest buffer in which [`Connection::flush`] can seal packets: the longest one, and a ping after it.
+pub const MIN_SCRATCH: usize = MIN_BATCH;
 
 /// Boxed, since an opening takes memory only for a short time, and since keys that are not moved leave no copies.
 pub(super) enum State {

@@ -25,7 +25,7 @@ use tox_test_relay::session::{Fresh, HELLO_LENGTH, Hello, Session, public_key};
 
 use crate::config::Settings;
 use crate::connection::transport::State;
-use crate::connection::{Connection, End, Parameters, Shared};
+use crate::connection::{Connection, End, MIN_SCRATCH, Parameters, Shared};
 use crate::crypto::{Entropy, SharedKey};
 use crate::error::{DisconnectReason, RouteError, SendError};
 use crate::error::{Hint, Impostor, Violation};

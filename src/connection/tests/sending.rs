@@ -67,7 +67,7 @@ fn send_to_uses_a_route_only_while_it_is_online() {
 #[test]
 fn important_packets_of_several_writes_are_sent_in_order_and_before_data() {
     let (mut pair, route) = Pair::with_route(without_window(), key(7));
-    pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
+    pair.scratch = vec![0; MIN_SCRATCH];
     pair.connection.send_data(route, b"after all of them").unwrap();
     let peers: Vec<_> = (8..208).map(key).collect();
     for peer in &peers {
@@ -120,7 +120,7 @@ fn a_socket_that_takes_one_byte_per_call_gets_everything_in_order() {
 #[test]
 fn a_small_scratch_buffer_only_results_in_more_writes() {
     let (mut pair, route) = Pair::with_route(without_window(), key(7));
-    pair.scratch = vec![0; crate::wire::frame::MAX_FRAME];
+    pair.scratch = vec![0; MIN_SCRATCH];
     let packets: Vec<_> = (0..40).map(|number| vec![number; 1 + usize::from(number) * 37]).collect();
     for packet in &packets {
         pair.connection.send_data(route, packet).unwrap();

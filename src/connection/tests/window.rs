@@ -131,6 +131,21 @@ fn a_pong_that_comes_twice_confirms_nothing_more() {
 }
 
 #[test]
+fn data_that_fill_the_buffer_of_the_driver_get_their_ping_in_the_next_batch() {
+    let (mut pair, route) = Pair::with_route(Settings::default(), key(PEER));
+    let count = 12; // 16,716 bytes
+    (0..count).for_each(|_| pair.connection.send_data(route, &[1; LEN]).unwrap());
+    let (mut scratch, mut bytes) = (vec![0; count * PACKET], 0);
+    let write = |batch: &[u8]| {
+        bytes += batch.len();
+        Ok(batch.len())
+    };
+    let shared = &mut Shared::new();
+    pair.connection.flush(pair.now, FIRST, bulk_ping(), shared, &mut scratch, write).unwrap();
+    assert_eq!(bytes, count * PACKET + PING);
+}
+
+#[test]
 fn important_packets_pass_a_full_window() {
     let (mut pair, _, _) = full(Settings::default());
     pair.connection.open(key(9)).unwrap();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use tox_relay_client::proto::{AttemptId, Connection, Shared};
+use tox_relay_client::proto::{AttemptId, Connection, MIN_SCRATCH, Shared};
 use tox_relay_client::{
     Destination, DisconnectReason, Events, Impostor, OwnedEvent, PublicKey, RouteError, RouteId, SendError,
     Stage,
@@ -211,7 +211,7 @@ impl Pair {
             AttemptId::FIRST,
             NonZeroU64::MIN, // not used: there is no window
             &mut self.shared,
-            &mut vec![0; scratch.max(2050)],
+            &mut vec![0; scratch.max(MIN_SCRATCH)],
             write,
         );
 

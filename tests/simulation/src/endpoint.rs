@@ -232,7 +232,7 @@ impl Endpoint {
     pub fn flush(&mut self, now: Instant, rng: &mut Rng) {
         let Some(attempt) = self.attempt.filter(|_| self.is_linked) else { return };
         let mut link = self.link.borrow_mut();
-        let mut scratch = vec![0; rng.magnitude(2_050, BUDGET)];
+        let mut scratch = vec![0; rng.magnitude(MIN_SCRATCH, BUDGET)];
         let all = self.connection.flush(now, attempt, ping(rng), &mut Shared::new(), &mut scratch, |bytes| {
             let some = rng.magnitude(1, bytes.len());
             match link.up.write(&bytes[..some], now, rng) {
