@@ -3,6 +3,7 @@
 mod growth;
 
 use super::*;
+use crate::connection::window::{Place, Window};
 
 const PEER: u8 = 7;
 
@@ -232,22 +233,33 @@ fn important_packets_again_and_again_do_not_hold_data_back_for_good() {
 
 /// It pings again and again, and answers only the oldest ping, just in time.
 #[test]
-fn the_pings_that_a_malicious_relay_does_not_answer_are_bounded() {
-    let (mut pair, route, last) = grown();
-    let mut pings = std::collections::VecDeque::from([last]);
-    for number in 0..20_000 {
-        pair.now += Duration::from_millis(10);
-        pair.timeout(false).unwrap();
-        pair.relay_sends(&[ping(1_000_000 + number)]).unwrap();
-        if number % 900 == 899
-            && let Some(id) = pings.pop_front()
-        {
-            pair.answer(&[id]);
-        }
-        pair.fill(route, LEN);
-        pings.extend(pair.sent_bulk().0);
+fn probes_do_not_fill_the_socket_of_a_relay_that_answers_nothing() {
+    let (mut pair, ..) = grown();
+    let (mut pongs, mut probes) = (0, 0);
+    // Its own pings make us look at the full window again and again.
+    while pair.next_deadline().is_ok() && pair.relay_sends(&[ping(1_000_000 + pongs as u64)]).is_ok() {
+        pongs += 1;
+        probes += pair.sent_bulk().0.len();
     }
-    assert!(pings.len() < 5_000 && pair.connection.memory() < 400 * 1024, "{}", pings.len());
+    // Fewer than a series: pongs and probes together have used up the room for ten probes and one packet.
+    assert!((10..30).contains(&probes), "{probes} probes");
+    assert!(
+        pair.connection.unconfirmed() <= BEARABLE + (10 + 1 + pongs) * PING,
+        "{probes} probes, {pongs} pongs"
+    );
+}
+
+#[test]
+fn the_pings_whose_pongs_a_malicious_relay_owes_are_bounded() {
+    let (mut window, now) = (Window::default(), Instant::now());
+    let spacing = |window: &Window| Place::ALL.map(|place| window.spacing(place, true, Some(usize::MAX)));
+    for number in 1..=4_096 {
+        assert!(spacing(&window).iter().any(|bytes| *bytes < usize::MAX), "after {number} pings");
+        window.handle_sent(PING);
+        window.handle_ping_sent(now, NonZeroU64::new(number).unwrap());
+    }
+    assert_eq!(spacing(&window), [usize::MAX; 3]);
+    assert!(window.memory() < 400 * 1024);
 }
 
 #[test]
