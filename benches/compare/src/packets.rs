@@ -91,9 +91,10 @@ fn turn<C: Client>(
         let (spent, result) = match direction {
             Direction::Send => {
                 relay.take(PEER, count * (OVERHEAD + len))?;
-                let sent = cpu_time(|| client.send(&data, count));
+                let (sending, sent) = cpu_time(|| client.send(&data, count));
                 relay.wait_taken()?;
-                sent
+                let (settling, settled) = cpu_time(|| client.settle());
+                (sending + settling, sent.and(settled))
             }
             Direction::Receive => {
                 relay.burst(PEER, len, count)?;

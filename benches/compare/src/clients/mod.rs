@@ -27,6 +27,11 @@ pub trait Client: Sized {
     /// Sends a packet `count` times, and returns when the socket has accepted all of them.
     fn send(&mut self, data: &[u8], count: usize) -> Outcome<()>;
 
+    /// What was sent has been read by the relay: handles what the relay answers to it.
+    fn settle(&mut self) -> Outcome<()> {
+        Ok(())
+    }
+
     /// Receives this number of packets.
     fn receive(&mut self, count: usize) -> Outcome<()>;
 }
