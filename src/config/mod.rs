@@ -123,28 +123,16 @@ impl Config {
         self
     }
 
-    /// The most bytes of data that may be sent to a relay before it confirms them, since they may wait there. `None`
-    /// for no bound. Default: 16 MiB; at least 16 KiB.
+    /// The most bytes of data that may be sent to a relay before it confirms them. Default: 16 MiB; at least 16 KiB.
+    /// `None` for no bound: then `tox-bootstrapd` usually resets whoever has more than 64 KiB to send at once.
     ///
-    /// A relay handles packets in order, so its pong confirms everything before the ping. There is a ping (27 bytes)
-    /// after the data that fill the window, and after 15,000 bytes when the queue is empty, and every 15,000 to 55,000
-    /// if the relay reads at once. While the window is full, data wait in the send queue, as if the socket was full;
-    /// important packets are sent.
-    ///
-    /// - The window begins with 32 KiB, and is soon as large as what the relay reads in 0.5 s (or in four round trips),
-    ///   but at most 47,000 bytes. The relay reads all of it before more is sent. So `tox-bootstrapd`, which most
-    ///   relays are, never gets stuck: it looks for input every 30 to 48 ms and counts it in 16 bits, and 80 KB
-    ///   (measured with version 0.2.18) are too much for good. On the loopback interface this allows 0.4 to 3 MB/s, for
-    ///   packets of 34 to 1373 bytes, and a window per round trip on long lines.
-    /// - It grows further if the relay reads at once: if nearly all of some 15 pings, sent at random moments, take at
-    ///   most 8 ms longer than the fastest one. A relay that looks every 30 ms passes that by chance once in some
-    ///   years. Then it has twice as many bytes as are confirmed in the smallest round trip (as in BBR), or those of 10
-    ///   ms more if that is longer, and this setting bounds it. It does not grow on lines whose delay varies by more,
-    ///   and not if the program polls less often than every 4 ms.
-    ///
-    /// Without a bound, data are sent as fast as the socket accepts them, and no pings are sent between them. Then a
-    /// relay that is slow may be late with its pongs, and `tox-bootstrapd` usually resets the connection of a sender
-    /// who has more than 64 KiB to send at once.
+    /// A relay handles packets in order, so its pong confirms all that was sent before the ping. Further data wait in
+    /// the send queue, as if the socket was full; important packets do not wait. The window is at first 32 KiB, then
+    /// what the relay reads in 0.5 s, but at most 47,000 bytes: `tox-bootstrapd` 0.2.18 counts what waits in 16 bits,
+    /// and got stuck with 80 KB. If nearly all of some 15 pings at random moments take at most 8 ms longer than the
+    /// fastest, the relay reads at once; then the window is twice the rate times the smallest round trip (as in BBR).
+    /// After a minute without data it begins anew. Cost: a ping (27 bytes) each 15,000 bytes, 16 to 47 KB a round trip
+    /// where delays vary by more than 8 ms, and 0.4 to 3 MB/s to `tox-bootstrapd` on loopback (34 to 1373 bytes).
     pub fn window(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.settings.window = bytes.into();
         self

@@ -7,19 +7,22 @@ use simulation::flow::{LINES, LineKind, Outcome, RELAYS, RelayKind, transfer};
 /// What every relay bears, and some important packets.
 const BEARABLE: usize = 52_000;
 
-/// Calls `check` with the outcome of this relay on each line.
+/// Of the random moments at which pings leave.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
+
+/// Calls `check` with the outcomes of this relay on each line.
 fn each_line(relay: &str, check: impl Fn(&'static RelayKind, &'static LineKind, Outcome, &str)) {
     let relay = RELAYS.iter().find(|kind| kind.name == relay).expect("a relay");
-    for line in LINES {
-        let outcome = transfer(line, relay, true);
-        let what = format!("{}, {}: {outcome:?}", relay.name, line.name);
+    for (line, seed) in LINES.iter().flat_map(|line| SEEDS.map(move |seed| (line, seed))) {
+        let outcome = transfer(line, relay, true, seed);
+        let what = format!("{}, {}, seed {seed}: {outcome:?}", relay.name, line.name);
         check(relay, line, outcome, &what);
     }
 }
 
 /// Asserts that the throughput is at least this part of that without a window.
 fn assert_rate(relay: &'static RelayKind, line: &'static LineKind, outcome: &Outcome, part: f64, what: &str) {
-    let without = transfer(line, relay, false);
+    let without = transfer(line, relay, false, 1);
     assert!(outcome.rate >= part * without.rate, "{what}, without a window {without:?}");
 }
 
@@ -43,7 +46,7 @@ fn a_relay_that_counts_in_16_bits_never_gets_stuck() {
         let least = if line.loses_one_in.is_some() { least / 2.0 } else { least };
         assert!(outcome.rate >= least, "{what}, and not {least} bytes/s");
         if line.name == "1 ms" {
-            let without = transfer(line, relay, false);
+            let without = transfer(line, relay, false, 1);
             assert_eq!(without.rate, 0.0, "the model gets stuck without a window");
         }
     });
@@ -55,6 +58,7 @@ fn no_more_waits_at_a_slow_relay_than_it_reads_soon() {
         assert_eq!(outcome.end, None, "{what}");
         assert_rate(relay, line, &outcome, 0.65, what);
         assert!(outcome.most_waiting <= BEARABLE, "{what}");
+        assert!(outcome.longest_wait <= Duration::from_secs(1), "{what}");
         assert!(outcome.latest_answer < Duration::from_secs(1) + 2 * line.delay, "{what}");
     });
 }

@@ -27,6 +27,8 @@ pub struct Outcome {
     pub rate: f64,
     /// The most bytes that have waited at the relay.
     pub most_waiting: usize,
+    /// The longest time that a byte has waited there, of those that were read.
+    pub longest_wait: Duration,
     /// The longest time from the request for a route to its answer.
     pub latest_answer: Duration,
     /// The largest window.
@@ -35,10 +37,11 @@ pub struct Outcome {
     pub end: Option<(Duration, String)>,
 }
 
-/// Sends as much as the line and the relay take. `is_bounded`: with the default window, otherwise with none.
-pub fn transfer(line: &'static LineKind, relay: &'static RelayKind, is_bounded: bool) -> Outcome {
+/// Sends as much as the line and the relay take. `is_bounded`: with the default window, otherwise with none. `seed`: of
+/// the random moments at which pings leave.
+pub fn transfer(line: &'static LineKind, relay: &'static RelayKind, is_bounded: bool, seed: u64) -> Outcome {
     let start = Instant::now();
-    let mut sender = Sender::new(line, relay, is_bounded, start);
+    let mut sender = Sender::new(line, relay, is_bounded, seed, start);
     let start = start + 2 * line.delay;
     let mut outcome = Outcome::default();
     let mut read_before = 0;
@@ -57,6 +60,7 @@ pub fn transfer(line: &'static LineKind, relay: &'static RelayKind, is_bounded: 
         outcome.most_waiting = outcome.most_waiting.max(sender.relay.waiting());
         outcome.window = outcome.window.max(sender.connection.window().unwrap_or_default());
     }
+    outcome.longest_wait = sender.relay.longest_wait;
     outcome.latest_answer = sender.latest_answer(start + DURATION);
     outcome.rate = (sender.relay.data - read_before) as f64 / (DURATION - WARM_UP).as_secs_f64();
     outcome
@@ -68,24 +72,25 @@ pub struct Table;
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = "relay | line | KB/s | KB/s without a window | largest window, KB | most waiting, KB | \
-                    latest answer, ms | end";
-        writeln!(f, "| {head} |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+                    longest wait, ms | latest answer, ms | end";
+        writeln!(f, "| {head} |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")?;
         for relay in RELAYS {
             for line in LINES {
-                let [with, without] = [true, false].map(|is_bounded| transfer(line, relay, is_bounded));
+                let [with, without] = [true, false].map(|is_bounded| transfer(line, relay, is_bounded, 1));
                 let end = |outcome: &Outcome| match &outcome.end {
                     Some((time, reason)) => format!("{} s: {reason}", time.as_secs()),
                     None => "-".to_owned(),
                 };
                 writeln!(
                     f,
-                    "| {} | {} | {:.0} | {:.0} | {} | {} | {} | {}; without: {} |",
+                    "| {} | {} | {:.0} | {:.0} | {} | {} | {} | {} | {}; without: {} |",
                     relay.name,
                     line.name,
                     with.rate / 1e3,
                     without.rate / 1e3,
                     with.window / 1000,
                     with.most_waiting / 1000,
+                    with.longest_wait.as_millis(),
                     with.latest_answer.as_millis(),
                     end(&with),
                     end(&without),

@@ -1,5 +1,6 @@
 //! A relay at the end of a line, and how it reads.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tox_test_relay::kind;
@@ -52,6 +53,10 @@ pub struct Relay {
     session: Session,
     /// What has arrived and was not read.
     arrived: Vec<u8>,
+    /// The times at which those bytes have arrived, with how many they are.
+    arrivals: VecDeque<(Instant, usize)>,
+    /// The longest time that a byte has waited, of those that were read.
+    pub longest_wait: Duration,
     started: Instant,
     looked_at: Instant,
     /// The bytes that it may read now, if its rate is limited.
@@ -62,7 +67,17 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(kind: &'static RelayKind, session: Session, now: Instant) -> Self {
-        Self { kind, session, arrived: Vec::new(), started: now, looked_at: now, allowance: 0.0, data: 0 }
+        Self {
+            kind,
+            session,
+            arrived: Vec::new(),
+            arrivals: VecDeque::new(),
+            longest_wait: Duration::ZERO,
+            started: now,
+            looked_at: now,
+            allowance: 0.0,
+            data: 0,
+        }
     }
 
     /// The bytes that wait for it.
@@ -85,6 +100,9 @@ impl Relay {
     /// Bytes have arrived. Returns its answers.
     pub fn step(&mut self, now: Instant, arrived: &[u8]) -> Vec<u8> {
         self.arrived.extend_from_slice(arrived);
+        if !arrived.is_empty() {
+            self.arrivals.push_back((now, arrived.len()));
+        }
         let stalls = self.kind.stalls && (now - self.started).as_secs() % 5 == 4;
         let passed = now - self.looked_at;
         if stalls || passed < self.kind.interval {
@@ -93,6 +111,7 @@ impl Relay {
         self.looked_at = now;
         let len = self.readable(passed);
         let bytes: Vec<u8> = self.arrived.drain(..len).collect();
+        self.note_waits(now, len);
         let mut answers = Vec::new();
         let mut data = 0;
         self.session
@@ -107,6 +126,20 @@ impl Relay {
             .expect("packets that open");
         self.data += data;
         answers.iter().flat_map(|answer| self.seal(answer)).collect()
+    }
+
+    /// So many bytes are read.
+    fn note_waits(&mut self, now: Instant, mut len: usize) {
+        while len > 0
+            && let Some((since, waiting)) = self.arrivals.front_mut()
+        {
+            self.longest_wait = self.longest_wait.max(now - *since);
+            let read = len.min(*waiting);
+            (len, *waiting) = (len - read, *waiting - read);
+            if *waiting == 0 {
+                self.arrivals.pop_front();
+            }
+        }
     }
 
     /// How many bytes it reads now.

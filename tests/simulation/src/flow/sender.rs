@@ -50,7 +50,13 @@ pub struct Sender {
 
 impl Sender {
     /// A sender that is connected, and has a route that is online, a round trip after `now`.
-    pub fn new(line: &'static LineKind, relay: &'static RelayKind, is_bounded: bool, now: Instant) -> Self {
+    pub fn new(
+        line: &'static LineKind,
+        relay: &'static RelayKind,
+        is_bounded: bool,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let client = KeyPair::from(SecretKey::from([2; 32]));
         let key = PublicKey::from(public_key(&RELAY_SECRET));
         let shared_key = Arc::new(SharedKey::new(&client, &key).expect("a good key"));
@@ -95,7 +101,7 @@ impl Sender {
             shared,
             scratch: vec![0; 64 * 1024],
             events,
-            rng: Rng::new(1),
+            rng: Rng::new(seed),
             routes: 1,
             requested: None,
             request_at: now + REQUEST_INTERVAL,
