@@ -11,9 +11,6 @@ use super::{Client, IDENTITY, LIMIT};
 use crate::address::Target;
 use crate::helper::Outcome;
 
-/// The time in which a pong comes: it is no event, so a poll does not return for it.
-const PONG: Duration = Duration::from_millis(1);
-
 /// Enough for a burst of the smallest packets.
 const EVENTS: usize = 2048;
 
@@ -62,14 +59,14 @@ impl Client for OurClient {
         Ok(())
     }
 
-    /// Waits for the pong that confirms a burst: until then, the window has no room for the next one.
+    /// Handles the pong that confirms a burst, and makes room for the next one. The relay has sent it already.
     fn settle(&mut self) -> Outcome<()> {
         let deadline = Instant::now() + LIMIT;
         while self.client.connection(self.relay).ok_or("our client has lost the relay")?.unconfirmed > 0 {
             if Instant::now() >= deadline {
                 return Err("our client's burst was not confirmed in time".into());
             }
-            self.client.poll(&mut self.events, Some(PONG))?;
+            self.poll()?;
         }
         Ok(())
     }
