@@ -4,17 +4,22 @@
 //! [`Notice`]s for the user. So all of it runs in tests with virtual time, and the same seed gives the same run.
 //!
 //! Each file uses only those after it: [`silence`] finds relays that do not answer, [`review`] computes what is wanted
-//! from all that is known, [`paths`] tells by which relay something goes out, [`state`] is what is known and what the plan
-//! is told, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
+//! from all that is known, [`paths`] tells by which relay something goes out, [`wishes`] and [`reports`] are what the
+//! plan is told, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is known,
+//! [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
 
 mod action;
 mod allowance;
+mod choice;
+mod ends;
 mod paths;
 mod peer;
 mod relay;
+mod reports;
 mod review;
 mod silence;
 mod state;
+mod wishes;
 
 pub(super) use action::{Action, Notice, Observation};
 pub(super) use state::Plan;

@@ -1,0 +1,72 @@
+//! Which relay carries the data of a peer: one at a time.
+
+use std::cmp::Reverse;
+use std::time::Instant;
+
+use crate::id::RouteId;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::action::Notice;
+use crate::pool::plan::relay::Known;
+use crate::pool::plan::state::Plan;
+
+impl Plan {
+    /// The other relays and routes that can, the best one first.
+    pub(crate) fn others(&self, id: PeerId) -> Vec<(RelayId, RouteId)> {
+        let Some(peer) = self.peer(id) else { return Vec::new() };
+        let online = peer.ties.iter().filter(|tie| Some(tie.relay) != peer.used);
+        let mut others: Vec<_> = online.filter_map(|tie| Some((tie.relay, tie.route.online()?))).collect();
+        others.sort_by_cached_key(|(relay, _)| Reverse(self.relay(*relay).map(Known::rank)));
+        others
+    }
+
+    /// Chooses the relay for the data of this peer again, after something has changed.
+    pub(crate) fn choose_again(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get(id.0) else { return };
+        let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
+        let ranked = online.filter_map(|tie| Some((self.relay(tie.relay)?, tie.relay)));
+        let best = ranked.max_by_key(|(known, _)| known.rank()).map(|(_, relay)| relay);
+        let stays = |used: RelayId| {
+            let is_online = peer.tie(used).is_some_and(|tie| tie.route.online().is_some());
+            is_online && self.relay(used).is_some_and(|known| !known.is_silent && known.lost == 0)
+        };
+        let used = peer.used.filter(|used| stays(*used));
+        let faster = used.and_then(|used| self.faster_than(id, used));
+        let (relays, Some(peer)) = (&self.relays, self.peers.get_mut(id.0)) else { return };
+        debug_assert!(relays.len() > 0 || best.is_none());
+        let chosen = match (used, faster) {
+            (Some(_), Some(faster)) if peer.handle_faster(now, faster) => Some(faster),
+            (Some(used), faster) => {
+                if faster.is_none() {
+                    peer.faster = None;
+                }
+                Some(used)
+            }
+            (None, _) => best,
+        };
+        if peer.used != chosen {
+            let notice = match (peer.used, chosen) {
+                (None, Some(relay)) => Notice::PeerOnline(id, relay),
+                (Some(_), Some(relay)) => Notice::PeerMoved(id, relay),
+                (_, None) => Notice::PeerOffline(id),
+            };
+            (peer.used, peer.faster) = (chosen, None);
+            self.notices.push_back(notice);
+            if chosen.is_some() && std::mem::take(&mut peer.was_refused) {
+                self.notices.push_back(Notice::Writable(id));
+            }
+        }
+    }
+
+    /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's.
+    fn faster_than(&self, id: PeerId, used: RelayId) -> Option<RelayId> {
+        let slow = self.relay(used)?.round_trip?;
+        let good = |(relay, _): &(RelayId, RouteId)| {
+            let known = self.relay(*relay)?;
+            let time = known
+                .round_trip
+                .filter(|time| !known.is_silent && known.lost == 0 && *time * 3 < slow * 2)?;
+            Some((time, *relay))
+        };
+        self.others(id).iter().filter_map(good).min().map(|(_, relay)| relay)
+    }
+}

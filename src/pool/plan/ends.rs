@@ -1,0 +1,47 @@
+//! Ends of connections.
+
+use std::time::Instant;
+
+use rand::RngExt;
+
+use crate::advice::Retry;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::action::Action;
+use crate::pool::plan::peer::Route;
+use crate::pool::plan::state::Plan;
+
+impl Plan {
+    /// The connection, or the attempt, of a relay has ended by itself.
+    pub(crate) fn fail(&mut self, now: Instant, id: RelayId, retry: Retry) {
+        let in_outage = !self.relays().any(|(other, known)| other != id && known.is_connected());
+        let jitter = self.random.random_range(0.0..1.0);
+        if let Some(known) = self.relays.get_mut(id.0) {
+            known.handle_failure(now, retry, jitter, in_outage);
+        }
+        self.forget_routes(now, id);
+    }
+
+    /// Ends the connection of a relay that is not needed.
+    pub(crate) fn end(&mut self, id: RelayId, now: Instant) {
+        let Some(known) = self.relays.get_mut(id.0) else { return };
+        if let Some(connection) = known.connection() {
+            self.by_connection.remove(&connection);
+            self.actions.push_back(Action::Disconnect(connection));
+        }
+        known.handle_end();
+        self.forget_routes(now, id);
+    }
+
+    /// The routes of a relay have ended with its connection.
+    fn forget_routes(&mut self, now: Instant, id: RelayId) {
+        let tied: Vec<PeerId> =
+            self.relay(id).into_iter().flat_map(|known| known.tied.iter().copied()).collect();
+        for peer in tied {
+            if let Some(tie) = self.peers.get_mut(peer.0).and_then(|peer| peer.tie_mut(id)) {
+                tie.route = Route::CLOSED;
+            }
+            self.choose_again(now, peer);
+        }
+        self.is_outdated = true;
+    }
+}

@@ -1,0 +1,152 @@
+//! What the driver has done, and what the client has reported to it.
+
+use std::time::{Duration, Instant};
+
+use crate::advice::Retry;
+use crate::id::{ConnectionId, RouteId};
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::action::{Action, Notice};
+use crate::pool::plan::peer::Route;
+use crate::pool::plan::relay::{Known, State};
+use crate::pool::plan::state::Plan;
+
+/// A relay that has refused a route is asked again after this time.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// What the driver has done.
+impl Plan {
+    /// `connect` has returned a connection.
+    pub(crate) fn handle_connecting(&mut self, id: RelayId, connection: ConnectionId) {
+        let known = self.relays.get_mut(id.0);
+        if let Some(State::Connecting { connection: new, .. }) = known.map(|known| &mut known.state) {
+            *new = Some(connection);
+            self.by_connection.insert(connection, id);
+            self.is_outdated = true;
+        } else {
+            self.actions.push_back(Action::Disconnect(connection));
+        }
+    }
+
+    /// `connect` has failed at once, for a reason of ours.
+    pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId) {
+        self.fail(now, id, Retry::Ask);
+    }
+
+    /// `open_route` has returned a route, or `None` if the relay has no room for one.
+    pub(crate) fn handle_route(&mut self, now: Instant, id: PeerId, relay: RelayId, route: Option<RouteId>) {
+        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
+        match (tie, route) {
+            (Some(tie), Some(route)) => {
+                tie.route = Route::Offline(route);
+                self.relays.get_mut(relay.0).into_iter().for_each(|relay| relay.routes += 1);
+            }
+            (Some(tie), None) => {
+                tie.route = Route::None { not_before: Some(now + REFUSED) };
+                self.is_outdated = true;
+            }
+            (None, Some(route)) => self.actions.push_back(Action::CloseRoute(route)),
+            (None, None) => {}
+        }
+    }
+
+    /// Data were sent by this relay.
+    pub(crate) fn handle_sent(&mut self, id: RelayId) {
+        if let Some(relay) = self.relays.get_mut(id.0)
+            && !relay.has_sent
+            && relay.unheard_since.is_none()
+        {
+            (relay.has_sent, self.has_sent) = (true, true);
+            self.watched.push(id);
+        }
+    }
+
+    /// Data of this peer were refused by all its relays.
+    pub(crate) fn handle_refused_data(&mut self, id: PeerId) {
+        self.peers.get_mut(id.0).into_iter().for_each(|peer| peer.was_refused = true);
+    }
+
+    /// The used relay can take no more, and this one has.
+    pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
+        if let Some(peer) = self.peers.get_mut(id.0) {
+            (peer.used, peer.faster) = (Some(relay), None);
+            self.notices.push_back(Notice::PeerMoved(id, relay));
+        }
+    }
+}
+
+/// What the client has reported.
+impl Plan {
+    pub(crate) fn handle_heard(&mut self, id: RelayId) {
+        if let Some(relay) = self.relays.get_mut(id.0) {
+            self.is_outdated |= relay.is_silent;
+            relay.handle_heard();
+        }
+    }
+
+    pub(crate) fn handle_connected(&mut self, now: Instant, id: RelayId) {
+        let Some(relay) = self.relays.get_mut(id.0) else { return };
+        if let State::Connecting { connection: Some(connection), .. } = relay.state {
+            relay.state = State::Connected { connection, since: now };
+            self.notices.push_back(Notice::RelayUp(id));
+            let ids: Vec<u64> = self.relays.iter().map(|(id, _)| id).collect();
+            for id in ids {
+                self.relays.get_mut(id).into_iter().for_each(Known::handle_end_of_outage);
+            }
+            self.is_outdated = true;
+        }
+    }
+
+    /// A connection has ended. `None`: we have closed it.
+    pub(crate) fn handle_disconnected(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        retry: Option<Retry>,
+    ) -> Option<RelayId> {
+        let id = self.by_connection.remove(&connection)?;
+        if self.relay(id)?.connection() == Some(connection) {
+            self.fail(now, id, retry.unwrap_or(Retry::Soon));
+        }
+        Some(id)
+    }
+
+    pub(crate) fn handle_online(&mut self, now: Instant, id: PeerId, relay: RelayId, route: RouteId) {
+        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
+        if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
+            tie.route = Route::Online(route);
+            self.choose_again(now, id);
+            self.is_outdated = true;
+        }
+    }
+
+    pub(crate) fn handle_offline(&mut self, now: Instant, id: PeerId, relay: RelayId, route: RouteId) {
+        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
+        if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
+            tie.route = Route::Offline(route);
+            self.choose_again(now, id);
+        }
+    }
+
+    pub(crate) fn handle_refused(&mut self, now: Instant, id: PeerId, relay: RelayId, route: RouteId) {
+        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
+        if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
+            tie.route = Route::None { not_before: Some(now + REFUSED) };
+            self.relays.get_mut(relay.0).into_iter().for_each(|relay| relay.routes -= 1);
+            self.choose_again(now, id);
+            self.is_outdated = true;
+        }
+    }
+
+    /// There is room again on a relay.
+    pub(crate) fn handle_writable(&mut self, relay: RelayId) {
+        let Some(known) = self.relays.get(relay.0) else { return };
+        for id in &known.tied {
+            let Some(peer) = self.peers.get_mut(id.0) else { continue };
+            if peer.tie(relay).is_some_and(|tie| tie.route.id().is_some())
+                && std::mem::take(&mut peer.was_refused)
+            {
+                self.notices.push_back(Notice::Writable(*id));
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the user wants.
+
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::config::Relay;
+use crate::key::PublicKey;
+use crate::pool::error::{AddRelayError, TieError};
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+use crate::pool::plan::action::Action;
+use crate::pool::plan::allowance::Allowance;
+use crate::pool::plan::peer::{Peer, Route, Tie};
+use crate::pool::plan::relay::Known;
+use crate::pool::plan::state::Plan;
+
+/// The most relays that are known, without those that peers have added.
+const MAX_OWN: usize = 4_096;
+
+/// The most relays that a peer adds, and the most that are tied to it.
+const MAX_TIES: usize = 24;
+
+impl Plan {
+    /// Adds a relay. If it is known, it keeps its id, and has more addresses if its new origin is as trusted as the old.
+    pub(crate) fn add_relay(&mut self, relay: Relay, origin: Origin) -> Result<RelayId, AddRelayError> {
+        if let Some(address) = relay.addresses()?.iter().find(|address| !origin.allows(address)) {
+            return Err(AddRelayError::LocalAddress((*address).clone()));
+        }
+        if let Origin::Peer { peer, .. } = origin {
+            self.peer(peer).ok_or(AddRelayError::UnknownPeer)?;
+        }
+        let key = relay.public_key();
+        if let Some(id) = self.by_relay_key.get(&key)
+            && let Some(known) = self.relays.get_mut(id.0)
+        {
+            if origin.rank() >= known.origin.rank() {
+                known.merge(&relay);
+            }
+            if origin.rank() > known.origin.rank() {
+                known.origin = origin;
+            }
+            return Ok(*id);
+        }
+        let same_source = |other: &Origin| match (origin, *other) {
+            (Origin::Peer { peer, .. }, Origin::Peer { peer: other, .. }) => peer == other,
+            (Origin::Peer { .. }, _) | (_, Origin::Peer { .. }) => false,
+            _ => true,
+        };
+        let bound = if let Origin::Peer { .. } = origin { MAX_TIES } else { MAX_OWN };
+        if self.relays.iter().filter(|(_, known)| same_source(&known.origin)).count() >= bound {
+            return Err(AddRelayError::TooMany);
+        }
+        let id = RelayId(self.relays.insert(Known::new(relay, origin, self.random.next_u32())));
+        self.by_relay_key.insert(key, id);
+        self.is_outdated = true;
+        Ok(id)
+    }
+
+    /// Removes a relay, and ends its connection.
+    pub(crate) fn remove_relay(&mut self, now: Instant, id: RelayId) -> bool {
+        if self.relay(id).is_none() {
+            return false;
+        }
+        self.end(id, now);
+        if let Some(known) = self.relays.remove(id.0) {
+            self.by_relay_key.remove(&known.relay.public_key());
+            for peer in known.tied {
+                self.peers
+                    .get_mut(peer.0)
+                    .into_iter()
+                    .for_each(|peer| peer.ties.retain(|tie| tie.relay != id));
+            }
+        }
+        true
+    }
+
+    /// Adds a peer, or returns the id that it has.
+    pub(crate) fn add_peer(&mut self, key: PublicKey) -> PeerId {
+        let peers = &mut self.peers;
+        *self.by_key.entry(key).or_insert_with(|| PeerId(peers.insert(Peer::new(key))))
+    }
+
+    /// Removes a peer, its routes, and the relays that only it has told us about.
+    pub(crate) fn remove_peer(&mut self, now: Instant, id: PeerId) -> bool {
+        let Some(peer) = self.peers.remove(id.0) else { return false };
+        self.by_key.remove(&peer.key);
+        self.is_outdated = true;
+        for tie in peer.ties {
+            self.actions.extend(tie.route.id().map(Action::CloseRoute));
+            if let Some(relay) = self.relays.get_mut(tie.relay.0) {
+                relay.tied.remove(&id);
+                relay.routes -= usize::from(tie.route.id().is_some());
+            }
+        }
+        let is_its = |known: &Known| matches!(known.origin, Origin::Peer { peer, .. } if peer == id);
+        let useless = self.relays().filter(|(_, known)| is_its(known) && known.tied.is_empty());
+        let useless: Vec<RelayId> = useless.map(|(id, _)| id).collect();
+        useless.into_iter().for_each(|relay| _ = self.remove_relay(now, relay));
+        true
+    }
+
+    /// The peer is thought to be on this relay.
+    pub(crate) fn tie(&mut self, id: PeerId, relay: RelayId) -> Result<(), TieError> {
+        let peer = self.peers.get_mut(id.0).ok_or(TieError::UnknownPeer)?;
+        let known = self.relays.get_mut(relay.0).ok_or(TieError::UnknownRelay)?;
+        if peer.tie(relay).is_some() {
+            return Ok(());
+        }
+        if peer.ties.len() == MAX_TIES {
+            return Err(TieError::TooMany);
+        }
+        peer.ties.push(Tie { relay, route: Route::CLOSED });
+        known.tied.insert(id);
+        self.is_outdated = true;
+        Ok(())
+    }
+
+    /// Whether a peer is to be reached through relays.
+    pub(crate) fn set_awake(&mut self, id: PeerId, is_awake: bool) -> bool {
+        let Some(peer) = self.peers.get_mut(id.0) else { return false };
+        self.is_outdated |= peer.is_awake != is_awake;
+        peer.is_awake = is_awake;
+        true
+    }
+
+    /// How many relays are kept connected for onion packets.
+    pub(crate) fn set_onion_relays(&mut self, count: usize) {
+        self.is_outdated |= self.onion_relays != count;
+        self.onion_relays = count;
+    }
+
+    /// Pauses are over: what failed on the old network may work on this one.
+    pub(crate) fn handle_network_changed(&mut self) {
+        let ids: Vec<u64> = self.relays.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
+        }
+        self.allowance = Allowance::default();
+        self.is_outdated = true;
+    }
+
+    /// Whether data of this peer arrived that were sent by the relay that is used now, as those know who read the data.
+    pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
+        let Some(peer) = self.peer(id) else { return false };
+        if let Some(relay) = peer.used.and_then(|relay| self.relays.get_mut(relay.0)) {
+            relay.lost =
+                if was_delivered { relay.lost.saturating_sub(1) } else { relay.lost.saturating_add(1) };
+            if !was_delivered {
+                self.choose_again(now, id);
+            }
+        }
+        true
+    }
+}
