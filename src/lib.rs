@@ -153,7 +153,7 @@
 //! | --- | --- | --- |
 //! | `crypto_box` | `PublicKey`, `SecretKey` | conversions into [`PublicKey`] and [`SecretKey`] |
 //! | `socks` | `TargetAddr`, `ToTargetAddr` | exported as [`socks`]; conversions from and into [`Address`] |
-//! | `serde` | `Serialize`, `Deserialize` | with the feature `serde`: [`PublicKey`], [`Address`], [`Relay`] |
+//! | `serde` | `Serialize`, `Deserialize` | with the feature `serde`: [`PublicKey`], [`Address`], [`Relay`], [`pool::Remembered`] |
 //!
 //! # Logging
 //!

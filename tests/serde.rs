@@ -1,8 +1,11 @@
 //! The feature `serde`: values are read back as they were written, in a text format (JSON) and in a binary one (CBOR),
 //! and secrets are not written.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tox_relay_client::pool::{Remembered, RememberedOrigin, RememberedPeer, RememberedRelay};
 use tox_relay_client::{Address, PublicKey, Relay, SecretKey};
 
 const KEY: &str = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
@@ -90,4 +93,31 @@ fn a_relay_without_a_usable_address_is_neither_written_nor_read() {
         let json = format!(r#"{{"addresses":{addresses},"public_key":"{KEY}"}}"#);
         assert!(from_json::<Relay>(&json).is_err(), "{json}");
     }
+}
+
+#[test]
+fn what_a_pool_remembers_is_read_back() {
+    let [user, list, told, friend] = [1, 2, 3, 4].map(|byte| PublicKey::from([byte; 32]));
+    let relay = |key, origin, round_trip: Option<u64>| RememberedRelay {
+        relay: Relay::new("198.51.100.7:33445", key).address("[2001:db8::7]:443"),
+        origin,
+        round_trip: round_trip.map(Duration::from_micros),
+        failures: 3,
+        lost: 1,
+        up_time: Duration::from_secs(7_200),
+    };
+    let remembered = Remembered {
+        relays: vec![
+            relay(user, RememberedOrigin::User, Some(70_123)),
+            relay(list, RememberedOrigin::List, None),
+            relay(told, RememberedOrigin::Peer { public_key: friend, is_local: false }, None),
+        ],
+        peers: vec![RememberedPeer { public_key: friend, relays: vec![user, told] }],
+    };
+    let json = serde_json::to_string(&remembered).unwrap();
+    assert_eq!(from_json(&json), Ok(remembered.clone()));
+    assert_eq!(from_cbor(&remembered), Ok(remembered.clone()));
+    let broken = json.replace("198.51.100.7", "198.51.100");
+    let error = from_json::<Remembered>(&broken).unwrap_err();
+    assert!(error.contains("198.51.100"), "{error}");
 }

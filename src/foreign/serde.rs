@@ -1,6 +1,7 @@
-//! Public keys, addresses and relays in files and messages, with the feature `serde`. A secret key is never serialized.
+//! Public keys, addresses, relays and what a pool remembers in files and messages, with the feature `serde`. A secret key is never serialized.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -8,6 +9,7 @@ use serde::ser::{Error as _, Serialize, Serializer};
 use crate::address::Address;
 use crate::config::Relay;
 use crate::key::{KEY_LEN, PublicKey};
+use crate::pool::{Remembered, RememberedOrigin, RememberedPeer, RememberedRelay};
 
 /// As 64 hexadecimal digits in text formats, otherwise as 32 bytes.
 impl Serialize for PublicKey {
@@ -112,4 +114,59 @@ impl<'de> Deserialize<'de> for Relay {
         let first = addresses.next().ok_or_else(|| de::Error::invalid_length(0, &"at least one address"))?;
         Ok(addresses.fold(Self::new(first, public_key), Self::address))
     }
+}
+
+/// Implements the traits of a type by the definition here that has its fields.
+macro_rules! as_defined {
+    ($type:ty, $definition:ident) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $definition::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $definition::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+as_defined!(Remembered, RememberedDef);
+as_defined!(RememberedRelay, RememberedRelayDef);
+as_defined!(RememberedOrigin, RememberedOriginDef);
+as_defined!(RememberedPeer, RememberedPeerDef);
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "Remembered", rename = "Remembered")]
+struct RememberedDef {
+    relays: Vec<RememberedRelay>,
+    peers: Vec<RememberedPeer>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "RememberedRelay", rename = "RememberedRelay")]
+struct RememberedRelayDef {
+    relay: Relay,
+    origin: RememberedOrigin,
+    round_trip: Option<Duration>,
+    failures: u32,
+    lost: u32,
+    up_time: Duration,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "RememberedOrigin", rename = "RememberedOrigin")]
+enum RememberedOriginDef {
+    User,
+    List,
+    Peer { public_key: PublicKey, is_local: bool },
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "RememberedPeer", rename = "RememberedPeer")]
+struct RememberedPeerDef {
+    public_key: PublicKey,
+    relays: Vec<PublicKey>,
 }

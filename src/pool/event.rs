@@ -116,8 +116,8 @@ impl PoolEvents {
     }
 
     /// The events, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = PoolEvent<'_>> {
-        self.records.iter().filter_map(|record| self.event(*record))
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { events: self, records: self.records.iter() }
     }
 
     fn event(&self, record: Record) -> Option<PoolEvent<'_>> {
@@ -139,5 +139,29 @@ impl PoolEvents {
                 _ => return None,
             },
         })
+    }
+}
+
+/// The events of the last poll.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    events: &'a PoolEvents,
+    records: std::slice::Iter<'a, Record>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = PoolEvent<'a>;
+
+    fn next(&mut self) -> Option<PoolEvent<'a>> {
+        self.records.find_map(|record| self.events.event(*record))
+    }
+}
+
+impl<'a> IntoIterator for &'a PoolEvents {
+    type Item = PoolEvent<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
     }
 }

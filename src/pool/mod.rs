@@ -7,29 +7,39 @@
 //!
 //! # Which relays are connected
 //!
-//! - Three for each peer that is awake, or as many as are tied to it; the fewest relays that give every peer its three.
-//!   A peer has at most six routes. Three relays are connected even if there is no peer; [`Pool::set_onion_relays`] asks
-//!   for more.
+//! - Three for each peer that is awake, or as many as are tied to it; the fewest relays that give every peer its three,
+//!   and of those the ones with the best [score](RelayStatus::score). A peer has at most six routes. Three relays are
+//!   connected even if there is no peer; [`Pool::set_onion_relays`] asks for more. In all there are at most 128
+//!   ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one that is full is passed over.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
 //!   if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
 //!   to 120 s, give or take a fifth. (After an hour, if another try [hardly helps](crate::Retry).) This is forgotten when
 //!   it was connected for a minute. If no relay at all is connected, it is our own network: then no relay is blamed, and
 //!   all are tried again as soon as one of them works.
-//! - At most 16 attempts begin at once, and one every two seconds in the long run.
+//! - At most 16 attempts begin at once, and one every two seconds in the long run. A relay that is not connected after
+//!   2 s is tried further, and another one besides it.
+//! - A peer adds at most 24 relays, and none in a local network ([`Origin::Peer`]); the user and lists add 4096.
 //!
 //! # Order, loss and duplicates
 //!
-//! One relay at a time carries the data to a peer, so their order is kept. It changes when the relay ends, is silent,
-//! is full, loses data according to [`Pool::report`], or another one was faster by a third for a minute; then
-//! [`PoolEvent::PeerMoved`] is reported. Around a change, data may be lost if the old relay has ended or is silent
-//! (everything that it had not passed on, of which [`PoolEvent::RelayDown`] shows what never left), and data by the new
-//! relay may overtake those by the old. Nothing is sent twice, and no numbers are added to the packets.
+//! One relay at a time carries the data to a peer, so their order is kept: the fastest. It changes when the relay ends,
+//! is silent (5 s after data were sent, in which nothing was heard), is full, loses data according to [`Pool::report`],
+//! or another one was faster by a third for a minute; then [`PoolEvent::PeerMoved`] is reported. Around a change, data
+//! may be lost if the old relay has ended or is silent (everything that it had not passed on, of which
+//! [`PoolEvent::RelayDown`] shows what never left), and data by the new relay may overtake those by the old. Nothing is
+//! sent twice, and no numbers are added to the packets.
 //!
-//! # Not yet
+//! # Power
 //!
-//! What is known about relays is not kept over a restart, the pings of several relays are not joined in common wake-ups,
-//! forward requests cannot be sent, and a peer is not asked which relay it prefers.
+//! The pings of all relays leave together, 29 s after the last ones, and whatever else the pool does regularly is done
+//! then: an idle pool wakes up for these and their pongs, and for what relays send. (A relay pings each client every 30
+//! s, too, at a time of its own.) Peers that sleep have no routes.
+//!
+//! # Memory over a restart
+//!
+//! [`Pool::remember`] returns what is known of relays and which peers are tied to them, as plain data, and
+//! [`Pool::recall`] puts it in again, so that the next start tries first what was good.
 //!
 //! Its parts: the plan decides, without IO, and is driven in tests by events and virtual time; [`Pool`] carries out
 //! what it decides, with the public interface of the client.
@@ -37,15 +47,19 @@
 mod driver;
 mod error;
 mod event;
+mod exchange;
 mod id;
+mod interface;
 mod origin;
 mod plan;
 mod registry;
+mod remembered;
 mod status;
 
-pub use driver::Pool;
 pub use error::{AddRelayError, PoolSendError, TieError};
-pub use event::{PoolEvent, PoolEvents};
+pub use event::{Iter, PoolEvent, PoolEvents};
 pub use id::{PeerId, RelayId};
+pub use interface::Pool;
 pub use origin::Origin;
+pub use remembered::{Remembered, RememberedOrigin, RememberedPeer, RememberedRelay};
 pub use status::{PeerStatus, RelayStatus};

@@ -42,6 +42,20 @@ pub struct RelayStatus {
     pub is_connected: bool,
     /// Whether data were sent, and it has not answered a ping for two seconds. Others are preferred.
     pub is_silent: bool,
+    /// What it is worth, above 0 and at most 1. The relays with the highest scores are connected, as far as they serve
+    /// as many peers. It is the product of:
+    ///
+    /// | factor | because of |
+    /// | --- | --- |
+    /// | 1, 1/2, 1/4 | the origin: the user, a list, a peer |
+    /// | 1 / (1 + round trip / 200 ms) | its speed; 1/2 if that is not known |
+    /// | 1 / (1 + `failures`) | its reliability |
+    /// | 1/2, growing to 1 in an hour of `up_time` | its constancy |
+    /// | 10⁻⁶ / `lost`, if there is any | data that were lost |
+    /// | 10⁻³, if `is_silent` | its silence |
+    pub score: f64,
+    /// How long it was connected, all in all; with what was [recalled](crate::pool::Pool::recall).
+    pub up_time: Duration,
     /// The smoothed round trip, now or when it was connected last.
     pub round_trip: Option<Duration>,
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was

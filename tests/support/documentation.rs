@@ -19,11 +19,11 @@ pub fn client() -> Client {
     Client::new(Config::new(SecretKey::generate())).unwrap()
 }
 
-/// A client that is connected to a relay, and a friend who is connected there too and opens a route to it.
-pub fn connected() -> (Client, ConnectionId, PublicKey) {
+/// A relay, and a friend who is connected there and opens a route to `myself`: the relay, and the friend's key.
+fn friend_of(myself: PublicKey) -> (Relay, PublicKey) {
     let (address, relay_key) = relay();
-    let (mut client, mut friend) = (client(), self::client());
-    let (myself, friend_key) = (client.public_key(), friend.public_key());
+    let mut friend = client();
+    let friend_key = friend.public_key();
     friend.connect(Relay::new(address, relay_key)).unwrap();
     thread::spawn(move || {
         let mut events = Events::with_capacity(16);
@@ -36,9 +36,16 @@ pub fn connected() -> (Client, ConnectionId, PublicKey) {
             }
         }
     });
-    let relay = client.connect(Relay::new(address, relay_key)).unwrap();
+    (Relay::new(address, relay_key), friend_key)
+}
+
+/// A client that is connected to a relay, and a friend who is connected there too and opens a route to it.
+pub fn connected() -> (Client, ConnectionId, PublicKey) {
+    let mut client = client();
+    let (relay, friend) = friend_of(client.public_key());
+    let connection = client.connect(relay).unwrap();
     wait(&mut client, |event| matches!(event, Event::Connected { .. }));
-    (client, relay, friend_key)
+    (client, connection, friend)
 }
 
 /// A client that is connected to a relay, and has a route to a friend, who is online.
@@ -47,6 +54,20 @@ pub fn online() -> (Client, RouteId, PublicKey) {
     let route = client.open_route(relay, friend).unwrap();
     wait(&mut client, |event| matches!(event, Event::RouteOnline { .. }));
     (client, route, friend)
+}
+
+/// A pool that is connected to one relay, and a friend who is online there.
+pub fn pool() -> (pool::Pool, pool::PeerId) {
+    let mut pool = pool::Pool::new(Config::new(SecretKey::generate())).unwrap();
+    let (relay, friend) = friend_of(pool.public_key());
+    let relay = pool.add_relay(relay, pool::Origin::User).unwrap();
+    let friend = pool.add_peer(friend);
+    pool.tie(friend, relay).unwrap();
+    let mut events = pool::PoolEvents::with_capacity(16);
+    while pool.peer(friend).unwrap().used.is_none() {
+        pool.poll(&mut events, None).unwrap();
+    }
+    (pool, friend)
 }
 
 /// Polls until a poll returns an event for which `is_it` returns true.

@@ -15,8 +15,14 @@ impl Plan {
         let Some(peer) = self.peer(id) else { return Vec::new() };
         let online = peer.ties.iter().filter(|tie| Some(tie.relay) != peer.used);
         let mut others: Vec<_> = online.filter_map(|tie| Some((tie.relay, tie.route.online()?))).collect();
-        others.sort_by_cached_key(|(relay, _)| Reverse(self.relay(*relay).map(Known::rank)));
+        others.sort_by_cached_key(|(relay, _)| Reverse(self.relay(*relay).map(Known::data_rank)));
         others
+    }
+
+    /// Whether a relay carries the data of any peer.
+    pub(crate) fn carries(&self, id: RelayId) -> bool {
+        let tied = self.relay(id).into_iter().flat_map(|known| &known.tied);
+        tied.filter_map(|peer| self.peer(*peer)).any(|peer| peer.used == Some(id))
     }
 
     /// Chooses the relay for the data of this peer again, after something has changed.
@@ -24,7 +30,7 @@ impl Plan {
         let Some(peer) = self.peers.get(id.0) else { return };
         let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
         let ranked = online.filter_map(|tie| Some((self.relay(tie.relay)?, tie.relay)));
-        let best = ranked.max_by_key(|(known, _)| known.rank()).map(|(_, relay)| relay);
+        let best = ranked.max_by_key(|(known, _)| known.data_rank()).map(|(_, relay)| relay);
         let stays = |used: RelayId| {
             let is_online = peer.tie(used).is_some_and(|tie| tie.route.online().is_some());
             is_online && self.relay(used).is_some_and(|known| !known.is_silent && known.lost == 0)

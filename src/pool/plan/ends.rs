@@ -28,7 +28,7 @@ impl Plan {
             self.by_connection.remove(&connection);
             self.actions.push_back(Action::Disconnect(connection));
         }
-        known.handle_end();
+        known.handle_end(now);
         self.forget_routes(now, id);
     }
 

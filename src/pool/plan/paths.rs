@@ -48,7 +48,7 @@ impl Plan {
         let mut connected: Vec<_> = self
             .relays()
             .filter(|(_, known)| known.is_connected())
-            .map(|(_, known)| known.relay.clone())
+            .filter_map(|(_, known)| known.public_part())
             .collect();
         let mut chosen = Vec::new();
         while chosen.len() < count && !connected.is_empty() {

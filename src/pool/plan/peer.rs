@@ -6,13 +6,15 @@ use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::pool::id::RelayId;
 
-/// How long another relay must be faster before it takes over.
-const FASTER_FOR: Duration = Duration::from_secs(60);
+/// How long another relay must be faster before it takes over: at three common pings in a row.
+const FASTER_FOR: Duration = Duration::from_secs(55);
 
 pub(crate) struct Peer {
     pub(crate) key: PublicKey,
     /// Whether it is to be reached through relays.
     pub(crate) is_awake: bool,
+    /// Since when it is known that it sleeps, if it does.
+    pub(crate) sleeps_since: Option<Instant>,
     pub(crate) ties: Vec<Tie>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
@@ -64,7 +66,16 @@ impl Route {
 
 impl Peer {
     pub(crate) fn new(key: PublicKey) -> Self {
-        Self { key, is_awake: true, ties: Vec::new(), used: None, faster: None, was_refused: false, turn: 0 }
+        Self {
+            key,
+            is_awake: true,
+            sleeps_since: None,
+            ties: Vec::new(),
+            used: None,
+            faster: None,
+            was_refused: false,
+            turn: 0,
+        }
     }
 
     pub(crate) fn tie(&self, relay: RelayId) -> Option<&Tie> {

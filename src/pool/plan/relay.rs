@@ -9,6 +9,7 @@ use crate::config::Relay;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
+use crate::pool::remembered::RememberedRelay;
 
 /// The pause after the first failure, and after many: each is 1.6 times as long as the one before (gRPC's numbers).
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -20,6 +21,16 @@ const SELDOM: Duration = Duration::from_secs(3_600);
 
 /// A relay that stayed connected for so long has proved itself: its failures are forgotten.
 const PROVED: Duration = Duration::from_secs(60);
+
+/// The round trip with which a relay has half of the score that the fastest has; and that of one that is not known.
+const MIDDLE: Duration = Duration::from_millis(200);
+
+/// A relay that was connected for so long has twice the score of a new one.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// The factor for a relay that loses data once, and for one that is silent: such relays come last.
+const LOSES: f64 = 1e-6;
+const SILENT: f64 = 1e-3;
 
 /// The most addresses of a relay, as in `Client::connect`.
 const MAX_ADDRESSES: usize = 16;
@@ -39,6 +50,10 @@ pub(crate) struct Known {
     pub(crate) failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub(crate) lost: u32,
+    /// How long it was connected, without the connection that it has now.
+    earlier: Duration,
+    /// The same with that one, when it was last looked at.
+    up_time: Duration,
     /// Since when nothing would be missing without it.
     pub(crate) surplus_since: Option<Instant>,
     /// Since when data were sent and nothing was heard.
@@ -84,6 +99,8 @@ impl Known {
             round_trip: None,
             failures: 0,
             lost: 0,
+            earlier: Duration::ZERO,
+            up_time: Duration::ZERO,
             surplus_since: None,
             unheard_since: None,
             has_sent: false,
@@ -96,13 +113,19 @@ impl Known {
         }
     }
 
-    /// Adds the addresses of another description of this relay, as far as there is room.
-    pub(crate) fn merge(&mut self, other: &Relay) {
-        for address in other.addresses().unwrap_or_default() {
-            let known = self.relay.addresses().unwrap_or_default();
-            if known.len() < MAX_ADDRESSES && !known.contains(address) {
-                self.relay = self.relay.clone().address(address);
+    /// Somebody has described this relay again. What peers have told counts no more when the user or a list has named it.
+    /// The user's last description counts most; others only add addresses.
+    pub(crate) fn describe(&mut self, relay: Relay, origin: Origin) {
+        match (origin, self.origin) {
+            (Origin::User | Origin::List, Origin::Peer { .. }) => self.relay = relay,
+            (Origin::User, _) => self.relay = joined(relay, &self.relay),
+            (Origin::List, Origin::List) | (Origin::Peer { .. }, Origin::Peer { .. }) => {
+                self.relay = joined(self.relay.clone(), &relay);
             }
+            _ => {}
+        }
+        if origin.rank() > self.origin.rank() {
+            self.origin = origin;
         }
     }
 
@@ -127,11 +150,62 @@ impl Known {
         self.retry_at.filter(|at| *at > now)
     }
 
-    /// The larger, the rather it is used: not if it is silent, loses data or fails; then the fastest.
+    /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
+    pub(crate) fn score(&self) -> f64 {
+        let round_trip = self.round_trip.unwrap_or(MIDDLE);
+        let origin = match self.origin {
+            Origin::User => 1.0,
+            Origin::List => 0.5,
+            Origin::Peer { .. } => 0.25,
+        };
+        let speed = 1.0 / (1.0 + round_trip.div_duration_f64(MIDDLE));
+        let reliability = 1.0 / (1.0 + f64::from(self.failures));
+        let up_time = 0.5 + 0.5 * self.up_time.min(LONG).div_duration_f64(LONG);
+        let honesty = if self.lost > 0 { LOSES / f64::from(self.lost) } else { 1.0 };
+        let presence = if self.is_silent { SILENT } else { 1.0 };
+        origin * speed * reliability * up_time * honesty * presence
+    }
+
+    /// The larger, the rather it is connected. Of relays that are worth the same, one at random comes first.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
+        (self.score().to_bits(), self.salt) // positive numbers are in the order of their bits
+    }
+
+    /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses data; then
+    /// the fastest.
+    pub(crate) fn data_rank(&self) -> impl Ord + use<> {
         let round_trip = self.round_trip.unwrap_or(Duration::MAX);
-        let trouble = (self.is_silent, self.lost, self.failures);
-        (Reverse(trouble), self.origin.rank(), Reverse(round_trip), self.salt)
+        (Reverse((self.is_silent, self.lost, round_trip)), self.salt)
+    }
+
+    /// How long it was connected, all in all.
+    pub(crate) fn up_time(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Connected { since, .. } => self.earlier + now.saturating_duration_since(since),
+            State::Idle | State::Connecting { .. } => self.earlier,
+        }
+    }
+
+    /// It was looked at while it was connected.
+    pub(crate) fn handle_observation(&mut self, now: Instant, round_trip: Option<Duration>) {
+        self.up_time = self.up_time(now);
+        self.round_trip = round_trip.or(self.round_trip);
+    }
+
+    /// Takes over what is remembered of it, as far as nothing is known since the start.
+    pub(crate) fn recall(&mut self, remembered: &RememberedRelay) {
+        self.round_trip = self.round_trip.or(remembered.round_trip);
+        self.failures = self.failures.max(remembered.failures);
+        self.lost = self.lost.max(remembered.lost);
+        self.earlier += remembered.up_time;
+        self.up_time += remembered.up_time;
+    }
+
+    /// Its addresses and key, and nothing else: what others may know.
+    pub(crate) fn public_part(&self) -> Option<Relay> {
+        let (first, others) = self.relay.addresses().ok()?.split_first()?;
+        let relay = Relay::new(first, self.relay.public_key());
+        Some(others.iter().fold(relay, |relay, address| relay.address(address)))
     }
 
     /// Something arrived from it.
@@ -156,11 +230,13 @@ impl Known {
         self.retries += 1;
         self.failures += u32::from(!in_outage);
         self.failed_in_outage = in_outage && retry == Retry::Soon;
-        self.handle_end();
+        self.handle_end(now);
     }
 
     /// There is no connection any more.
-    pub(crate) fn handle_end(&mut self) {
+    pub(crate) fn handle_end(&mut self, now: Instant) {
+        self.earlier = self.up_time(now);
+        self.up_time = self.earlier;
         (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);
         self.handle_heard();
     }
@@ -176,4 +252,13 @@ impl Known {
     pub(crate) fn handle_network_changed(&mut self) {
         (self.retry_at, self.retries, self.failed_in_outage) = (None, 0, false);
     }
+}
+
+/// This relay with the addresses of another description of it, as far as there is room.
+fn joined(relay: Relay, other: &Relay) -> Relay {
+    other.addresses().unwrap_or_default().iter().fold(relay, |relay, address| {
+        let known = relay.addresses().unwrap_or_default();
+        let is_new = known.len() < MAX_ADDRESSES && !known.contains(address);
+        if is_new { relay.address(address) } else { relay }
+    })
 }

@@ -29,13 +29,13 @@ const STAGGER: Duration = Duration::from_secs(2);
 /// The most routes of a relay.
 const MAX_ROUTES: usize = 240;
 
-/// How often it is looked for a faster relay, while a peer is online on several.
-const COMPARED: Duration = Duration::from_secs(20);
-
 impl Plan {
     /// When [`advance`](Self::advance) is due: at once, if something has happened.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        if self.is_outdated || self.has_sent { Some(now) } else { self.review_at }
+        if self.is_outdated || self.has_sent {
+            return Some(now);
+        }
+        [self.review_at, self.beat_at].into_iter().flatten().min()
     }
 
     /// Compares what there is with what is wanted.
@@ -45,6 +45,7 @@ impl Plan {
         self.connect(now);
         self.drop_surplus(now);
         self.open_routes(now);
+        self.close_routes_of_sleepers(now);
     }
 
     pub(crate) fn wake(&mut self, at: Instant) {
@@ -60,9 +61,6 @@ impl Plan {
     fn compare(&mut self, now: Instant) {
         let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
         let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
-        if !peers.is_empty() {
-            self.wake(now + COMPARED);
-        }
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::id::ConnectionId;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::{Action, Observation};
+use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 /// A relay is asked if nothing was heard for so long after data were sent. It may be that nobody has answered.
@@ -16,10 +17,13 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 impl Plan {
     /// Handles what is due. `observe` looks at a connection.
     pub(crate) fn advance(&mut self, now: Instant, observe: impl Fn(ConnectionId) -> Option<Observation>) {
-        if self.review_at.take_if(|at| *at <= now).is_some() {
-            self.observe_all(&observe);
+        if self.beat(now) {
+            self.observe(now, &observe, |_| true);
             self.is_outdated = true;
+        } else if self.is_outdated {
+            self.observe(now, &observe, |known| known.round_trip.is_none());
         }
+        self.is_outdated |= self.review_at.take_if(|at| *at <= now).is_some();
         self.has_sent = false;
         for id in std::mem::take(&mut self.watched) {
             if self.watch(now, id, &observe) && !self.watched.contains(&id) {
@@ -31,14 +35,19 @@ impl Plan {
         }
     }
 
-    /// Takes down how fast the connected relays are.
-    fn observe_all(&mut self, observe: &impl Fn(ConnectionId) -> Option<Observation>) {
-        let connected = self.relays().filter_map(|(id, known)| Some((id, known.connection()?)));
-        for (id, connection) in connected.collect::<Vec<_>>() {
+    /// Takes down how fast these connected relays are.
+    fn observe(
+        &mut self,
+        now: Instant,
+        observe: &impl Fn(ConnectionId) -> Option<Observation>,
+        which: impl Fn(&Known) -> bool,
+    ) {
+        let connected = self.relays().filter(|(_, known)| known.is_connected() && which(known));
+        for id in connected.map(|(id, _)| id).collect::<Vec<_>>() {
             if let Some(known) = self.relays.get_mut(id.0)
-                && let Some(Observation { round_trip: Some(round_trip), .. }) = observe(connection)
+                && let Some(seen) = known.connection().and_then(observe)
             {
-                known.round_trip = Some(round_trip);
+                known.handle_observation(now, seen.round_trip);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the plan knows.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -31,6 +31,10 @@ pub(crate) struct Plan {
     pub(crate) onion_relays: usize,
     pub(crate) allowance: Allowance,
     pub(crate) random: StdRng,
+    /// How long after one common ping the next one is due.
+    pub(crate) beat: Duration,
+    /// When it is due; `None` if no relay is connected.
+    pub(crate) beat_at: Option<Instant>,
     /// When the next review is due, if nothing happens before.
     pub(crate) review_at: Option<Instant>,
     /// Whether something has happened since the last review.
@@ -40,9 +44,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan that knows nothing, for at most so many connections.
-    pub(crate) fn new(bound: usize, seed: [u8; 32]) -> Self {
-        Self {
+    /// A plan that knows nothing, for at most so many connections, with the ping interval of the client.
+    pub(crate) fn new(bound: usize, ping_interval: Duration, seed: [u8; 32]) -> Self {
+        let mut plan = Self {
             relays: Registry::default(),
             peers: Registry::default(),
             by_key: HashMap::new(),
@@ -54,11 +58,15 @@ impl Plan {
             onion_relays: 0,
             allowance: Allowance::default(),
             random: StdRng::from_seed(seed),
+            beat: Duration::ZERO,
+            beat_at: None,
             review_at: None,
             is_outdated: true,
             actions: VecDeque::new(),
             notices: VecDeque::new(),
-        }
+        };
+        plan.set_ping_interval(ping_interval);
+        plan
     }
 
     pub(crate) fn next_action(&mut self) -> Option<Action> {
@@ -87,6 +95,10 @@ impl Plan {
 
     pub(crate) fn find_peer(&self, key: &PublicKey) -> Option<PeerId> {
         self.by_key.get(key).copied()
+    }
+
+    pub(crate) fn find_relay_by_key(&self, key: &PublicKey) -> Option<RelayId> {
+        self.by_relay_key.get(key).copied()
     }
 
     pub(crate) fn find_relay(&self, connection: ConnectionId) -> Option<RelayId> {

@@ -1,7 +1,9 @@
 //! The plan in virtual time, with relays and peers that do what a test wants.
 
+mod beat;
 mod failures;
 mod histories;
+mod memory;
 mod paths;
 mod relays;
 mod world;

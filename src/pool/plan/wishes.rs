@@ -22,7 +22,7 @@ const MAX_OWN: usize = 4_096;
 const MAX_TIES: usize = 24;
 
 impl Plan {
-    /// Adds a relay. If it is known, it keeps its id, and has more addresses if its new origin is as trusted as the old.
+    /// Adds a relay. If it is known, it keeps its id: see [`Known::describe`].
     pub(crate) fn add_relay(&mut self, relay: Relay, origin: Origin) -> Result<RelayId, AddRelayError> {
         if let Some(address) = relay.addresses()?.iter().find(|address| !origin.allows(address)) {
             return Err(AddRelayError::LocalAddress((*address).clone()));
@@ -34,12 +34,7 @@ impl Plan {
         if let Some(id) = self.by_relay_key.get(&key)
             && let Some(known) = self.relays.get_mut(id.0)
         {
-            if origin.rank() >= known.origin.rank() {
-                known.merge(&relay);
-            }
-            if origin.rank() > known.origin.rank() {
-                known.origin = origin;
-            }
+            known.describe(relay, origin);
             return Ok(*id);
         }
         let same_source = |other: &Origin| match (origin, *other) {
@@ -116,11 +111,29 @@ impl Plan {
         Ok(())
     }
 
+    /// The peer is not on this relay any more.
+    pub(crate) fn untie(&mut self, now: Instant, id: PeerId, relay: RelayId) -> bool {
+        let Some(peer) = self.peers.get_mut(id.0) else { return false };
+        let Some(at) = peer.ties.iter().position(|tie| tie.relay == relay) else { return false };
+        let tie = peer.ties.remove(at);
+        self.actions.extend(tie.route.id().map(Action::CloseRoute));
+        if let Some(known) = self.relays.get_mut(relay.0) {
+            known.tied.remove(&id);
+            known.routes -= usize::from(tie.route.id().is_some());
+        }
+        self.choose_again(now, id);
+        self.is_outdated = true;
+        true
+    }
+
     /// Whether a peer is to be reached through relays.
     pub(crate) fn set_awake(&mut self, id: PeerId, is_awake: bool) -> bool {
         let Some(peer) = self.peers.get_mut(id.0) else { return false };
         self.is_outdated |= peer.is_awake != is_awake;
         peer.is_awake = is_awake;
+        if is_awake {
+            peer.sleeps_since = None;
+        }
         true
     }
 
@@ -128,6 +141,17 @@ impl Plan {
     pub(crate) fn set_onion_relays(&mut self, count: usize) {
         self.is_outdated |= self.onion_relays != count;
         self.onion_relays = count;
+    }
+
+    /// The most connections. If there are more, those that carry no data end first.
+    pub(crate) fn set_bound(&mut self, now: Instant, bound: usize) {
+        self.bound = bound;
+        let mut used: Vec<_> = self.relays().filter(|(_, known)| !known.is_idle()).collect();
+        used.sort_by_cached_key(|(id, known)| (self.carries(*id), known.rank()));
+        let surplus: Vec<RelayId> =
+            used.iter().take(used.len().saturating_sub(bound)).map(|(id, _)| *id).collect();
+        surplus.into_iter().for_each(|id| self.end(id, now));
+        self.is_outdated = true;
     }
 
     /// Pauses are over: what failed on the old network may work on this one.

@@ -97,9 +97,10 @@ fn a_relay_that_falls_silent_is_found_out_five_seconds_after_data_were_sent() {
     assert_eq!(world.plan.used(peer).unwrap().0, used);
     world.set(used, Conduct::IsSilent);
     world.plan.handle_sent(used);
+    world.pinged.clear();
     world.pass(4 * SECOND);
     assert_eq!(world.plan.used(peer).unwrap().0, used);
-    assert_eq!(world.pings, 1);
+    assert_eq!(world.pinged.len(), 1);
     world.pass(2 * SECOND);
     assert_ne!(world.plan.used(peer).unwrap().0, used);
     // It is not used, and another one is connected besides it.

@@ -170,3 +170,62 @@ fn relays_to_share_are_those_that_are_connected_and_differ() {
     assert!(chosen.iter().any(|relays| relays[0].public_key() != chosen[0][0].public_key()));
     assert_eq!(world.plan.share(100).len(), 8);
 }
+
+#[test]
+fn a_sleeping_peer_keeps_its_routes_for_ten_seconds_and_then_costs_nothing() {
+    let mut world = World::new(12);
+    let relays = world.relays(3);
+    let [sleeper, other] = [world.peer(&relays), world.peer(&relays)];
+    world.pass(60 * SECOND);
+    let routes = |world: &World, peer| world.plan.peer(peer).unwrap().routes();
+    for _ in 0..10 {
+        world.plan.set_awake(sleeper, false);
+        world.pass(5 * SECOND);
+        world.plan.set_awake(sleeper, true);
+        world.pass(5 * SECOND);
+        assert!(world.plan.used(sleeper).is_some(), "a short sleep is not noticed");
+    }
+    world.plan.set_awake(sleeper, false);
+    world.pass(11 * SECOND);
+    assert_eq!((routes(&world, sleeper), routes(&world, other)), (0, 3));
+    assert_eq!(world.plan.used(sleeper), None);
+    world.plan.set_awake(sleeper, true);
+    world.pass(SECOND);
+    assert_eq!(routes(&world, sleeper), 3);
+    assert!(world.plan.used(sleeper).is_some());
+    assert_eq!(world.attempts.len(), 3, "all relays stayed connected for the other");
+}
+
+#[test]
+fn a_peer_that_is_untied_from_its_relays_leaves_them() {
+    let mut world = World::new(13);
+    let relays = world.relays(6);
+    let peer = world.peer(&relays[3..]);
+    world.pass(60 * SECOND);
+    assert!(world.plan.used(peer).is_some());
+    assert!(!world.plan.untie(world.now, peer, relays[0]));
+    relays[3..].iter().for_each(|relay| assert!(world.plan.untie(world.now, peer, *relay)));
+    assert_eq!(world.plan.used(peer), None);
+    assert!(!world.plan.untie(world.now, peer, relays[3]));
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 3);
+}
+
+#[test]
+fn fewer_connections_may_be_allowed_at_any_time() {
+    let mut world = World::new(14);
+    let relays = world.relays(12);
+    let peer = world.peer(&relays[..1]);
+    world.plan.set_onion_relays(12);
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 12);
+    world.plan.set_bound(world.now, 2);
+    world.pass(SECOND);
+    assert_eq!(world.connected().len(), 2);
+    assert!(world.plan.used(peer).is_some(), "the relay that carries data stays");
+    world.pass(3600 * SECOND);
+    assert_eq!(world.connected().len(), 2);
+    world.plan.set_bound(world.now, 128);
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 12);
+}

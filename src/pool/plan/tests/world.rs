@@ -47,7 +47,10 @@ pub(super) struct World {
     /// When attempts began.
     pub(super) attempts: Vec<(Instant, RelayId)>,
     pub(super) notices: Vec<(Instant, Notice)>,
-    pub(super) pings: usize,
+    /// When which connection was pinged.
+    pub(super) pinged: Vec<(Instant, ConnectionId)>,
+    /// How often the plan has woken up.
+    pub(super) woken: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -61,7 +64,7 @@ impl World {
     pub(super) fn new(seed: u8) -> Self {
         let now = Instant::now();
         Self {
-            plan: Plan::new(128, [seed; 32]),
+            plan: Plan::new(128, Duration::from_secs(30), [seed; 32]),
             start: now,
             now,
             conducts: BTreeMap::new(),
@@ -73,7 +76,8 @@ impl World {
             next: 0,
             attempts: Vec::new(),
             notices: Vec::new(),
-            pings: 0,
+            pinged: Vec::new(),
+            woken: 0,
         }
     }
 
@@ -154,6 +158,7 @@ impl World {
             let of_world = self.later.keys().next().map(|(at, _)| *at);
             let next = [of_world, self.plan.deadline(self.now)].into_iter().flatten().min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
+            self.woken += usize::from(of_world.is_none_or(|of_world| at < of_world));
             self.now = self.now.max(at);
             while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 let later = entry.remove();
@@ -258,7 +263,7 @@ impl World {
                 }
             }
             Action::CloseRoute(route) => _ = self.routes.remove(&route).expect("a route that is open"),
-            Action::Ping(_) => self.pings += 1,
+            Action::Ping(connection) => self.pinged.push((self.now, connection)),
         }
     }
 }

@@ -1,0 +1,39 @@
+//! Peers that sleep: they are reached directly, and their routes are closed.
+
+use std::time::{Duration, Instant};
+
+use crate::pool::id::PeerId;
+use crate::pool::plan::action::Action;
+use crate::pool::plan::peer::Route;
+use crate::pool::plan::state::Plan;
+
+/// A peer that wakes up within this time keeps its routes.
+const DROWSY: Duration = Duration::from_secs(10);
+
+impl Plan {
+    /// Closes the routes of peers that have slept for a while.
+    pub(crate) fn close_routes_of_sleepers(&mut self, now: Instant) {
+        let sleepers = self.peers().filter(|(_, peer)| !peer.is_awake && peer.routes() > 0);
+        for id in sleepers.map(|(id, _)| id).collect::<Vec<_>>() {
+            let Some(peer) = self.peers.get_mut(id.0) else { continue };
+            let due_at = *peer.sleeps_since.get_or_insert(now) + DROWSY;
+            if due_at > now {
+                self.wake(due_at);
+            } else {
+                self.close_routes(now, id);
+            }
+        }
+    }
+
+    fn close_routes(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
+        for tie in &mut peer.ties {
+            let route = std::mem::replace(&mut tie.route, Route::CLOSED);
+            if let (Some(route), Some(relay)) = (route.id(), self.relays.get_mut(tie.relay.0)) {
+                relay.routes -= 1;
+                self.actions.push_back(Action::CloseRoute(route));
+            }
+        }
+        self.choose_again(now, id);
+    }
+}

@@ -1,0 +1,64 @@
+//! Common wake-ups.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::World;
+use super::world::Conduct;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_pings_of_ten_relays_leave_together_within_thirty_seconds() {
+    let mut world = World::new(1);
+    let relays = world.relays(10);
+    let peers: Vec<_> = relays.chunks(2).map(|pair| world.peer(pair)).collect();
+    for _ in 0..10 {
+        world.pass(3 * SECOND); // they are connected at different times
+    }
+    assert_eq!((world.connected().len(), peers.len()), (10, 5));
+    world.pinged.clear();
+    let woken = world.woken;
+    world.pass(3600 * SECOND);
+    assert_eq!(world.woken - woken, 124, "one wake-up of the plan for each ping");
+    let times: BTreeSet<_> = world.pinged.iter().map(|(at, _)| *at).collect();
+    assert_eq!((times.len(), world.pinged.len()), (124, 1240));
+    let times: Vec<_> = times.into_iter().collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 29 * SECOND));
+}
+
+#[test]
+fn a_relay_that_was_connected_later_joins_the_others() {
+    let mut world = World::new(2);
+    let relays = world.relays(4);
+    world.peer(&relays[..3]);
+    world.pass(10 * SECOND);
+    world.set(relays[0], Conduct::Refuses);
+    world.pass(10 * SECOND);
+    world.set(relays[0], Conduct::Works);
+    world.pass(300 * SECOND);
+    world.pinged.clear();
+    world.pass(29 * SECOND);
+    assert_eq!(world.pinged.len(), world.connected().len());
+    let times: BTreeSet<_> = world.pinged.iter().map(|(at, _)| *at).collect();
+    assert_eq!(times.len(), 1);
+}
+
+#[test]
+fn the_interval_can_be_changed() {
+    let mut world = World::new(3);
+    world.relays(3);
+    world.pass(SECOND);
+    world.plan.set_ping_interval(120 * SECOND);
+    world.pinged.clear();
+    world.pass(3600 * SECOND);
+    assert_eq!(world.pinged.len(), 3 * 31);
+}
+
+#[test]
+fn without_relays_the_plan_never_wakes_up() {
+    let mut world = World::new(4);
+    (0..100).for_each(|_| _ = world.peer(&[]));
+    world.pass(SECOND);
+    assert_eq!(world.plan.deadline(world.now), None);
+}

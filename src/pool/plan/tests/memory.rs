@@ -1,0 +1,123 @@
+//! What is remembered over a restart, and the score.
+
+use std::time::Duration;
+
+use super::World;
+use super::world::Conduct;
+use crate::config::Relay;
+use crate::key::SecretKey;
+use crate::pool::error::AddRelayError;
+use crate::pool::id::RelayId;
+use crate::pool::origin::Origin;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn keys(world: &World, ids: impl IntoIterator<Item = RelayId>) -> Vec<crate::key::PublicKey> {
+    ids.into_iter().map(|id| world.plan.relay(id).unwrap().relay.public_key()).collect()
+}
+
+#[test]
+fn after_a_restart_the_relays_that_were_good_are_tried_first() {
+    let mut world = World::new(1);
+    let relays = world.relays(40);
+    relays[3..].iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
+    let peer = world.peer(&relays[..5]);
+    let key = world.plan.peer(peer).unwrap().key;
+    world.pass(3600 * SECOND);
+    let good = keys(&world, relays[..3].iter().copied());
+    let remembered = world.plan.remember(world.now);
+    assert_eq!(remembered.relays.len(), 40);
+    assert!(remembered.relays[..3].iter().all(|entry| good.contains(&entry.relay.public_key())));
+
+    let mut world = World::new(2);
+    let peer = world.plan.add_peer(key);
+    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.peer(peer).unwrap().ties.len(), 5);
+    world.pass(SECOND);
+    let tried = keys(&world, world.attempts.iter().map(|(_, relay)| *relay));
+    assert!(tried.len() == 3 && good.iter().all(|key| tried.contains(key)), "{tried:?}");
+}
+
+#[test]
+fn what_a_file_says_of_a_peers_relays_has_the_peers_bounds() {
+    let mut world = World::new(3);
+    let peer = world.peer(&[]);
+    let key = world.plan.peer(peer).unwrap().key;
+    let origin = Origin::Peer { peer, is_local: false };
+    let relay = Relay::new("8.8.8.8:443", world.key());
+    world.plan.add_relay(relay, origin).unwrap();
+    let mut remembered = world.plan.remember(world.now);
+    let entry = remembered.relays[0].clone();
+    // Somebody has written more into the file.
+    for _ in 0..30 {
+        let relay = Relay::new("9.9.9.9:443", world.key());
+        remembered.relays.push(crate::pool::RememberedRelay { relay, ..entry.clone() });
+    }
+    let local = Relay::new("10.0.0.1:443", world.key());
+    remembered.relays.insert(0, crate::pool::RememberedRelay { relay: local, ..entry.clone() });
+
+    let mut world = World::new(4);
+    let errors = |refused: Vec<(_, AddRelayError)>| -> Vec<AddRelayError> {
+        refused.into_iter().map(|(_, error)| error).collect()
+    };
+    let refused = errors(world.plan.recall(&remembered));
+    assert_eq!(refused, [const { AddRelayError::UnknownPeer }; 32]);
+    world.plan.add_peer(key);
+    let refused = errors(world.plan.recall(&remembered));
+    assert!(matches!(refused[0], AddRelayError::LocalAddress(_)));
+    assert_eq!(refused[1..], [const { AddRelayError::TooMany }; 7]);
+    assert_eq!(world.plan.relays().count(), 24);
+}
+
+#[test]
+fn relays_with_an_identity_or_a_proxy_of_their_own_are_not_remembered() {
+    let mut world = World::new(5);
+    let [plain, named, direct] = [(); 3].map(|()| world.key());
+    let relay = |key| Relay::new("8.8.8.8:443", key);
+    let named = relay(named).identity(SecretKey::from([1; 32]));
+    for relay in [relay(plain), named, relay(direct).direct()] {
+        world.plan.add_relay(relay, Origin::User).unwrap();
+    }
+    let remembered = world.plan.remember(world.now);
+    assert_eq!(remembered.relays.len(), 1);
+    assert_eq!(remembered.relays[0].relay.public_key(), plain);
+}
+
+#[test]
+fn a_score_is_the_product_of_its_factors() {
+    let mut world = World::new(6);
+    let close =
+        |score: f64, expected: f64| assert!((score / expected - 1.0).abs() < 0.01, "{score}, {expected}");
+    let own = world.relay(Origin::User);
+    let listed = world.relay(Origin::List);
+    let score = |world: &World, id| world.plan.relay(id).unwrap().score();
+    // Not connected yet: half for the round trip, half for the time.
+    close(score(&world, own), 0.25);
+    close(score(&world, listed), 0.125);
+    world.round_trips.insert(own, Duration::from_millis(50));
+    world.pass(7200 * SECOND);
+    close(score(&world, own), 0.8);
+    let peer = world.peer(&[own]);
+    world.pass(10 * SECOND);
+    world.plan.handle_report(world.now, peer, false);
+    world.plan.handle_report(world.now, peer, false);
+    close(score(&world, own), 0.8 * 1e-6 / 2.0);
+    world.plan.handle_report(world.now, peer, true);
+    world.plan.handle_report(world.now, peer, true);
+    close(score(&world, own), 0.8);
+}
+
+#[test]
+fn one_that_loses_data_comes_after_all_that_only_fail() {
+    let mut world = World::new(7);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays[..1]);
+    world.pass(10 * SECOND);
+    world.plan.handle_report(world.now, peer, false);
+    world.set(relays[1], Conduct::Refuses);
+    world.plan.set_onion_relays(4);
+    world.pass(24 * 3600 * SECOND);
+    let failing = world.plan.relay(relays[1]).unwrap();
+    let losing = world.plan.relay(relays[0]).unwrap();
+    assert!(failing.failures > 100 && losing.score() < failing.score());
+}
