@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use rand::{RngExt, SeedableRng};
+
 use crate::advice::Retry;
 use crate::config::Relay;
 use crate::id::{ConnectionId, RouteId};
@@ -61,10 +63,10 @@ enum Later {
 }
 
 impl World {
-    pub(super) fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let now = Instant::now();
         Self {
-            plan: Plan::new(128, Duration::from_secs(30), [seed; 32]),
+            plan: Plan::new(128, Duration::from_secs(30), rand::rngs::StdRng::seed_from_u64(seed).random()),
             start: now,
             now,
             conducts: BTreeMap::new(),
