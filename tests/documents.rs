@@ -15,6 +15,11 @@ fn each_security_promise_has_tests_that_exist() {
 }
 
 #[test]
+fn each_promise_of_a_pool_has_tests_that_exist() {
+    check_table("tests/promises.md", "| a pool promises | against | shown by |", 14);
+}
+
+#[test]
 fn each_attack_has_tests_that_exist() {
     check_table("tests/attacks.md", "| attack | what the client does | most memory held | shown by |", 52);
 }
