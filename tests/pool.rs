@@ -16,6 +16,10 @@ struct Node {
     reported: Vec<Reported>,
 }
 
+/// The tokens of all relays and peers, which each of their events has, also after they were removed.
+const RELAY_TOKEN: u64 = 17;
+const PEER_TOKEN: u64 = 19;
+
 /// An event that owns its data.
 #[derive(Debug, Clone, PartialEq)]
 enum Reported {
@@ -31,14 +35,28 @@ enum Reported {
 
 impl From<PoolEvent<'_>> for Reported {
     fn from(event: PoolEvent<'_>) -> Self {
+        let (PoolEvent::PeerOnline { token, .. }
+        | PoolEvent::PeerMoved { token, .. }
+        | PoolEvent::PeerOffline { token, .. }
+        | PoolEvent::Data { token, .. }
+        | PoolEvent::Writable { token, .. }
+        | PoolEvent::Oob { token, .. }
+        | PoolEvent::RelayUp { token, .. }
+        | PoolEvent::RelayDown { token, .. }) = event
+        else {
+            panic!("an event without a case here: {event:?}")
+        };
+        let is_of_relay =
+            matches!(event, PoolEvent::Oob { .. } | PoolEvent::RelayUp { .. } | PoolEvent::RelayDown { .. });
+        assert_eq!(token, if is_of_relay { RELAY_TOKEN } else { PEER_TOKEN }, "{event:?}");
         match event {
-            PoolEvent::PeerOnline { peer, relay } => Self::Online(peer, relay),
-            PoolEvent::PeerMoved { peer, relay } => Self::Moved(peer, relay),
-            PoolEvent::PeerOffline { peer } => Self::Offline(peer),
+            PoolEvent::PeerOnline { peer, relay, .. } => Self::Online(peer, relay),
+            PoolEvent::PeerMoved { peer, relay, .. } => Self::Moved(peer, relay),
+            PoolEvent::PeerOffline { peer, .. } => Self::Offline(peer),
             PoolEvent::Data { peer, data, .. } => Self::Data(peer, data.to_vec()),
-            PoolEvent::Oob { relay, sender, data } => Self::Oob(relay, sender, data.to_vec()),
-            PoolEvent::Writable { peer } => Self::Writable(peer),
-            PoolEvent::RelayUp { relay } => Self::Up(relay),
+            PoolEvent::Oob { relay, sender, data, .. } => Self::Oob(relay, sender, data.to_vec()),
+            PoolEvent::Writable { peer, .. } => Self::Writable(peer),
+            PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
             event => panic!("an event without a case here: {event:?}"),
         }
@@ -54,13 +72,15 @@ impl Node {
     }
 
     fn add(&mut self, relays: &[&TestRelay]) -> Vec<RelayId> {
-        let target = |relay: &&TestRelay| Relay::new(relay.addr(), PublicKey::from(relay.public_key()));
+        let target = |relay: &&TestRelay| {
+            Relay::new(relay.addr(), PublicKey::from(relay.public_key())).token(RELAY_TOKEN)
+        };
         relays.iter().map(|relay| self.pool.add_relay(target(relay), Origin::User).unwrap()).collect()
     }
 
     /// Adds a peer that is on all these relays.
     fn peer(&mut self, key: PublicKey, relays: &[RelayId]) -> PeerId {
-        let peer = self.pool.add_peer(key);
+        let peer = self.pool.add_peer_with_token(key, PEER_TOKEN);
         relays.iter().for_each(|relay| self.pool.tie(peer, *relay).unwrap());
         peer
     }

@@ -21,7 +21,7 @@ impl Pool {
         if let Event::Disconnected { reason, .. } = event {
             let relay = self.plan.handle_disconnected(now, connection, reason.retry());
             let relay = relay.unwrap_or(RelayId::from(event.token()));
-            return Some(Record::OfRelay(relay, index));
+            return Some(Record::OfRelay((relay, self.plan.token_of_ended(relay)), index));
         }
         let relay = self.plan.find_relay(connection)?;
         self.plan.handle_heard(relay);
@@ -32,10 +32,10 @@ impl Pool {
             Event::RouteOffline { route, .. } => self.plan.handle_offline(now, peer, relay, route),
             Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
             Event::Writable { .. } => self.plan.handle_writable(relay),
-            Event::Data { .. } => return Some(Record::Data(peer, relay, index)),
+            Event::Data { .. } => return Some(Record::Data(self.plan.with_token(peer), relay, index)),
             Event::Oob { sender, .. } => return Some(self.sort_oob(relay, sender, index)),
             Event::OnionResponse { .. } | Event::Forwarding { .. } => {
-                return Some(Record::OfRelay(relay, index));
+                return Some(Record::OfRelay(self.plan.relay_with_token(relay), index));
             }
             _ => {}
         }
@@ -46,8 +46,8 @@ impl Pool {
     fn sort_oob(&self, relay: RelayId, sender: PublicKey, index: usize) -> Record {
         let peer = self.plan.find_peer(&sender);
         match peer.filter(|peer| self.plan.peer(*peer).is_some_and(|peer| peer.tie(relay).is_some())) {
-            Some(peer) => Record::Data(peer, relay, index),
-            None => Record::OfRelay(relay, index),
+            Some(peer) => Record::Data(self.plan.with_token(peer), relay, index),
+            None => Record::OfRelay(self.plan.relay_with_token(relay), index),
         }
     }
 
@@ -70,12 +70,13 @@ impl Pool {
 
     pub(super) fn tell(&mut self, records: &mut Vec<Record>) {
         while let Some(notice) = self.plan.next_notice() {
+            let plan = &self.plan;
             records.push(match notice {
-                Notice::RelayUp(relay) => Record::RelayUp(relay),
-                Notice::PeerOnline(peer, relay) => Record::PeerOnline(peer, relay),
-                Notice::PeerOffline(peer) => Record::PeerOffline(peer),
-                Notice::PeerMoved(peer, relay) => Record::PeerMoved(peer, relay),
-                Notice::Writable(peer) => Record::Writable(peer),
+                Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
+                Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
+                Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
+                Notice::PeerMoved(peer, relay) => Record::PeerMoved(plan.with_token(peer), relay),
+                Notice::Writable(peer) => Record::Writable(plan.with_token(peer)),
             });
         }
     }

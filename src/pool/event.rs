@@ -15,6 +15,8 @@ pub enum PoolEvent<'a> {
     PeerOnline {
         /// The peer.
         peer: PeerId,
+        /// Its token.
+        token: u64,
         /// The relay that carries its data.
         relay: RelayId,
     },
@@ -22,6 +24,8 @@ pub enum PoolEvent<'a> {
     PeerOffline {
         /// The peer.
         peer: PeerId,
+        /// Its token.
+        token: u64,
     },
     /// Another relay carries the data to the peer now, since the last one has ended, is silent, loses data, is full, or
     /// was slower for a minute. If it has ended, is silent or loses data, what was sent shortly before may be lost. What
@@ -29,6 +33,8 @@ pub enum PoolEvent<'a> {
     PeerMoved {
         /// The peer.
         peer: PeerId,
+        /// Its token.
+        token: u64,
         /// The relay that carries its data now.
         relay: RelayId,
     },
@@ -37,6 +43,8 @@ pub enum PoolEvent<'a> {
         /// Who sent it, according to the relay. Relays can read, change and invent data, so peers must encrypt and
         /// authenticate them end to end.
         peer: PeerId,
+        /// The peer's token.
+        token: u64,
         /// The relay by which it came.
         relay: RelayId,
         /// What was sent: 0 to 2031 bytes.
@@ -47,6 +55,8 @@ pub enum PoolEvent<'a> {
     Oob {
         /// The relay by which it came; an answer is sent by the same one.
         relay: RelayId,
+        /// The relay's token.
+        token: u64,
         /// Who sent it, according to the relay.
         sender: PublicKey,
         /// What was sent: 1 to 1024 bytes.
@@ -56,17 +66,23 @@ pub enum PoolEvent<'a> {
     Writable {
         /// The peer.
         peer: PeerId,
+        /// Its token.
+        token: u64,
     },
     /// A relay is connected, and has proved that it holds its key.
     RelayUp {
         /// The relay.
         relay: RelayId,
+        /// Its token.
+        token: u64,
     },
     /// A connection to a relay has ended, or could not be established. It is tried again when it is needed, after a
     /// pause.
     RelayDown {
         /// The relay; its id is stale if it was removed.
         relay: RelayId,
+        /// Its token; that of its connection, in `status`, is the pool's.
+        token: u64,
         /// Why it ended. `ClosedByCaller` if it was of no use.
         reason: DisconnectReason,
         /// Its final status. `queued` tells how many bytes were accepted and never sent.
@@ -76,6 +92,8 @@ pub enum PoolEvent<'a> {
     OnionResponse {
         /// The relay by which it came.
         relay: RelayId,
+        /// The relay's token.
+        token: u64,
         /// The onion data, unchecked: 1 to 2031 bytes.
         data: &'a [u8],
     },
@@ -83,6 +101,8 @@ pub enum PoolEvent<'a> {
     Forwarding {
         /// The relay by which it came.
         relay: RelayId,
+        /// The relay's token.
+        token: u64,
         /// The forwarded data, unchecked: 0 to 2031 bytes.
         data: &'a [u8],
     },
@@ -99,15 +119,21 @@ pub struct PoolEvents {
 /// An event. Those with a payload point to the client's event that has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Record {
-    PeerOnline(PeerId, RelayId),
-    PeerOffline(PeerId),
-    PeerMoved(PeerId, RelayId),
-    Writable(PeerId),
-    RelayUp(RelayId),
-    Data(PeerId, RelayId, usize),
+    PeerOnline(Peer, RelayId),
+    PeerOffline(Peer),
+    PeerMoved(Peer, RelayId),
+    Writable(Peer),
+    RelayUp(Relay),
+    Data(Peer, RelayId, usize),
     /// Everything else that a relay has sent, or its end.
-    OfRelay(RelayId, usize),
+    OfRelay(Relay, usize),
 }
+
+/// A peer and its token.
+pub(super) type Peer = (PeerId, u64);
+
+/// A relay and its token.
+pub(super) type Relay = (RelayId, u64);
 
 impl PoolEvents {
     /// Creates a buffer: a poll reads packets until there are so many events of connections.
@@ -121,21 +147,26 @@ impl PoolEvents {
     }
 
     fn event(&self, record: Record) -> Option<PoolEvent<'_>> {
+        let at = |index| self.of_client.iter().nth(index);
         Some(match record {
-            Record::PeerOnline(peer, relay) => PoolEvent::PeerOnline { peer, relay },
-            Record::PeerOffline(peer) => PoolEvent::PeerOffline { peer },
-            Record::PeerMoved(peer, relay) => PoolEvent::PeerMoved { peer, relay },
-            Record::Writable(peer) => PoolEvent::Writable { peer },
-            Record::RelayUp(relay) => PoolEvent::RelayUp { relay },
-            Record::Data(peer, relay, index) => match self.of_client.iter().nth(index)? {
-                Event::Data { data, .. } | Event::Oob { data, .. } => PoolEvent::Data { peer, relay, data },
+            Record::PeerOnline((peer, token), relay) => PoolEvent::PeerOnline { peer, token, relay },
+            Record::PeerOffline((peer, token)) => PoolEvent::PeerOffline { peer, token },
+            Record::PeerMoved((peer, token), relay) => PoolEvent::PeerMoved { peer, token, relay },
+            Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
+            Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
+            Record::Data((peer, token), relay, index) => match at(index)? {
+                Event::Data { data, .. } | Event::Oob { data, .. } => {
+                    PoolEvent::Data { peer, token, relay, data }
+                }
                 _ => return None,
             },
-            Record::OfRelay(relay, index) => match self.of_client.iter().nth(index)? {
-                Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, sender, data },
-                Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, data },
-                Event::Forwarding { data, .. } => PoolEvent::Forwarding { relay, data },
-                Event::Disconnected { reason, status, .. } => PoolEvent::RelayDown { relay, reason, status },
+            Record::OfRelay((relay, token), index) => match at(index)? {
+                Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, token, sender, data },
+                Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, token, data },
+                Event::Forwarding { data, .. } => PoolEvent::Forwarding { relay, token, data },
+                Event::Disconnected { reason, status, .. } => {
+                    PoolEvent::RelayDown { relay, token, reason, status }
+                }
                 _ => return None,
             },
         })

@@ -70,8 +70,8 @@ impl Pool {
         &self.client
     }
 
-    /// Adds a relay, or finds the one with this key. It is connected when it is of use. Its
-    /// [token](Relay::token) is the pool's.
+    /// Adds a relay, or finds the one with this key. It is connected when it is of use. Its [token](Relay::token) comes
+    /// back in its events.
     ///
     /// If it is known, the user's last description of it counts, with the addresses of the others; lists and peers add
     /// addresses to what others like them have told, up to 16; what peers have told counts no more when the user or a
@@ -109,7 +109,23 @@ impl Pool {
 
     /// Adds a peer, or finds the one with this key. It is awake.
     pub fn add_peer(&mut self, public_key: PublicKey) -> PeerId {
-        self.plan.add_peer(public_key)
+        self.add_peer_with_token(public_key, 0)
+    }
+
+    /// The same with a token of the caller's, which comes back in all events of this peer: callers need no map of peers.
+    /// If the peer is there, it has this token from now on.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # use tox_relay_client::pool::Pool;
+    /// # let mut pool = Pool::new(Config::new(SecretKey::generate()))?;
+    /// # let key = SecretKey::generate().public_key();
+    /// let friend = pool.add_peer_with_token(key, 17);
+    /// assert_eq!(pool.peer(friend).unwrap().token, 17);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_peer_with_token(&mut self, public_key: PublicKey, token: u64) -> PeerId {
+        self.plan.add_peer(public_key, token)
     }
 
     /// Removes a peer, closes its routes, and forgets the relays that only it has told us about. Returns `false` if it
@@ -282,6 +298,7 @@ impl Pool {
         Some(PeerStatus {
             peer: id,
             public_key: peer.key,
+            token: peer.token,
             is_awake: peer.is_awake,
             used: peer.used,
             online: online.map(|tie| tie.relay).collect(),

@@ -16,6 +16,8 @@ pub struct PeerStatus {
     pub peer: PeerId,
     /// Its public key.
     pub public_key: PublicKey,
+    /// The token of [`Pool::add_peer_with_token`](crate::pool::Pool::add_peer_with_token), or 0.
+    pub token: u64,
     /// Whether it is to be reached through relays.
     pub is_awake: bool,
     /// The relay that carries its data; `None` while it is offline.

@@ -11,6 +11,8 @@ const FASTER_FOR: Duration = Duration::from_secs(55);
 
 pub(crate) struct Peer {
     pub(crate) key: PublicKey,
+    /// The token that the user has chosen for it.
+    pub(crate) token: u64,
     /// Whether it is to be reached through relays.
     pub(crate) is_awake: bool,
     /// Since when it is known that it sleeps, if it does.
@@ -68,6 +70,7 @@ impl Peer {
     pub(crate) fn new(key: PublicKey) -> Self {
         Self {
             key,
+            token: 0,
             is_awake: true,
             sleeps_since: None,
             ties: Vec::new(),

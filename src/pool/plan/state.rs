@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) by_key: HashMap<PublicKey, PeerId>,
     pub(crate) by_relay_key: HashMap<PublicKey, RelayId>,
     pub(crate) by_connection: HashMap<ConnectionId, RelayId>,
+    /// The tokens of relays that were removed, until the end of their connections is reported.
+    pub(crate) removed: HashMap<RelayId, u64>,
     /// The relays to which data were sent, until they are heard.
     pub(crate) watched: Vec<RelayId>,
     /// Whether there are new ones among them.
@@ -52,6 +54,7 @@ impl Plan {
             by_key: HashMap::new(),
             by_relay_key: HashMap::new(),
             by_connection: HashMap::new(),
+            removed: HashMap::new(),
             watched: Vec::new(),
             has_sent: false,
             bound,
@@ -87,6 +90,21 @@ impl Plan {
 
     pub(crate) fn peer(&self, id: PeerId) -> Option<&Peer> {
         self.peers.get(id.0)
+    }
+
+    /// A peer and its token, 0 if it was removed.
+    pub(crate) fn with_token(&self, id: PeerId) -> (PeerId, u64) {
+        (id, self.peer(id).map_or(0, |peer| peer.token))
+    }
+
+    /// A relay and its token, 0 if it was removed.
+    pub(crate) fn relay_with_token(&self, id: RelayId) -> (RelayId, u64) {
+        (id, self.relay(id).map_or(0, |known| known.relay.token))
+    }
+
+    /// The token of a relay whose connection has ended, and which may have been removed.
+    pub(crate) fn token_of_ended(&mut self, id: RelayId) -> u64 {
+        self.removed.remove(&id).unwrap_or(self.relay_with_token(id).1)
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (PeerId, &Peer)> {

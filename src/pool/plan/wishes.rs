@@ -54,8 +54,9 @@ impl Plan {
 
     /// Removes a relay, and ends its connection.
     pub(crate) fn remove_relay(&mut self, now: Instant, id: RelayId) -> bool {
-        if self.relay(id).is_none() {
-            return false;
+        let Some(known) = self.relay(id) else { return false };
+        if known.connection().is_some() {
+            self.removed.insert(id, known.relay.token);
         }
         self.end(id, now);
         if let Some(known) = self.relays.remove(id.0) {
@@ -70,10 +71,12 @@ impl Plan {
         true
     }
 
-    /// Adds a peer, or returns the id that it has.
-    pub(crate) fn add_peer(&mut self, key: PublicKey) -> PeerId {
+    /// Adds a peer, or returns the id that it has, with another token.
+    pub(crate) fn add_peer(&mut self, key: PublicKey, token: u64) -> PeerId {
         let peers = &mut self.peers;
-        *self.by_key.entry(key).or_insert_with(|| PeerId(peers.insert(Peer::new(key))))
+        let id = *self.by_key.entry(key).or_insert_with(|| PeerId(peers.insert(Peer::new(key))));
+        peers.get_mut(id.0).into_iter().for_each(|peer| peer.token = token);
+        id
     }
 
     /// Removes a peer, its routes, and the relays that only it has told us about.

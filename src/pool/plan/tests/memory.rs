@@ -30,7 +30,7 @@ fn after_a_restart_the_relays_that_were_good_are_tried_first() {
     assert!(remembered.relays[..3].iter().all(|entry| good.contains(&entry.relay.public_key())));
 
     let mut world = World::new(2);
-    let peer = world.plan.add_peer(key);
+    let peer = world.plan.add_peer(key, 0);
     assert_eq!(world.plan.recall(&remembered), []);
     assert_eq!(world.plan.peer(peer).unwrap().ties.len(), 5);
     world.pass(SECOND);
@@ -62,7 +62,7 @@ fn what_a_file_says_of_a_peers_relays_has_the_peers_bounds() {
     };
     let refused = errors(world.plan.recall(&remembered));
     assert_eq!(refused, [const { AddRelayError::UnknownPeer }; 32]);
-    world.plan.add_peer(key);
+    world.plan.add_peer(key, 0);
     let refused = errors(world.plan.recall(&remembered));
     assert!(matches!(refused[0], AddRelayError::LocalAddress(_)));
     assert_eq!(refused[1..], [const { AddRelayError::TooMany }; 7]);

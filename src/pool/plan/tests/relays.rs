@@ -91,7 +91,7 @@ fn a_removed_peer_that_is_added_again_gets_its_routes() {
     let key = world.plan.peer(peer).unwrap().key;
     world.pass(SECOND / 50); // before a relay has answered
     world.plan.remove_peer(world.now, peer);
-    let again = world.plan.add_peer(key);
+    let again = world.plan.add_peer(key, 0);
     assert_ne!(peer, again);
     relays.iter().for_each(|relay| world.plan.tie(again, *relay).unwrap());
     world.pass(60 * SECOND);

@@ -98,7 +98,7 @@ impl World {
     /// Adds a peer that is on these relays, and tied to them.
     pub(super) fn peer(&mut self, relays: &[RelayId]) -> PeerId {
         let key = self.key();
-        let peer = self.plan.add_peer(key);
+        let peer = self.plan.add_peer(key, 0);
         for relay in relays {
             self.plan.tie(peer, *relay).unwrap();
             self.there.insert((*relay, peer));
