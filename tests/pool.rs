@@ -237,3 +237,30 @@ fn a_removed_relay_is_reported_and_its_peers_go_by_another() {
     assert!(alice.pool.remove_peer(to_bob));
     assert_eq!(alice.pool.send(to_bob, b"gone"), Err(PoolSendError::Unknown));
 }
+
+#[test]
+fn what_the_user_has_caused_is_reported_by_the_next_poll_at_once() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, _bob, _) = friends(&relays.each_ref());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    assert!(alice.pool.untie(to_bob, used));
+    assert_eq!(alice.pool.next_timeout(), Some(Duration::ZERO));
+    let begun = Instant::now();
+    alice.pool.poll(&mut alice.events, None).unwrap();
+    assert!(begun.elapsed() < GUARD);
+    let moved =
+        |event| matches!(event, PoolEvent::PeerMoved { peer, relay, .. } if peer == to_bob && relay != used);
+    assert!(alice.events.iter().any(moved));
+}
+
+#[test]
+fn a_poll_without_a_timeout_ends_when_it_is_woken() {
+    let mut node = Node::new();
+    let waker = node.pool.waker();
+    waker.wake().unwrap();
+    node.pool.poll(&mut node.events, None).unwrap();
+    assert_eq!(node.events.iter().count(), 0);
+    let begun = Instant::now();
+    node.pool.poll(&mut node.events, Some(Duration::from_millis(20))).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(20));
+}

@@ -5,18 +5,32 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::event::Event;
 use crate::key::PublicKey;
-use crate::pool::event::Record;
+use crate::pool::event::{PoolEvents, Record};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::interface::Pool;
 use crate::pool::plan::{Action, Notice, Observation, Plan};
 
 impl Pool {
+    /// How long the plan has nothing to do and nothing to tell.
     pub(super) fn own_timeout(&self, now: Instant) -> Option<Duration> {
+        if self.plan.has_notice() {
+            return Some(Duration::ZERO);
+        }
         self.plan.deadline(now).map(|at| at.saturating_duration_since(now))
     }
 
+    /// Tells the plan what the client has reported, and adds what is reported to the user.
+    pub(super) fn handle_all(&mut self, now: Instant, events: &mut PoolEvents) {
+        for (index, event) in events.of_client.iter().enumerate() {
+            if let Some(record) = self.handle(now, index, event) {
+                events.records.push(record);
+            }
+            self.tell(&mut events.records);
+        }
+    }
+
     /// Tells the plan what the client has reported. Returns what is reported to the user.
-    pub(super) fn handle(&mut self, now: Instant, index: usize, event: Event<'_>) -> Option<Record> {
+    fn handle(&mut self, now: Instant, index: usize, event: Event<'_>) -> Option<Record> {
         let connection = event.connection();
         if let Event::Disconnected { reason, .. } = event {
             let relay = self.plan.handle_disconnected(now, connection, reason.retry());

@@ -335,30 +335,35 @@ impl Pool {
         self.plan.relays().map(|(id, _)| id)
     }
 
-    /// Reads, writes, connects, and handles deadlines, as [`Client::poll`] does. The events replace those of the last
-    /// poll.
+    /// Reads, writes, connects, and handles deadlines, as [`Client::poll`] does: until there is something to report, the
+    /// timeout is over, or the [waker](Self::waker) is used. The events replace those of the last poll.
     ///
     /// # Errors
     ///
     /// Those of [`Client::poll`].
     pub fn poll(&mut self, events: &mut PoolEvents, timeout: Option<Duration>) -> io::Result<()> {
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         events.records.clear();
-        self.act(Instant::now());
-        let own = self.own_timeout(Instant::now());
-        let timeout = [timeout, own].into_iter().flatten().min();
-        self.client.poll(&mut events.of_client, timeout)?;
-        let now = Instant::now();
-        self.tell(&mut events.records);
-        for (index, event) in events.of_client.iter().enumerate() {
-            if let Some(record) = self.handle(now, index, event) {
-                events.records.push(record);
-            }
+        loop {
+            let begun = Instant::now();
+            self.act(begun);
             self.tell(&mut events.records);
+            let left = match events.records.is_empty() {
+                true => end.map(|end| end.saturating_duration_since(begun)),
+                false => Some(Duration::ZERO),
+            };
+            let wait = [left, self.own_timeout(begun)].into_iter().flatten().min();
+            self.client.poll(&mut events.of_client, wait)?;
+            let now = Instant::now();
+            self.handle_all(now, events);
+            self.act(now);
+            self.tell(&mut events.records);
+            self.client.flush();
+            let was_woken = events.of_client.is_empty() && wait.is_none_or(|wait| now - begun < wait);
+            if !events.records.is_empty() || was_woken || end.is_some_and(|end| end <= now) {
+                return Ok(());
+            }
         }
-        self.act(now);
-        self.tell(&mut events.records);
-        self.client.flush();
-        Ok(())
     }
 
     /// Writes what is queued: see [`Client::flush`].

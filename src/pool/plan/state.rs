@@ -76,6 +76,10 @@ impl Plan {
         self.actions.pop_front()
     }
 
+    pub(crate) fn has_notice(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
     pub(crate) fn next_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
