@@ -14,7 +14,8 @@
 //!   round trip, as in BBR. So it doubles with each round trip, as TCP's own does, until the line or the relay limits
 //!   the rate, and then as many bytes wait as are sent in one round trip (or in [`MIN_QUEUE_DELAY`], if that is longer).
 //!
-//! The window changes once per round trip, and only if it has held data back. It begins small, so that a slow relay can
+//! The window changes once per round trip, and only if it has held data back, or if a relay that has read at once is
+//! late now. It begins small, so that a slow relay can
 //! answer its first ping in time.
 
 mod probes;
@@ -288,7 +289,9 @@ impl Window {
             self.probes.handle_pong(time, self.read_delay, self.smallest_round_trip);
         }
         let data_are_confirmed = self.full_at.take_if(|full_at| *full_at <= ping.end).is_some();
-        if data_are_confirmed {
+        // The window may be larger than what the system holds, and then it is never full.
+        let is_late = time.saturating_sub(self.smallest_round_trip) > MAX_QUEUE_DELAY;
+        if data_are_confirmed || self.probes.show_prompt_reads() && is_late {
             self.adapt(&ping, time, smallest.unwrap_or(Duration::MAX), bound);
         }
         let is_drained = self.unconfirmed() == 0;

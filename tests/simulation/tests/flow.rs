@@ -81,3 +81,14 @@ fn a_relay_that_answers_no_ping_gets_one_window_and_ends_after_ten_seconds() {
         assert!(outcome.window <= BEARABLE, "{what}");
     });
 }
+
+/// It was known to read at once, and much was under way when it slowed down.
+#[test]
+fn a_relay_that_slows_down_is_not_taken_for_dead_and_its_queue_becomes_short() {
+    each_line("reads at once, then 200 KB/s", |_, _, outcome, what| {
+        assert_eq!(outcome.end, None, "{what}");
+        // What was under way, up to what the systems hold, is read first.
+        assert!(outcome.latest_answer < Duration::from_secs(6), "{what}");
+        assert!(outcome.window_at_end <= 3 * BEARABLE, "{what}");
+    });
+}

@@ -33,6 +33,8 @@ pub struct Outcome {
     pub latest_answer: Duration,
     /// The largest window.
     pub window: usize,
+    /// The window at the end.
+    pub window_at_end: usize,
     /// When and why the connection has ended.
     pub end: Option<(Duration, String)>,
 }
@@ -60,6 +62,7 @@ pub fn transfer(line: &'static LineKind, relay: &'static RelayKind, is_bounded: 
         outcome.most_waiting = outcome.most_waiting.max(sender.relay.waiting());
         outcome.window = outcome.window.max(sender.connection.window().unwrap_or_default());
     }
+    outcome.window_at_end = sender.connection.window().unwrap_or_default();
     outcome.longest_wait = sender.relay.longest_wait;
     outcome.latest_answer = sender.latest_answer(start + DURATION);
     outcome.rate = (sender.relay.data - read_before) as f64 / (DURATION - WARM_UP).as_secs_f64();

@@ -18,6 +18,8 @@ pub struct RelayKind {
     pub counts_in_16_bits: bool,
     /// It reads nothing for a second, every five seconds.
     pub stalls: bool,
+    /// Whether its rate is limited only after ten seconds.
+    pub slows_down: bool,
     /// Whether it answers pings.
     pub answers: bool,
 }
@@ -28,6 +30,7 @@ const AT_ONCE: RelayKind = RelayKind {
     rate: None,
     counts_in_16_bits: false,
     stalls: false,
+    slows_down: false,
     answers: true,
 };
 
@@ -44,6 +47,7 @@ pub const RELAYS: &[RelayKind] = &[
     RelayKind { name: "looks every 30 ms, counts in 16 bits", counts_in_16_bits: true, ..LOOKS },
     RelayKind { name: "reads 50 KB/s", rate: Some(50_000), ..AT_ONCE },
     RelayKind { name: "stalls for a second", stalls: true, ..AT_ONCE },
+    RelayKind { name: "reads at once, then 200 KB/s", rate: Some(200_000), slows_down: true, ..AT_ONCE },
     RelayKind { name: "answers no ping", answers: false, ..AT_ONCE },
 ];
 
@@ -144,7 +148,8 @@ impl Relay {
 
     /// How many bytes it reads now.
     fn readable(&mut self, passed: Duration) -> usize {
-        if let Some(rate) = self.kind.rate {
+        let is_slow = !self.kind.slows_down || (self.looked_at - self.started).as_secs() >= 10;
+        if let Some(rate) = self.kind.rate.filter(|_| is_slow) {
             self.allowance = (self.allowance + rate as f64 * passed.as_secs_f64()).min(MAX_ALLOWANCE);
             let len = self.arrived.len().min(self.allowance as usize);
             self.allowance -= len as f64;
