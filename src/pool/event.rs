@@ -154,12 +154,9 @@ impl PoolEvents {
             Record::PeerMoved((peer, token), relay) => PoolEvent::PeerMoved { peer, token, relay },
             Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
-            Record::Data((peer, token), relay, index) => match at(index)? {
-                Event::Data { data, .. } | Event::Oob { data, .. } => {
-                    PoolEvent::Data { peer, token, relay, data }
-                }
-                _ => return None,
-            },
+            Record::Data((peer, token), relay, index) => {
+                PoolEvent::Data { peer, token, relay, data: self.of_client.data(index)? }
+            }
             Record::OfRelay((relay, token), index) => match at(index)? {
                 Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, token, sender, data },
                 Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, token, data },
