@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_review_of_all_finds_nothing_that_a_review_of_a_part_has_missed() {
     for seed in 0..20 {
-        let mut random = StdRng::from_seed([seed; 32]);
+        let mut random = StdRng::seed_from_u64(seed);
         let mut world = World::new(seed);
         let relays = world.relays(30);
         for _ in 0..60 {
