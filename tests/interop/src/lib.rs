@@ -6,6 +6,7 @@
 //! - [`SodiumBox`], the encryption of libsodium, which the C client uses;
 //! - [`RealProxy`], a running proxy server of the kinds that users have;
 //! - [`bulk`], which measures how much data passes a relay;
+//! - [`failover`], which measures what is seen of the loss of a relay;
 //! - [`wait_for`], a wait with a time limit.
 //!
 //! It needs the Debian packages `toxcore-utils`, `libtoxcore-dev` (both 0.2.18) and `libsodium-dev`, and for the
@@ -16,6 +17,7 @@ pub mod bulk;
 mod directory;
 mod error;
 mod event;
+pub mod failover;
 mod ports;
 mod process;
 mod proxies;
