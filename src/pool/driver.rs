@@ -267,7 +267,10 @@ impl Pool {
     /// Those of [`Client::poll`].
     pub fn poll(&mut self, events: &mut PoolEvents, timeout: Option<Duration>) -> io::Result<()> {
         events.records.clear();
-        self.act(Instant::now());
+        // After a long absence, what has arrived is read first, and then it is judged who is late.
+        if !self.plan.is_late(Instant::now()) {
+            self.act(Instant::now());
+        }
         let own = self.own_timeout(Instant::now());
         let timeout = [timeout, own].into_iter().flatten().min();
         self.client.poll(&mut events.of_client, timeout)?;
