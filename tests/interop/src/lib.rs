@@ -3,6 +3,7 @@
 //! - [`Bootstrapd`], a real `tox-bootstrapd`: the relay that is used in the Tox network;
 //! - [`CClient`], the relay client of the C library: a peer at the other end of a route, and the reference for
 //!   performance;
+//! - [`CLayer`], the C library's layer of several relays for each peer, and [`layers`], which compares the pool with it;
 //! - [`SodiumBox`], the encryption of libsodium, which the C client uses;
 //! - [`RealProxy`], a running proxy server of the kinds that users have;
 //! - [`bulk`], which measures how much data passes a relay;
@@ -18,6 +19,7 @@ mod directory;
 mod error;
 mod event;
 pub mod failover;
+pub mod layers;
 mod ports;
 mod process;
 mod proxies;
@@ -30,5 +32,5 @@ pub use error::Error;
 pub use event::{CEvent, CSend, CStatus, ReceivedData};
 pub use proxies::{PASSWORD, ProxyKind, RealProxy, USER};
 pub use sodium::SodiumBox;
-pub use toxcore::CClient;
+pub use toxcore::{CClient, CLayer};
 pub use wait::wait_for;
