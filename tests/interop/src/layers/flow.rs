@@ -20,7 +20,8 @@ pub struct Flow<L> {
 }
 
 struct Receiver<L> {
-    layer: L,
+    /// `None` after it has left.
+    layer: Option<L>,
     /// How many packets to it were accepted.
     sent: usize,
     /// When they have arrived.
@@ -39,7 +40,7 @@ impl<L: Layer> Flow<L> {
             sender.add_peer(key.public_key(), relays)?;
             let mut layer = L::start(key)?;
             layer.add_peer(sender_key, relays)?;
-            receivers.push(Receiver { layer, sent: 0, arrived: Vec::new() });
+            receivers.push(Receiver { layer: Some(layer), sent: 0, arrived: Vec::new() });
         }
         Ok(Self { sender, receivers, next_at: Instant::now() })
     }
@@ -50,7 +51,8 @@ impl<L: Layer> Flow<L> {
         let is_online = |flow: &Self| {
             (0..flow.receivers.len()).all(|peer| {
                 let receiver = &flow.receivers[peer];
-                let ends = [flow.sender.online(peer), receiver.layer.online(0)];
+                let ends =
+                    [flow.sender.online(peer), receiver.layer.as_ref().map_or(0, |layer| layer.online(0))];
                 ends.iter().all(|count| *count >= relays) && !receiver.arrived.is_empty()
             })
         };
@@ -83,7 +85,8 @@ impl<L: Layer> Flow<L> {
         }
         self.sender.iterate()?;
         for receiver in &mut self.receivers {
-            let arrived = receiver.layer.iterate()?;
+            let Some(layer) = &mut receiver.layer else { continue };
+            let arrived = layer.iterate()?;
             receiver.arrived.extend(std::iter::repeat_n(Instant::now(), arrived));
         }
         Ok(())
@@ -92,7 +95,13 @@ impl<L: Layer> Flow<L> {
     /// Whether this peer is to be reached through relays, on both sides.
     pub fn set_awake(&mut self, peer: usize, is_awake: bool) {
         self.sender.set_awake(peer, is_awake);
-        self.receivers[peer].layer.set_awake(0, is_awake);
+        let layer = self.receivers[peer].layer.as_mut();
+        layer.into_iter().for_each(|layer| layer.set_awake(0, is_awake));
+    }
+
+    /// A peer ends its program.
+    pub fn leave(&mut self, peer: usize) {
+        self.receivers[peer].layer = None;
     }
 
     /// How many packets to this peer were accepted and have not arrived.

@@ -16,7 +16,7 @@ use crate::event::CEvent;
 use crate::toxcore::{CLayer, CPeer};
 
 pub use flow::Flow;
-pub use scenarios::{Asleep, Loss, Offered, fail, offer, sleep, vanish};
+pub use scenarios::{Asleep, Loss, Offered, fail, offer, restless, sleep, vanish};
 
 /// What is returned here.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

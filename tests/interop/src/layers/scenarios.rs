@@ -165,3 +165,21 @@ pub fn sleep<L: Layer>(time: Duration) -> Outcome<Asleep> {
     let back_after = flow.first_after(0, woken_at).map(|first| first - woken_at);
     Ok(Asleep { sockets, back_after, pause_of_other: flow.longest_pause(1, start) })
 }
+
+/// Of two peers on the same three relays, one is put to sleep, leaves, is woken and put to sleep again. Returns the longest
+/// pause of the other one, which is awake, until this time after that.
+pub fn restless<L: Layer>(time: Duration) -> Outcome<Duration> {
+    let relays = start_relays(3)?;
+    let mut flow = Flow::<L>::start(&targets(&relays), 2)?;
+    flow.until_online(3)?;
+    flow.run_for(SECOND)?;
+    let start = Instant::now();
+    flow.set_awake(0, false);
+    flow.leave(0);
+    flow.run_for(3 * SECOND)?;
+    flow.set_awake(0, true);
+    flow.run_for(SECOND)?;
+    flow.set_awake(0, false);
+    flow.run_for(time)?;
+    Ok(flow.longest_pause(1, start))
+}
