@@ -223,6 +223,25 @@ fn when_a_relay_is_full_the_next_one_takes_over() {
 }
 
 #[test]
+fn a_program_that_was_busy_reads_the_answer_of_a_relay_before_it_is_taken_for_silent() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    let connection = alice.pool.relay(used).unwrap().connection.unwrap();
+    let pings = |node: &Node| node.pool.client().connection(connection).unwrap().round_trips.pings;
+    let before = pings(&alice);
+    alice.pool.send(to_bob, b"hello").unwrap();
+    until(&mut [&mut alice, &mut bob], "a question", |nodes| pings(nodes[0]) > before);
+    std::thread::sleep(Duration::from_millis(2_500)); // the answer had to come within 2 s, and has
+    for _ in 0..10 {
+        alice.poll();
+        assert!(!alice.pool.relay(used).unwrap().is_silent);
+    }
+    assert_eq!(alice.pool.peer(to_bob).unwrap().used, Some(used));
+    assert!(!alice.reported.iter().any(|reported| matches!(reported, Reported::Moved(..))));
+}
+
+#[test]
 fn a_removed_relay_is_reported_and_its_peers_go_by_another() {
     let relays = [honest(), honest()];
     let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());

@@ -346,7 +346,10 @@ impl Pool {
         events.records.clear();
         loop {
             let begun = Instant::now();
-            self.act(begun);
+            // After a long absence, what has arrived is read first, and then it is judged who is late.
+            if !self.plan.is_late(begun) {
+                self.act(begun);
+            }
             self.tell(&mut events.records);
             let left = match events.records.is_empty() {
                 true => end.map(|end| end.saturating_duration_since(begun)),

@@ -58,10 +58,10 @@ pub(crate) struct Known {
     pub(crate) surplus_since: Option<Instant>,
     /// Since when data were sent and nothing was heard.
     pub(crate) unheard_since: Option<Instant>,
-    /// Whether data were sent that are not in `unheard_since` yet.
+    /// Whether data were sent since `unheard_since`, or since it was asked.
     pub(crate) has_sent: bool,
-    /// Whether it was asked since then.
-    pub(crate) is_asked: bool,
+    /// When it was asked since then.
+    pub(crate) asked_at: Option<Instant>,
     /// Whether it did not answer soon. It is used only if there is no other.
     pub(crate) is_silent: bool,
     /// No attempt begins before this.
@@ -104,7 +104,7 @@ impl Known {
             surplus_since: None,
             unheard_since: None,
             has_sent: false,
-            is_asked: false,
+            asked_at: None,
             is_silent: false,
             retry_at: None,
             retries: 0,
@@ -211,7 +211,7 @@ impl Known {
     /// Something arrived from it.
     pub(crate) fn handle_heard(&mut self) {
         (self.unheard_since, self.has_sent) = (None, false);
-        (self.is_asked, self.is_silent) = (false, false);
+        (self.asked_at, self.is_silent) = (None, false);
     }
 
     /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no

@@ -52,10 +52,10 @@ impl Plan {
     /// Data were sent by this relay.
     pub(crate) fn handle_sent(&mut self, id: RelayId) {
         if let Some(relay) = self.relays.get_mut(id.0)
-            && !relay.has_sent
+            && !std::mem::replace(&mut relay.has_sent, true)
             && relay.unheard_since.is_none()
         {
-            (relay.has_sent, self.has_sent) = (true, true);
+            self.has_sent = true;
             self.watched.push(id);
         }
     }

@@ -38,6 +38,11 @@ impl Plan {
         [self.review_at, self.beat_at].into_iter().flatten().min()
     }
 
+    /// Whether a deadline has passed.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.review_at.is_some_and(|at| at <= now)
+    }
+
     /// Compares what there is with what is wanted.
     pub(crate) fn review(&mut self, now: Instant) {
         self.is_outdated = false;
