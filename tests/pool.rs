@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::{GUARD, TestRelay, honest};
 use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
-use tox_relay_client::{Config, DisconnectReason, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Config, ConnectError, DisconnectReason, Proxy, PublicKey, Relay, SecretKey};
 
 /// A pool and what it has reported.
 struct Node {
@@ -31,6 +31,7 @@ enum Reported {
     Writable(PeerId),
     Up(RelayId),
     Down(RelayId, DisconnectReason),
+    Refused(RelayId),
 }
 
 impl From<PoolEvent<'_>> for Reported {
@@ -42,12 +43,18 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::Writable { token, .. }
         | PoolEvent::Oob { token, .. }
         | PoolEvent::RelayUp { token, .. }
+        | PoolEvent::RelayRefused { token, .. }
         | PoolEvent::RelayDown { token, .. }) = event
         else {
             panic!("an event without a case here: {event:?}")
         };
-        let is_of_relay =
-            matches!(event, PoolEvent::Oob { .. } | PoolEvent::RelayUp { .. } | PoolEvent::RelayDown { .. });
+        let is_of_relay = matches!(
+            event,
+            PoolEvent::Oob { .. }
+                | PoolEvent::RelayUp { .. }
+                | PoolEvent::RelayRefused { .. }
+                | PoolEvent::RelayDown { .. }
+        );
         assert_eq!(token, if is_of_relay { RELAY_TOKEN } else { PEER_TOKEN }, "{event:?}");
         match event {
             PoolEvent::PeerOnline { peer, relay, .. } => Self::Online(peer, relay),
@@ -58,6 +65,7 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::Writable { peer, .. } => Self::Writable(peer),
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
+            PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
             event => panic!("an event without a case here: {event:?}"),
         }
     }
@@ -263,4 +271,22 @@ fn a_poll_without_a_timeout_ends_when_it_is_woken() {
     let begun = Instant::now();
     node.pool.poll(&mut node.events, Some(Duration::from_millis(20))).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn a_relay_that_cannot_be_tried_is_reported_and_is_tried_with_a_new_proxy() {
+    let mut alice = Node::new();
+    let key = SecretKey::generate().public_key();
+    let relay = Relay::new("relay.example:33445", key).token(RELAY_TOKEN);
+    let relay = alice.pool.add_relay(relay, Origin::User).unwrap();
+    alice.poll();
+    alice.poll();
+    assert_eq!(alice.reported, [Reported::Refused(relay)], "once: the next attempt is in an hour");
+    let refused = alice.pool.relay(relay).unwrap().refused;
+    assert!(matches!(refused.as_deref(), Some(ConnectError::NameWithoutProxy(_))), "{refused:?}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    alice.pool.set_proxy(Some(Proxy::socks5(listener.local_addr().unwrap())));
+    alice.poll();
+    let status = alice.pool.relay(relay).unwrap();
+    assert!(status.refused.is_none() && status.connection.is_some(), "{status:?}");
 }

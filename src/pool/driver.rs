@@ -87,6 +87,7 @@ impl Pool {
             let plan = &self.plan;
             records.push(match notice {
                 Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
+                Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
                 Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
                 Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
                 Notice::PeerMoved(peer, relay) => Record::PeerMoved(plan.with_token(peer), relay),
@@ -104,7 +105,7 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
                 Some(Ok(connection)) => plan.handle_connecting(id, connection),
                 Some(Err(error)) => {
                     log::warn!("relay {id} cannot be connected: {error}");
-                    plan.handle_not_connecting(now, id);
+                    plan.handle_not_connecting(now, id, error);
                 }
                 None => {}
             }

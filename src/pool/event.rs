@@ -76,6 +76,15 @@ pub enum PoolEvent<'a> {
         /// Its token.
         token: u64,
     },
+    /// No attempt to connect to a relay could begin: it has only a host name, and there is no proxy to resolve it; its
+    /// key is our own; the system has no socket for it. [`RelayStatus::refused`](crate::pool::RelayStatus::refused) is
+    /// the error. It is tried again after a pause, which is an hour if a person must change something.
+    RelayRefused {
+        /// The relay.
+        relay: RelayId,
+        /// Its token.
+        token: u64,
+    },
     /// A connection to a relay has ended, or could not be established. It is tried again when it is needed, after a
     /// pause.
     RelayDown {
@@ -124,6 +133,7 @@ pub(super) enum Record {
     PeerMoved(Peer, RelayId),
     Writable(Peer),
     RelayUp(Relay),
+    RelayRefused(Relay),
     Data(Peer, RelayId, usize),
     /// Everything else that a relay has sent, or its end.
     OfRelay(Relay, usize),
@@ -154,6 +164,7 @@ impl PoolEvents {
             Record::PeerMoved((peer, token), relay) => PoolEvent::PeerMoved { peer, token, relay },
             Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
+            Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
             Record::Data((peer, token), relay, index) => match at(index)? {
                 Event::Data { data, .. } | Event::Oob { data, .. } => {
                     PoolEvent::Data { peer, token, relay, data }
