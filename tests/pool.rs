@@ -32,6 +32,7 @@ enum Reported {
     Up(RelayId),
     Down(RelayId, DisconnectReason),
     Refused(RelayId),
+    Unsent(PeerId, RelayId, usize),
 }
 
 impl From<PoolEvent<'_>> for Reported {
@@ -41,6 +42,7 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::PeerOffline { token, .. }
         | PoolEvent::Data { token, .. }
         | PoolEvent::Writable { token, .. }
+        | PoolEvent::Unsent { token, .. }
         | PoolEvent::Oob { token, .. }
         | PoolEvent::RelayUp { token, .. }
         | PoolEvent::RelayRefused { token, .. }
@@ -66,6 +68,7 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
             PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
+            PoolEvent::Unsent { peer, relay, bytes, .. } => Self::Unsent(peer, relay, bytes),
             event => panic!("an event without a case here: {event:?}"),
         }
     }
@@ -289,4 +292,25 @@ fn a_relay_that_cannot_be_tried_is_reported_and_is_tried_with_a_new_proxy() {
     alice.poll();
     let status = alice.pool.relay(relay).unwrap();
     assert!(status.refused.is_none() && status.connection.is_some(), "{status:?}");
+}
+
+#[test]
+fn data_that_have_not_left_when_the_peer_goes_offline_are_reported_as_unsent() {
+    let relay = honest();
+    let (mut alice, to_bob, mut bob, to_alice) = friends(&[&relay]);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    let mut sent = 0;
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        sent += 1;
+        alice.pool.flush();
+    }
+    assert!(bob.pool.remove_peer(to_alice));
+    until(&mut [&mut alice, &mut bob], "the end of the route", |nodes| {
+        nodes[0].reported.contains(&Reported::Offline(to_bob))
+    });
+    let unsent = alice.reported.iter().position(|event| matches!(event, Reported::Unsent(..))).unwrap();
+    let Reported::Unsent(peer, _, bytes) = alice.reported[unsent] else { unreachable!() };
+    assert_eq!(peer, to_bob);
+    assert!(bytes > 0 && bytes < sent * 1003, "{bytes} of {sent} packets: some left, some did not");
+    assert_eq!(alice.reported[unsent + 1], Reported::Offline(to_bob));
 }

@@ -43,7 +43,11 @@ impl Pool {
         match event {
             Event::Connected { .. } => self.plan.handle_connected(now, relay),
             Event::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
-            Event::RouteOffline { route, .. } => self.plan.handle_offline(now, peer, relay, route),
+            Event::RouteOffline { route, unsent, .. } => {
+                self.plan.handle_offline(now, peer, relay, route);
+                let is_known = unsent > 0 && self.plan.peer(peer).is_some();
+                return is_known.then(|| Record::Unsent(self.plan.with_token(peer), relay, unsent));
+            }
             Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
             Event::Writable { .. } => self.plan.handle_writable(relay),
             Event::Data { .. } => return Some(Record::Data(self.plan.with_token(peer), relay, index)),
