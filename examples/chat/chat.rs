@@ -1,6 +1,6 @@
 //! The program: a pool, a peer, and lines.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Chat {
     reserve: VecDeque<Candidate>,
     /// Those that are used, in the same order.
     in_use: Vec<RelayId>,
+    /// Those that could not be reached, or not yet: others are used besides them.
+    unreached: HashSet<RelayId>,
     /// The relay that carries the data to the peer.
     carrier: Option<RelayId>,
     /// Whether there was ever a relay that has proved its key.
@@ -46,6 +48,7 @@ impl Chat {
             candidates: arguments.candidates,
             reserve: VecDeque::new(),
             in_use: Vec::new(),
+            unreached: HashSet::new(),
             carrier: None,
             was_connected: false,
             unsent: None,
@@ -94,6 +97,7 @@ impl Chat {
             None => println!("* No peer is set. Set one with /peer KEY"),
             Some(peer) => println!("* Waiting for {peer:.8}"),
         }
+        self.unreached.clear();
         let former = std::mem::take(&mut self.in_use);
         while self.in_use.len() < IN_USE && self.use_next() {}
         for relay in former.into_iter().filter(|relay| !self.in_use.contains(relay)) {
@@ -164,19 +168,19 @@ impl Chat {
     /// long that goes on.
     fn handle_down(&mut self, relay: RelayId, reason: DisconnectReason, status: &ConnectionStatus) {
         let address = &status.address;
-        let failures = self.pool.relay(relay).map_or(0, |status| status.failures);
+        let is_news = status.connected_at.is_none() && self.unreached.insert(relay);
         match (status.connected_at, self.other_relay()) {
             (Some(_), Some(other)) => println!("* Relay {address} lost, going on by {other} ({reason})"),
             (Some(_), None) => println!("* Relay {address} lost: {reason}. Not connected; trying again"),
             (None, None) => println!("* Not connected: relay {address}: {reason}. Trying again"),
-            (None, Some(_)) if failures == 1 => println!("* No connection to relay {address}: {reason}"),
+            (None, Some(_)) if is_news => println!("* No connection to relay {address}: {reason}"),
             (None, Some(_)) => {} // it is tried again and again, and is not missing
         }
         match status.queued {
             0 => {}
             unsent => println!("* {unsent} bytes were not sent"),
         }
-        if status.connected_at.is_none() {
+        if is_news {
             self.use_next();
         }
     }
@@ -186,7 +190,7 @@ impl Chat {
         let Some(status) = self.pool.relay(relay) else { return Ok(()) };
         let Some(error) = status.refused else { return Ok(()) };
         println!("* Relay {} cannot be used: {error}", self.name(relay));
-        if self.use_next() {
+        if self.unreached.insert(relay) && self.use_next() {
             return Ok(());
         }
         let is_hopeless = |relay: &RelayId| {
