@@ -182,9 +182,10 @@ fn a_chat_goes_on_without_a_break_when_each_of_its_relays_is_lost_in_turn() {
     let mut chats = chat_with_each_other("lost", [&arguments, &arguments]);
     chats.iter().for_each(|chat| _ = chat.wait_for_line("is online"));
     for lost in [0, 1] {
-        let other = relays[1 - lost].as_ref().unwrap();
-        other.wait_until(GUARD, |statistics| statistics.routes == 2).expect("both routes on the other relay");
-        // What the relay has sent about them arrives before the answer.
+        for relay in relays.iter().flatten() {
+            relay.wait_until(GUARD, |statistics| statistics.routes == 2).expect("both routes on each relay");
+        }
+        // What the relays have sent about them arrives before the answer.
         talk(&mut chats, "before");
         relays[lost] = None;
         let text = format!("* Relay {} lost, going on by {} (", addresses[lost], addresses[1 - lost]);
@@ -408,4 +409,28 @@ fn two_clients_exchange_messages_in_both_kinds_of_loops() {
         assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("Both have received the other's message"));
     }
+}
+
+#[test]
+fn the_demo_loses_a_relay_and_no_packet_and_says_how_long_the_pause_was() {
+    let output = example("demo").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let after =
+        |before: &str| text.split(before).nth(1).unwrap_or_else(|| panic!("{before} is not in {text}"));
+    let number = |before: &str| -> u32 {
+        let digits: String = after(before).chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap()
+    };
+    let (lost, repeated) = (number("Lost with the relay: "), number("Alice repeated the "));
+    assert!(lost <= repeated && repeated <= 500, "{lost} of {repeated}");
+    assert_eq!(number("Bob has all "), 1000);
+    let pause = after("Nothing arrives for ").split(',').next().unwrap();
+    // A relay that only falls silent is replaced after 5 s.
+    assert!(pause.ends_with("ms") || pause.ends_with("µs"), "{pause}");
+    assert!(text.contains(&format!("{pause}  pause at Bob")));
+    // The relay that was stopped is not the one by which it went on.
+    let stopped = after("the relay that carries them, ").split(',').next().unwrap();
+    let other = after("then the others by ").split_whitespace().next().unwrap();
+    assert!(stopped.len() > 8 && !other.starts_with(stopped), "{stopped}, {other}");
 }
