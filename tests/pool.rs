@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::{GUARD, TestRelay, honest};
 use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
-use tox_relay_client::{Config, DisconnectReason, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Config, ConnectError, DisconnectReason, Proxy, PublicKey, Relay, SecretKey};
 
 /// A pool and what it has reported.
 struct Node {
@@ -31,6 +31,8 @@ enum Reported {
     Writable(PeerId),
     Up(RelayId),
     Down(RelayId, DisconnectReason),
+    Refused(RelayId),
+    Unsent(PeerId, RelayId, usize),
 }
 
 impl From<PoolEvent<'_>> for Reported {
@@ -40,14 +42,21 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::PeerOffline { token, .. }
         | PoolEvent::Data { token, .. }
         | PoolEvent::Writable { token, .. }
+        | PoolEvent::Unsent { token, .. }
         | PoolEvent::Oob { token, .. }
         | PoolEvent::RelayUp { token, .. }
+        | PoolEvent::RelayRefused { token, .. }
         | PoolEvent::RelayDown { token, .. }) = event
         else {
             panic!("an event without a case here: {event:?}")
         };
-        let is_of_relay =
-            matches!(event, PoolEvent::Oob { .. } | PoolEvent::RelayUp { .. } | PoolEvent::RelayDown { .. });
+        let is_of_relay = matches!(
+            event,
+            PoolEvent::Oob { .. }
+                | PoolEvent::RelayUp { .. }
+                | PoolEvent::RelayRefused { .. }
+                | PoolEvent::RelayDown { .. }
+        );
         assert_eq!(token, if is_of_relay { RELAY_TOKEN } else { PEER_TOKEN }, "{event:?}");
         match event {
             PoolEvent::PeerOnline { peer, relay, .. } => Self::Online(peer, relay),
@@ -58,6 +67,8 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::Writable { peer, .. } => Self::Writable(peer),
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
+            PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
+            PoolEvent::Unsent { peer, relay, bytes, .. } => Self::Unsent(peer, relay, bytes),
             event => panic!("an event without a case here: {event:?}"),
         }
     }
@@ -282,4 +293,43 @@ fn a_poll_without_a_timeout_ends_when_it_is_woken() {
     let begun = Instant::now();
     node.pool.poll(&mut node.events, Some(Duration::from_millis(20))).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn a_relay_that_cannot_be_tried_is_reported_and_is_tried_with_a_new_proxy() {
+    let mut alice = Node::new();
+    let key = SecretKey::generate().public_key();
+    let relay = Relay::new("relay.example:33445", key).token(RELAY_TOKEN);
+    let relay = alice.pool.add_relay(relay, Origin::User).unwrap();
+    alice.poll();
+    alice.poll();
+    assert_eq!(alice.reported, [Reported::Refused(relay)], "once: the next attempt is in an hour");
+    let refused = alice.pool.relay(relay).unwrap().refused;
+    assert!(matches!(refused.as_deref(), Some(ConnectError::NameWithoutProxy(_))), "{refused:?}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    alice.pool.set_proxy(Some(Proxy::socks5(listener.local_addr().unwrap())));
+    alice.poll();
+    let status = alice.pool.relay(relay).unwrap();
+    assert!(status.refused.is_none() && status.connection.is_some(), "{status:?}");
+}
+
+#[test]
+fn data_that_have_not_left_when_the_peer_goes_offline_are_reported_as_unsent() {
+    let relay = honest();
+    let (mut alice, to_bob, mut bob, to_alice) = friends(&[&relay]);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    let mut sent = 0;
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        sent += 1;
+        alice.pool.flush();
+    }
+    assert!(bob.pool.remove_peer(to_alice));
+    until(&mut [&mut alice, &mut bob], "the end of the route", |nodes| {
+        nodes[0].reported.contains(&Reported::Offline(to_bob))
+    });
+    let unsent = alice.reported.iter().position(|event| matches!(event, Reported::Unsent(..))).unwrap();
+    let Reported::Unsent(peer, _, bytes) = alice.reported[unsent] else { unreachable!() };
+    assert_eq!(peer, to_bob);
+    assert!(bytes > 0 && bytes < sent * 1003, "{bytes} of {sent} packets: some left, some did not");
+    assert_eq!(alice.reported[unsent + 1], Reported::Offline(to_bob));
 }

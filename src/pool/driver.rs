@@ -43,7 +43,11 @@ impl Pool {
         match event {
             Event::Connected { .. } => self.plan.handle_connected(now, relay),
             Event::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
-            Event::RouteOffline { route, .. } => self.plan.handle_offline(now, peer, relay, route),
+            Event::RouteOffline { route, unsent, .. } => {
+                self.plan.handle_offline(now, peer, relay, route);
+                let is_known = unsent > 0 && self.plan.peer(peer).is_some();
+                return is_known.then(|| Record::Unsent(self.plan.with_token(peer), relay, unsent));
+            }
             Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
             Event::Writable { .. } => self.plan.handle_writable(relay),
             Event::Data { .. } => return Some(Record::Data(self.plan.with_token(peer), relay, index)),
@@ -87,6 +91,7 @@ impl Pool {
             let plan = &self.plan;
             records.push(match notice {
                 Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
+                Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
                 Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
                 Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
                 Notice::PeerMoved(peer, relay) => Record::PeerMoved(plan.with_token(peer), relay),
@@ -104,7 +109,7 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
                 Some(Ok(connection)) => plan.handle_connecting(id, connection),
                 Some(Err(error)) => {
                     log::warn!("relay {id} cannot be connected: {error}");
-                    plan.handle_not_connecting(now, id);
+                    plan.handle_not_connecting(now, id, error);
                 }
                 None => {}
             }

@@ -38,6 +38,18 @@ pub enum PoolEvent<'a> {
         /// The relay that carries its data now.
         relay: RelayId,
     },
+    /// Data that were accepted will never be sent, since the peer has gone offline on the relay that was to carry them.
+    /// (Those that a relay has left unsent when it ended are in the status of [`RelayDown`](Self::RelayDown).)
+    Unsent {
+        /// The peer.
+        peer: PeerId,
+        /// Its token.
+        token: u64,
+        /// The relay.
+        relay: RelayId,
+        /// How many bytes: the plaintext of each packet and 2 bytes.
+        bytes: usize,
+    },
     /// Data from a peer.
     Data {
         /// Who sent it, according to the relay. Relays can read, change and invent data, so peers must encrypt and
@@ -71,6 +83,15 @@ pub enum PoolEvent<'a> {
     },
     /// A relay is connected, and has proved that it holds its key.
     RelayUp {
+        /// The relay.
+        relay: RelayId,
+        /// Its token.
+        token: u64,
+    },
+    /// No attempt to connect to a relay could begin: it has only a host name, and there is no proxy to resolve it; its
+    /// key is our own; the system has no socket for it. [`RelayStatus::refused`](crate::pool::RelayStatus::refused) is
+    /// the error. It is tried again after a pause, which is an hour if a person must change something.
+    RelayRefused {
         /// The relay.
         relay: RelayId,
         /// Its token.
@@ -123,7 +144,9 @@ pub(super) enum Record {
     PeerOffline(Peer),
     PeerMoved(Peer, RelayId),
     Writable(Peer),
+    Unsent(Peer, RelayId, usize),
     RelayUp(Relay),
+    RelayRefused(Relay),
     Data(Peer, RelayId, usize),
     /// Everything else that a relay has sent, or its end.
     OfRelay(Relay, usize),
@@ -153,7 +176,9 @@ impl PoolEvents {
             Record::PeerOffline((peer, token)) => PoolEvent::PeerOffline { peer, token },
             Record::PeerMoved((peer, token), relay) => PoolEvent::PeerMoved { peer, token, relay },
             Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
+            Record::Unsent((peer, token), relay, bytes) => PoolEvent::Unsent { peer, token, relay, bytes },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
+            Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
             Record::Data((peer, token), relay, index) => match at(index)? {
                 Event::Data { data, .. } | Event::Oob { data, .. } => {
                     PoolEvent::Data { peer, token, relay, data }

@@ -218,9 +218,11 @@ impl Pool {
         self.client.set_window(bytes)
     }
 
-    /// See [`Client::set_proxy`].
+    /// See [`Client::set_proxy`]. Relays that were [refused](crate::pool::PoolEvent::RelayRefused) are tried again: the
+    /// new proxy may resolve their names.
     pub fn set_proxy(&mut self, proxy: Option<Proxy>) {
         self.client.set_proxy(proxy);
+        self.plan.handle_new_proxy();
     }
 
     /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
@@ -321,6 +323,7 @@ impl Pool {
             up_time: known.up_time(Instant::now()),
             failures: known.failures,
             lost: known.lost,
+            refused: known.refused.clone(),
             tied: known.tied.len(),
         })
     }

@@ -20,6 +20,8 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     RelayUp(RelayId),
+    /// `connect` has refused it: why is in its status.
+    RelayRefused(RelayId),
     PeerOnline(PeerId, RelayId),
     PeerOffline(PeerId),
     /// Another relay carries the data of this peer now.

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::advice::Retry;
 use crate::config::Relay;
+use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
@@ -50,6 +52,8 @@ pub(crate) struct Known {
     pub(crate) failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub(crate) lost: u32,
+    /// Why `connect` has refused it the last time, if it has.
+    pub(crate) refused: Option<Arc<ConnectError>>,
     /// How long it was connected, without the connection that it has now.
     earlier: Duration,
     /// The same with that one, when it was last looked at.
@@ -99,6 +103,7 @@ impl Known {
             round_trip: None,
             failures: 0,
             lost: 0,
+            refused: None,
             earlier: Duration::ZERO,
             up_time: Duration::ZERO,
             surplus_since: None,

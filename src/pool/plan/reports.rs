@@ -1,8 +1,10 @@
 //! What the driver has done, and what the client has reported to it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::advice::Retry;
+use crate::error::ConnectError;
 use crate::id::{ConnectionId, RouteId};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::{Action, Notice};
@@ -17,9 +19,11 @@ const REFUSED: Duration = Duration::from_secs(60);
 impl Plan {
     /// `connect` has returned a connection.
     pub(crate) fn handle_connecting(&mut self, id: RelayId, connection: ConnectionId) {
-        let known = self.relays.get_mut(id.0);
-        if let Some(State::Connecting { connection: new, .. }) = known.map(|known| &mut known.state) {
+        if let Some(known) = self.relays.get_mut(id.0)
+            && let State::Connecting { connection: new, .. } = &mut known.state
+        {
             *new = Some(connection);
+            known.refused = None;
             self.by_connection.insert(connection, id);
             self.is_outdated = true;
         } else {
@@ -27,9 +31,13 @@ impl Plan {
         }
     }
 
-    /// `connect` has failed at once, for a reason of ours.
-    pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId) {
-        self.fail(now, id, Retry::Ask);
+    /// `connect` has failed at once: there is no connection whose end would be reported.
+    pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId, error: ConnectError) {
+        self.fail(now, id, error.retry());
+        if let Some(known) = self.relays.get_mut(id.0) {
+            known.refused = Some(Arc::new(error));
+            self.notices.push_back(Notice::RelayRefused(id));
+        }
     }
 
     /// `open_route` has returned a route, or `None` if the relay has no room for one.

@@ -167,6 +167,15 @@ impl Plan {
         self.is_outdated = true;
     }
 
+    /// Another proxy is used from now on: what was refused before may work with it.
+    pub(crate) fn handle_new_proxy(&mut self) {
+        let refused = self.relays.iter().filter(|(_, known)| known.refused.is_some());
+        for id in refused.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
+            self.is_outdated = true;
+        }
+    }
+
     /// Whether data of this peer arrived that were sent by the relay that is used now, as those know who read the data.
     pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
         let Some(peer) = self.peer(id) else { return false };

@@ -185,7 +185,7 @@ impl History {
                 Notice::PeerOnline(peer, relay) => assert_eq!(online.insert(peer, relay), None),
                 Notice::PeerMoved(peer, relay) => assert_ne!(online.insert(peer, relay).unwrap(), relay),
                 Notice::PeerOffline(peer) => assert!(online.remove(&peer).is_some()),
-                Notice::RelayUp(_) | Notice::Writable(_) => {}
+                Notice::RelayUp(_) | Notice::RelayRefused(_) | Notice::Writable(_) => {}
             }
         }
         for id in &self.peers {
