@@ -209,7 +209,9 @@ fn main() {
             by_pool.add(pool.turn(&data));
         }
         let [by_client, by_pool] = [by_client, by_pool].map(Figures::medians);
-        for (what, (client, pool)) in ["sending", "receiving"].into_iter().zip(by_client.into_iter().zip(by_pool)) {
+        for (what, (client, pool)) in
+            ["sending", "receiving"].into_iter().zip(by_client.into_iter().zip(by_pool))
+        {
             let more = (pool / client - 1.0) * 100.0;
             println!("{what} {len} bytes: {client:.0} ns by a client, {pool:.0} ns by a pool: {more:+.1} %");
         }

@@ -67,7 +67,8 @@ fn main() {
 /// Peers and relays that are real.
 fn real((peers, relays): (usize, usize), is_full: bool) {
     descriptors(peers * 6 * 2 + relays * 6 + 64);
-    let started: Vec<_> = (0..relays).map(|_| TestRelay::start(Options::default()).expect("a relay")).collect();
+    let started: Vec<_> =
+        (0..relays).map(|_| TestRelay::start(Options::default()).expect("a relay")).collect();
     let targets: Vec<_> =
         started.iter().map(|relay| Relay::new(relay.addr(), PublicKey::from(relay.public_key()))).collect();
     let ties = ties(peers, relays);
@@ -114,7 +115,13 @@ fn ties(peers: usize, relays: usize) -> Vec<Vec<usize>> {
 
 impl Scale {
     /// Creates a pool with these peers, and waits until each is online on three relays.
-    fn new(identity: SecretKey, relays: &[Relay], keys: &[PublicKey], ties: &[Vec<usize>], what: &str) -> Self {
+    fn new(
+        identity: SecretKey,
+        relays: &[Relay],
+        keys: &[PublicKey],
+        ties: &[Vec<usize>],
+        what: &str,
+    ) -> Self {
         let held = held();
         let mut pool = Pool::new(Config::new(identity)).expect("a poller");
         pool.set_max_connections(relays.len());
@@ -162,7 +169,10 @@ impl Scale {
              {routes} routes",
             millis(spent),
         );
-        println!("    memory: {:.0} bytes per peer, with its share of the rest", (held() - self.held) as f64 / count);
+        println!(
+            "    memory: {:.0} bytes per peer, with its share of the rest",
+            (held() - self.held) as f64 / count
+        );
     }
 
     fn connected(&self) -> (usize, usize) {
@@ -251,7 +261,9 @@ impl Scale {
             figures.sort();
             figures[figures.len() / 2].as_nanos() as f64 / 1e3
         });
-        println!("    a poll: {echo:.1} µs with data, {change:.1} µs with a route that goes offline and online");
+        println!(
+            "    a poll: {echo:.1} µs with data, {change:.1} µs with a route that goes offline and online"
+        );
     }
 }
 
