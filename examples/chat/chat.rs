@@ -143,11 +143,8 @@ impl Chat {
                 let former = self.carrier.replace(relay).and_then(|former| self.pool.relay(former));
                 // If it was lost, that was printed.
                 if let Some(former) = former.filter(|former| former.is_connected) {
-                    println!(
-                        "* Relay {} is slow or silent, going on by {}",
-                        self.name(former.id),
-                        self.name(relay)
-                    );
+                    let why = if former.is_silent { "does not answer" } else { "is slow or full" };
+                    println!("* Relay {} {why}, going on by {}", self.name(former.id), self.name(relay));
                 }
             }
             PoolEvent::PeerOffline { peer, .. } => {
@@ -170,7 +167,7 @@ impl Chat {
         let address = &status.address;
         let is_news = status.connected_at.is_none() && self.unreached.insert(relay);
         match (status.connected_at, self.other_relay()) {
-            (Some(_), Some(other)) => println!("* Relay {address} lost, going on by {other} ({reason})"),
+            (Some(_), Some(other)) => println!("* Relay {address} lost, going on by {other}: {reason}"),
             (Some(_), None) => println!("* Relay {address} lost: {reason}. Not connected; trying again"),
             (None, None) => println!("* Not connected: relay {address}: {reason}. Trying again"),
             (None, Some(_)) if is_news => println!("* No connection to relay {address}: {reason}"),
