@@ -139,12 +139,14 @@ impl Chat {
                 self.carrier = Some(relay);
                 println!("* {} is online", self.short_key(peer));
             }
-            PoolEvent::PeerMoved { relay, .. } => {
-                let former = self.carrier.replace(relay).and_then(|former| self.pool.relay(former));
-                // If it was lost, that was printed.
-                if let Some(former) = former.filter(|former| former.is_connected) {
-                    let why = if former.is_silent { "does not answer" } else { "is slow or full" };
-                    println!("* Relay {} {why}, going on by {}", self.name(former.id), self.name(relay));
+            PoolEvent::PeerMoved { peer, relay, .. } => {
+                let former = self.carrier.replace(relay);
+                let online = self.pool.peer(peer).map(|peer| peer.online).unwrap_or_default();
+                // Otherwise that relay was lost, which was printed, or the peer has left it.
+                if let Some(former) = former.filter(|former| online.contains(former)) {
+                    let is_silent = self.pool.relay(former).is_some_and(|former| former.is_silent);
+                    let why = if is_silent { "does not answer" } else { "is slow or full" };
+                    println!("* Relay {} {why}, going on by {}", self.name(former), self.name(relay));
                 }
             }
             PoolEvent::PeerOffline { peer, .. } => {
