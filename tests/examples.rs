@@ -188,7 +188,7 @@ fn a_chat_goes_on_without_a_break_when_each_of_its_relays_is_lost_in_turn() {
         // What the relays have sent about them arrives before the answer.
         talk(&mut chats, "before");
         relays[lost] = None;
-        let text = format!("* Relay {} lost, going on by {} (", addresses[lost], addresses[1 - lost]);
+        let text = format!("* Relay {} lost, going on by {}: ", addresses[lost], addresses[1 - lost]);
         let mut lines: Vec<String> = chats.iter().flat_map(|chat| chat.lines_until(&text)).collect();
         lines.extend(talk(&mut chats, "after"));
         let options = Options { address: addresses[lost], ..options[lost].clone() };

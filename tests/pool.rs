@@ -333,3 +333,18 @@ fn data_that_have_not_left_when_the_peer_goes_offline_are_reported_as_unsent() {
     assert!(bytes > 0 && bytes < sent * 1003, "{bytes} of {sent} packets: some left, some did not");
     assert_eq!(alice.reported[unsent + 1], Reported::Offline(to_bob));
 }
+
+#[test]
+fn closing_a_pool_returns_how_many_bytes_were_not_sent() {
+    let relay = honest();
+    let (mut alice, to_bob, bob, _) = friends(&[&relay]);
+    assert_eq!(bob.pool.close(), 0);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        alice.pool.flush();
+    }
+    let connection = alice.pool.client().connections().next().unwrap();
+    let queued = alice.pool.client().connection(connection).unwrap().queued;
+    assert!(queued > 1000);
+    assert_eq!(alice.pool.close(), queued);
+}

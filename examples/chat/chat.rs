@@ -139,15 +139,14 @@ impl Chat {
                 self.carrier = Some(relay);
                 println!("* {} is online", self.short_key(peer));
             }
-            PoolEvent::PeerMoved { relay, .. } => {
-                let former = self.carrier.replace(relay).and_then(|former| self.pool.relay(former));
-                // If it was lost, that was printed.
-                if let Some(former) = former.filter(|former| former.is_connected) {
-                    println!(
-                        "* Relay {} is slow or silent, going on by {}",
-                        self.name(former.id),
-                        self.name(relay)
-                    );
+            PoolEvent::PeerMoved { peer, relay, .. } => {
+                let former = self.carrier.replace(relay);
+                let online = self.pool.peer(peer).map(|peer| peer.online).unwrap_or_default();
+                // Otherwise that relay was lost, which was printed, or the peer has left it.
+                if let Some(former) = former.filter(|former| online.contains(former)) {
+                    let is_silent = self.pool.relay(former).is_some_and(|former| former.is_silent);
+                    let why = if is_silent { "does not answer" } else { "is slow or full" };
+                    println!("* Relay {} {why}, going on by {}", self.name(former), self.name(relay));
                 }
             }
             PoolEvent::PeerOffline { peer, .. } => {
@@ -170,7 +169,7 @@ impl Chat {
         let address = &status.address;
         let is_news = status.connected_at.is_none() && self.unreached.insert(relay);
         match (status.connected_at, self.other_relay()) {
-            (Some(_), Some(other)) => println!("* Relay {address} lost, going on by {other} ({reason})"),
+            (Some(_), Some(other)) => println!("* Relay {address} lost, going on by {other}: {reason}"),
             (Some(_), None) => println!("* Relay {address} lost: {reason}. Not connected; trying again"),
             (None, None) => println!("* Not connected: relay {address}: {reason}. Trying again"),
             (None, Some(_)) if is_news => println!("* No connection to relay {address}: {reason}"),

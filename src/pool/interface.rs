@@ -385,7 +385,11 @@ impl Pool {
 
     /// Closes all connections, after what the sockets take at once. Returns how many bytes of data were not sent.
     pub fn close(mut self) -> usize {
-        self.client.disconnect_all()
+        self.client.flush();
+        let queued = |connection| self.client.connection(connection).map_or(0, |status| status.queued);
+        let unsent = self.client.connections().map(queued).sum();
+        self.client.disconnect_all();
+        unsent
     }
 
     /// A handle with which another thread can end the wait of a poll: see [`Client::waker`].

@@ -18,7 +18,11 @@ fn main() -> Outcome<()> {
     println!("| --- | --- | --- |");
     for (what, is_silent) in [("the relay that carries the data is killed", false), ("it falls silent", true)]
     {
-        row(what, loss(move || fail::<Ours>(is_silent))?, loss(move || fail::<Theirs>(is_silent))?);
+        row(
+            what,
+            loss(move |before| fail::<Ours>(is_silent, before))?,
+            loss(move |before| fail::<Theirs>(is_silent, before))?,
+        );
     }
     let [ours, theirs] = vanish::<Ours, Theirs>(65 * SECOND)?;
     let back = |after| format!("data again {}", soon(after));
@@ -42,9 +46,11 @@ fn row(what: &str, ours: String, theirs: String) {
     println!("| {what} | {ours} | {theirs} |");
 }
 
-/// Of several rounds at the same time, each with relays of its own.
-fn loss(fail: impl Fn() -> Outcome<Loss> + Copy + Send + 'static) -> Outcome<String> {
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| thread::spawn(fail)).collect();
+/// Of several rounds at the same time, each with relays of its own. They fail at times that are spread over the C library's
+/// ping interval of 30 s, and over ours of 3 s while data flow.
+fn loss(fail: impl Fn(Duration) -> Outcome<Loss> + Copy + Send + 'static) -> Outcome<String> {
+    let before = |round: usize| SECOND + round as u32 * 13 * SECOND / 2;
+    let rounds: Vec<_> = (0..ROUNDS).map(|round| thread::spawn(move || fail(before(round)))).collect();
     let mut losses = Vec::new();
     for round in rounds {
         losses.push(round.join().map_err(|_| "a panic")??);

@@ -40,7 +40,7 @@ fn of_twelve_relays_that_are_offered_for_a_peer_ours_connects_three_and_the_c_li
 
 #[test]
 fn a_killed_relay_is_noticed_at_once() {
-    let loss = fail::<Ours>(false).unwrap();
+    let loss = fail::<Ours>(false, SECOND).unwrap();
     assert!(loss.pause < SECOND, "{loss:?}");
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, RelayId};
+use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
 use tox_relay_client::{Config, PublicKey, Relay, SecretKey};
 
 use crate::failover::Outcome;
@@ -166,7 +166,8 @@ impl Flow {
         // By which relay it went, is known afterwards: a full one is passed over.
         match (self.sender.pool.send(self.sender.peer, &data), self.used()) {
             (Ok(()), Some(relay)) => self.log.sent.push(Sent { at, relay }),
-            (Ok(()), None) => self.log.refused.push(tox_relay_client::pool::PoolSendError::Unreachable),
+            // It went out of band, which must not happen as long as there is a relay.
+            (Ok(()), None) => self.log.refused.push(PoolSendError::Unreachable),
             (Err(error), _) => self.log.refused.push(error),
         }
     }

@@ -55,13 +55,14 @@ fn start_relays(count: usize) -> Outcome<Vec<Bootstrapd>> {
     Ok((0..count).map(|_| Bootstrapd::start()).collect::<Result<_, _>>()?)
 }
 
-/// One of three relays fails, the one that carries the data: it is killed, or `is_silent`. Waits for data by another.
-pub fn fail<L: Layer>(is_silent: bool) -> Outcome<Loss> {
+/// One of three relays fails, the one that carries the data: it is killed, or `is_silent`. Waits for data by another. Data
+/// flow for this time before: silence is found out by pings at intervals.
+pub fn fail<L: Layer>(is_silent: bool, before: Duration) -> Outcome<Loss> {
     let mut relays = start_relays(3)?;
     let targets = targets(&relays);
     let mut flow = Flow::<L>::start(&targets, 1)?;
     flow.until_online(3)?;
-    flow.run_for(2 * SECOND)?;
+    flow.run_for(before)?;
     let used = flow.sender.used(&targets).ok_or("no relay carries the data")?;
     let start = Instant::now();
     if is_silent {
