@@ -348,3 +348,19 @@ fn closing_a_pool_returns_how_many_bytes_were_not_sent() {
     assert!(queued > 1000);
     assert_eq!(alice.pool.close(), queued);
 }
+
+#[test]
+fn data_that_have_not_left_when_a_peer_is_untied_are_reported_as_unsent() {
+    let relay = honest();
+    let (mut alice, to_bob, _bob, _) = friends(&[&relay]);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        alice.pool.flush();
+    }
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    assert!(alice.pool.untie(to_bob, used));
+    alice.poll();
+    let is_unsent = |reported: &Reported| matches!(reported, Reported::Unsent(peer, relay, 1..) if (*peer, *relay) == (to_bob, used));
+    assert!(alice.reported.iter().any(is_unsent), "{:?}", alice.reported);
+    assert!(alice.reported.contains(&Reported::Offline(to_bob)));
+}

@@ -44,9 +44,8 @@ impl Pool {
             Event::Connected { .. } => self.plan.handle_connected(now, relay),
             Event::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
             Event::RouteOffline { route, unsent, .. } => {
+                self.plan.handle_unsent(peer, relay, unsent);
                 self.plan.handle_offline(now, peer, relay, route);
-                let is_known = unsent > 0 && self.plan.peer(peer).is_some();
-                return is_known.then(|| Record::Unsent(self.plan.with_token(peer), relay, unsent));
             }
             Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
             Event::Writable { .. } => self.plan.handle_writable(relay),
@@ -94,7 +93,9 @@ impl Pool {
                 Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
                 Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
                 Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
-                Notice::PeerMoved(peer, relay) => Record::PeerMoved(plan.with_token(peer), relay),
+                Notice::PeerMoved(peer, moved) => Record::PeerMoved(plan.with_token(peer), moved),
+                Notice::Unsent(peer, relay, bytes) => Record::Unsent(plan.with_token(peer), relay, bytes),
+                Notice::RouteRefused(peer, relay) => Record::RouteRefused(plan.with_token(peer), relay),
                 Notice::Writable(peer) => Record::Writable(plan.with_token(peer)),
             });
         }
@@ -123,7 +124,14 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
                 plan.handle_route(now, peer, relay, route.ok());
             }
         }
-        Action::CloseRoute(route) => _ = client.close_route(route),
+        Action::CloseRoute(route) => {
+            let ends = client.route(route).map(|status| (PeerId::from(status.token), status.connection));
+            if let (Some((peer, connection)), Ok(unsent)) = (ends, client.close_route(route))
+                && let Some(relay) = plan.find_relay(connection)
+            {
+                plan.handle_unsent(peer, relay, unsent);
+            }
+        }
         Action::Ping(connection) => _ = client.ping(connection),
     }
 }

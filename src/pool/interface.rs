@@ -167,6 +167,13 @@ impl Pool {
         self.plan.set_awake(peer, is_awake)
     }
 
+    /// How many relays each awake peer has, if as many are tied to it: 3 by default, 1 to 6. Two peers who are both tied
+    /// to more than five relays, and cannot tell each other which they use, meet for certain only if each has more than
+    /// half of them.
+    pub fn set_relays_per_peer(&mut self, count: usize) {
+        self.plan.set_wanted(count);
+    }
+
     /// How many relays are kept connected for onion packets; three are connected in any case.
     pub fn set_onion_relays(&mut self, count: usize) {
         self.plan.set_onion_relays(count);

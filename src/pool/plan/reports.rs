@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::advice::Retry;
 use crate::error::ConnectError;
 use crate::id::{ConnectionId, RouteId};
+use crate::pool::event::{Move, MoveCause};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::{Action, Notice};
 use crate::pool::plan::peer::Route;
@@ -50,6 +51,7 @@ impl Plan {
             }
             (Some(tie), None) => {
                 tie.route = Route::None { not_before: Some(now + REFUSED) };
+                self.notices.push_back(Notice::RouteRefused(id, relay));
                 self.is_outdated = true;
             }
             (None, Some(route)) => self.actions.push_back(Action::CloseRoute(route)),
@@ -76,8 +78,9 @@ impl Plan {
     /// The used relay can take no more, and this one has.
     pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
         if let Some(peer) = self.peers.get_mut(id.0) {
-            (peer.used, peer.faster) = (Some(relay), None);
-            self.notices.push_back(Notice::PeerMoved(id, relay));
+            let from = peer.used.replace(relay).unwrap_or(relay);
+            peer.faster = None;
+            self.notices.push_back(Notice::PeerMoved(id, Move { from, to: relay, cause: MoveCause::Full }));
         }
     }
 }
@@ -140,8 +143,16 @@ impl Plan {
         if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::None { not_before: Some(now + REFUSED) };
             self.relays.get_mut(relay.0).into_iter().for_each(|relay| relay.routes -= 1);
+            self.notices.push_back(Notice::RouteRefused(id, relay));
             self.choose_again(now, id);
             self.is_outdated = true;
+        }
+    }
+
+    /// Data that were accepted for a peer will not be sent by this relay.
+    pub(crate) fn handle_unsent(&mut self, id: PeerId, relay: RelayId, bytes: usize) {
+        if bytes > 0 && self.peer(id).is_some() {
+            self.notices.push_back(Notice::Unsent(id, relay, bytes));
         }
     }
 

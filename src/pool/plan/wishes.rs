@@ -11,7 +11,7 @@ use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::action::Action;
 use crate::pool::plan::allowance::Allowance;
-use crate::pool::plan::peer::{Peer, Route, Tie};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
@@ -138,6 +138,12 @@ impl Plan {
             peer.sleeps_since = None;
         }
         true
+    }
+
+    /// How many relays each awake peer wants: 1 to 6.
+    pub(crate) fn set_wanted(&mut self, count: usize) {
+        self.wanted = count.clamp(1, MAX_ROUTES_OF_PEER);
+        self.is_outdated = true;
     }
 
     /// How many relays are kept connected for onion packets.

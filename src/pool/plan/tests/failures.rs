@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use super::world::Conduct;
+use crate::pool::event::{Move, MoveCause};
 use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -75,7 +76,8 @@ fn when_a_relay_ends_its_peers_data_go_by_another_at_once() {
     world.pass(Duration::ZERO);
     let (next, _) = world.plan.used(peer).unwrap();
     assert_ne!(next, used);
-    assert_eq!(world.notices, [(at, Notice::PeerMoved(peer, next))]);
+    let moved = Move { from: used, to: next, cause: MoveCause::Offline };
+    assert_eq!(world.notices, [(at, Notice::PeerMoved(peer, moved))]);
     // A fourth takes its place.
     world.pass(SECOND);
     assert_eq!(
