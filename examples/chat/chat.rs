@@ -5,7 +5,9 @@ use std::error::Error;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
+use tox_relay_client::pool::{
+    MoveCause, Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId,
+};
 use tox_relay_client::{ClientError, ConnectionStatus, DisconnectReason, PublicKey, Retry, Stage};
 
 use crate::arguments::Arguments;
@@ -32,8 +34,6 @@ pub struct Chat {
     in_use: Vec<RelayId>,
     /// Those that could not be reached, or not yet: others are used besides them.
     unreached: HashSet<RelayId>,
-    /// The relay that carries the data to the peer.
-    carrier: Option<RelayId>,
     /// Whether there was ever a relay that has proved its key.
     was_connected: bool,
     /// A line for which the send queues had no room. No other line is read until it is sent.
@@ -49,10 +49,10 @@ impl Chat {
             reserve: VecDeque::new(),
             in_use: Vec::new(),
             unreached: HashSet::new(),
-            carrier: None,
             was_connected: false,
             unsent: None,
         };
+        chat.pool.set_relays_per_peer(IN_USE);
         println!("* Your public key is {}", chat.pool.public_key());
         let own = chat.pool.public_key();
         chat.set_peer(arguments.peer.filter(|peer| *peer != own));
@@ -89,7 +89,6 @@ impl Chat {
         if let Some(former) = self.peer.take() {
             self.pool.remove_peer(former);
         }
-        self.carrier = None;
         meeting::sort(&mut self.candidates, self.pool.public_key(), peer);
         self.reserve = self.candidates.iter().cloned().collect();
         self.peer = peer.map(|peer| self.pool.add_peer(peer));
@@ -118,8 +117,6 @@ impl Chat {
                 if let Some(Err(error)) = self.peer.map(|peer| self.pool.tie(peer, relay)) {
                     println!("* {error}");
                 }
-                // All of them are kept connected: the peer may prefer others than those that are best here.
-                self.pool.set_onion_relays(self.in_use.len());
             }
             Err(error) => println!("* A relay cannot be used: {error}"),
         }
@@ -135,23 +132,19 @@ impl Chat {
             PoolEvent::RelayDown { reason: DisconnectReason::ClosedByCaller, .. } => {} // it is not used any more
             PoolEvent::RelayDown { relay, reason, status, .. } => self.handle_down(relay, reason, status),
             PoolEvent::RelayRefused { relay, .. } => self.handle_refused(relay)?,
-            PoolEvent::PeerOnline { peer, relay, .. } => {
-                self.carrier = Some(relay);
-                println!("* {} is online", self.short_key(peer));
+            PoolEvent::PeerOnline { peer, .. } => println!("* {} is online", self.short_key(peer)),
+            PoolEvent::PeerMoved { from, relay, cause, .. } => {
+                let why = match cause {
+                    MoveCause::Silent => "does not answer",
+                    MoveCause::Full => "is full",
+                    MoveCause::Faster => "is slow",
+                    _ => return Ok(()), // it was lost, which was printed, or the peer has left it
+                };
+                println!("* Relay {} {why}, going on by {}", self.name(from), self.name(relay));
             }
-            PoolEvent::PeerMoved { peer, relay, .. } => {
-                let former = self.carrier.replace(relay);
-                let online = self.pool.peer(peer).map(|peer| peer.online).unwrap_or_default();
-                // Otherwise that relay was lost, which was printed, or the peer has left it.
-                if let Some(former) = former.filter(|former| online.contains(former)) {
-                    let is_silent = self.pool.relay(former).is_some_and(|former| former.is_silent);
-                    let why = if is_silent { "does not answer" } else { "is slow or full" };
-                    println!("* Relay {} {why}, going on by {}", self.name(former), self.name(relay));
-                }
-            }
-            PoolEvent::PeerOffline { peer, .. } => {
-                self.carrier = None;
-                println!("* {} is offline", self.short_key(peer));
+            PoolEvent::PeerOffline { peer, .. } => println!("* {} is offline", self.short_key(peer)),
+            PoolEvent::RouteRefused { peer, relay, .. } => {
+                println!("* Relay {} refuses a route to {}", self.name(relay), self.short_key(peer));
             }
             PoolEvent::Unsent { bytes, .. } => println!("* {bytes} bytes were not sent"),
             PoolEvent::Data { peer, data, .. } => println!("{}: {}", self.short_key(peer), printable(data)),
