@@ -6,7 +6,7 @@
 //!
 //! - 1,000 peers on 100 relays. Peers and relays are real: each peer is connected to all its relays, from another
 //!   thread.
-//! - 10,000 peers on 200 relays. These relays act as if every peer was online.
+//! - 10,000 peers on 300 relays. These relays act as if every peer was online.
 //!
 //! A pool begins an attempt to connect every two seconds. To save time, this calls `network_changed` instead of waiting.
 //! Wake-ups are counted on Linux only.
@@ -59,7 +59,7 @@ fn main() {
     // As in criterion: cargo passes `--bench` for a measurement. With `--test`, it is only a short test run.
     let has_option = |option: &str| std::env::args().any(|argument| argument == option);
     let is_full = has_option("--bench") && !has_option("--test");
-    let (of_real, of_all_online) = if is_full { ((1_000, 100), (10_000, 200)) } else { ((20, 8), (40, 8)) };
+    let (of_real, of_all_online) = if is_full { ((1_000, 100), (10_000, 300)) } else { ((20, 8), (40, 8)) };
     real(of_real, is_full);
     large(of_all_online, is_full);
 }

@@ -185,11 +185,20 @@ impl Events {
         self.records.push(record);
     }
 
+    /// What the event with this index carries, if it is a data or an out-of-band packet.
+    pub(crate) fn data(&self, index: usize) -> Option<&[u8]> {
+        match self.records.get(index)? {
+            EventWith::Data { data, .. } | EventWith::Oob { data, .. } => Some(self.payload(data)),
+            _ => None,
+        }
+    }
+
+    fn payload(&self, range: &Range<u32>) -> &[u8] {
+        &self.payloads[range.start as usize..range.end as usize]
+    }
+
     fn view(&self, record: &Record) -> Event<'_> {
-        record.map(
-            |range| &self.payloads[range.start as usize..range.end as usize],
-            |index| &self.statuses[*index as usize],
-        )
+        record.map(|range| self.payload(range), |index| &self.statuses[*index as usize])
     }
 }
 

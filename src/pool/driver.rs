@@ -21,23 +21,39 @@ impl Pool {
 
     /// Tells the plan what the client has reported, and adds what is reported to the user.
     pub(super) fn handle_all(&mut self, now: Instant, events: &mut PoolEvents) {
+        let mut last = None;
         for (index, event) in events.of_client.iter().enumerate() {
-            if let Some(record) = self.handle(now, index, event) {
+            let connection = event.connection();
+            let of_last = last.filter(|(of_last, _)| *of_last == connection).map(|(_, relay)| relay);
+            // The packets of a connection follow one another, and after the first of them the relay was heard.
+            if let (Some(Some(relay)), Event::Data { token, .. }) = (of_last, &event) {
+                let peer = self.plan.with_token(PeerId::from(*token));
+                events.records.push(Record::Data(peer, relay, index));
+                continue;
+            }
+            let relay = of_last.unwrap_or_else(|| self.plan.find_relay(connection));
+            last = Some((connection, relay));
+            if let Some(record) = self.handle(now, index, relay, event) {
                 events.records.push(record);
             }
             self.tell(&mut events.records);
         }
     }
 
-    /// Tells the plan what the client has reported. Returns what is reported to the user.
-    fn handle(&mut self, now: Instant, index: usize, event: Event<'_>) -> Option<Record> {
-        let connection = event.connection();
+    /// Tells the plan what the client has reported of this relay. Returns what is reported to the user.
+    fn handle(
+        &mut self,
+        now: Instant,
+        index: usize,
+        relay: Option<RelayId>,
+        event: Event<'_>,
+    ) -> Option<Record> {
         if let Event::Disconnected { reason, .. } = event {
-            let relay = self.plan.handle_disconnected(now, connection, reason.retry());
+            let relay = self.plan.handle_disconnected(now, event.connection(), reason.retry());
             let relay = relay.unwrap_or(RelayId::from(event.token()));
             return Some(Record::OfRelay((relay, self.plan.token_of_ended(relay)), index));
         }
-        let relay = self.plan.find_relay(connection)?;
+        let relay = relay?;
         self.plan.handle_heard(relay);
         let peer = PeerId::from(event.token());
         match event {

@@ -221,12 +221,9 @@ impl PoolEvents {
             Record::Unsent((peer, token), relay, bytes) => PoolEvent::Unsent { peer, token, relay, bytes },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
             Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
-            Record::Data((peer, token), relay, index) => match at(index)? {
-                Event::Data { data, .. } | Event::Oob { data, .. } => {
-                    PoolEvent::Data { peer, token, relay, data }
-                }
-                _ => return None,
-            },
+            Record::Data((peer, token), relay, index) => {
+                PoolEvent::Data { peer, token, relay, data: self.of_client.data(index)? }
+            }
             Record::OfRelay((relay, token), index) => match at(index)? {
                 Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, token, sender, data },
                 Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, token, data },

@@ -5,16 +5,23 @@
 //! --features` prints which of the processor features that the core uses are available. Keys, nonces and times are
 //! fixed, and a path that allocates runs once before it is counted, so each run takes the same number of instructions.
 
+#[path = "../../support/all_online.rs"]
+mod all_online;
+#[path = "../../support/nodes.rs"]
+mod nodes;
 mod pair;
 mod paths;
+mod pools;
 
 use std::env;
 use std::process::ExitCode;
 
+use nodes::{ByClient, ByPool};
+
 /// A path and its name. It returns the number of operations that were counted.
 type Path = (&'static str, fn() -> u64);
 
-const PATHS: [Path; 15] = [
+const PATHS: [Path; 28] = [
     ("send-34", || paths::send(34)),
     ("send-100", || paths::send(100)),
     ("send-512", || paths::send(512)),
@@ -30,6 +37,19 @@ const PATHS: [Path; 15] = [
     ("socks5", paths::socks5),
     ("idle-tick", paths::idle_tick),
     ("ping-cycle", paths::ping_cycle),
+    ("client-send-34", || pools::send::<ByClient>(34)),
+    ("pool-send-34", || pools::send::<ByPool>(34)),
+    ("client-send-512", || pools::send::<ByClient>(512)),
+    ("pool-send-512", || pools::send::<ByPool>(512)),
+    ("client-send-1373", || pools::send::<ByClient>(1373)),
+    ("pool-send-1373", || pools::send::<ByPool>(1373)),
+    ("client-receive-34", || pools::receive::<ByClient>(34)),
+    ("pool-receive-34", || pools::receive::<ByPool>(34)),
+    ("client-receive-512", || pools::receive::<ByClient>(512)),
+    ("pool-receive-512", || pools::receive::<ByPool>(512)),
+    ("client-receive-1373", || pools::receive::<ByClient>(1373)),
+    ("pool-receive-1373", || pools::receive::<ByPool>(1373)),
+    ("pool-idle-poll", pools::idle_poll),
 ];
 
 fn main() -> ExitCode {

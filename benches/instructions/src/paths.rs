@@ -11,14 +11,14 @@ use crate::pair::{FIRST_ID, Pair, peer};
 const BATCH: u64 = 32;
 
 /// The number of counted runs of each path.
-const ROUNDS: u64 = 8;
+pub const ROUNDS: u64 = 8;
 
 /// The connections of a large pool.
 const KEYS: u32 = 10_000;
 
 /// Callgrind counts only the instructions in this function, which it finds by its name.
 #[inline(never)]
-fn measured(operation: &mut dyn FnMut()) {
+pub fn measured(operation: &mut dyn FnMut()) {
     operation();
     // Without this, the compiler could turn the call into a jump, and this function would end before the operation.
     black_box(());

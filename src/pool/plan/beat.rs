@@ -22,6 +22,9 @@ impl Plan {
 
     /// Asks all relays, if it is time. Returns whether it was.
     pub(crate) fn beat(&mut self, now: Instant) -> bool {
+        if !self.is_outdated && self.beat_at.is_none_or(|at| at > now) {
+            return false; // no relay was connected or has ended since the last review
+        }
         let connected = self.relays().filter_map(|(_, known)| match known.state {
             State::Connected { connection, .. } => Some(connection),
             State::Idle | State::Connecting { .. } => None,

@@ -7,6 +7,7 @@ use crate::id::RouteId;
 use crate::pool::event::{Move, MoveCause};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Notice;
+use crate::pool::plan::peer::{Peer, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
@@ -29,17 +30,14 @@ impl Plan {
     /// Chooses the relay for the data of this peer again, after something has changed.
     pub(crate) fn choose_again(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(id.0) else { return };
-        let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
-        let ranked = online.filter_map(|tie| Some((self.relay(tie.relay)?, tie.relay)));
-        let best = ranked.max_by_key(|(known, _)| known.data_rank()).map(|(_, relay)| relay);
         let stays = |used: RelayId| {
             let is_online = peer.tie(used).is_some_and(|tie| tie.route.online().is_some());
             is_online && self.relay(used).is_some_and(|known| !known.is_silent && known.lost == 0)
         };
         let used = peer.used.filter(|used| stays(*used));
-        let faster = used.and_then(|used| self.faster_than(id, used));
-        let (relays, Some(peer)) = (&self.relays, self.peers.get_mut(id.0)) else { return };
-        debug_assert!(relays.len() > 0 || best.is_none());
+        let faster = used.and_then(|used| self.faster_than(peer, used));
+        let best = if used.is_none() { self.best(peer) } else { None };
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
         let chosen = match (used, faster) {
             (Some(_), Some(faster)) if peer.handle_faster(now, faster) => Some(faster),
             (Some(used), faster) => {
@@ -81,16 +79,22 @@ impl Plan {
         }
     }
 
+    /// The best relay on which a peer is online.
+    fn best(&self, peer: &Peer) -> Option<RelayId> {
+        let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
+        let ranked = online.filter_map(|tie| Some((self.relay(tie.relay)?, tie.relay)));
+        ranked.max_by_key(|(known, _)| known.data_rank()).map(|(_, relay)| relay)
+    }
+
     /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's.
-    fn faster_than(&self, id: PeerId, used: RelayId) -> Option<RelayId> {
+    fn faster_than(&self, peer: &Peer, used: RelayId) -> Option<RelayId> {
         let slow = self.relay(used)?.round_trip?;
-        let good = |(relay, _): &(RelayId, RouteId)| {
-            let known = self.relay(*relay)?;
-            let time = known
-                .round_trip
-                .filter(|time| !known.is_silent && known.lost == 0 && *time * 3 < slow * 2)?;
-            Some((time, *relay))
+        let good = |tie: &Tie| {
+            let known = self.relay(tie.relay).filter(|known| !known.is_silent && known.lost == 0)?;
+            let time = known.round_trip.filter(|time| *time * 3 < slow * 2)?;
+            Some((time, tie.relay))
         };
-        self.others(id).iter().filter_map(good).min().map(|(_, relay)| relay)
+        let online = peer.ties.iter().filter(|tie| tie.relay != used && tie.route.online().is_some());
+        online.filter_map(good).min().map(|(_, relay)| relay)
     }
 }

@@ -122,18 +122,19 @@ impl Plan {
     }
 
     pub(crate) fn handle_online(&mut self, now: Instant, id: PeerId, relay: RelayId, route: RouteId) {
-        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
-        if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
+        if let Some(tie) = peer.tie_mut(relay).filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::Online(route);
+            self.doubtful.extend(peer.ties.iter().map(|tie| tie.relay));
             self.choose_again(now, id);
-            self.is_outdated = true;
         }
     }
 
     pub(crate) fn handle_offline(&mut self, now: Instant, id: PeerId, relay: RelayId, route: RouteId) {
-        let tie = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay));
-        if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
+        let Some(peer) = self.peers.get_mut(id.0) else { return };
+        if let Some(tie) = peer.tie_mut(relay).filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::Offline(route);
+            self.doubtful.extend(peer.ties.iter().map(|tie| tie.relay));
             self.choose_again(now, id);
         }
     }

@@ -25,10 +25,13 @@ const STAGGER: Duration = Duration::from_secs(2);
 /// The most routes of a relay.
 const MAX_ROUTES: usize = 240;
 
+/// A relay with so many is left to peers that have fewer than they want.
+const MANY_ROUTES: usize = 180;
+
 impl Plan {
     /// When [`advance`](Self::advance) is due: at once, if something has happened.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        if self.is_outdated || self.has_sent {
+        if self.is_outdated || self.has_sent || !self.doubtful.is_empty() {
             return Some(now);
         }
         [self.review_at, self.beat_at].into_iter().flatten().min()
@@ -42,11 +45,20 @@ impl Plan {
     /// Compares what there is with what is wanted.
     pub(crate) fn review(&mut self, now: Instant) {
         self.is_outdated = false;
-        self.compare(now);
+        self.doubtful.clear();
         self.connect(now);
-        self.drop_surplus(now);
+        self.drop_surplus(now, self.relays().map(|(id, _)| id).collect());
         self.open_routes(now);
         self.close_routes_of_sleepers(now);
+    }
+
+    /// The same where nothing has happened but that routes came online or went offline: whether a relay is surplus is all
+    /// that depends on it.
+    pub(crate) fn review_doubtful(&mut self, now: Instant) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        if !doubtful.is_empty() {
+            self.drop_surplus(now, doubtful.into_iter().collect());
+        }
     }
 
     pub(crate) fn wake(&mut self, at: Instant) {
@@ -58,8 +70,8 @@ impl Plan {
         self.onion_relays.max(WITHOUT_PEERS)
     }
 
-    /// Looks for faster relays.
-    fn compare(&mut self, now: Instant) {
+    /// Looks for faster relays, after the round trips were taken down.
+    pub(crate) fn compare(&mut self, now: Instant) {
         let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
         let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));
@@ -146,11 +158,15 @@ impl Plan {
         missing: &HashMap<PeerId, usize>,
         others: bool,
     ) -> HashMap<RelayId, usize> {
+        let mut lacking: HashMap<RelayId, usize> = HashMap::new();
+        for peer in missing.keys().filter_map(|id| self.peer(*id)) {
+            peer.ties.iter().for_each(|tie| *lacking.entry(tie.relay).or_default() += 1);
+        }
         let mut candidates = HashMap::new();
         let mut later: Option<Instant> = None;
-        for (id, known) in self.relays() {
-            let lacking = known.tied.iter().filter(|peer| missing.contains_key(peer)).count();
-            if !known.is_idle() || lacking == 0 && !others {
+        for (id, known) in self.relays().filter(|(_, known)| known.is_idle()) {
+            let lacking = lacking.get(&id).copied().unwrap_or(0);
+            if lacking == 0 && !others {
                 continue;
             }
             match known.retry_at(now) {
@@ -166,14 +182,12 @@ impl Plan {
         self.relay(id).map(Known::rank)
     }
 
-    /// Disconnects relays without which nothing was missing for a while, the worst one first.
-    fn drop_surplus(&mut self, now: Instant) {
-        let used: Vec<RelayId> =
-            self.relays().filter(|(_, known)| !known.is_idle()).map(|(id, _)| id).collect();
-        let mut used: Vec<_> = used.into_iter().filter_map(|id| Some((self.value(id)?, id))).collect();
-        used.sort_by(|(value, _), (other, _)| value.cmp(other));
-        for (_, id) in used {
-            let is_surplus = self.is_surplus(id, now);
+    /// Disconnects those of these relays without which nothing was missing for a while, the worst one first.
+    fn drop_surplus(&mut self, now: Instant, relays: Vec<RelayId>) {
+        let mut due = Vec::new();
+        let covering = self.covering(now);
+        for id in relays {
+            let is_surplus = self.is_surplus(id, now, covering);
             let Some(known) = self.relays.get_mut(id.0) else { continue };
             if !is_surplus {
                 known.surplus_since = None;
@@ -181,11 +195,26 @@ impl Plan {
             }
             let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
             if due_at <= now {
-                self.end(id, now);
+                due.push(id);
             } else {
                 self.wake(due_at);
             }
         }
+        due.sort_by_cached_key(|id| self.value(*id));
+        for id in due {
+            // Without one of them, another may not be surplus any more.
+            if self.is_surplus(id, now, self.covering(now)) {
+                self.end(id, now);
+            }
+        }
+    }
+
+    /// How many relays count as wanted ones, and how many of them are connected.
+    fn covering(&self, now: Instant) -> (usize, usize) {
+        let covering = self.relays().filter(|(_, known)| covers(known, now));
+        covering.fold((0, 0), |(all, connected), (_, known)| {
+            (all + 1, connected + usize::from(known.is_connected()))
+        })
     }
 
     /// How much would be lost without a relay: the peers whose data it carries, those that are tied to it, its rank.
@@ -200,13 +229,12 @@ impl Plan {
 
     /// Whether nothing would be missing without this relay. A route that is online is replaced only by one that is
     /// online, and a connected relay only by a connected one: make before break.
-    fn is_surplus(&self, id: RelayId, now: Instant) -> bool {
-        let Some(known) = self.relay(id) else { return false };
+    fn is_surplus(&self, id: RelayId, now: Instant, (all, connected): (usize, usize)) -> bool {
+        let Some(known) = self.relay(id).filter(|known| !known.is_idle()) else { return false };
         let as_good =
             |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
-        let others =
-            self.relays().filter(|(other, known)| *other != id && as_good(known) && covers(known, now));
-        if others.count() < self.least() {
+        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
+        if others < self.least() {
             return false;
         }
         known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
@@ -219,32 +247,34 @@ impl Plan {
         })
     }
 
-    /// Requests the routes of awake peers on all relays that are connected or about to be.
+    /// Requests the routes of awake peers on all relays that are connected or about to be: first those that a peer wants,
+    /// then more, as long as a relay has many left.
     fn open_routes(&mut self, now: Instant) {
         let mut planned = Vec::new();
         for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
-            let mut room = MAX_ROUTES_OF_PEER.saturating_sub(peer.routes());
+            let mut routes = peer.routes();
             for tie in &peer.ties {
                 let has_connection = self.relay(tie.relay).is_some_and(|known| known.connection().is_some());
                 let Route::None { not_before } = tie.route else { continue };
-                if has_connection && room > 0 {
-                    room -= 1;
-                    planned.push((id, tie.relay, not_before));
+                if has_connection && routes < MAX_ROUTES_OF_PEER {
+                    routes += 1;
+                    planned.push((routes > self.wanted, id, tie.relay, not_before));
                 }
             }
         }
-        let mut free: HashMap<RelayId, usize> = HashMap::new();
-        for (id, relay, not_before) in planned {
+        planned.sort_by_key(|(is_more, ..)| *is_more);
+        let mut taken: HashMap<RelayId, usize> = HashMap::new();
+        for (is_more, id, relay, not_before) in planned {
             if let Some(at) = not_before.filter(|at| *at > now) {
                 self.wake(at);
                 continue;
             }
             let routes = self.relay(relay).map_or(MAX_ROUTES, |known| known.routes);
-            let free = free.entry(relay).or_insert(MAX_ROUTES - routes);
-            if let Some(rest) = free.checked_sub(1)
+            let taken = taken.entry(relay).or_insert(routes);
+            if *taken < if is_more { MANY_ROUTES } else { MAX_ROUTES }
                 && let Some(tie) = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay))
             {
-                *free = rest;
+                *taken += 1;
                 tie.route = Route::Planned;
                 self.actions.push_back(Action::OpenRoute(id, relay));
             }

@@ -19,6 +19,7 @@ impl Plan {
     pub(crate) fn advance(&mut self, now: Instant, observe: impl Fn(ConnectionId) -> Option<Observation>) {
         if self.beat(now) {
             self.observe(now, &observe, |_| true);
+            self.compare(now);
             self.is_outdated = true;
         } else if self.is_outdated {
             self.observe(now, &observe, |known| known.round_trip.is_none());
@@ -32,6 +33,8 @@ impl Plan {
         }
         if self.is_outdated {
             self.review(now);
+        } else {
+            self.review_doubtful(now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the plan knows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -43,6 +43,9 @@ pub(crate) struct Plan {
     pub(crate) review_at: Option<Instant>,
     /// Whether something has happened since the last review.
     pub(crate) is_outdated: bool,
+    /// The relays that may have become surplus since then, or are not surplus any more, as routes of their peers have come
+    /// online or gone offline. If nothing else has happened, these alone are reviewed.
+    pub(crate) doubtful: BTreeSet<RelayId>,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) notices: VecDeque<Notice>,
 }
@@ -68,6 +71,7 @@ impl Plan {
             beat_at: None,
             review_at: None,
             is_outdated: true,
+            doubtful: BTreeSet::new(),
             actions: VecDeque::new(),
             notices: VecDeque::new(),
         };

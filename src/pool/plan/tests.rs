@@ -6,6 +6,7 @@ mod histories;
 mod memory;
 mod paths;
 mod relays;
+mod reviews;
 mod world;
 
 use world::World;
