@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::event::{Event, EventWith};
+use crate::id::ConnectionId;
 use crate::status::ConnectionStatus;
 
 /// The events of the last [`poll`](crate::Client::poll), in the order in which they happened.
@@ -189,6 +190,15 @@ impl Events {
     pub(crate) fn data(&self, index: usize) -> Option<&[u8]> {
         match self.records.get(index)? {
             EventWith::Data { data, .. } | EventWith::Oob { data, .. } => Some(self.payload(data)),
+            _ => None,
+        }
+    }
+
+    /// The connection and the token of the event with this index, if it is a data packet. It costs less than to look at the
+    /// event.
+    pub(crate) fn source_of_data(&self, index: usize) -> Option<(ConnectionId, u64)> {
+        match self.records.get(index)? {
+            EventWith::Data { connection, token, .. } => Some((*connection, *token)),
             _ => None,
         }
     }

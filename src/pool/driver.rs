@@ -22,16 +22,19 @@ impl Pool {
     /// Tells the plan what the client has reported, and adds what is reported to the user.
     pub(super) fn handle_all(&mut self, now: Instant, events: &mut PoolEvents) {
         let mut last = None;
-        for (index, event) in events.of_client.iter().enumerate() {
-            let connection = event.connection();
-            let of_last = last.filter(|(of_last, _)| *of_last == connection).map(|(_, relay)| relay);
+        for index in 0..events.of_client.len() {
             // The packets of a connection follow one another, and after the first of them the relay was heard.
-            if let (Some(Some(relay)), Event::Data { token, .. }) = (of_last, &event) {
-                let peer = self.plan.with_token(PeerId::from(*token));
+            if let (Some((connection, token)), Some((of_last, Some(relay)))) =
+                (events.of_client.source_of_data(index), last)
+                && of_last == connection
+            {
+                let peer = self.plan.with_token(PeerId::from(token));
                 events.records.push(Record::Data(peer, relay, index));
                 continue;
             }
-            let relay = of_last.unwrap_or_else(|| self.plan.find_relay(connection));
+            let Some(event) = events.of_client.iter().nth(index) else { continue };
+            let connection = event.connection();
+            let relay = self.plan.find_relay(connection);
             last = Some((connection, relay));
             if let Some(record) = self.handle(now, index, relay, event) {
                 events.records.push(record);
