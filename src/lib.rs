@@ -93,11 +93,11 @@
 //! that may help.
 //!
 //! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`]
-//! reconnects and keeps its key in a file, [`chat`] is for two people on a relay, [`main_loop`] runs in a toxcore-style
+//! reconnects and keeps its key in a file, [`chat`] is for two people, [`main_loop`] runs in a toxcore-style
 //! loop and in another poller.
 //!
 //! [`echo`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs
-//! [`chat`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/chat.rs
+//! [`chat`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/chat/main.rs
 //! [`main_loop`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/main_loop.rs
 //!
 //! # What is promised

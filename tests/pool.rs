@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::{GUARD, TestRelay, honest};
 use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
-use tox_relay_client::{Config, DisconnectReason, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Config, ConnectError, DisconnectReason, Proxy, PublicKey, Relay, SecretKey};
 
 /// A pool and what it has reported.
 struct Node {
@@ -31,6 +31,8 @@ enum Reported {
     Writable(PeerId),
     Up(RelayId),
     Down(RelayId, DisconnectReason),
+    Refused(RelayId),
+    Unsent(PeerId, RelayId, usize),
 }
 
 impl From<PoolEvent<'_>> for Reported {
@@ -40,14 +42,21 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::PeerOffline { token, .. }
         | PoolEvent::Data { token, .. }
         | PoolEvent::Writable { token, .. }
+        | PoolEvent::Unsent { token, .. }
         | PoolEvent::Oob { token, .. }
         | PoolEvent::RelayUp { token, .. }
+        | PoolEvent::RelayRefused { token, .. }
         | PoolEvent::RelayDown { token, .. }) = event
         else {
             panic!("an event without a case here: {event:?}")
         };
-        let is_of_relay =
-            matches!(event, PoolEvent::Oob { .. } | PoolEvent::RelayUp { .. } | PoolEvent::RelayDown { .. });
+        let is_of_relay = matches!(
+            event,
+            PoolEvent::Oob { .. }
+                | PoolEvent::RelayUp { .. }
+                | PoolEvent::RelayRefused { .. }
+                | PoolEvent::RelayDown { .. }
+        );
         assert_eq!(token, if is_of_relay { RELAY_TOKEN } else { PEER_TOKEN }, "{event:?}");
         match event {
             PoolEvent::PeerOnline { peer, relay, .. } => Self::Online(peer, relay),
@@ -58,6 +67,8 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::Writable { peer, .. } => Self::Writable(peer),
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
+            PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
+            PoolEvent::Unsent { peer, relay, bytes, .. } => Self::Unsent(peer, relay, bytes),
             event => panic!("an event without a case here: {event:?}"),
         }
     }
@@ -223,6 +234,25 @@ fn when_a_relay_is_full_the_next_one_takes_over() {
 }
 
 #[test]
+fn a_program_that_was_busy_reads_the_answer_of_a_relay_before_it_is_taken_for_silent() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    let connection = alice.pool.relay(used).unwrap().connection.unwrap();
+    let pings = |node: &Node| node.pool.client().connection(connection).unwrap().round_trips.pings;
+    let before = pings(&alice);
+    alice.pool.send(to_bob, b"hello").unwrap();
+    until(&mut [&mut alice, &mut bob], "a question", |nodes| pings(nodes[0]) > before);
+    std::thread::sleep(Duration::from_millis(2_500)); // the answer had to come within 2 s, and has
+    for _ in 0..10 {
+        alice.poll();
+        assert!(!alice.pool.relay(used).unwrap().is_silent);
+    }
+    assert_eq!(alice.pool.peer(to_bob).unwrap().used, Some(used));
+    assert!(!alice.reported.iter().any(|reported| matches!(reported, Reported::Moved(..))));
+}
+
+#[test]
 fn a_removed_relay_is_reported_and_its_peers_go_by_another() {
     let relays = [honest(), honest()];
     let (mut alice, to_bob, mut bob, _) = friends(&relays.each_ref());
@@ -263,4 +293,74 @@ fn a_poll_without_a_timeout_ends_when_it_is_woken() {
     let begun = Instant::now();
     node.pool.poll(&mut node.events, Some(Duration::from_millis(20))).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn a_relay_that_cannot_be_tried_is_reported_and_is_tried_with_a_new_proxy() {
+    let mut alice = Node::new();
+    let key = SecretKey::generate().public_key();
+    let relay = Relay::new("relay.example:33445", key).token(RELAY_TOKEN);
+    let relay = alice.pool.add_relay(relay, Origin::User).unwrap();
+    alice.poll();
+    alice.poll();
+    assert_eq!(alice.reported, [Reported::Refused(relay)], "once: the next attempt is in an hour");
+    let refused = alice.pool.relay(relay).unwrap().refused;
+    assert!(matches!(refused.as_deref(), Some(ConnectError::NameWithoutProxy(_))), "{refused:?}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    alice.pool.set_proxy(Some(Proxy::socks5(listener.local_addr().unwrap())));
+    alice.poll();
+    let status = alice.pool.relay(relay).unwrap();
+    assert!(status.refused.is_none() && status.connection.is_some(), "{status:?}");
+}
+
+#[test]
+fn data_that_have_not_left_when_the_peer_goes_offline_are_reported_as_unsent() {
+    let relay = honest();
+    let (mut alice, to_bob, mut bob, to_alice) = friends(&[&relay]);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    let mut sent = 0;
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        sent += 1;
+        alice.pool.flush();
+    }
+    assert!(bob.pool.remove_peer(to_alice));
+    until(&mut [&mut alice, &mut bob], "the end of the route", |nodes| {
+        nodes[0].reported.contains(&Reported::Offline(to_bob))
+    });
+    let unsent = alice.reported.iter().position(|event| matches!(event, Reported::Unsent(..))).unwrap();
+    let Reported::Unsent(peer, _, bytes) = alice.reported[unsent] else { unreachable!() };
+    assert_eq!(peer, to_bob);
+    assert!(bytes > 0 && bytes < sent * 1003, "{bytes} of {sent} packets: some left, some did not");
+    assert_eq!(alice.reported[unsent + 1], Reported::Offline(to_bob));
+}
+
+#[test]
+fn closing_a_pool_returns_how_many_bytes_were_not_sent() {
+    let relay = honest();
+    let (mut alice, to_bob, bob, _) = friends(&[&relay]);
+    assert_eq!(bob.pool.close(), 0);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        alice.pool.flush();
+    }
+    let connection = alice.pool.client().connections().next().unwrap();
+    let queued = alice.pool.client().connection(connection).unwrap().queued;
+    assert!(queued > 1000);
+    assert_eq!(alice.pool.close(), queued);
+}
+
+#[test]
+fn data_that_have_not_left_when_a_peer_is_untied_are_reported_as_unsent() {
+    let relay = honest();
+    let (mut alice, to_bob, _bob, _) = friends(&[&relay]);
+    assert!(relay.stop_reading(alice.key.as_bytes()));
+    while alice.pool.send(to_bob, &[7; 1000]).is_ok() {
+        alice.pool.flush();
+    }
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    assert!(alice.pool.untie(to_bob, used));
+    alice.poll();
+    let is_unsent = |reported: &Reported| matches!(reported, Reported::Unsent(peer, relay, 1..) if (*peer, *relay) == (to_bob, used));
+    assert!(alice.reported.iter().any(is_unsent), "{:?}", alice.reported);
+    assert!(alice.reported.contains(&Reported::Offline(to_bob)));
 }

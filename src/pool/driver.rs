@@ -62,7 +62,10 @@ impl Pool {
         match event {
             Event::Connected { .. } => self.plan.handle_connected(now, relay),
             Event::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
-            Event::RouteOffline { route, .. } => self.plan.handle_offline(now, peer, relay, route),
+            Event::RouteOffline { route, unsent, .. } => {
+                self.plan.handle_unsent(peer, relay, unsent);
+                self.plan.handle_offline(now, peer, relay, route);
+            }
             Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
             Event::Writable { .. } => self.plan.handle_writable(relay),
             Event::Data { .. } => return Some(Record::Data(self.plan.with_token(peer), relay, index)),
@@ -106,9 +109,12 @@ impl Pool {
             let plan = &self.plan;
             records.push(match notice {
                 Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
+                Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
                 Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
                 Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
-                Notice::PeerMoved(peer, relay) => Record::PeerMoved(plan.with_token(peer), relay),
+                Notice::PeerMoved(peer, moved) => Record::PeerMoved(plan.with_token(peer), moved),
+                Notice::Unsent(peer, relay, bytes) => Record::Unsent(plan.with_token(peer), relay, bytes),
+                Notice::RouteRefused(peer, relay) => Record::RouteRefused(plan.with_token(peer), relay),
                 Notice::Writable(peer) => Record::Writable(plan.with_token(peer)),
             });
         }
@@ -123,7 +129,7 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
                 Some(Ok(connection)) => plan.handle_connecting(id, connection),
                 Some(Err(error)) => {
                     log::warn!("relay {id} cannot be connected: {error}");
-                    plan.handle_not_connecting(now, id);
+                    plan.handle_not_connecting(now, id, error);
                 }
                 None => {}
             }
@@ -137,7 +143,14 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
                 plan.handle_route(now, peer, relay, route.ok());
             }
         }
-        Action::CloseRoute(route) => _ = client.close_route(route),
+        Action::CloseRoute(route) => {
+            let ends = client.route(route).map(|status| (PeerId::from(status.token), status.connection));
+            if let (Some((peer, connection)), Ok(unsent)) = (ends, client.close_route(route))
+                && let Some(relay) = plan.find_relay(connection)
+            {
+                plan.handle_unsent(peer, relay, unsent);
+            }
+        }
         Action::Ping(connection) => _ = client.ping(connection),
     }
 }

@@ -27,15 +27,41 @@ pub enum PoolEvent<'a> {
         /// Its token.
         token: u64,
     },
-    /// Another relay carries the data to the peer now, since the last one has ended, is silent, loses data, is full, or
-    /// was slower for a minute. If it has ended, is silent or loses data, what was sent shortly before may be lost. What
-    /// is sent from now on may overtake what was sent before.
+    /// Another relay carries the data to the peer now. If the last one has ended, is silent or loses data, what was sent
+    /// shortly before may be lost. What is sent from now on may overtake what was sent before.
     PeerMoved {
         /// The peer.
         peer: PeerId,
         /// Its token.
         token: u64,
+        /// The relay that has carried its data; its id is stale if it was removed.
+        from: RelayId,
         /// The relay that carries its data now.
+        relay: RelayId,
+        /// Why.
+        cause: MoveCause,
+    },
+    /// Data that were accepted will never be sent by this relay: the peer has gone offline there, or its route was closed,
+    /// since it was untied or sleeps. (What a relay has left unsent when it ended is in the status of
+    /// [`RelayDown`](Self::RelayDown); for a peer that was removed, nothing is reported.)
+    Unsent {
+        /// The peer.
+        peer: PeerId,
+        /// Its token.
+        token: u64,
+        /// The relay.
+        relay: RelayId,
+        /// How many bytes: the plaintext of each packet and 2 bytes.
+        bytes: usize,
+    },
+    /// A relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
+    /// asked again after a minute.
+    RouteRefused {
+        /// The peer.
+        peer: PeerId,
+        /// Its token.
+        token: u64,
+        /// The relay.
         relay: RelayId,
     },
     /// Data from a peer.
@@ -76,6 +102,15 @@ pub enum PoolEvent<'a> {
         /// Its token.
         token: u64,
     },
+    /// No attempt to connect to a relay could begin: it has only a host name, and there is no proxy to resolve it; its
+    /// key is our own; the system has no socket for it. [`RelayStatus::refused`](crate::pool::RelayStatus::refused) is
+    /// the error. It is tried again after a pause, which is an hour if a person must change something.
+    RelayRefused {
+        /// The relay.
+        relay: RelayId,
+        /// Its token.
+        token: u64,
+    },
     /// A connection to a relay has ended, or could not be established. It is tried again when it is needed, after a
     /// pause.
     RelayDown {
@@ -108,6 +143,22 @@ pub enum PoolEvent<'a> {
     },
 }
 
+/// Why another relay carries the data of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MoveCause {
+    /// The last one has ended, or the peer is not online there any more.
+    Offline,
+    /// Nothing was heard of the last one for five seconds after data were sent.
+    Silent,
+    /// The last one loses data: [`Pool::report`](crate::pool::Pool::report).
+    Loses,
+    /// The last one can take no more.
+    Full,
+    /// The new one was faster by a third for a minute.
+    Faster,
+}
+
 /// The events of the last [`poll`](crate::pool::Pool::poll), in the order in which they happened. Create it once and
 /// reuse it.
 #[derive(Debug)]
@@ -121,12 +172,23 @@ pub struct PoolEvents {
 pub(super) enum Record {
     PeerOnline(Peer, RelayId),
     PeerOffline(Peer),
-    PeerMoved(Peer, RelayId),
+    PeerMoved(Peer, Move),
+    RouteRefused(Peer, RelayId),
     Writable(Peer),
+    Unsent(Peer, RelayId, usize),
     RelayUp(Relay),
+    RelayRefused(Relay),
     Data(Peer, RelayId, usize),
     /// Everything else that a relay has sent, or its end.
     OfRelay(Relay, usize),
+}
+
+/// From which relay to which, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Move {
+    pub(super) from: RelayId,
+    pub(super) to: RelayId,
+    pub(super) cause: MoveCause,
 }
 
 /// A peer and its token.
@@ -151,9 +213,14 @@ impl PoolEvents {
         Some(match record {
             Record::PeerOnline((peer, token), relay) => PoolEvent::PeerOnline { peer, token, relay },
             Record::PeerOffline((peer, token)) => PoolEvent::PeerOffline { peer, token },
-            Record::PeerMoved((peer, token), relay) => PoolEvent::PeerMoved { peer, token, relay },
+            Record::PeerMoved((peer, token), Move { from, to: relay, cause }) => {
+                PoolEvent::PeerMoved { peer, token, from, relay, cause }
+            }
+            Record::RouteRefused((peer, token), relay) => PoolEvent::RouteRefused { peer, token, relay },
             Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
+            Record::Unsent((peer, token), relay, bytes) => PoolEvent::Unsent { peer, token, relay, bytes },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
+            Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
             Record::Data((peer, token), relay, index) => {
                 PoolEvent::Data { peer, token, relay, data: self.of_client.data(index)? }
             }

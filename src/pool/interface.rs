@@ -167,6 +167,13 @@ impl Pool {
         self.plan.set_awake(peer, is_awake)
     }
 
+    /// How many relays each awake peer has, if as many are tied to it: 3 by default, 1 to 6. Two peers who are both tied
+    /// to more than five relays, and cannot tell each other which they use, meet for certain only if each has more than
+    /// half of them.
+    pub fn set_relays_per_peer(&mut self, count: usize) {
+        self.plan.set_wanted(count);
+    }
+
     /// How many relays are kept connected for onion packets; three are connected in any case.
     pub fn set_onion_relays(&mut self, count: usize) {
         self.plan.set_onion_relays(count);
@@ -218,9 +225,11 @@ impl Pool {
         self.client.set_window(bytes)
     }
 
-    /// See [`Client::set_proxy`].
+    /// See [`Client::set_proxy`]. Relays that were [refused](crate::pool::PoolEvent::RelayRefused) are tried again: the
+    /// new proxy may resolve their names.
     pub fn set_proxy(&mut self, proxy: Option<Proxy>) {
         self.client.set_proxy(proxy);
+        self.plan.handle_new_proxy();
     }
 
     /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
@@ -321,6 +330,7 @@ impl Pool {
             up_time: known.up_time(Instant::now()),
             failures: known.failures,
             lost: known.lost,
+            refused: known.refused.clone(),
             tied: known.tied.len(),
         })
     }
@@ -346,7 +356,10 @@ impl Pool {
         events.records.clear();
         loop {
             let begun = Instant::now();
-            self.act(begun);
+            // After a long absence, what has arrived is read first, and then it is judged who is late.
+            if !self.plan.is_late(begun) {
+                self.act(begun);
+            }
             self.tell(&mut events.records);
             let left = match events.records.is_empty() {
                 true => end.map(|end| end.saturating_duration_since(begun)),
@@ -379,7 +392,11 @@ impl Pool {
 
     /// Closes all connections, after what the sockets take at once. Returns how many bytes of data were not sent.
     pub fn close(mut self) -> usize {
-        self.client.disconnect_all()
+        self.client.flush();
+        let queued = |connection| self.client.connection(connection).map_or(0, |status| status.queued);
+        let unsent = self.client.connections().map(queued).sum();
+        self.client.disconnect_all();
+        unsent
     }
 
     /// A handle with which another thread can end the wait of a poll: see [`Client::waker`].

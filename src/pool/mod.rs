@@ -8,7 +8,8 @@
 //! # Which relays are connected
 //!
 //! - Three for each peer that is awake, or as many as are tied to it; the fewest relays that give every peer its three,
-//!   and of those the ones with the best [score](RelayStatus::score). A peer has at most six routes. Three relays are
+//!   and of those the ones with the best [score](RelayStatus::score). A peer has at most six routes
+//!   ([`Pool::set_relays_per_peer`]). Three relays are
 //!   connected even if there is no peer; [`Pool::set_onion_relays`] asks for more. In all there are at most 128
 //!   ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one that is full is passed over.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
@@ -25,7 +26,7 @@
 //!
 //! One relay at a time carries the data to a peer, so their order is kept: the fastest. It changes when the relay ends,
 //! is silent (5 s after data were sent, in which nothing was heard), is full, loses data according to [`Pool::report`],
-//! or another one was faster by a third for a minute; then [`PoolEvent::PeerMoved`] is reported. Around a change, data
+//! or another one was faster by a third for a minute; then [`PoolEvent::PeerMoved`] tells which. Around a change, data
 //! may be lost if the old relay has ended or is silent (everything that it had not passed on, of which
 //! [`PoolEvent::RelayDown`] shows what never left), and data by the new relay may overtake those by the old. Nothing is
 //! sent twice, and no numbers are added to the packets.
@@ -57,7 +58,7 @@ mod remembered;
 mod status;
 
 pub use error::{AddRelayError, PoolSendError, TieError};
-pub use event::{Iter, PoolEvent, PoolEvents};
+pub use event::{Iter, MoveCause, PoolEvent, PoolEvents};
 pub use id::{PeerId, RelayId};
 pub use interface::Pool;
 pub use origin::Origin;

@@ -1,8 +1,10 @@
 //! What a pool knows about its peers and relays.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Relay;
+use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::key::PublicKey;
 use crate::pool::id::{PeerId, RelayId};
@@ -65,6 +67,9 @@ pub struct RelayStatus {
     pub failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub lost: u32,
+    /// Why no attempt to connect could begin the last time: [`PoolEvent::RelayRefused`](crate::pool::PoolEvent). `None`
+    /// once one has begun.
+    pub refused: Option<Arc<ConnectError>>,
     /// How many peers are tied to it.
     pub tied: usize,
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::id::{ConnectionId, RouteId};
+use crate::pool::event::Move;
 use crate::pool::id::{PeerId, RelayId};
 
 /// What the driver does next.
@@ -20,10 +21,15 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     RelayUp(RelayId),
+    /// `connect` has refused it: why is in its status.
+    RelayRefused(RelayId),
     PeerOnline(PeerId, RelayId),
     PeerOffline(PeerId),
     /// Another relay carries the data of this peer now.
-    PeerMoved(PeerId, RelayId),
+    PeerMoved(PeerId, Move),
+    /// Data that were accepted for this peer will not be sent by this relay: so many bytes.
+    Unsent(PeerId, RelayId, usize),
+    RouteRefused(PeerId, RelayId),
     /// The peer has room for data again.
     Writable(PeerId),
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::time::Instant;
 
 use crate::id::RouteId;
+use crate::pool::event::{Move, MoveCause};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Notice;
 use crate::pool::plan::peer::{Peer, Tie};
@@ -47,17 +48,34 @@ impl Plan {
             }
             (None, _) => best,
         };
-        if peer.used != chosen {
-            let notice = match (peer.used, chosen) {
-                (None, Some(relay)) => Notice::PeerOnline(id, relay),
-                (Some(_), Some(relay)) => Notice::PeerMoved(id, relay),
-                (_, None) => Notice::PeerOffline(id),
-            };
-            (peer.used, peer.faster) = (chosen, None);
-            self.notices.push_back(notice);
-            if chosen.is_some() && std::mem::take(&mut peer.was_refused) {
-                self.notices.push_back(Notice::Writable(id));
+        if peer.used == chosen {
+            return;
+        }
+        let before = std::mem::replace(&mut peer.used, chosen);
+        peer.faster = None;
+        let was_refused = chosen.is_some() && std::mem::take(&mut peer.was_refused);
+        let notice = match (before, chosen) {
+            (None, Some(relay)) => Notice::PeerOnline(id, relay),
+            (Some(from), Some(to)) => {
+                let cause = if used.is_some() { MoveCause::Faster } else { self.cause(id, from) };
+                Notice::PeerMoved(id, Move { from, to, cause })
             }
+            (_, None) => Notice::PeerOffline(id),
+        };
+        self.notices.push_back(notice);
+        if was_refused {
+            self.notices.push_back(Notice::Writable(id));
+        }
+    }
+
+    /// Why a relay carries the data of a peer no longer.
+    fn cause(&self, id: PeerId, relay: RelayId) -> MoveCause {
+        let is_online =
+            self.peer(id).and_then(|peer| peer.tie(relay)).is_some_and(|tie| tie.route.online().is_some());
+        match self.relay(relay) {
+            Some(known) if is_online && known.is_silent => MoveCause::Silent,
+            Some(_) if is_online => MoveCause::Loses,
+            _ => MoveCause::Offline,
         }
     }
 

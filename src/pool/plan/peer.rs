@@ -9,6 +9,9 @@ use crate::pool::id::RelayId;
 /// How long another relay must be faster before it takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
 
+/// The most routes to a peer.
+pub(crate) const MAX_ROUTES_OF_PEER: usize = 6;
+
 pub(crate) struct Peer {
     pub(crate) key: PublicKey,
     /// The token that the user has chosen for it.

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::advice::Retry;
 use crate::config::Relay;
+use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
@@ -50,6 +52,8 @@ pub(crate) struct Known {
     pub(crate) failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub(crate) lost: u32,
+    /// Why `connect` has refused it the last time, if it has.
+    pub(crate) refused: Option<Arc<ConnectError>>,
     /// How long it was connected, without the connection that it has now.
     earlier: Duration,
     /// The same with that one, when it was last looked at.
@@ -58,10 +62,10 @@ pub(crate) struct Known {
     pub(crate) surplus_since: Option<Instant>,
     /// Since when data were sent and nothing was heard.
     pub(crate) unheard_since: Option<Instant>,
-    /// Whether data were sent that are not in `unheard_since` yet.
+    /// Whether data were sent since `unheard_since`, or since it was asked.
     pub(crate) has_sent: bool,
-    /// Whether it was asked since then.
-    pub(crate) is_asked: bool,
+    /// When it was asked since then.
+    pub(crate) asked_at: Option<Instant>,
     /// Whether it did not answer soon. It is used only if there is no other.
     pub(crate) is_silent: bool,
     /// No attempt begins before this.
@@ -99,12 +103,13 @@ impl Known {
             round_trip: None,
             failures: 0,
             lost: 0,
+            refused: None,
             earlier: Duration::ZERO,
             up_time: Duration::ZERO,
             surplus_since: None,
             unheard_since: None,
             has_sent: false,
-            is_asked: false,
+            asked_at: None,
             is_silent: false,
             retry_at: None,
             retries: 0,
@@ -211,7 +216,7 @@ impl Known {
     /// Something arrived from it.
     pub(crate) fn handle_heard(&mut self) {
         (self.unheard_since, self.has_sent) = (None, false);
-        (self.is_asked, self.is_silent) = (false, false);
+        (self.asked_at, self.is_silent) = (None, false);
     }
 
     /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no

@@ -1,9 +1,12 @@
 //! What the driver has done, and what the client has reported to it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::advice::Retry;
+use crate::error::ConnectError;
 use crate::id::{ConnectionId, RouteId};
+use crate::pool::event::{Move, MoveCause};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::{Action, Notice};
 use crate::pool::plan::peer::Route;
@@ -17,9 +20,11 @@ const REFUSED: Duration = Duration::from_secs(60);
 impl Plan {
     /// `connect` has returned a connection.
     pub(crate) fn handle_connecting(&mut self, id: RelayId, connection: ConnectionId) {
-        let known = self.relays.get_mut(id.0);
-        if let Some(State::Connecting { connection: new, .. }) = known.map(|known| &mut known.state) {
+        if let Some(known) = self.relays.get_mut(id.0)
+            && let State::Connecting { connection: new, .. } = &mut known.state
+        {
             *new = Some(connection);
+            known.refused = None;
             self.by_connection.insert(connection, id);
             self.is_outdated = true;
         } else {
@@ -27,9 +32,13 @@ impl Plan {
         }
     }
 
-    /// `connect` has failed at once, for a reason of ours.
-    pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId) {
-        self.fail(now, id, Retry::Ask);
+    /// `connect` has failed at once: there is no connection whose end would be reported.
+    pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId, error: ConnectError) {
+        self.fail(now, id, error.retry());
+        if let Some(known) = self.relays.get_mut(id.0) {
+            known.refused = Some(Arc::new(error));
+            self.notices.push_back(Notice::RelayRefused(id));
+        }
     }
 
     /// `open_route` has returned a route, or `None` if the relay has no room for one.
@@ -42,6 +51,7 @@ impl Plan {
             }
             (Some(tie), None) => {
                 tie.route = Route::None { not_before: Some(now + REFUSED) };
+                self.notices.push_back(Notice::RouteRefused(id, relay));
                 self.is_outdated = true;
             }
             (None, Some(route)) => self.actions.push_back(Action::CloseRoute(route)),
@@ -52,10 +62,10 @@ impl Plan {
     /// Data were sent by this relay.
     pub(crate) fn handle_sent(&mut self, id: RelayId) {
         if let Some(relay) = self.relays.get_mut(id.0)
-            && !relay.has_sent
+            && !std::mem::replace(&mut relay.has_sent, true)
             && relay.unheard_since.is_none()
         {
-            (relay.has_sent, self.has_sent) = (true, true);
+            self.has_sent = true;
             self.watched.push(id);
         }
     }
@@ -68,8 +78,9 @@ impl Plan {
     /// The used relay can take no more, and this one has.
     pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
         if let Some(peer) = self.peers.get_mut(id.0) {
-            (peer.used, peer.faster) = (Some(relay), None);
-            self.notices.push_back(Notice::PeerMoved(id, relay));
+            let from = peer.used.replace(relay).unwrap_or(relay);
+            peer.faster = None;
+            self.notices.push_back(Notice::PeerMoved(id, Move { from, to: relay, cause: MoveCause::Full }));
         }
     }
 }
@@ -133,8 +144,16 @@ impl Plan {
         if let Some(tie) = tie.filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::None { not_before: Some(now + REFUSED) };
             self.relays.get_mut(relay.0).into_iter().for_each(|relay| relay.routes -= 1);
+            self.notices.push_back(Notice::RouteRefused(id, relay));
             self.choose_again(now, id);
             self.is_outdated = true;
+        }
+    }
+
+    /// Data that were accepted for a peer will not be sent by this relay.
+    pub(crate) fn handle_unsent(&mut self, id: PeerId, relay: RelayId, bytes: usize) {
+        if bytes > 0 && self.peer(id).is_some() {
+            self.notices.push_back(Notice::Unsent(id, relay, bytes));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
 //!
-//! Each peer that is awake wants [`WANTED`] of its relays; [`WITHOUT_PEERS`] are connected even if there is no peer. The
+//! Each peer that is awake wants three of its relays; [`WITHOUT_PEERS`] are connected even if there is no peer. The
 //! relays that most peers lack come first, so few serve many. A relay without which nothing would be missing is
 //! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
 
@@ -9,13 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
-use crate::pool::plan::peer::{Peer, Route};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
-
-/// The relays that each awake peer wants, and the most routes that it has.
-const WANTED: usize = 3;
-const MOST: usize = 6;
 
 /// The relays that are connected even if there is no peer.
 const WITHOUT_PEERS: usize = 3;
@@ -39,6 +35,11 @@ impl Plan {
             return Some(now);
         }
         [self.review_at, self.beat_at].into_iter().flatten().min()
+    }
+
+    /// Whether a deadline has passed.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.review_at.is_some_and(|at| at <= now)
     }
 
     /// Compares what there is with what is wanted.
@@ -136,7 +137,7 @@ impl Plan {
         let covered =
             |peer: &Peer| peer.ties.iter().filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count();
         let awake = self.peers().filter(|(_, peer)| peer.is_awake);
-        let lacking = awake.map(|(id, peer)| (id, WANTED.saturating_sub(covered(peer))));
+        let lacking = awake.map(|(id, peer)| (id, self.wanted.saturating_sub(covered(peer))));
         lacking.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -242,7 +243,7 @@ impl Plan {
                 let is_online = !is_online || tie.route.online().is_some();
                 tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
             });
-            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= WANTED
+            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= self.wanted
         })
     }
 
@@ -255,9 +256,9 @@ impl Plan {
             for tie in &peer.ties {
                 let has_connection = self.relay(tie.relay).is_some_and(|known| known.connection().is_some());
                 let Route::None { not_before } = tie.route else { continue };
-                if has_connection && routes < MOST {
+                if has_connection && routes < MAX_ROUTES_OF_PEER {
                     routes += 1;
-                    planned.push((routes > WANTED, id, tie.relay, not_before));
+                    planned.push((routes > self.wanted, id, tie.relay, not_before));
                 }
             }
         }

@@ -64,32 +64,40 @@ impl Plan {
     ) -> bool {
         let Some(known) = self.relays.get_mut(id.0) else { return false };
         let Some(connection) = known.connection() else { return false };
-        if std::mem::take(&mut known.has_sent) {
-            known.unheard_since.get_or_insert(now);
+        if known.unheard_since.is_none() && std::mem::take(&mut known.has_sent) {
+            known.unheard_since = Some(now);
         }
-        let Some(since) = known.unheard_since else { return false };
-        let asked_at = since + ASKED_AFTER;
-        let silent_at = asked_at + ANSWERS_WITHIN;
-        if asked_at <= now
-            && observe(connection).and_then(|seen| seen.last_heard).is_some_and(|heard| heard > since)
+        let Some(mut since) = known.unheard_since else { return false };
+        if since + ASKED_AFTER <= now
+            && let Some(heard) = observe(connection).and_then(|seen| seen.last_heard)
+            && heard > since
         {
-            self.handle_heard(id);
-            return false;
+            // The answer came unnoticed. What was sent after it has none yet, since then and not only from now on.
+            let has_sent = known.has_sent;
+            self.is_outdated |= known.is_silent;
+            known.handle_heard();
+            if !has_sent {
+                return false;
+            }
+            (known.unheard_since, since) = (Some(heard), heard);
         }
-        let due_at = if now < asked_at {
-            asked_at
-        } else if now < silent_at {
-            if !std::mem::replace(&mut known.is_asked, true) {
+        let due_at = match known.asked_at {
+            None if now < since + ASKED_AFTER => since + ASKED_AFTER,
+            None => {
+                known.asked_at = Some(now);
+                known.has_sent = false; // the answer is one to all that was sent before
                 self.actions.push_back(Action::Ping(connection));
+                now + ANSWERS_WITHIN
             }
-            silent_at
-        } else {
-            if !std::mem::replace(&mut known.is_silent, true) {
-                self.is_outdated = true;
-                let tied: Vec<PeerId> = known.tied.iter().copied().collect();
-                tied.into_iter().for_each(|peer| self.choose_again(now, peer));
+            Some(asked_at) if now < asked_at + ANSWERS_WITHIN => asked_at + ANSWERS_WITHIN,
+            Some(_) => {
+                if !std::mem::replace(&mut known.is_silent, true) {
+                    self.is_outdated = true;
+                    let tied: Vec<PeerId> = known.tied.iter().copied().collect();
+                    tied.into_iter().for_each(|peer| self.choose_again(now, peer));
+                }
+                now + ANSWERS_WITHIN
             }
-            now + ANSWERS_WITHIN
         };
         self.wake(due_at);
         true

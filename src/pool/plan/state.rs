@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) has_sent: bool,
     /// The most connections.
     pub(crate) bound: usize,
+    /// How many relays each awake peer wants.
+    pub(crate) wanted: usize,
     pub(crate) onion_relays: usize,
     pub(crate) allowance: Allowance,
     pub(crate) random: StdRng,
@@ -61,6 +63,7 @@ impl Plan {
             watched: Vec::new(),
             has_sent: false,
             bound,
+            wanted: 3,
             onion_relays: 0,
             allowance: Allowance::default(),
             random: StdRng::from_seed(seed),

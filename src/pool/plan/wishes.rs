@@ -11,7 +11,7 @@ use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::action::Action;
 use crate::pool::plan::allowance::Allowance;
-use crate::pool::plan::peer::{Peer, Route, Tie};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
@@ -140,6 +140,12 @@ impl Plan {
         true
     }
 
+    /// How many relays each awake peer wants: 1 to 6.
+    pub(crate) fn set_wanted(&mut self, count: usize) {
+        self.wanted = count.clamp(1, MAX_ROUTES_OF_PEER);
+        self.is_outdated = true;
+    }
+
     /// How many relays are kept connected for onion packets.
     pub(crate) fn set_onion_relays(&mut self, count: usize) {
         self.is_outdated |= self.onion_relays != count;
@@ -165,6 +171,15 @@ impl Plan {
         }
         self.allowance = Allowance::default();
         self.is_outdated = true;
+    }
+
+    /// Another proxy is used from now on: what was refused before may work with it.
+    pub(crate) fn handle_new_proxy(&mut self) {
+        let refused = self.relays.iter().filter(|(_, known)| known.refused.is_some());
+        for id in refused.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
+            self.is_outdated = true;
+        }
     }
 
     /// Whether data of this peer arrived that were sent by the relay that is used now, as those know who read the data.

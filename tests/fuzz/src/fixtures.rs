@@ -96,6 +96,7 @@ pub fn begun(
     shared_key: &Arc<SharedKey>,
     proxy: Option<&ProxyExchange>,
     send_queue: usize,
+    window: Option<usize>,
     now: Instant,
 ) -> Connection {
     let relay = Relay::new("192.0.2.2:33445", PublicKey::from(public_key(&RELAY_SECRET))).token(TOKEN);
@@ -104,7 +105,7 @@ pub fn begun(
         None => relay,
     };
     let id = ConnectionId::from(4 << 32 | 3);
-    let config = Config::new(SecretKey::from(CLIENT_SECRET)).send_queue(send_queue).window(None);
+    let config = Config::new(SecretKey::from(CLIENT_SECRET)).send_queue(send_queue).window(window);
     let parameters = Parameters::new(id, Arc::clone(shared_key), &relay, NonZeroU64::MIN)
         .expect("a good relay")
         .settings(Arc::new(config.settings().expect("good settings")));
@@ -116,7 +117,7 @@ pub fn begun(
 /// The hello of a connection that has this shared key.
 fn hello(shared_key: &Arc<SharedKey>) -> [u8; HELLO_LENGTH] {
     let now = Instant::now();
-    let mut connection = begun(shared_key, None, 4_068, now);
+    let mut connection = begun(shared_key, None, 4_068, None, now);
     connection.handle_connected(now, AttemptId::FIRST);
     let mut hello = Vec::new();
     let write = |bytes: &[u8]| hello.write(bytes);

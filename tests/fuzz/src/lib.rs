@@ -7,6 +7,7 @@
 //! | [`proxies`] | the answers of a proxy | no panic; the result is the same however they are split; bounds |
 //! | [`texts`] | URLs, keys, addresses | no panic; what is displayed can be parsed again |
 //! | [`operations`] | calls of the caller, packets of the relay, time | the core and the model agree at each step |
+//! | [`window`] | how a relay answers pings while data are sent | no panic; no more is unconfirmed than the window allows; never stuck |
 //!
 //! `tests/fuzz/run` fuzzes all of them for some seconds with cargo-fuzz; `tests/fuzz/run 3600 FOLDER` for an hour each,
 //! and keeps what it finds in FOLDER. `cargo run -p fuzz --bin TARGET -- FILE...` replays inputs on any toolchain, and
@@ -23,12 +24,14 @@ mod proxies;
 mod send_queue;
 mod streams;
 mod texts;
+mod window;
 
 pub use operations::operations;
 pub use packets::packets;
 pub use proxies::proxies;
 pub use streams::streams;
 pub use texts::texts;
+pub use window::window;
 
 /// Runs a target on each file that the command line names.
 ///

@@ -69,7 +69,7 @@ impl Pair {
         let proxy = proxy.map(|index| &PROXIES[index % PROXIES.len()]);
         let now = Instant::now();
         let fixture = HandshakeFixture::get();
-        let connection = begun(&fixture.shared_key, proxy, send_queue, now);
+        let connection = begun(&fixture.shared_key, proxy, send_queue, None, now);
         Self {
             model: Model::new(connection.id(), send_queue, NonZeroU64::MIN, now),
             connection,

@@ -41,3 +41,8 @@ fn texts() {
 fn operations() {
     replay("operations", fuzz::operations);
 }
+
+#[test]
+fn window() {
+    replay("window", fuzz::window);
+}

@@ -82,6 +82,21 @@ impl Bootstrapd {
         Ok(())
     }
 
+    /// Stops the process: it falls silent, and its connections last. The kernel still accepts new ones for it.
+    pub fn suspend(&self) -> Result<(), Error> {
+        self.signal("STOP")
+    }
+
+    /// Continues a suspended process.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal("CONT")
+    }
+
+    /// Sends a signal, if the process is running.
+    fn signal(&self, name: &str) -> Result<(), Error> {
+        self.process.as_ref().map_or(Ok(()), |process| process.signal(name))
+    }
+
     fn start_on(ip: IpAddr) -> Result<Self, Error> {
         let mut tries = 1;
         loop {

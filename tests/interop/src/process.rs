@@ -90,6 +90,15 @@ impl Process {
         self.child.id()
     }
 
+    /// Sends a signal to it and to the processes that it has started.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), Error> {
+        let group = format!("-{}", self.id());
+        let status = Command::new("kill").args(["-s", name, "--", &group]).stderr(Stdio::null()).status();
+        let status = status.map_err(|source| Error::Io { what: "send a signal", source })?;
+        let refused = || Error::Io { what: "send a signal", source: io::Error::other(status.to_string()) };
+        if status.success() { Ok(()) } else { Err(refused()) }
+    }
+
     /// Waits until the process has ended, and returns why it ended.
     pub(crate) fn end_error(&mut self, limit: Duration) -> Error {
         let status = wait_for(limit, || self.child.try_wait().transpose());
@@ -116,8 +125,7 @@ impl Process {
 
     /// Kills the whole process group, since processes that it started may run longer than the process itself.
     fn kill_group(&self) {
-        let group = format!("-{}", self.id());
-        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = self.signal("KILL");
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! # Why this file contains unsafe code
 //!
-//! Rust can call C functions only in unsafe code. All unsafe code of this crate is in this file and in `sodium`. It is
-//! sound because:
+//! Rust can call C functions only in unsafe code. All unsafe code of this crate is in this file, in `layer` below it, and
+//! in `sodium`. It is sound because:
 //!
 //! - Each [`CClient`] is the only owner of its C objects and frees them once, in `Drop`; an object is freed before
 //!   those that it uses. `CClient` is neither `Send` nor `Sync`, since it contains raw pointers. Clients share only the
@@ -21,6 +21,8 @@
 //! - A callback that panics ends the process (`extern "C"`) instead of unwinding into C.
 #![allow(unsafe_code)]
 
+mod layer;
+
 use std::collections::{VecDeque, vec_deque};
 use std::ffi::{c_int, c_void};
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +31,8 @@ use std::time::{Duration, Instant};
 use std::{error, fmt, slice};
 
 use crate::event::{CEvent, CSend, CStatus, ReceivedData};
+
+pub use layer::{CLayer, CPeer};
 
 /// The connection id of the first route on the wire, and in this crate. The C client numbers routes from 0.
 const FIRST_CONNECTION_ID: u8 = 16;
@@ -439,6 +443,10 @@ struct IpPort {
 }
 
 const _: () = assert!(size_of::<IpPort>() == 32);
+
+impl IpPort {
+    const NONE: Self = Self { family: 0, _padding: [0; 7], address: [0; 16], port: [0; 2], _end: [0; 6] };
+}
 
 impl From<SocketAddr> for IpPort {
     fn from(addr: SocketAddr) -> Self {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use super::world::Conduct;
+use crate::pool::event::{Move, MoveCause};
 use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -75,7 +76,8 @@ fn when_a_relay_ends_its_peers_data_go_by_another_at_once() {
     world.pass(Duration::ZERO);
     let (next, _) = world.plan.used(peer).unwrap();
     assert_ne!(next, used);
-    assert_eq!(world.notices, [(at, Notice::PeerMoved(peer, next))]);
+    let moved = Move { from: used, to: next, cause: MoveCause::Offline };
+    assert_eq!(world.notices, [(at, Notice::PeerMoved(peer, moved))]);
     // A fourth takes its place.
     world.pass(SECOND);
     assert_eq!(
@@ -95,16 +97,74 @@ fn a_relay_that_falls_silent_is_found_out_five_seconds_after_data_were_sent() {
     world.plan.handle_sent(used);
     world.pass(30 * SECOND);
     assert_eq!(world.plan.used(peer).unwrap().0, used);
+    assert_eq!(world.asked(), 1);
     world.set(used, Conduct::IsSilent);
     world.plan.handle_sent(used);
-    world.pinged.clear();
     world.pass(4 * SECOND);
     assert_eq!(world.plan.used(peer).unwrap().0, used);
-    assert_eq!(world.pinged.len(), 1);
+    assert_eq!(world.asked(), 2);
     world.pass(2 * SECOND);
     assert_ne!(world.plan.used(peer).unwrap().0, used);
     // It is not used, and another one is connected besides it.
     assert_eq!(world.connected().len(), 4);
+}
+
+#[test]
+fn silence_in_a_steady_flow_is_found_out_within_five_seconds_whenever_it_begins() {
+    const STEP: Duration = Duration::from_millis(100);
+    for steps in 0..100 {
+        let mut world = World::new(8);
+        let relays = world.relays(3);
+        let peer = world.peer(&relays);
+        world.pass(60 * SECOND);
+        let (used, _) = world.plan.used(peer).unwrap();
+        for _ in 0..steps {
+            world.plan.handle_sent(used);
+            world.pass(STEP);
+        }
+        assert!(world.asked() * 30 <= steps + 1, "{} pings in {steps} steps", world.asked());
+        world.set(used, Conduct::IsSilent);
+        let silent_at = world.now;
+        while world.plan.used(peer).unwrap().0 == used {
+            world.plan.handle_sent(used);
+            world.pass(STEP);
+        }
+        let found_after = world.now - silent_at;
+        assert!((2 * SECOND - STEP..=5 * SECOND + STEP).contains(&found_after), "{steps}: {found_after:?}");
+    }
+}
+
+#[test]
+fn a_relay_is_not_silent_before_it_was_asked_and_had_two_seconds() {
+    let mut world = World::new(10);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    world.plan.handle_sent(used);
+    world.pass(Duration::ZERO);
+    world.now += 20 * SECOND; // the program does something else
+    world.pass(SECOND);
+    assert_eq!(world.asked(), 1);
+    assert!(!world.plan.relay(used).unwrap().is_silent);
+    world.pass(60 * SECOND);
+    assert_eq!(world.plan.used(peer).unwrap().0, used);
+}
+
+#[test]
+fn a_single_burst_of_data_costs_one_ping() {
+    let mut world = World::new(9);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (used, _) = world.plan.used(peer).unwrap();
+    for _ in 0..10 {
+        world.plan.handle_sent(used);
+        world.pass(SECOND / 10);
+    }
+    world.pass(60 * SECOND);
+    assert_eq!(world.asked(), 1);
+    assert!(world.plan.watched.is_empty());
 }
 
 #[test]

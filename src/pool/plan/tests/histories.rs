@@ -183,9 +183,16 @@ impl History {
         for notice in world.notices() {
             match notice {
                 Notice::PeerOnline(peer, relay) => assert_eq!(online.insert(peer, relay), None),
-                Notice::PeerMoved(peer, relay) => assert_ne!(online.insert(peer, relay).unwrap(), relay),
+                Notice::PeerMoved(peer, moved) => {
+                    assert_eq!(online.insert(peer, moved.to), Some(moved.from));
+                    assert_ne!(moved.from, moved.to);
+                }
                 Notice::PeerOffline(peer) => assert!(online.remove(&peer).is_some()),
-                Notice::RelayUp(_) | Notice::Writable(_) => {}
+                Notice::RelayUp(_)
+                | Notice::RelayRefused(_)
+                | Notice::RouteRefused(..)
+                | Notice::Unsent(..)
+                | Notice::Writable(_) => {}
             }
         }
         for id in &self.peers {

@@ -43,6 +43,8 @@ pub(super) struct World {
     later: BTreeMap<(Instant, u32), Later>,
     /// The relays of the connections that the client has, and whether they are established.
     pub(super) connections: BTreeMap<ConnectionId, (RelayId, bool)>,
+    /// When a connection has answered last.
+    heard: BTreeMap<ConnectionId, Instant>,
     /// The open routes.
     routes: BTreeMap<RouteId, (PeerId, RelayId)>,
     next: u32,
@@ -59,6 +61,7 @@ pub(super) struct World {
 enum Later {
     Established(ConnectionId),
     Ended(ConnectionId),
+    Pong(ConnectionId),
     RouteOnline(RouteId),
 }
 
@@ -74,6 +77,7 @@ impl World {
             there: BTreeSet::new(),
             later: BTreeMap::new(),
             connections: BTreeMap::new(),
+            heard: BTreeMap::new(),
             routes: BTreeMap::new(),
             next: 0,
             attempts: Vec::new(),
@@ -116,7 +120,11 @@ impl World {
     /// Changes how a relay behaves. If it works no more, its connections end.
     pub(super) fn set(&mut self, relay: RelayId, conduct: Conduct) {
         self.conducts.insert(relay, conduct);
-        if conduct != Conduct::Works {
+        if conduct == Conduct::Works {
+            // It answers now what it was asked before.
+            let waiting: Vec<ConnectionId> = self.of_relay(relay).collect();
+            waiting.into_iter().for_each(|connection| _ = self.heard.insert(connection, self.now));
+        } else {
             let ended: Vec<ConnectionId> = self.of_relay(relay).collect();
             let wait = if conduct == Conduct::IsSilent { 4 * TIMEOUT } else { Duration::ZERO };
             ended.into_iter().for_each(|connection| self.plan_for(wait, Later::Ended(connection)));
@@ -141,6 +149,13 @@ impl World {
     /// The relays that are connected.
     pub(super) fn connected(&self) -> BTreeSet<RelayId> {
         self.connections.values().filter(|(_, is_up)| *is_up).map(|(relay, _)| *relay).collect()
+    }
+
+    /// How often a single relay was asked, besides the common pings.
+    pub(super) fn asked(&self) -> usize {
+        let mut pings: BTreeMap<Instant, usize> = BTreeMap::new();
+        self.pinged.iter().for_each(|(at, _)| *pings.entry(*at).or_default() += 1);
+        pings.values().filter(|count| **count == 1).count()
     }
 
     pub(super) fn notices(&mut self) -> Vec<Notice> {
@@ -182,6 +197,12 @@ impl World {
                     routes.into_iter().for_each(|route| self.ask(route));
                 }
             }
+            Later::Pong(connection) => {
+                let relay = self.connections.get(&connection).map(|(relay, _)| *relay);
+                if relay.is_some_and(|relay| self.conducts.get(&relay) == Some(&Conduct::Works)) {
+                    self.heard.insert(connection, self.now);
+                }
+            }
             Later::Ended(connection) => {
                 if let Some((relay, _)) = self.connections.remove(&connection) {
                     self.routes.retain(|_, (_, other)| *other != relay);
@@ -211,13 +232,11 @@ impl World {
     /// Carries out what the plan wants.
     fn run(&mut self) {
         while self.plan.deadline(self.now).is_some_and(|at| at <= self.now) {
-            let (connections, conducts, round_trips) = (&self.connections, &self.conducts, &self.round_trips);
-            let now = self.now;
-            self.plan.advance(now, |connection| {
+            let (connections, heard, round_trips) = (&self.connections, &self.heard, &self.round_trips);
+            self.plan.advance(self.now, |connection| {
                 let (relay, _) = connections.get(&connection)?;
-                let is_heard = conducts.get(relay) == Some(&Conduct::Works);
                 let round_trip = round_trips.get(relay).copied().or(Some(ANSWER));
-                Some(Observation { last_heard: is_heard.then_some(now), round_trip })
+                Some(Observation { last_heard: heard.get(&connection).copied(), round_trip })
             });
             while let Some(action) = self.plan.next_action() {
                 self.carry_out(action);
@@ -265,7 +284,10 @@ impl World {
                 }
             }
             Action::CloseRoute(route) => _ = self.routes.remove(&route).expect("a route that is open"),
-            Action::Ping(connection) => self.pinged.push((self.now, connection)),
+            Action::Ping(connection) => {
+                self.pinged.push((self.now, connection));
+                self.plan_for(ANSWER, Later::Pong(connection));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use interop::{Bootstrapd, CEvent, wait_for};
 use tox_relay_client::{Config, RouteId, SecretKey, SendError};
 
 use crate::c_end::CEnd;
-use crate::driver::{End, LIMIT, ReceivedEvent, RustEnd, WINDOW, numbered, open_routes, pair, signal};
+use crate::driver::{End, LIMIT, ReceivedEvent, RustEnd, WINDOW, numbered, open_routes, pair};
 use crate::presence::is_closed;
 use crate::throttle::Throttle;
 
@@ -72,7 +72,7 @@ fn a_relay_that_hangs_blocks_the_sender_until_it_runs_again() {
     }
     peer.expect_online();
 
-    signal(&relay, "STOP");
+    relay.suspend().unwrap();
     let start = throttle.passed;
     let open_to = |arrived| start + ((arrived + WINDOW) * PACKET_LEN) as u64;
     let mut sent = send_until_blocked(&mut ours, route, || throttle.pass(open_to(0)));
@@ -81,7 +81,7 @@ fn a_relay_that_hangs_blocks_the_sender_until_it_runs_again() {
     assert!(queued > 32 * 1024 && queued < 64 * 1024 + LENGTH, "{queued}");
     let requested = ours.client.open_route(ours.relay, SecretKey::generate().public_key()).unwrap();
 
-    signal(&relay, "CONT");
+    relay.resume().unwrap();
     let (blocked, end) = (sent, sent + WINDOW);
     let (mut arrived, mut events) = (0, Vec::new());
     let done = wait_for(4 * LIMIT, || {
@@ -113,7 +113,7 @@ fn a_relay_that_hangs_and_is_killed_ends_the_connection() {
     let mut relay = Bootstrapd::start().unwrap();
     let (mut ours, peer) = pair::<RustEnd, CEnd>(&relay);
     let route = ours.client.find_route(ours.relay, &peer.key()).unwrap();
-    signal(&relay, "STOP");
+    relay.suspend().unwrap();
     send_until_blocked(&mut ours, route, || {});
     relay.kill();
     let reason = loop {

@@ -9,7 +9,7 @@ use tox_relay_client::{
 };
 
 use crate::c_end::CEnd;
-use crate::driver::{AT_ONCE, End, ReceivedEvent, RustEnd, pair, relay_of, signal};
+use crate::driver::{AT_ONCE, End, ReceivedEvent, RustEnd, pair, relay_of};
 use crate::presence::is_closed;
 
 #[test]
@@ -125,7 +125,7 @@ fn a_relay_that_hangs_is_detected_by_the_timeouts() {
     let relay = Bootstrapd::start().unwrap();
     let config = |key| Config::new(key).ping_interval(Duration::from_millis(200)).pong_timeout(AT_ONCE);
     let mut connected = RustEnd::with_config(&relay, config(SecretKey::generate()));
-    signal(&relay, "STOP");
+    relay.suspend().unwrap();
     // The kernel still accepts connections for the stopped process.
     let connecting = Config::new(SecretKey::generate()).connect_timeout(Duration::from_millis(500));
     let mut connecting = RustEnd::begin(connecting, relay_of(&relay));
@@ -133,7 +133,7 @@ fn a_relay_that_hangs_is_detected_by_the_timeouts() {
     assert_eq!(connecting.next_reason(), timed_out);
     assert_eq!(connected.next_reason(), DisconnectReason::NoPong(Stage::Connected));
 
-    signal(&relay, "CONT");
+    relay.resume().unwrap();
     connected.reconnect(&relay);
     connected.fence();
 }

@@ -1,7 +1,6 @@
 //! Polls a client of this library, and waits for its events.
 
 use std::collections::VecDeque;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use interop::Bootstrapd;
@@ -233,13 +232,6 @@ pub fn pair<A: End, B: End>(relay: &Bootstrapd) -> (A, B) {
     let mut b = B::connected(relay, SecretKey::generate());
     open_routes(&mut a, &mut b);
     (a, b)
-}
-
-/// Sends a signal to the relay's process.
-pub fn signal(bootstrapd: &Bootstrapd, name: &str) {
-    let id = bootstrapd.process_id().unwrap().to_string();
-    let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
-    assert!(status.success(), "{status}");
 }
 
 /// Opens a route from each end to the other, from `a` first, and waits until both are online.

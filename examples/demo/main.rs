@@ -1,11 +1,14 @@
-//! Two clients exchange data through a relay, and the program measures how long that takes. It runs for some seconds.
+//! Two clients exchange data through a relay, and the program measures how long that takes. Then two pools exchange data
+//! through three relays, and the one that carries them is stopped. It runs for some seconds.
 //!
 //! ```sh
 //! cargo run --release --example demo
 //! ```
 //!
-//! The relay is the one from `tests/relay`, on a thread of this program. Each step expects one event; any other event,
-//! or none within ten seconds, ends the demo with a message and exit code 1.
+//! The relays are those from `tests/relay`, each on a thread of this program. Each step with clients expects one event;
+//! any other event, or none within ten seconds, ends the demo with a message and exit code 1. [`failover`] has the pools.
+
+mod failover;
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -164,12 +167,14 @@ fn demo() -> Result<()> {
     let megabytes = packets * PACKET_LEN as f64 / 1e6;
     let connects = connections as f64 / connecting.as_secs_f64();
     let (median, slow) = (echoes[ECHOES / 2], echoes[ECHOES * 99 / 100]);
+    let pause = failover::failover()?;
     println!("\nResults. All but the last two include the relay's own work on this machine.");
     println!("{median:>12.1?}  round trip from Alice to Bob and back, median (99th percentile: {slow:.1?})");
     println!(
         "{megabytes:>7.0} MB/s  from Alice to Bob: {packets:.0} packets/s, each encrypted and decrypted twice"
     );
     println!("{connects:>10.0}/s  new connections, with one client thread and one relay thread");
+    println!("{pause:>12.1?}  pause at Bob when the relay that carries his data is stopped, with two others");
     println!("{tick_of_one:>12.0?}  per poll with nothing to do, 1 connection");
     println!("{tick_of_many:>12.0?}  per poll with nothing to do, {connections} connections");
     Ok(())
