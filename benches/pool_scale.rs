@@ -244,7 +244,8 @@ impl Scale {
         );
     }
 
-    /// Medians of a poll that receives data, and of one in which a route goes offline and comes online again.
+    /// Medians of a poll that receives data, of one in which a route goes offline and comes online again, and of one after a
+    /// peer was put to sleep or woken up, with which all peers are reviewed.
     fn changes(&mut self, count: usize) {
         self.pass(Duration::from_secs(1));
         let mut figures = [BLINK, b"echo!"].map(|data| (data, Vec::new()));
@@ -257,14 +258,25 @@ impl Scale {
                 figures.push(cpu(|| self.poll(Some(Duration::ZERO))).0);
             }
         }
-        let [change, echo] = figures.map(|(_, mut figures)| {
-            figures.sort();
-            figures[figures.len() / 2].as_nanos() as f64 / 1e3
-        });
+        let [change, echo] = figures.map(|(_, figures)| median(figures));
         println!(
             "    a poll: {echo:.1} µs with data, {change:.1} µs with a route that goes offline and online"
         );
+        let mut figures = Vec::new();
+        for (peer, is_awake) in
+            self.peers.clone().into_iter().take(count).flat_map(|peer| [(peer, false), (peer, true)])
+        {
+            self.pool.set_awake(peer, is_awake);
+            figures.push(cpu(|| self.poll(Some(Duration::ZERO))).0);
+        }
+        println!("    a poll after a peer was put to sleep or woken up: {:.1} µs", median(figures));
     }
+}
+
+/// In microseconds.
+fn median(mut figures: Vec<Duration>) -> f64 {
+    figures.sort();
+    figures[figures.len() / 2].as_nanos() as f64 / 1e3
 }
 
 /// How often this thread has waited, which is how often it was woken up.
