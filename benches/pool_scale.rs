@@ -244,7 +244,7 @@ impl Scale {
         );
     }
 
-    /// Medians of a poll that receives data, of one in which a route goes offline and comes online again, and of one after a
+    /// Medians of two polls that send and receive data, of two in which a route goes offline and comes online again, and of one after a
     /// peer was put to sleep or woken up, with which all peers are reviewed.
     fn changes(&mut self, count: usize) {
         self.pass(Duration::from_secs(1));
@@ -253,14 +253,15 @@ impl Scale {
             for (data, figures) in &mut figures {
                 self.pool.send(peer, data).expect("room for data");
                 self.pool.flush();
-                self.poll(Some(Duration::ZERO)); // what follows from sending
+                // The answer comes with the first or the second one.
+                let (sent, ()) = cpu(|| self.poll(Some(Duration::ZERO)));
                 std::thread::sleep(ANSWER);
-                figures.push(cpu(|| self.poll(Some(Duration::ZERO))).0);
+                figures.push(sent + cpu(|| self.poll(Some(Duration::ZERO))).0);
             }
         }
         let [change, echo] = figures.map(|(_, figures)| median(figures));
         println!(
-            "    a poll: {echo:.1} µs with data, {change:.1} µs with a route that goes offline and online"
+            "    two polls: {echo:.1} µs with data, {change:.1} µs with a route that goes offline and online"
         );
         let mut figures = Vec::new();
         for (peer, is_awake) in
