@@ -189,7 +189,9 @@ impl Plan {
             relay.lost =
                 if was_delivered { relay.lost.saturating_sub(1) } else { relay.lost.saturating_add(1) };
             if !was_delivered {
-                self.choose_again(now, id);
+                // It may lose the data of the others, too.
+                let tied: Vec<PeerId> = relay.tied.iter().copied().collect();
+                tied.into_iter().for_each(|peer| self.choose_again(now, peer));
             }
         }
         true
