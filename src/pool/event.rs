@@ -208,6 +208,28 @@ impl PoolEvents {
         Iter { events: self, records: self.records.iter() }
     }
 
+    /// The event with this index, from 0: for programs that take the events one by one, and cannot keep an iterator.
+    ///
+    /// ```
+    /// # use tox_relay_client::pool::{PoolEvent, PoolEvents};
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let mut events = PoolEvents::with_capacity(256);
+    /// # let relay = pool.relays().next().unwrap();
+    /// pool.remove_relay(relay);
+    /// pool.poll(&mut events, Some(std::time::Duration::ZERO))?;
+    /// let mut index = 0;
+    /// while let Some(event) = events.get(index) {
+    ///     println!("{event:?}");
+    ///     index += 1;
+    /// }
+    /// # assert!(index > 0 && index == events.iter().count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get(&self, index: usize) -> Option<PoolEvent<'_>> {
+        self.event(*self.records.get(index)?)
+    }
+
     fn event(&self, record: Record) -> Option<PoolEvent<'_>> {
         let at = |index| self.of_client.iter().nth(index);
         Some(match record {

@@ -10,7 +10,7 @@ pub struct Source {
     pub code: String,
 }
 
-/// All files of the library.
+/// All files of the library. The C interface in `src/ffi` is a crate of its own.
 pub fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -28,7 +28,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder that can be read") {
         let path = entry.expect("an entry that can be read").path();
         let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-        if path.is_dir() && !is_test {
+        let is_crate = path.join("Cargo.toml").exists();
+        if path.is_dir() && !is_test && !is_crate {
             collect(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
             files.push(path);

@@ -1,0 +1,190 @@
+//! Pointers of C programs as references, slices and values: the only unsafe code of this crate, apart from the
+//! attributes that export the functions.
+//!
+//! A pointer that comes from C has no lifetime and no length, so Rust cannot check it. This module turns it into a value
+//! or a reference in one place, and checks what can be checked: NULL, the length of a slice, UTF-8, and that the
+//! operating system knows a descriptor. The rest is what the header demands of the caller of each function:
+//!
+//! - a pointer that is not NULL points to what its type says, and to `length` bytes where there is a length;
+//! - nobody writes there while the function runs, and nobody reads there if the function writes.
+//!
+//! Exported functions only pass on their own arguments. What is returned lives no longer than the call: the lifetimes
+//! are chosen by the exported functions, which keep nothing that they got (they copy keys and texts, and the library
+//! copies payloads).
+//!
+//! How it is proved: the tests in C (`tests/`) call each exported function, also with NULL and with lengths that are
+//! wrong, under valgrind and under AddressSanitizer; the tests below run under Miri (`tests/sanitize`).
+
+#![allow(unsafe_code, reason = "see above")]
+
+use std::ffi::{CStr, c_char};
+use std::slice;
+
+use crate::error::trc_error;
+
+/// The length of keys in bytes.
+pub const TRC_KEY_SIZE: usize = 32;
+
+/// The handle at this address.
+pub(crate) fn reference<'a, T>(handle: *const T) -> Result<&'a T, trc_error> {
+    // SAFETY: the caller promises that it came from this library, and that it is not freed during the call. Handles are
+    // only shared: what they contain is behind a lock, or can be used by all threads.
+    unsafe { handle.as_ref() }.ok_or(trc_error::Null)
+}
+
+/// The bytes at this address. NULL is allowed if there are none.
+pub(crate) fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], trc_error> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(trc_error::Null);
+    }
+    if isize::try_from(length).is_err() {
+        return Err(trc_error::Length);
+    }
+    // SAFETY: not NULL, not longer than a slice can be; the caller promises that there are so many bytes.
+    Ok(unsafe { slice::from_raw_parts(data, length) })
+}
+
+/// A copy of the 32 bytes at this address.
+pub(crate) fn key(key: *const u8) -> Result<[u8; TRC_KEY_SIZE], trc_error> {
+    if key.is_null() {
+        return Err(trc_error::Null);
+    }
+    // SAFETY: not NULL; the caller promises that there are 32 bytes, and an array of bytes needs no alignment.
+    Ok(unsafe { key.cast::<[u8; TRC_KEY_SIZE]>().read() })
+}
+
+/// The text at this address, up to its zero.
+pub(crate) fn text<'a>(text: *const c_char) -> Result<&'a str, trc_error> {
+    if text.is_null() {
+        return Err(trc_error::Null);
+    }
+    // SAFETY: not NULL; the caller promises that it ends with a zero.
+    unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| trc_error::Utf8)
+}
+
+/// A place of the caller's for a value.
+pub(crate) struct Out<T>(*mut T);
+
+/// The place that this pointer points to. Nothing is read or written yet.
+pub(crate) fn out<T>(place: *mut T) -> Result<Out<T>, trc_error> {
+    if place.is_null() { Err(trc_error::Null) } else { Ok(Out(place)) }
+}
+
+impl<T> Out<T> {
+    /// Overwrites what is there, without reading it.
+    pub(crate) fn write(&self, value: T) {
+        // SAFETY: not NULL; the caller promises that it points to such a value, which may be uninitialised.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// Copies a key to 32 bytes of the caller's.
+pub(crate) fn write_key(place: *mut u8, key: &[u8; TRC_KEY_SIZE]) -> Result<(), trc_error> {
+    out(place.cast::<[u8; TRC_KEY_SIZE]>()).map(|place| place.write(*key))
+}
+
+/// Writes the first values to an array of the caller's, as many as it has room for, and returns how many there are. NULL
+/// is allowed if there is no room.
+pub(crate) fn fill<T>(
+    array: *mut T,
+    capacity: usize,
+    values: impl IntoIterator<Item = T>,
+) -> Result<usize, trc_error> {
+    if array.is_null() && capacity > 0 {
+        return Err(trc_error::Null);
+    }
+    let mut count = 0;
+    for value in values {
+        if count < capacity {
+            // SAFETY: not NULL; the caller promises that there is room for so many values.
+            unsafe { array.add(count).write(value) };
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Takes back what `Box::into_raw` has given to the caller.
+pub(crate) fn take<T>(handle: *mut T) -> Option<Box<T>> {
+    // SAFETY: the caller promises that it came from this library, and that it was not freed yet.
+    (!handle.is_null()).then(|| unsafe { Box::from_raw(handle) })
+}
+
+/// Takes back what `CString::into_raw` has given to the caller.
+pub(crate) fn take_text(text: *mut c_char) {
+    if !text.is_null() {
+        // SAFETY: the caller promises that it came from this library, and that it was not freed or changed.
+        drop(unsafe { std::ffi::CString::from_raw(text) });
+    }
+}
+
+/// A copy of a descriptor of the caller's. An error of the operating system if it is not open.
+#[cfg(unix)]
+pub(crate) fn duplicate(descriptor: i32) -> std::io::Result<std::os::fd::OwnedFd> {
+    if descriptor < 0 {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: not -1; the caller promises not to close it during this call. One that is not open is refused by the
+    // operating system.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr::{null, null_mut};
+
+    #[test]
+    fn null_is_refused_where_something_is_needed() {
+        assert_eq!(reference(null::<u64>()), Err(trc_error::Null));
+        assert_eq!(bytes(null(), 1), Err(trc_error::Null));
+        assert_eq!(bytes(null(), 0), Ok(&[][..]));
+        assert_eq!(key(null()), Err(trc_error::Null));
+        assert_eq!(text(null()), Err(trc_error::Null));
+        assert!(out(null_mut::<u64>()).is_err());
+        assert_eq!(write_key(null_mut(), &[0; 32]), Err(trc_error::Null));
+        assert_eq!(fill(null_mut(), 1, [7_u64]), Err(trc_error::Null));
+        assert_eq!(fill(null_mut(), 0, [7_u64]), Ok(1));
+        assert!(take(null_mut::<u64>()).is_none());
+        take_text(null_mut());
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_is_refused() {
+        assert_eq!(bytes(&7, usize::MAX), Err(trc_error::Length));
+        assert_eq!(bytes([1, 2, 3].as_ptr(), 2), Ok(&[1, 2][..]));
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_there() {
+        assert_eq!(key([9; 32].as_ptr()), Ok([9; 32]));
+        assert_eq!(text(c"a text".as_ptr()), Ok("a text"));
+        assert_eq!(text(c"\xff".as_ptr()), Err(trc_error::Utf8));
+    }
+
+    #[test]
+    fn only_as_much_is_written_as_there_is_room_for() {
+        let mut array = [0_u64; 3];
+        assert_eq!(fill(array.as_mut_ptr(), 2, [7, 8, 9]), Ok(3));
+        assert_eq!(array, [7, 8, 0]);
+        let mut key = [0; 32];
+        assert_eq!(write_key(key.as_mut_ptr(), &[5; 32]), Ok(()));
+        assert_eq!(key, [5; 32]);
+    }
+
+    #[test]
+    fn a_handle_and_a_text_are_taken_back() {
+        assert_eq!(take(Box::into_raw(Box::new(7))), Some(Box::new(7)));
+        take_text(c"a text".to_owned().into_raw());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_descriptor_that_is_not_open_is_an_error() {
+        assert!(duplicate(-1).is_err());
+        assert_eq!(duplicate(i32::MAX).map_err(|error| error.raw_os_error().is_some()).unwrap_err(), true);
+    }
+}

@@ -1,0 +1,173 @@
+//! The pool: its life, and its poll.
+
+mod exchange;
+mod members;
+mod memory;
+mod settings;
+mod status;
+
+use std::ffi::c_int;
+
+use tox_relay_client::pool::{Pool, PoolEvents};
+
+use crate::client::{milliseconds, timeout};
+use crate::config::trc_config;
+use crate::error::trc_error;
+use crate::event::Ended;
+use crate::handle::{Handle, free, handles, run, value};
+use crate::pointer;
+use crate::pool_event::trc_pool_event;
+use crate::status::{trc_connection_status, trc_traffic_by_kind};
+use crate::waker::trc_waker;
+
+/// A pool: each peer is reached through several relays, and to the program it looks like one connection.
+///
+/// Add relays, by the hundred if there are so many, and peers, and tie to each peer the relays on which it is thought to
+/// be: those that the peer has named. The pool keeps three of them connected for each peer, with routes open, sends data
+/// by the fastest, and moves to the next when that one ends or falls silent. It connects again by itself, after pauses
+/// that grow. Around such a change data may be lost; nothing is sent twice.
+pub struct trc_pool(Handle<PoolState>);
+
+handles!(trc_pool: PoolState);
+
+pub struct PoolState {
+    pub(crate) pool: Pool,
+    events: PoolEvents,
+    /// How many of the events were returned.
+    returned: usize,
+    /// The ends among the events that were returned. Boxed: the program has pointers to them.
+    #[allow(clippy::vec_box, reason = "they must not move")]
+    ended: Vec<Box<Ended>>,
+}
+
+impl PoolState {
+    fn next_event(&mut self) -> Option<trc_pool_event> {
+        let event = self.events.get(self.returned)?;
+        self.returned += 1;
+        let (event, ended) = trc_pool_event::new(event);
+        self.ended.extend(ended);
+        Some(event)
+    }
+}
+
+/// Creates a pool with these settings, which are copied. Writes it to `*pool`: free it with `trc_pool_free`. What
+/// `trc_client_new` says about forks holds for pools, too.
+///
+/// Errors: `TRC_ERROR_IO`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_new(config: *const trc_config, pool: *mut *mut trc_pool) -> trc_error {
+    run(config, |config| {
+        let place = pointer::out(pool)?;
+        let events = PoolEvents::with_capacity(config.events);
+        let pool = Pool::new(config.config.clone())?;
+        place.write(trc_pool::new(PoolState { pool, events, returned: 0, ended: Vec::new() }));
+        Ok(())
+    })
+}
+
+/// Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_free(pool: *mut trc_pool) {
+    free(pool);
+}
+
+/// Writes the pool's public key, under which it is known to relays, to `public_key` (32 bytes).
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_public_key(pool: *const trc_pool, public_key: *mut u8) -> trc_error {
+    run(pool, |state| Ok(pointer::write_key(public_key, state.pool.public_key().as_bytes())?))
+}
+
+/// Reads, writes, connects, and handles deadlines: see `trc_client_poll`. Then call `trc_pool_next_event` until it returns
+/// false.
+///
+/// Errors: `TRC_ERROR_IO`, which is not expected.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_poll(pool: *mut trc_pool, timeout_ms: c_int) -> trc_error {
+    run(pool, |state| {
+        state.returned = 0;
+        state.ended.clear();
+        Ok(state.pool.poll(&mut state.events, timeout(timeout_ms))?)
+    })
+}
+
+/// Writes the next event of the last poll to `*event`, and returns true; false if there is none (or a pointer is NULL).
+/// Events are in the order in which they happened.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_next_event(pool: *mut trc_pool, event: *mut trc_pool_event) -> bool {
+    let next = value(pool, |state| {
+        let place = pointer::out(event)?;
+        Ok(state.next_event().map(|event| place.write(event)).is_some())
+    });
+    next.unwrap_or(false)
+}
+
+/// Writes what is queued, as far as the sockets accept it without waiting. Each poll does it, too.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_flush(pool: *mut trc_pool) -> trc_error {
+    run(pool, |state| {
+        state.pool.flush();
+        Ok(())
+    })
+}
+
+/// How long a main loop may sleep before it polls again, in milliseconds; -1 if there is no deadline: see
+/// `trc_client_next_timeout`. 0 if `pool` is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_next_timeout(pool: *const trc_pool) -> c_int {
+    value(pool, |state| Ok(milliseconds(state.pool.next_timeout()))).unwrap_or(0)
+}
+
+/// A descriptor for poll(2), epoll, GLib or libuv: see `trc_client_descriptor`. -1 on systems other than Unix, and if
+/// `pool` is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_descriptor(pool: *const trc_pool) -> c_int {
+    #[cfg(unix)]
+    let descriptor =
+        |state: &mut PoolState| Ok(std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&state.pool)));
+    #[cfg(not(unix))]
+    let descriptor = |_: &mut PoolState| Ok(-1);
+    value(pool, descriptor).unwrap_or(-1)
+}
+
+/// Creates a handle with which another thread can end the wait of a poll, and writes it to `*waker`: free it with
+/// `trc_waker_free`, before or after the pool.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_waker(pool: *const trc_pool, waker: *mut *mut trc_waker) -> trc_error {
+    run(pool, |state| {
+        pointer::out(waker)?.write(trc_waker::new(state.pool.waker()));
+        Ok(())
+    })
+}
+
+/// Whether everything that was accepted was written to the sockets.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_all_drained(pool: *const trc_pool) -> bool {
+    value(pool, |state| Ok(state.pool.client().all_drained())).unwrap_or(true)
+}
+
+/// Writes what all connections have sent and received to `*traffic`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_traffic(pool: *const trc_pool, traffic: *mut trc_traffic_by_kind) -> trc_error {
+    run(pool, |state| {
+        pointer::out(traffic)?.write(state.pool.client().traffic().into());
+        Ok(())
+    })
+}
+
+/// Writes the status of the connection to a relay to `*status`. Its token is the relay's id.
+///
+/// Errors: `TRC_ERROR_UNKNOWN_RELAY`; `TRC_ERROR_UNREACHABLE` if there is no connection to it.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_connection(
+    pool: *const trc_pool,
+    relay: u64,
+    status: *mut trc_connection_status,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(status)?;
+        let relay = state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?;
+        let connection = relay.connection.and_then(|connection| state.pool.client().connection(connection));
+        place.write((&connection.ok_or(trc_error::Unreachable)?).into());
+        Ok(())
+    })
+}

@@ -1,0 +1,195 @@
+//! What a pool knows about its peers and relays.
+
+use tox_relay_client::pool::{PeerStatus, RelayStatus};
+
+use crate::error::trc_error;
+use crate::failure::Failure;
+use crate::handle::{run, value};
+use crate::pointer::{self, TRC_KEY_SIZE};
+use crate::pool::members::trc_origin;
+use crate::pool::{PoolState, trc_pool};
+use crate::relay::trc_relay;
+use crate::status::micros;
+
+/// A peer of a pool.
+#[repr(C)]
+pub struct trc_peer_status {
+    /// Its id.
+    pub peer: u64,
+    /// Its token.
+    pub token: u64,
+    /// Its public key.
+    pub public_key: [u8; TRC_KEY_SIZE],
+    /// Whether it is to be reached through relays.
+    pub is_awake: bool,
+    /// Whether it is online on at least one relay.
+    pub is_online: bool,
+    /// The relay that carries its data, if it is online; otherwise 0.
+    pub used: u64,
+    /// On how many relays it is online: `trc_pool_online_relays` returns them.
+    pub online: usize,
+    /// How many relays are tied to it: `trc_pool_tied_relays` returns them.
+    pub tied: usize,
+}
+
+/// A relay of a pool. `trc_pool_connection` returns the status of its connection.
+#[repr(C)]
+pub struct trc_relay_status {
+    /// Its id.
+    pub relay: u64,
+    /// Its public key. (`trc_pool_relay_copy` returns its addresses.)
+    pub public_key: [u8; TRC_KEY_SIZE],
+    /// Where it was learnt.
+    pub origin: trc_origin,
+    /// The peer that has told us about it, with an origin that has one; otherwise 0.
+    pub origin_peer: u64,
+    /// Whether it is connected.
+    pub is_connected: bool,
+    /// Whether data were sent, and it has not answered a ping for two seconds.
+    pub is_silent: bool,
+    /// What it is worth, above 0 and at most 1. The relays with the highest scores are connected, as far as they serve as
+    /// many peers.
+    pub score: f64,
+    /// The smoothed round trip, now or when it was connected last, in microseconds; 0 if it is not known.
+    pub round_trip: u64,
+    /// How long it was connected, all in all, in microseconds.
+    pub up_time: u64,
+    /// How often it has failed since it was last connected for a minute.
+    pub failures: u32,
+    /// How often data were reported to be lost here, less how often they were reported to be delivered.
+    pub lost: u32,
+    /// How many peers are tied to it.
+    pub tied: usize,
+}
+
+impl From<PeerStatus> for trc_peer_status {
+    fn from(status: PeerStatus) -> Self {
+        Self {
+            peer: status.peer.into(),
+            token: status.token,
+            public_key: *status.public_key.as_bytes(),
+            is_awake: status.is_awake,
+            is_online: !status.online.is_empty(),
+            used: status.used.map_or(0, u64::from),
+            online: status.online.len(),
+            tied: status.tied.len(),
+        }
+    }
+}
+
+impl From<RelayStatus> for trc_relay_status {
+    fn from(status: RelayStatus) -> Self {
+        let (origin, origin_peer) = trc_origin::of(status.origin);
+        Self {
+            relay: status.id.into(),
+            public_key: *status.relay.public_key().as_bytes(),
+            origin,
+            origin_peer,
+            is_connected: status.is_connected,
+            is_silent: status.is_silent,
+            score: status.score,
+            round_trip: micros(status.round_trip),
+            up_time: u64::try_from(status.up_time.as_micros()).unwrap_or(u64::MAX),
+            failures: status.failures,
+            lost: status.lost,
+            tied: status.tied,
+        }
+    }
+}
+
+/// Writes what is known about a peer to `*status`.
+///
+/// Errors: `TRC_ERROR_UNKNOWN_PEER`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_peer(pool: *const trc_pool, peer: u64, status: *mut trc_peer_status) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(status)?;
+        place.write(self::peer(state, peer)?.into());
+        Ok(())
+    })
+}
+
+/// Writes the ids of the relays on which a peer is online to the array `relays`, as many as it has room for (`capacity`),
+/// and returns how many there are; 0 if there is no such peer. `relays` may be NULL if `capacity` is 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_online_relays(
+    pool: *const trc_pool,
+    peer: u64,
+    relays: *mut u64,
+    capacity: usize,
+) -> usize {
+    let all = value(pool, |state| {
+        Ok(pointer::fill(relays, capacity, self::peer(state, peer)?.online.into_iter().map(u64::from))?)
+    });
+    all.unwrap_or(0)
+}
+
+/// The same for the relays that are tied to a peer.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_tied_relays(
+    pool: *const trc_pool,
+    peer: u64,
+    relays: *mut u64,
+    capacity: usize,
+) -> usize {
+    let all = value(pool, |state| {
+        Ok(pointer::fill(relays, capacity, self::peer(state, peer)?.tied.into_iter().map(u64::from))?)
+    });
+    all.unwrap_or(0)
+}
+
+fn peer(state: &PoolState, peer: u64) -> Result<PeerStatus, Failure> {
+    Ok(state.pool.peer(peer.into()).ok_or(trc_error::UnknownPeer)?)
+}
+
+/// Writes what is known about a relay to `*status`.
+///
+/// Errors: `TRC_ERROR_UNKNOWN_RELAY`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_relay(
+    pool: *const trc_pool,
+    relay: u64,
+    status: *mut trc_relay_status,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(status)?;
+        place.write(state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?.into());
+        Ok(())
+    })
+}
+
+/// Copies a relay, with its addresses, and writes the copy to `*copy`: free it with `trc_relay_free`.
+///
+/// Errors: `TRC_ERROR_UNKNOWN_RELAY`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_relay_copy(
+    pool: *const trc_pool,
+    relay: u64,
+    copy: *mut *mut trc_relay,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(copy)?;
+        let status = state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?;
+        place.write(trc_relay::new(status.relay));
+        Ok(())
+    })
+}
+
+/// Copies up to `capacity` relays to tell a peer about, with nothing but their addresses and keys, and writes the copies
+/// to the array `copies`: free each with `trc_relay_free`. They are some of those that are connected, others each time.
+/// Returns how many these are; 0 if none is connected. `copies` may be NULL if `capacity` is 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_relays_to_share(
+    pool: *mut trc_pool,
+    copies: *mut *mut trc_relay,
+    capacity: usize,
+) -> usize {
+    let all = value(pool, |state| {
+        if copies.is_null() && capacity > 0 {
+            return Err(trc_error::Null.into());
+        }
+        let relays = state.pool.relays_to_share(capacity).into_iter();
+        Ok(pointer::fill(copies, capacity, relays.take(capacity).map(trc_relay::new))?)
+    });
+    all.unwrap_or(0)
+}

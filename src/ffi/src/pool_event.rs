@@ -1,0 +1,127 @@
+//! What a poll of a pool reports.
+
+use std::ptr::null;
+
+use tox_relay_client::pool::PoolEvent;
+
+use crate::event::Ended;
+use crate::pointer::TRC_KEY_SIZE;
+use crate::reason::trc_end;
+use crate::status::trc_connection_status;
+
+/// What has happened in a pool. The numbers never change; later versions add others, which a program ignores.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum trc_pool_event_kind {
+    /// An event that has no number of its own yet.
+    Other = 0,
+    /// The peer can be reached through a relay: `relay` carries its data. Reported once for all of its relays.
+    PeerOnline = 1,
+    /// The peer is on no relay of ours any more. What was sent shortly before may be lost.
+    PeerOffline = 2,
+    /// Another relay carries the data to the peer now: `relay`. What was sent shortly before may be lost, or overtaken.
+    PeerMoved = 3,
+    /// Data from a peer: 0 to 2031 bytes. Relays can read, change and invent data, so peers must encrypt and authenticate
+    /// them end to end.
+    Data = 4,
+    /// A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`.
+    Oob = 5,
+    /// After `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
+    Writable = 6,
+    /// A relay is connected, and has proved that it holds its key.
+    RelayUp = 7,
+    /// A connection to a relay has ended, or could not be established, for the reason in `end`. It is tried again when
+    /// it is needed, after a pause.
+    RelayDown = 8,
+    /// An answer to an onion request, unchecked: 1 to 2031 bytes.
+    OnionResponse = 9,
+    /// A packet that a relay forwarded to us, unchecked: 0 to 2031 bytes.
+    Forwarding = 10,
+}
+
+/// One thing that happened in a pool. Its ids may already be stale.
+///
+/// What its pointers point to is valid until the next poll of the pool, or until the pool is freed. The program may call
+/// all other functions meanwhile, and must not write there.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct trc_pool_event {
+    /// What has happened.
+    pub kind: trc_pool_event_kind,
+    /// The peer, in PEER_..., DATA and WRITABLE; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
+    pub peer: u64,
+    /// The relay, in all other kinds, and in PEER_ONLINE, PEER_MOVED and DATA; otherwise 0.
+    pub relay: u64,
+    /// The token of the peer; in events without a peer, that of the relay.
+    pub token: u64,
+    /// In OOB: the public key of the sender, according to the relay. Otherwise zeros.
+    pub sender: [u8; TRC_KEY_SIZE],
+    /// The payload. NULL if the event has none; never NULL if it has one, even if that is empty.
+    pub data: *const u8,
+    /// The length of the payload in bytes.
+    pub length: usize,
+    /// In RELAY_DOWN: why the connection has ended. Otherwise NULL.
+    pub end: *const trc_end,
+    /// In RELAY_DOWN: its final status; `queued` bytes were accepted and never sent. Otherwise NULL.
+    pub status: *const trc_connection_status,
+}
+
+impl trc_pool_event {
+    /// Converts an event. The pointers are those of the event's own payload; those of an end are in the box that is
+    /// returned.
+    pub(crate) fn new(event: PoolEvent<'_>) -> (Self, Option<Box<Ended>>) {
+        let of = |kind, token| {
+            let (sender, data, end, status) = ([0; TRC_KEY_SIZE], null(), null(), null());
+            Self { kind, peer: 0, relay: 0, token, sender, data, length: 0, end, status }
+        };
+        let with = |mut event: Self, data: &[u8]| {
+            (event.data, event.length) = (data.as_ptr(), data.len());
+            event
+        };
+        let of_peer = |kind, peer: u64, token, relay: u64| {
+            let mut event = of(kind, token);
+            (event.peer, event.relay) = (peer, relay);
+            event
+        };
+        let of_relay = |kind, relay: u64, token| of_peer(kind, 0, token, relay);
+        let event = match event {
+            PoolEvent::PeerOnline { peer, token, relay } => {
+                of_peer(trc_pool_event_kind::PeerOnline, peer.into(), token, relay.into())
+            }
+            PoolEvent::PeerOffline { peer, token } => {
+                of_peer(trc_pool_event_kind::PeerOffline, peer.into(), token, 0)
+            }
+            PoolEvent::PeerMoved { peer, token, relay } => {
+                of_peer(trc_pool_event_kind::PeerMoved, peer.into(), token, relay.into())
+            }
+            PoolEvent::Data { peer, token, relay, data } => {
+                with(of_peer(trc_pool_event_kind::Data, peer.into(), token, relay.into()), data)
+            }
+            PoolEvent::Oob { relay, token, sender, data } => {
+                let mut event = of_relay(trc_pool_event_kind::Oob, relay.into(), token);
+                event.sender = *sender.as_bytes();
+                with(event, data)
+            }
+            PoolEvent::Writable { peer, token } => {
+                of_peer(trc_pool_event_kind::Writable, peer.into(), token, 0)
+            }
+            PoolEvent::RelayUp { relay, token } => {
+                of_relay(trc_pool_event_kind::RelayUp, relay.into(), token)
+            }
+            PoolEvent::RelayDown { relay, token, reason, status } => {
+                let ended = Ended::new(reason, status);
+                let mut event = of_relay(trc_pool_event_kind::RelayDown, relay.into(), token);
+                (event.end, event.status) = (&raw const ended.end, &raw const ended.status);
+                return (event, Some(ended));
+            }
+            PoolEvent::OnionResponse { relay, token, data } => {
+                with(of_relay(trc_pool_event_kind::OnionResponse, relay.into(), token), data)
+            }
+            PoolEvent::Forwarding { relay, token, data } => {
+                with(of_relay(trc_pool_event_kind::Forwarding, relay.into(), token), data)
+            }
+            _ => of(trc_pool_event_kind::Other, 0),
+        };
+        (event, None)
+    }
+}
