@@ -525,12 +525,45 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_ONION_RESPONSE = 9,
     // A packet that a relay forwarded to us, unchecked: 0 to 2031 bytes.
     TRC_POOL_EVENT_KIND_FORWARDING = 10,
+    // The relay has refused a route to the peer. It is asked again after a minute.
+    TRC_POOL_EVENT_KIND_ROUTE_REFUSED = 11,
+    // No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy.
+    TRC_POOL_EVENT_KIND_RELAY_REFUSED = 12,
+    // Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
+    TRC_POOL_EVENT_KIND_UNSENT = 13,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum trc_pool_event_kind trc_pool_event_kind;
 #else
 typedef int32_t trc_pool_event_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Why another relay carries the data of a peer. The numbers never change.
+enum trc_move_cause
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // None, or one that has no number of its own yet.
+    TRC_MOVE_CAUSE_OTHER = 0,
+    // The last one has ended, or the peer is not online there any more.
+    TRC_MOVE_CAUSE_OFFLINE = 1,
+    // Nothing was heard of the last one for five seconds after data were sent.
+    TRC_MOVE_CAUSE_SILENT = 2,
+    // The last one loses data.
+    TRC_MOVE_CAUSE_LOSES = 3,
+    // The last one can take no more.
+    TRC_MOVE_CAUSE_FULL = 4,
+    // The new one was faster by a third for a minute.
+    TRC_MOVE_CAUSE_FASTER = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum trc_move_cause trc_move_cause;
+#else
+typedef int32_t trc_move_cause;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -805,17 +838,21 @@ typedef struct trc_route_status {
 typedef struct trc_pool_event {
     // What has happened.
     trc_pool_event_kind kind;
-    // The peer, in PEER_..., DATA and WRITABLE; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
+    // The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
     uint64_t peer;
-    // The relay, in all other kinds, and in PEER_ONLINE, PEER_MOVED and DATA; otherwise 0.
+    // The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     uint64_t relay;
+    // In PEER_MOVED: the relay that has carried the data. Otherwise 0.
+    uint64_t from;
+    // In PEER_MOVED: why. Otherwise OTHER.
+    trc_move_cause cause;
     // The token of the peer; in events without a peer, that of the relay.
     uint64_t token;
     // In OOB: the public key of the sender, according to the relay. Otherwise zeros.
     uint8_t sender[TRC_KEY_SIZE];
     // The payload. NULL if the event has none; never NULL if it has one, even if that is empty.
     const uint8_t *data;
-    // The length of the payload in bytes.
+    // The length of the payload in bytes. In UNSENT: how many bytes were not sent.
     size_t length;
     // In RELAY_DOWN: why the connection has ended. Otherwise NULL.
     const struct trc_end *end;

@@ -185,6 +185,6 @@ mod tests {
     #[test]
     fn a_descriptor_that_is_not_open_is_an_error() {
         assert!(duplicate(-1).is_err());
-        assert_eq!(duplicate(i32::MAX).map_err(|error| error.raw_os_error().is_some()).unwrap_err(), true);
+        assert!(duplicate(i32::MAX).is_err_and(|error| error.raw_os_error().is_some()));
     }
 }

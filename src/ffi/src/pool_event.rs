@@ -2,7 +2,7 @@
 
 use std::ptr::null;
 
-use tox_relay_client::pool::PoolEvent;
+use tox_relay_client::pool::{MoveCause, PoolEvent};
 
 use crate::event::Ended;
 use crate::pointer::TRC_KEY_SIZE;
@@ -37,6 +37,43 @@ pub enum trc_pool_event_kind {
     OnionResponse = 9,
     /// A packet that a relay forwarded to us, unchecked: 0 to 2031 bytes.
     Forwarding = 10,
+    /// The relay has refused a route to the peer. It is asked again after a minute.
+    RouteRefused = 11,
+    /// No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy.
+    RelayRefused = 12,
+    /// Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
+    Unsent = 13,
+}
+
+/// Why another relay carries the data of a peer. The numbers never change.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum trc_move_cause {
+    /// None, or one that has no number of its own yet.
+    Other = 0,
+    /// The last one has ended, or the peer is not online there any more.
+    Offline = 1,
+    /// Nothing was heard of the last one for five seconds after data were sent.
+    Silent = 2,
+    /// The last one loses data.
+    Loses = 3,
+    /// The last one can take no more.
+    Full = 4,
+    /// The new one was faster by a third for a minute.
+    Faster = 5,
+}
+
+impl From<MoveCause> for trc_move_cause {
+    fn from(cause: MoveCause) -> Self {
+        match cause {
+            MoveCause::Offline => Self::Offline,
+            MoveCause::Silent => Self::Silent,
+            MoveCause::Loses => Self::Loses,
+            MoveCause::Full => Self::Full,
+            MoveCause::Faster => Self::Faster,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// One thing that happened in a pool. Its ids may already be stale.
@@ -48,17 +85,21 @@ pub enum trc_pool_event_kind {
 pub struct trc_pool_event {
     /// What has happened.
     pub kind: trc_pool_event_kind,
-    /// The peer, in PEER_..., DATA and WRITABLE; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
+    /// The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
     pub peer: u64,
-    /// The relay, in all other kinds, and in PEER_ONLINE, PEER_MOVED and DATA; otherwise 0.
+    /// The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     pub relay: u64,
+    /// In PEER_MOVED: the relay that has carried the data. Otherwise 0.
+    pub from: u64,
+    /// In PEER_MOVED: why. Otherwise OTHER.
+    pub cause: trc_move_cause,
     /// The token of the peer; in events without a peer, that of the relay.
     pub token: u64,
     /// In OOB: the public key of the sender, according to the relay. Otherwise zeros.
     pub sender: [u8; TRC_KEY_SIZE],
     /// The payload. NULL if the event has none; never NULL if it has one, even if that is empty.
     pub data: *const u8,
-    /// The length of the payload in bytes.
+    /// The length of the payload in bytes. In UNSENT: how many bytes were not sent.
     pub length: usize,
     /// In RELAY_DOWN: why the connection has ended. Otherwise NULL.
     pub end: *const trc_end,
@@ -72,7 +113,8 @@ impl trc_pool_event {
     pub(crate) fn new(event: PoolEvent<'_>) -> (Self, Option<Box<Ended>>) {
         let of = |kind, token| {
             let (sender, data, end, status) = ([0; TRC_KEY_SIZE], null(), null(), null());
-            Self { kind, peer: 0, relay: 0, token, sender, data, length: 0, end, status }
+            let cause = trc_move_cause::Other;
+            Self { kind, peer: 0, relay: 0, from: 0, cause, token, sender, data, length: 0, end, status }
         };
         let with = |mut event: Self, data: &[u8]| {
             (event.data, event.length) = (data.as_ptr(), data.len());
@@ -91,8 +133,21 @@ impl trc_pool_event {
             PoolEvent::PeerOffline { peer, token } => {
                 of_peer(trc_pool_event_kind::PeerOffline, peer.into(), token, 0)
             }
-            PoolEvent::PeerMoved { peer, token, relay } => {
-                of_peer(trc_pool_event_kind::PeerMoved, peer.into(), token, relay.into())
+            PoolEvent::PeerMoved { peer, token, from, relay, cause } => {
+                let mut event = of_peer(trc_pool_event_kind::PeerMoved, peer.into(), token, relay.into());
+                (event.from, event.cause) = (from.into(), cause.into());
+                event
+            }
+            PoolEvent::RouteRefused { peer, token, relay } => {
+                of_peer(trc_pool_event_kind::RouteRefused, peer.into(), token, relay.into())
+            }
+            PoolEvent::RelayRefused { relay, token } => {
+                of_relay(trc_pool_event_kind::RelayRefused, relay.into(), token)
+            }
+            PoolEvent::Unsent { peer, token, relay, bytes } => {
+                let mut event = of_peer(trc_pool_event_kind::Unsent, peer.into(), token, relay.into());
+                event.length = bytes;
+                event
             }
             PoolEvent::Data { peer, token, relay, data } => {
                 with(of_peer(trc_pool_event_kind::Data, peer.into(), token, relay.into()), data)

@@ -133,8 +133,8 @@ static void connects(void) {
     trc_error_details details;
     uint8_t key[TRC_KEY_SIZE] = {0}, own[TRC_KEY_SIZE];
     char address[32];
-    uint64_t connection = 5;
-    int port;
+    uint64_t connection = 5, route;
+    int port, peer;
     OK(trc_relay_new("127.0.0.1:1", key, &relay));
     RETURNS(TRC_ERROR_LOW_ORDER_KEY, trc_client_connect(client, relay, &connection));
     trc_last_error(&details);
@@ -161,6 +161,14 @@ static void connects(void) {
     }
     RETURNS(TRC_ERROR_TOO_MANY_ADDRESSES, trc_client_connect(client, relay, &connection));
     CHECK(connection == 5);
+    trc_relay_free(relay);
+    OK(trc_relay_new("127.0.0.1:1", key, &relay));
+    OK(trc_client_connect(client, relay, &connection));
+    for (peer = 0; peer <= 240; peer++) {
+        memset(own, peer, sizeof(own));
+        RETURNS(peer < 240 ? TRC_ERROR_NONE : TRC_ERROR_TOO_MANY_ROUTES,
+                trc_client_open_route(client, connection, own, 0, &route));
+    }
     RETURNS(TRC_ERROR_NULL, trc_client_connect(client, NULL, &connection));
     RETURNS(TRC_ERROR_NULL, trc_client_connect(client, relay, NULL));
     RETURNS(TRC_ERROR_NULL, trc_client_connect(NULL, relay, &connection));

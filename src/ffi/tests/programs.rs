@@ -3,8 +3,12 @@
 
 #![cfg(unix)]
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use tox_test_relay::{Options, Relay};
 
@@ -29,11 +33,17 @@ fn built() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
+/// The sanitizer of the library, which `sanitize` in this folder sets: the programs get the same one.
+fn sanitizer() -> Option<String> {
+    std::env::var("SANITIZE").ok()
+}
+
 /// Compiles a program with this compiler and standard, and links it with the static library.
 fn compile(compiler: &str, standard: &str, source: &str) -> PathBuf {
     let name = Path::new(source).file_name().unwrap().to_str().unwrap().replace('.', "-");
     let program = built().join(format!("c-{name}"));
     let mut command = Command::new(compiler);
+    command.args(sanitizer().map(|name| format!("-fsanitize={name}")));
     command.arg(standard).args(WARNINGS).args(["-g", "-D_DEFAULT_SOURCE"]);
     command.arg(format!("-DVERSION=\"{}\"", env!("CARGO_PKG_VERSION")));
     command.arg("-I").arg(Path::new(ROOT).join("include")).arg("-I").arg(Path::new(ROOT).join("tests"));
@@ -58,7 +68,7 @@ fn run(source: &str, arguments: &[String]) {
     }
     let program = compile("cc", "-std=c99", source);
     check(Command::new("timeout").arg("100").arg(&program).args(arguments));
-    if exists("valgrind") {
+    if sanitizer().is_none() && exists("valgrind") {
         let mut valgrind = Command::new("timeout");
         valgrind.args(["300", "valgrind", "--quiet", "--error-exitcode=1", "--leak-check=full"]);
         // What is reachable at the end: the logger's lock and thread-local values, which live as long as the process.
@@ -102,4 +112,96 @@ fn the_header_is_one_of_cpp() {
     if exists("c++") {
         check(&mut Command::new(compile("c++", "-std=c++17", "tests/header.cpp")));
     }
+}
+
+/// A running example, with its input and output by lines.
+struct Example {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Example {
+    fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let mut child =
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a program");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let (sender, lines) = channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { input: child.stdin.take(), child, lines }
+    }
+
+    /// Waits for a line that contains this text.
+    #[track_caller]
+    fn wait_for(&self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("there is no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn key(&self) -> String {
+        self.wait_for("public key").rsplit(' ').next().expect("a key").to_owned()
+    }
+
+    fn write(&mut self, line: &str) {
+        writeln!(self.input.as_mut().expect("its input"), "{line}").expect("a program that reads");
+    }
+
+    /// Ends the input, and waits for the end of the program.
+    fn end(mut self) {
+        drop(self.input.take());
+        assert!(self.child.wait().expect("its status").success());
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two of these programs send each other a line. `first` are the words with which the first one starts, and `introduce`
+/// is what it reads to know the other's key.
+fn converse(mut first: Example, mut second: Example, introduce: &str, online: &str) {
+    first.write(&format!("{introduce}{}", second.key()));
+    first.wait_for(online);
+    second.wait_for(online);
+    second.write("hello, first");
+    first.wait_for("hello, first");
+    first.write("hello, second");
+    second.wait_for("hello, second");
+    second.end();
+    first.wait_for("offline");
+    first.end();
+}
+
+#[test]
+fn two_people_chat_in_a_toxcore_style_loop() {
+    if !exists("cc") {
+        return;
+    }
+    let (_relay, [address, key]) = relay();
+    let program = compile("cc", "-std=c99", "../../examples/c/chat.c");
+    let first = Example::start(&program, &[&address, &key]);
+    let second = Example::start(&program, &[&address, &key, &first.key()]);
+    converse(first, second, "/peer ", "The peer is online");
+}
+
+#[test]
+fn two_friends_meet_in_poll() {
+    if !exists("cc") {
+        return;
+    }
+    let ((_first, [address, key]), (_second, [other, other_key])) = (relay(), relay());
+    let program = compile("cc", "-std=c99", "../../examples/c/poll_loop.c");
+    let relays = [&address[..], &key, &other, &other_key];
+    let first = Example::start(&program, &[&["-"][..], &relays].concat());
+    let second = Example::start(&program, &[&[&first.key()[..]][..], &relays].concat());
+    converse(first, second, "", "The friend is online");
 }
