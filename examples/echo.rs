@@ -44,6 +44,14 @@ fn run() -> Result<(), Box<dyn Error>> {
                 PoolEvent::RelayDown { reason, status, .. } => {
                     println!("no connection to {}: {reason}", status.address); // it is tried again
                 }
+                PoolEvent::RelayRefused { relay, .. } => {
+                    let error = pool.relay(relay).and_then(|relay| relay.refused);
+                    println!(
+                        "a relay cannot be used: {}",
+                        error.map_or(String::new(), |error| error.to_string())
+                    );
+                }
+                PoolEvent::RouteRefused { .. } => println!("a relay refuses a route to the friend"),
                 PoolEvent::PeerOnline { .. } => println!("the friend is online"),
                 PoolEvent::PeerMoved { .. } => println!("the friend is reached by another relay now"),
                 PoolEvent::PeerOffline { .. } => println!("the friend is offline"),

@@ -74,6 +74,7 @@
 //! | errors of calls | [`ClientError`], [`ConnectError`], [`RouteError`], [`SendError`] |
 //! | errors in arguments | [`AddressError`], [`KeyError`], [`ProxyConfigError`], [`SettingError`] |
 //! | ends of connections | [`DisconnectReason`] with [`ProxyError`], [`Impostor`], [`Violation`]; [`Fault`] and [`Retry`] |
+//! | friends on several relays | the module [`pool`] |
 //! | the core, for loops of the caller's own | the module [`proto`] |
 //! | helpers | [`Party`], [`Hint`], [`Server`] and [`Phrase`] in reasons; [`Iter`], [`socks`] |
 //!
@@ -88,12 +89,12 @@
 //!   module [`proto`] is the core without IO.
 //!
 //! Packets are queued until the next [`Client::poll`] or [`Client::flush`], or until the queue is nearly full, so that
-//! many packets are sent in one system call. The library does not reconnect: after [`Event::Disconnected`], call
-//! [`Client::connect`] again after a pause that grows with each attempt; [`DisconnectReason::retry`] returns whether
-//! that may help.
+//! many packets are sent in one system call. A client does not reconnect, a [`pool`] does: after
+//! [`Event::Disconnected`], call [`Client::connect`] again after a pause that grows with each attempt;
+//! [`DisconnectReason::retry`] returns whether that may help.
 //!
-//! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`]
-//! reconnects and keeps its key in a file, [`chat`] is for two people, [`main_loop`] runs in a toxcore-style
+//! The folder `examples` of a checkout has complete programs, which `cargo run --example NAME` starts: [`echo`] is
+//! a pool that keeps its key in a file, [`chat`] is for two people, [`main_loop`] runs in a toxcore-style
 //! loop and in another poller.
 //!
 //! [`echo`]: https://docs.rs/crate/tox-relay-client/latest/source/examples/echo.rs

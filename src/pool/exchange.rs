@@ -12,6 +12,10 @@ impl Pool {
     /// Sends data to a peer, by the relay that carries them; if that one is full, by another. While the peer is offline,
     /// they go out of band by one of its relays, another one each time, since the peer may be there.
     ///
+    /// Who sends until [`WouldBlock`](PoolSendError::WouldBlock) fills one relay after the other, so data of one overtake
+    /// those of another: packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got
+    /// keeps to one relay, and in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+    ///
     /// # Errors
     ///
     /// See [`PoolSendError`].

@@ -167,7 +167,8 @@ impl Pool {
         self.plan.set_awake(peer, is_awake)
     }
 
-    /// How many relays each awake peer has, if as many are tied to it: 3 by default, 1 to 6. Two peers who are both tied
+    /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6. (It
+    /// has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
     /// to more than five relays, and cannot tell each other which they use, meet for certain only if each has more than
     /// half of them.
     pub fn set_relays_per_peer(&mut self, count: usize) {
@@ -216,7 +217,7 @@ impl Pool {
         self.client.set_connect_timeout(timeout)
     }
 
-    /// See [`Client::set_window`].
+    /// See [`Client::set_window`]. It bounds what each relay has not read, and not what the peers have not.
     ///
     /// # Errors
     ///

@@ -9,9 +9,9 @@
 //!
 //! - Three for each peer that is awake, or as many as are tied to it; the fewest relays that give every peer its three,
 //!   and of those the ones with the best [score](RelayStatus::score). A peer has at most six routes
-//!   ([`Pool::set_relays_per_peer`]). Three relays are
-//!   connected even if there is no peer; [`Pool::set_onion_relays`] asks for more. In all there are at most 128
-//!   ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one that is full is passed over.
+//!   ([`Pool::set_relays_per_peer`]). Three relays are connected even if there is no peer; [`Pool::set_onion_relays`]
+//!   asks for more. In all there are at most 128 ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one
+//!   that is full is passed over.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
 //!   if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
@@ -28,8 +28,8 @@
 //! is silent (5 s after data were sent, in which nothing was heard), is full, loses data according to [`Pool::report`],
 //! or another one was faster by a third for a minute; then [`PoolEvent::PeerMoved`] tells which. Around a change, data
 //! may be lost if the old relay has ended or is silent (everything that it had not passed on, of which
-//! [`PoolEvent::RelayDown`] shows what never left), and data by the new relay may overtake those by the old. Nothing is
-//! sent twice, and no numbers are added to the packets.
+//! [`PoolEvent::RelayDown`] shows what never left), and data by the new relay may overtake those by the old: often, if
+//! the caller always fills the queues ([`Pool::send`]). Nothing is sent twice, and no numbers are added to the packets.
 //!
 //! # Power
 //!
@@ -42,8 +42,10 @@
 //! [`Pool::remember`] returns what is known of relays and which peers are tied to them, as plain data, and
 //! [`Pool::recall`] puts it in again, so that the next start tries first what was good.
 //!
-//! Its parts: the plan decides, without IO, and is driven in tests by events and virtual time; [`Pool`] carries out
-//! what it decides, with the public interface of the client.
+//! # Inside
+//!
+//! The plan decides, without IO, and is driven in tests by events and virtual time; [`Pool`] carries out what it decides,
+//! with the public interface of the client.
 
 mod driver;
 mod error;
