@@ -12,9 +12,13 @@ use crate::pool::plan::state::Plan;
 /// The pings leave earlier than the interval ends by this part of it: 1 s of 30.
 const EARLIER: u32 = 30;
 
+/// The longest interval: a longer one is as good as none.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 impl Plan {
     /// The ping interval of the client.
     pub(crate) fn set_ping_interval(&mut self, interval: Duration) {
+        let interval = interval.min(LONGEST);
         self.beat = interval - interval / EARLIER;
         self.beat_at = None;
         self.is_outdated = true;

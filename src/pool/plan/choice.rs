@@ -12,11 +12,15 @@ use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 impl Plan {
-    /// The other relays and routes that can, the best one first.
+    /// The other relays and routes that can, the best one first: none that is silent or loses data.
     pub(crate) fn others(&self, id: PeerId) -> Vec<(RelayId, RouteId)> {
         let Some(peer) = self.peer(id) else { return Vec::new() };
-        let online = peer.ties.iter().filter(|tie| Some(tie.relay) != peer.used);
-        let mut others: Vec<_> = online.filter_map(|tie| Some((tie.relay, tie.route.online()?))).collect();
+        let is_good = |tie: &&Tie| {
+            Some(tie.relay) != peer.used
+                && self.relay(tie.relay).is_some_and(|known| !known.is_silent && known.lost == 0)
+        };
+        let good = peer.ties.iter().filter(is_good);
+        let mut others: Vec<_> = good.filter_map(|tie| Some((tie.relay, tie.route.online()?))).collect();
         others.sort_by_cached_key(|(relay, _)| Reverse(self.relay(*relay).map(Known::data_rank)));
         others
     }

@@ -80,10 +80,6 @@ impl Plan {
                 Origin::Peer { peer, is_local }
             }
         };
-        if let Some(id) = self.by_relay_key.get(&entry.relay.public_key()) {
-            self.relays.get_mut(id.0).into_iter().for_each(|known| known.recall(entry));
-            return Ok(());
-        }
         let id = self.add_relay(entry.relay.clone(), origin)?;
         self.relays.get_mut(id.0).into_iter().for_each(|known| known.recall(entry));
         Ok(())

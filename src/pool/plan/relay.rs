@@ -34,6 +34,11 @@ const LONG: Duration = Duration::from_secs(3_600);
 const LOSES: f64 = 1e-6;
 const SILENT: f64 = 1e-3;
 
+/// The most that is recalled of round trips, up-times, failures and losses.
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(60);
+const MAX_UP_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+const MAX_RECALLED: u32 = 1_000;
+
 /// The most addresses of a relay, as in `Client::connect`.
 const MAX_ADDRESSES: usize = 16;
 
@@ -197,13 +202,14 @@ impl Known {
         self.round_trip = round_trip.or(self.round_trip);
     }
 
-    /// Takes over what is remembered of it, as far as nothing is known since the start.
+    /// Takes over what is remembered of it, as far as nothing is known since the start. It may come from a broken file, so
+    /// it is bounded.
     pub(crate) fn recall(&mut self, remembered: &RememberedRelay) {
-        self.round_trip = self.round_trip.or(remembered.round_trip);
-        self.failures = self.failures.max(remembered.failures);
-        self.lost = self.lost.max(remembered.lost);
-        self.earlier += remembered.up_time;
-        self.up_time += remembered.up_time;
+        self.round_trip = self.round_trip.or(remembered.round_trip.map(|time| time.min(MAX_ROUND_TRIP)));
+        self.failures = self.failures.max(remembered.failures.min(MAX_RECALLED));
+        self.lost = self.lost.max(remembered.lost.min(MAX_RECALLED));
+        self.earlier = self.earlier.max(remembered.up_time.min(MAX_UP_TIME));
+        self.up_time = self.up_time.max(self.earlier);
     }
 
     /// Its addresses and key, and nothing else: what others may know.
@@ -233,7 +239,7 @@ impl Known {
         };
         self.retry_at = Some(now + pause.mul_f64(0.8 + 0.4 * jitter));
         self.retries += 1;
-        self.failures += u32::from(!in_outage);
+        self.failures = self.failures.saturating_add(u32::from(!in_outage));
         self.failed_in_outage = in_outage && retry == Retry::Soon;
         self.handle_end(now);
     }

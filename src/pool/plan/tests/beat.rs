@@ -53,6 +53,10 @@ fn the_interval_can_be_changed() {
     world.pinged.clear();
     world.pass(3600 * SECOND);
     assert_eq!(world.pinged.len(), 3 * 31);
+    for interval in [Duration::MAX, Duration::from_nanos(1), 30 * SECOND] {
+        world.plan.set_ping_interval(interval);
+        world.plan.advance(world.now, |_| None);
+    }
 }
 
 #[test]

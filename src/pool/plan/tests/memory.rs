@@ -121,3 +121,31 @@ fn one_that_loses_data_comes_after_all_that_only_fail() {
     let losing = world.plan.relay(relays[0]).unwrap();
     assert!(failing.failures > 100 && losing.score() < failing.score());
 }
+
+#[test]
+fn what_a_broken_file_says_is_bounded() {
+    let mut world = World::new(8);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    let mut remembered = world.plan.remember(world.now);
+    for entry in &mut remembered.relays {
+        (entry.round_trip, entry.up_time) = (Some(Duration::MAX), Duration::MAX);
+        (entry.failures, entry.lost) = (u32::MAX, u32::MAX);
+    }
+    assert_eq!(world.plan.recall(&remembered), []);
+    world.pass(10 * SECOND);
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
+    world.pass(3600 * SECOND);
+    assert_eq!(world.plan.peer(peer).unwrap().ties.len(), 3);
+}
+
+#[test]
+fn recalling_again_and_again_does_not_add_up() {
+    let mut world = World::new(9);
+    world.relays(3);
+    world.pass(1000 * SECOND);
+    let remembered = world.plan.remember(world.now);
+    (0..3).for_each(|_| assert_eq!(world.plan.recall(&remembered), []));
+    let again = world.plan.remember(world.now);
+    assert!(again.relays.iter().all(|entry| entry.up_time <= 2000 * SECOND));
+}
