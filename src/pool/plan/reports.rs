@@ -103,6 +103,7 @@ impl Plan {
             for id in ids {
                 self.relays.get_mut(id).into_iter().for_each(Known::handle_end_of_outage);
             }
+            self.handle_writable(id);
             self.is_outdated = true;
         }
     }
@@ -157,14 +158,11 @@ impl Plan {
         }
     }
 
-    /// There is room again on a relay.
+    /// There is room on a relay: for data on routes, and for those out of band.
     pub(crate) fn handle_writable(&mut self, relay: RelayId) {
         let Some(known) = self.relays.get(relay.0) else { return };
         for id in &known.tied {
-            let Some(peer) = self.peers.get_mut(id.0) else { continue };
-            if peer.tie(relay).is_some_and(|tie| tie.route.id().is_some())
-                && std::mem::take(&mut peer.was_refused)
-            {
+            if self.peers.get_mut(id.0).is_some_and(|peer| std::mem::take(&mut peer.was_refused)) {
                 self.notices.push_back(Notice::Writable(*id));
             }
         }

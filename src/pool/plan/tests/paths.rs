@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::World;
+use super::world::Conduct;
 use crate::pool::id::RelayId;
 use crate::pool::plan::Notice;
 
@@ -77,4 +78,26 @@ fn room_is_reported_once_to_each_peer_that_was_refused() {
     world.plan.handle_network_changed(); // anything that makes it run
     world.pass(SECOND);
     assert_eq!(world.notices(), [Notice::Writable(peers[0])]);
+}
+
+#[test]
+fn room_is_reported_when_another_relay_comes_and_to_a_peer_that_sleeps() {
+    let mut world = World::new(5);
+    let relays = world.relays(2);
+    let peer = world.peer(&[]);
+    relays.iter().for_each(|relay| world.plan.tie(peer, *relay).unwrap());
+    world.set(relays[1], Conduct::Refuses);
+    world.pass(10 * SECOND);
+    world.plan.handle_refused_data(peer); // out of band, by the first
+    world.set(relays[0], Conduct::Refuses);
+    world.set(relays[1], Conduct::Works);
+    world.pass(600 * SECOND);
+    assert!(world.notices().contains(&Notice::Writable(peer)));
+
+    world.plan.set_awake(peer, false);
+    world.pass(30 * SECOND);
+    world.plan.handle_refused_data(peer);
+    relays.iter().for_each(|relay| world.plan.handle_writable(*relay));
+    world.pass(SECOND);
+    assert!(world.notices().contains(&Notice::Writable(peer)));
 }
