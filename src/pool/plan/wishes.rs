@@ -91,11 +91,19 @@ impl Plan {
                 relay.routes -= usize::from(tie.route.id().is_some());
             }
         }
-        let is_its = |known: &Known| matches!(known.origin, Origin::Peer { peer, .. } if peer == id);
-        let useless = self.relays().filter(|(_, known)| is_its(known) && known.tied.is_empty());
-        let useless: Vec<RelayId> = useless.map(|(id, _)| id).collect();
-        useless.into_iter().for_each(|relay| _ = self.remove_relay(now, relay));
+        self.remove_orphans(now);
         true
+    }
+
+    /// Removes the relays that nobody is tied to, and that only peers have told us about who were removed.
+    fn remove_orphans(&mut self, now: Instant) {
+        let is_orphan = |known: &Known| match known.origin {
+            Origin::Peer { peer, .. } => known.tied.is_empty() && self.peer(peer).is_none(),
+            Origin::User | Origin::List => false,
+        };
+        let orphans: Vec<RelayId> =
+            self.relays().filter(|(_, known)| is_orphan(known)).map(|(id, _)| id).collect();
+        orphans.into_iter().for_each(|relay| _ = self.remove_relay(now, relay));
     }
 
     /// The peer is thought to be on this relay.
@@ -125,6 +133,7 @@ impl Plan {
             known.routes -= usize::from(tie.route.id().is_some());
         }
         self.choose_again(now, id);
+        self.remove_orphans(now);
         self.is_outdated = true;
         true
     }

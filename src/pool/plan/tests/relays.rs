@@ -229,3 +229,22 @@ fn fewer_connections_may_be_allowed_at_any_time() {
     world.pass(60 * SECOND);
     assert_eq!(world.connected().len(), 12);
 }
+
+#[test]
+fn relays_that_a_removed_peer_has_named_go_with_the_last_peer_that_is_tied_to_them() {
+    let mut world = World::new(15);
+    for is_untied in [true, false] {
+        let namer = world.peer(&[]);
+        let named: Vec<RelayId> =
+            (0..24).map(|_| world.relay(Origin::Peer { peer: namer, is_local: false })).collect();
+        let other = world.peer(&named);
+        world.plan.remove_peer(world.now, namer);
+        assert_eq!(world.plan.relays().count(), 24);
+        if is_untied {
+            named.iter().for_each(|relay| assert!(world.plan.untie(world.now, other, *relay)));
+        } else {
+            world.plan.remove_peer(world.now, other);
+        }
+        assert_eq!(world.plan.relays().count(), 0);
+    }
+}
