@@ -7,13 +7,15 @@ use simulation::flow::{LINES, LineKind, Outcome, RELAYS, RelayKind, transfer};
 /// What every relay bears, and some important packets.
 const BEARABLE: usize = 52_000;
 
-/// Of the random moments at which pings leave.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
+/// The seeds of the random moments at which pings leave: `FLOW_SEEDS` of them, or one.
+fn seeds() -> std::ops::RangeInclusive<u64> {
+    1..=std::env::var("FLOW_SEEDS").map_or(1, |count| count.parse().expect("a number"))
+}
 
 /// Calls `check` with the outcomes of this relay on each line.
 fn each_line(relay: &str, check: impl Fn(&'static RelayKind, &'static LineKind, Outcome, &str)) {
     let relay = RELAYS.iter().find(|kind| kind.name == relay).expect("a relay");
-    for (line, seed) in LINES.iter().flat_map(|line| SEEDS.map(move |seed| (line, seed))) {
+    for (line, seed) in LINES.iter().flat_map(|line| seeds().map(move |seed| (line, seed))) {
         let outcome = transfer(line, relay, true, seed);
         let what = format!("{}, {}, seed {seed}: {outcome:?}", relay.name, line.name);
         check(relay, line, outcome, &what);
