@@ -4,7 +4,8 @@
 //! ping. The window is what the relay is known to bear:
 //!
 //! - At most [`BEARABLE`] bytes; when they are full, nothing more is sent until the relay has read everything. In any
-//!   case at most twice as many are sent from one moment at which it has read everything to the next. `tox-bootstrapd` looks for input every 30 to 48 ms, and counts what has arrived in 16 bits: if
+//!   case at most twice as many are sent from one moment at which it has read everything to the next.
+//!   `tox-bootstrapd` looks for input every 30 to 48 ms, and counts what has arrived in 16 bits: if
 //!   more waits, it may never read again. However a line delivers these bytes, no more of them can wait there, so they
 //!   need no pacing.
 //! - Fewer if the relay, or the line to it, needs more than [`MAX_QUEUE_DELAY`] for them: whatever is sent next waits behind
