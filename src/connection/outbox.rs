@@ -7,20 +7,23 @@
 //!
 //! Data are sent only as far as the [`Window`] has room, with pings between them.
 
+mod batch;
+mod buffers;
+
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroizing;
-
 use crate::config::MIN_SEND_QUEUE;
-use crate::connection::queue::{LONGEST, Queue};
+use crate::connection::outbox::batch::{PING, Pings};
+use crate::connection::outbox::buffers::Buffers;
+use crate::connection::queue::LONGEST;
 use crate::connection::routes::MAX_ROUTES;
-use crate::connection::shared::{Counters, Shared};
-use crate::connection::window::{Answer, Place, Window};
-use crate::crypto::{Channel, Sealer};
-use crate::wire::frame::{self, MAX_FRAME, OVERHEAD, PREFIX_LEN};
+use crate::connection::shared::Shared;
+use crate::connection::window::{Answer, Window};
+use crate::crypto::Channel;
+use crate::wire::frame::MAX_FRAME;
 use crate::wire::{Packet, RouteNumber};
 
 /// The most pongs queued. An honest relay pings every 30 s, so one pong is queued, or a few after a long stall.
@@ -29,9 +32,6 @@ const MAX_PONGS: usize = 32;
 /// The most important packets queued: a request or a disconnect notification for each route, a ping, and the pongs.
 /// Pings between data are not queued, and there is no probe while a ping is.
 const MAX_IMPORTANT: usize = MAX_ROUTES + 1 + MAX_PONGS;
-
-/// The bytes of a ping on the stream.
-const PING: usize = OVERHEAD + 9;
 
 /// The shortest batch: of the longest packet, and the ping that may have to follow it.
 pub(super) const MIN_BATCH: usize = MAX_FRAME + PING;
@@ -47,25 +47,6 @@ const _: () = assert!(MIN_SEND_QUEUE / 2 >= LONGEST);
 #[derive(Default)]
 pub(super) struct Outbox {
     buffers: Option<Box<Buffers>>,
-}
-
-#[derive(Default)]
-struct Buffers {
-    /// Bytes that must be sent next: the rest of one sealed packet, at most [`MAX_FRAME`] bytes. At first: what the
-    /// opening has not written, which may contain secrets of a proxy.
-    begun: Zeroizing<Vec<u8>>,
-    /// At most [`MAX_IMPORTANT`].
-    important: VecDeque<Packet<'static>>,
-    /// How many of the important packets are pongs. At most [`MAX_PONGS`].
-    pongs: usize,
-    /// At most `Settings::send_queue` bytes.
-    queue: Queue,
-    /// What was sent and is not confirmed.
-    window: Window,
-    /// Whether data were sent, or refused, since the last [`shrink`](Outbox::shrink).
-    used: bool,
-    /// How many times the size of a batch is halved: a socket that takes few bytes at a time is offered few.
-    halvings: u8,
 }
 
 /// The relay pings faster than the pongs are sent.
@@ -297,7 +278,9 @@ impl Outbox {
     }
 
     fn buffers(&mut self) -> &mut Buffers {
-        self.buffers.get_or_insert_default()
+        // An idle connection has one packet at a time: its ping, or a pong.
+        let new = || Box::new(Buffers { important: VecDeque::with_capacity(1), ..Buffers::default() });
+        self.buffers.get_or_insert_with(new)
     }
 
     /// The bytes allocated for all buffers, used or not.
@@ -311,147 +294,4 @@ impl Outbox {
                 + buffers.window.memory()
         })
     }
-}
-
-impl Buffers {
-    fn is_empty(&self) -> bool {
-        self.begun.is_empty() && self.important.is_empty() && self.queue.is_empty()
-    }
-
-    /// Whether [`seal_batch`](Self::seal_batch) finds anything to send.
-    fn may_send(&self, bound: Option<usize>) -> bool {
-        let window = &self.window;
-        let may_be_next = |len| {
-            OVERHEAD + len <= window.room(bound)
-                || window.unpinged() >= window.spacing(Place::Full, false, bound)
-        };
-        !self.begun.is_empty() || !self.important.is_empty() || self.queue.next_len().is_some_and(may_be_next)
-    }
-
-    /// Seals as many packets into `scratch` as fit: important ones first, then data for which the window has room, with
-    /// pings between them, of which `ping` is the first. Returns the length of all frames together.
-    fn seal_batch(
-        &mut self,
-        channel: &Channel,
-        shared: &mut Shared,
-        scratch: &mut [u8],
-        bound: Option<usize>,
-        mut ping: NonZeroU64,
-    ) -> usize {
-        let Shared { key_stream, counters } = shared;
-        counters.begin_batch(scratch.len());
-        let mut batch = Batch { sealer: channel.sealer(key_stream), counters, scratch, end: 0 };
-        for packet in &self.important {
-            if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
-                return batch.end;
-            }
-        }
-        let data_end = self.window.room(bound); // counted from the start of the batch
-        let mut spacing = Place::ALL.map(|place| self.window.spacing(place, false, bound));
-        let (mut pinged, mut unpinged_before) = (0_usize, self.window.unpinged());
-        let important_end = batch.end;
-        let limit = data_end.min(batch.scratch.len() - PING); // a ping that is due is in the same batch
-        loop {
-            let ping_at =
-                |place| pinged.saturating_add(spacing[place as usize]).saturating_sub(unpinged_before);
-            while batch.end < ping_at(Place::Between)
-                && let Some(len) = self.queue.next_len()
-                && batch.add(len, limit, |plaintext| self.queue.take(plaintext))
-            {}
-            let place = match self.queue.next_len() {
-                None if batch.end == important_end => break,
-                None => Place::End,
-                Some(len) if batch.end + OVERHEAD + len > data_end => Place::Full,
-                Some(_) => Place::Between,
-            };
-            if batch.end < ping_at(place) {
-                break;
-            }
-            let packet = Packet::Ping(ping);
-            if !batch.add(packet.emitted_len(), usize::MAX, |plaintext| packet.emit(plaintext)) {
-                break;
-            }
-            ping = following(ping);
-            (pinged, unpinged_before) = (batch.end, 0);
-            spacing = Place::ALL.map(|place| self.window.spacing(place, true, bound));
-        }
-        batch.end
-    }
-
-    /// Removes the packets of the batch in `scratch` of which at least one byte is among the first `taken`, and keeps
-    /// the unsent bytes of the last one. Returns how many packets were removed; the others stay queued.
-    fn commit(
-        &mut self,
-        taken: usize,
-        scratch: &[u8],
-        counters: &mut Counters,
-        pings: &mut Pings,
-        sent: &mut impl FnMut(&Packet<'static>),
-    ) -> usize {
-        let (mut end, mut count, mut from_queue) = (0, 0, 0);
-        while end < taken {
-            let len = frame::emitted_len(&scratch[end..]);
-            self.window.handle_sent(len);
-            match self.important.pop_front() {
-                Some(packet) => {
-                    self.pongs -= usize::from(matches!(packet, Packet::Pong(_)));
-                    if let Packet::Ping(id) = packet {
-                        self.window.handle_ping_sent(pings.now, id);
-                    }
-                    sent(&packet);
-                }
-                None if counters.is_ping(count) => {
-                    let id = pings.next;
-                    pings.next = following(id);
-                    self.window.handle_ping_sent(pings.now, id);
-                    sent(&Packet::Ping(id));
-                }
-                None => from_queue += 1,
-            }
-            counters.count_sent(count, len);
-            end += len;
-            count += 1;
-        }
-        self.queue.commit(from_queue);
-        self.begun.extend_from_slice(&scratch[taken..end]);
-        count
-    }
-}
-
-/// Packets that are sealed together.
-struct Batch<'a> {
-    sealer: Sealer<'a>,
-    counters: &'a mut Counters,
-    scratch: &'a mut [u8],
-    /// Where the next frame begins.
-    end: usize,
-}
-
-impl Batch<'_> {
-    /// Seals a packet of this length. Returns `false`, and does nothing, if it has no room or would end after `limit`.
-    #[inline]
-    fn add(&mut self, len: usize, limit: usize, emit: impl FnOnce(&mut [u8])) -> bool {
-        let end = self.end + OVERHEAD + len;
-        let Some(frame) = self.scratch.get_mut(self.end..end).filter(|_| end <= limit) else {
-            return false;
-        };
-        emit(&mut frame[OVERHEAD..]);
-        self.counters.add_to_batch(frame[OVERHEAD]);
-        frame::emit_prefix(frame);
-        self.sealer.seal(&mut frame[PREFIX_LEN..]);
-        self.end = end;
-        true
-    }
-}
-
-/// The pings between data.
-struct Pings {
-    now: Instant,
-    /// The id of the next one.
-    next: NonZeroU64,
-}
-
-/// The id that follows this one.
-fn following(id: NonZeroU64) -> NonZeroU64 {
-    id.checked_add(1).unwrap_or(NonZeroU64::MIN)
 }

@@ -263,6 +263,9 @@ impl Window {
         self.final_ping_at = None;
         let (end, confirmed) = (self.sent, self.confirmed);
         let is_probe = self.probe.take_if(|probe| *probe == id).is_some();
+        if self.pings.is_empty() {
+            self.pings.reserve_exact(1); // an idle connection has no more
+        }
         self.pings.push_back(Ping { id, end, sent_at: now, confirmed, is_probe, is_outdated: false });
     }
 

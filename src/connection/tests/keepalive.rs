@@ -139,3 +139,14 @@ fn an_idle_connection_frees_its_buffers() {
     assert_eq!(pair.connection.common.outbox.memory(), 0);
     assert_eq!(pair.connection.input_memory(), 0);
 }
+
+/// What is allocated for a ping is freed after it, and leaves a gap between the connections that stay. So there is room
+/// for one packet and one ping, and not for four, with which a queue begins by itself.
+#[test]
+fn the_ping_of_an_idle_connection_takes_few_bytes() {
+    let mut pair = Pair::connected();
+    pair.next_deadline().unwrap();
+    pair.sent();
+    let memory = pair.connection.common.outbox.memory();
+    assert!((1..=650).contains(&memory), "{memory}");
+}
