@@ -37,7 +37,8 @@ const BURST: usize = 100;
 /// The rounds before memory is measured, in which tables and buffers of the client grow to their size.
 const WARM_UP: usize = 12;
 
-/// How many bytes the client's own tables and buffers may grow by after that, however many rounds follow.
+/// How many bytes the client's own tables and buffers may grow by after that, however many rounds follow. A hash table
+/// that had entries removed doubles once in a while, if too many of their places cannot be used again.
 const GROWTH: isize = 512 * 1024;
 
 /// What the relay prints before its address and key.
@@ -145,14 +146,15 @@ fn round(pairs: &mut PairedIdentities, relay: &mut RelayProcess, number: usize) 
     assert_eq!(pairs.client.connections().count(), count);
 }
 
-/// Ends all connections, and returns the bytes that are still allocated. All memory of connections is freed then, so
-/// what remains more than before has leaked.
+/// Ends all connections, and returns the bytes that are still allocated. All memory of connections and events is freed
+/// then, so what remains more than before has leaked.
 fn allocated_without_connections(pairs: &mut PairedIdentities) -> isize {
     for member in &pairs.members {
         assert!(pairs.client.disconnect(member.relay));
     }
     pairs.until("ended", |_, member, _| member.ended == Some(DisconnectReason::ClosedByCaller));
     assert_eq!((pairs.client.connections().count(), pairs.client.next_timeout()), (0, None));
+    pairs.free_events();
     held()
 }
 

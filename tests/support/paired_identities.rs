@@ -1,7 +1,6 @@
 //! Many identities in one client, in pairs: 0 with 1, 2 with 3. Each receives the packets that its partner sends,
-//! complete and in order.
+//! complete and in order. The token of each connection and route is the number of its member.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{
@@ -13,6 +12,8 @@ use super::numbered;
 
 /// Only a failing test waits this long, also on a busy machine.
 pub const LONG: Duration = Duration::from_secs(120);
+
+const EVENTS: usize = 1024;
 
 /// One identity, its connection and its route to its partner.
 pub struct Member {
@@ -35,7 +36,6 @@ pub struct PairedIdentities {
     pub client: Client,
     pub members: Vec<Member>,
     events: Events,
-    by_relay: HashMap<ConnectionId, usize>,
     address: Box<dyn Fn() -> Relay>,
 }
 
@@ -44,9 +44,9 @@ impl PairedIdentities {
     pub fn connect(count: usize, address: impl Fn() -> Relay + 'static) -> Self {
         let config = Config::new(SecretKey::generate()).connect_timeout(LONG).pong_timeout(LONG);
         let mut client = Client::new(config).unwrap();
-        let members = (0..count).map(|_| {
+        let members = (0..count).map(|n| {
             let secret = SecretKey::generate();
-            let relay = client.connect(address().identity(secret.clone())).unwrap();
+            let relay = client.connect(address().identity(secret.clone()).token(n as u64)).unwrap();
             Member {
                 key: secret.public_key(),
                 secret,
@@ -61,8 +61,7 @@ impl PairedIdentities {
             }
         });
         let members: Vec<_> = members.collect();
-        let by_relay = members.iter().enumerate().map(|(n, member)| (member.relay, n)).collect();
-        Self { client, members, events: Events::with_capacity(1024), by_relay, address: Box::new(address) }
+        Self { client, members, events: Events::with_capacity(EVENTS), address: Box::new(address) }
     }
 
     /// Polls until `holds` is true for each member, which is passed with its number and its partner.
@@ -82,26 +81,25 @@ impl PairedIdentities {
     }
 
     fn handle_events(&mut self) {
-        let Self { events, members, by_relay, .. } = self;
+        let Self { events, members, .. } = self;
         for event in &*events {
             match event {
-                Event::Connected { connection, .. } => members[by_relay[&connection]].connected = true,
-                Event::Disconnected { connection: relay, reason, .. } => {
-                    let member = &mut members[by_relay[&relay]];
-                    assert_eq!(member.relay, relay);
+                Event::Connected { connection, token, .. } => {
+                    member_of(members, token, connection).connected = true
+                }
+                Event::Disconnected { connection, token, reason, .. } => {
+                    let member = member_of(members, token, connection);
                     assert_eq!(member.ended.replace(reason), None, "reported once");
                 }
-                Event::RouteOpened { connection, route, peer, .. } => {
-                    _ = route_of(members, by_relay[&connection], route, peer)
+                Event::RouteOpened { route, token, peer, .. } => _ = route_of(members, token, route, peer),
+                Event::RouteOnline { route, token, peer, .. } => {
+                    route_of(members, token, route, peer).online = true
                 }
-                Event::RouteOnline { connection, route, peer, .. } => {
-                    route_of(members, by_relay[&connection], route, peer).online = true
+                Event::RouteOffline { route, token, peer, .. } => {
+                    route_of(members, token, route, peer).online = false
                 }
-                Event::RouteOffline { connection, route, peer, .. } => {
-                    route_of(members, by_relay[&connection], route, peer).online = false
-                }
-                Event::Data { connection, route, peer, data, .. } => {
-                    route_of(members, by_relay[&connection], route, peer).receive(data)
+                Event::Data { route, token, peer, data, .. } => {
+                    route_of(members, token, route, peer).receive(data)
                 }
                 Event::Writable { .. } => {}
                 other => panic!("{other:?}"),
@@ -109,10 +107,16 @@ impl PairedIdentities {
         }
     }
 
+    /// Frees the memory of the events, whose size depends on how much data one poll has found.
+    pub fn free_events(&mut self) {
+        self.events = Events::with_capacity(EVENTS);
+    }
+
     /// Opens the route of this member to its partner.
     pub fn open(&mut self, n: usize) {
         let partner = self.members[n ^ 1].key;
-        self.members[n].route = Some(self.client.open_route(self.members[n].relay, partner).unwrap());
+        self.members[n].route =
+            Some(self.client.open_route_with_token(self.members[n].relay, partner, n as u64).unwrap());
     }
 
     /// Sends a packet, as soon as there is room for it.
@@ -140,10 +144,8 @@ impl PairedIdentities {
         for &n in cut {
             let member = &mut self.members[n];
             (member.connected, member.online, member.ended) = (false, false, None);
-            self.by_relay.remove(&member.relay);
-            let relay = (self.address)().identity(member.secret.clone());
+            let relay = (self.address)().identity(member.secret.clone()).token(n as u64);
             member.relay = self.client.connect(relay).unwrap();
-            self.by_relay.insert(member.relay, n);
         }
         self.until("connected again", |_, member, _| member.connected);
         for &n in cut {
@@ -183,8 +185,16 @@ impl Member {
     }
 }
 
-/// Returns the member with this number, and asserts that this is its route, to its partner.
-fn route_of(members: &mut [Member], n: usize, route: RouteId, peer: PublicKey) -> &mut Member {
+/// The member whose number is this token. Asserts that this is its connection.
+fn member_of(members: &mut [Member], token: u64, connection: ConnectionId) -> &mut Member {
+    let member = &mut members[token as usize];
+    assert_eq!(member.relay, connection);
+    member
+}
+
+/// The member whose number is this token. Asserts that this is its route, to its partner.
+fn route_of(members: &mut [Member], token: u64, route: RouteId, peer: PublicKey) -> &mut Member {
+    let n = token as usize;
     assert_eq!((members[n].route, members[n ^ 1].key), (Some(route), peer));
     &mut members[n]
 }
