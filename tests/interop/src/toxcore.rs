@@ -1,13 +1,13 @@
 //! A safe wrapper of the relay client of the C library (libtoxcore 0.2.18).
 //!
-//! These functions are internal to the library and have no public header, so the prototypes are declared at the end of
-//! this file. They are correct only for this version, so [`CClient::connect`] checks the version before it calls any of
+//! These functions are internal to the library and have no public header, so the prototypes are declared in
+//! `functions`. They are correct only for this version, so [`CClient::connect`] checks the version before it calls any of
 //! them.
 //!
 //! # Why this file contains unsafe code
 //!
-//! Rust can call C functions only in unsafe code. All unsafe code of this crate is in this file, in `layer` below it, and
-//! in `sodium`. It is sound because:
+//! Rust can call C functions only in unsafe code. All unsafe code of this crate is in this file, in `functions` and
+//! `layer` below it, and in `sodium`. It is sound because:
 //!
 //! - Each [`CClient`] is the only owner of its C objects and frees them once, in `Drop`; an object is freed before
 //!   those that it uses. `CClient` is neither `Send` nor `Sync`, since it contains raw pointers. Clients share only the
@@ -21,16 +21,18 @@
 //! - A callback that panics ends the process (`extern "C"`) instead of unwinding into C.
 #![allow(unsafe_code)]
 
+mod functions;
 mod layer;
 
 use std::collections::{VecDeque, vec_deque};
 use std::ffi::{c_int, c_void};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 use std::{error, fmt, slice};
 
 use crate::event::{CEvent, CSend, CStatus, ReceivedData};
+use functions::*;
 
 pub use layer::{CLayer, CPeer};
 
@@ -40,7 +42,7 @@ const FIRST_CONNECTION_ID: u8 = 16;
 /// The most bytes of data in a packet, after its kind. Checked here, since larger lengths could overflow 16 bits in C.
 const MAX_DATA: usize = 2031;
 
-/// The version of the library that the prototypes below belong to.
+/// The version of the library that the prototypes in `functions` belong to.
 const VERSION: (u32, u32, u32) = (0, 2, 18);
 
 /// A connection of the C client to a relay.
@@ -428,128 +430,4 @@ unsafe extern "C" fn on_onion_response(
     let data = unsafe { slice::from_raw_parts(data, length.into()) }.to_vec();
     shared.events.push_back(CEvent::OnionResponse { data });
     0
-}
-
-/// The library's type for an IP address and port. Its padding is explicit, so that C never copies uninitialised bytes.
-#[repr(C, align(8))]
-struct IpPort {
-    /// 2 is IPv4, 10 is IPv6.
-    family: u8,
-    _padding: [u8; 7],
-    /// IPv4 uses the first 4 bytes.
-    address: [u8; 16],
-    port: [u8; 2],
-    _end: [u8; 6],
-}
-
-const _: () = assert!(size_of::<IpPort>() == 32);
-
-impl IpPort {
-    const NONE: Self = Self { family: 0, _padding: [0; 7], address: [0; 16], port: [0; 2], _end: [0; 6] };
-}
-
-impl From<SocketAddr> for IpPort {
-    fn from(addr: SocketAddr) -> Self {
-        let mut address = [0; 16];
-        let family = match addr.ip() {
-            IpAddr::V4(ip) => {
-                address[..4].copy_from_slice(&ip.octets());
-                2
-            }
-            IpAddr::V6(ip) => {
-                address = ip.octets();
-                10
-            }
-        };
-        Self { family, _padding: [0; 7], address, port: addr.port().to_be_bytes(), _end: [0; 6] }
-    }
-}
-
-/// Declares opaque C types, which are only used through pointers.
-macro_rules! opaque {
-    ($($name:ident)*) => {$(
-        #[repr(C)]
-        struct $name {
-            _opaque: [u8; 0],
-        }
-    )*};
-}
-
-opaque! { Connection Logger MonoTime Network Proxy Random }
-
-type OnClock = unsafe extern "C" fn(*mut c_void) -> u64;
-type OnRoutingResponse = unsafe extern "C" fn(*mut c_void, u8, *const u8) -> c_int;
-type OnRoutingStatus = unsafe extern "C" fn(*mut c_void, u32, u8, u8) -> c_int;
-type OnData = unsafe extern "C" fn(*mut c_void, u32, u8, *const u8, u16, userdata: *mut c_void) -> c_int;
-type OnOob = unsafe extern "C" fn(*mut c_void, *const u8, *const u8, u16, userdata: *mut c_void) -> c_int;
-type OnOnionResponse = unsafe extern "C" fn(*mut c_void, *const u8, u16, userdata: *mut c_void) -> c_int;
-
-unsafe extern "C" {
-    fn tox_version_major() -> u32;
-    fn tox_version_minor() -> u32;
-    fn tox_version_patch() -> u32;
-
-    /// From libsodium.
-    fn crypto_scalarmult_base(public_key: *mut u8, secret_key: *const u8) -> c_int;
-
-    /// Returns a static object, or null if libsodium cannot be initialised.
-    fn system_random() -> *const Random;
-    /// Returns a static object.
-    fn system_network() -> *const Network;
-
-    fn logger_new() -> *mut Logger;
-    fn logger_kill(logger: *mut Logger);
-
-    fn mono_time_new(callback: OnClock, object: *mut c_void) -> *mut MonoTime;
-    fn mono_time_update(clock: *mut MonoTime);
-    fn mono_time_free(clock: *mut MonoTime);
-
-    fn new_TCP_connection(
-        logger: *const Logger,
-        clock: *const MonoTime,
-        random: *const Random,
-        network: *const Network,
-        relay: *const IpPort,
-        relay_key: *const u8,
-        public_key: *const u8,
-        secret_key: *const u8,
-        proxy: *const Proxy,
-    ) -> *mut Connection;
-    fn do_TCP_connection(
-        logger: *const Logger,
-        clock: *const MonoTime,
-        connection: *mut Connection,
-        userdata: *mut c_void,
-    );
-    fn kill_TCP_connection(connection: *mut Connection);
-    fn tcp_con_status(connection: *const Connection) -> c_int;
-
-    fn routing_response_handler(c: *mut Connection, callback: OnRoutingResponse, o: *mut c_void);
-    fn routing_status_handler(c: *mut Connection, callback: OnRoutingStatus, o: *mut c_void);
-    fn routing_data_handler(c: *mut Connection, callback: OnData, o: *mut c_void);
-    fn oob_data_handler(c: *mut Connection, callback: OnOob, o: *mut c_void);
-    fn onion_response_handler(c: *mut Connection, callback: OnOnionResponse, o: *mut c_void);
-
-    fn send_routing_request(logger: *const Logger, connection: *mut Connection, peer: *const u8) -> c_int;
-    fn send_disconnect_request(logger: *const Logger, connection: *mut Connection, number: u8) -> c_int;
-    fn send_data(
-        logger: *const Logger,
-        connection: *mut Connection,
-        number: u8,
-        data: *const u8,
-        length: u16,
-    ) -> c_int;
-    fn send_oob_packet(
-        logger: *const Logger,
-        connection: *mut Connection,
-        peer: *const u8,
-        data: *const u8,
-        length: u16,
-    ) -> c_int;
-    fn send_onion_request(
-        logger: *const Logger,
-        connection: *mut Connection,
-        data: *const u8,
-        length: u16,
-    ) -> c_int;
 }
