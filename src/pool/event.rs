@@ -118,7 +118,7 @@ pub enum PoolEvent<'a> {
         relay: RelayId,
         /// Its token; that of its connection, in `status`, is the pool's.
         token: u64,
-        /// Why it ended. `ClosedByCaller` if it was of no use.
+        /// Why it ended. `ClosedByCaller` if it was of no use, or begins anew on another network.
         reason: DisconnectReason,
         /// Its final status. `queued` tells how many bytes were accepted and never sent.
         status: &'a ConnectionStatus,

@@ -226,8 +226,8 @@ impl Pool {
         self.client.set_window(bytes)
     }
 
-    /// See [`Client::set_proxy`]. Relays that were [refused](crate::pool::PoolEvent::RelayRefused) are tried again: the
-    /// new proxy may resolve their names.
+    /// See [`Client::set_proxy`]. Relays that have failed are tried at once, if they use this proxy: it may resolve their
+    /// names, or let through what the last one has refused.
     pub fn set_proxy(&mut self, proxy: Option<Proxy>) {
         self.client.set_proxy(proxy);
         self.plan.handle_new_proxy();
@@ -240,11 +240,14 @@ impl Pool {
         self.plan.handle_report(Instant::now(), peer, was_delivered)
     }
 
-    /// The network has changed: relays must answer soon, and those that have failed are tried at once. See
-    /// [`Client::network_changed`].
+    /// The network has changed: relays must answer soon, and those that have failed are tried at once. Attempts that are
+    /// under way begin anew, and up to 16 may begin at once; but if this was called in the last 32 s, attempts go on, and
+    /// no more than otherwise may begin. See [`Client::network_changed`].
     pub fn network_changed(&mut self) {
         self.client.network_changed();
-        self.plan.handle_network_changed();
+        let now = Instant::now();
+        self.plan.handle_network_changed(now);
+        self.act(now);
     }
 
     /// Relays to tell a peer about, with nothing but their addresses and keys: some of those that are connected, others

@@ -45,6 +45,10 @@ impl<T> Registry<T> {
         self.slots.try_remove(parts(id).0).map(|slot| slot.value)
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().map(|(_, slot)| &mut slot.value)
+    }
+
     /// All values with their ids, in an order that depends on nothing but the calls before.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().map(|(index, slot)| (id(index, slot.generation), &slot.value))

@@ -8,6 +8,7 @@ use crate::advice::Retry;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
 use crate::pool::plan::peer::Route;
+use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 impl Plan {
@@ -41,6 +42,9 @@ impl Plan {
                 tie.route = Route::CLOSED;
             }
             self.choose_again(now, peer);
+        }
+        if !self.relays().any(|(_, known)| known.is_connected()) {
+            self.relays.values_mut().for_each(Known::handle_outage);
         }
         self.is_outdated = true;
     }

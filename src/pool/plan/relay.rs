@@ -75,8 +75,12 @@ pub(crate) struct Known {
     pub(crate) is_silent: bool,
     /// No attempt begins before this.
     retry_at: Option<Instant>,
-    /// The attempts that the next pause depends on.
+    /// Nor before this, if the last failure was one that usually lasts.
+    seldom_until: Option<Instant>,
+    /// The failures since it has proved itself, also those of an outage: the next pause depends on them.
     retries: u32,
+    /// Whether a connection has ended before it had proved itself, since it has last.
+    ended_early: bool,
     /// Whether it failed while no relay at all was connected.
     failed_in_outage: bool,
     /// Decides between relays that are equal otherwise.
@@ -117,7 +121,9 @@ impl Known {
             asked_at: None,
             is_silent: false,
             retry_at: None,
+            seldom_until: None,
             retries: 0,
+            ended_early: false,
             failed_in_outage: false,
             salt,
         }
@@ -157,7 +163,7 @@ impl Known {
 
     /// From when on it may be tried again; `None` if at once.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        self.retry_at.filter(|at| *at > now)
+        self.retry_at.max(self.seldom_until).filter(|at| *at > now)
     }
 
     /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
@@ -179,6 +185,12 @@ impl Known {
     /// The larger, the rather it is connected. Of relays that are worth the same, one at random comes first.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
         (self.score().to_bits(), self.salt) // positive numbers are in the order of their bits
+    }
+
+    /// The larger, the sooner it is tried. Those that were tried in vain come later, also in an outage: they leave room for
+    /// the others.
+    pub(crate) fn attempt_rank(&self) -> impl Ord + use<> {
+        ((self.score() / f64::from(1 + self.retries)).to_bits(), self.salt)
     }
 
     /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses data; then
@@ -225,43 +237,69 @@ impl Known {
         (self.asked_at, self.is_silent) = (None, false);
     }
 
-    /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no
-    /// relay is connected.
+    /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no other
+    /// relay is connected: then the cause may be our own network, unless this relay had just been connected.
     pub(crate) fn handle_failure(&mut self, now: Instant, retry: Retry, jitter: f64, in_outage: bool) {
-        if let State::Connected { since, .. } = self.state
-            && now.saturating_duration_since(since) >= PROVED
-        {
-            (self.retries, self.failures) = (0, 0);
-        }
-        let pause = match retry {
-            Retry::Soon => FIRST_PAUSE.mul_f64(GROWTH.powi(self.retries.min(30) as i32)).min(LONGEST_PAUSE),
-            Retry::Seldom | Retry::Ask => SELDOM,
-        };
-        self.retry_at = Some(now + pause.mul_f64(0.8 + 0.4 * jitter));
-        self.retries += 1;
-        self.failures = self.failures.saturating_add(u32::from(!in_outage));
-        self.failed_in_outage = in_outage && retry == Retry::Soon;
+        let has_ended_early = self.connected_for(now).is_some_and(|time| time < PROVED);
         self.handle_end(now);
+        self.ended_early |= has_ended_early;
+        let spread = 0.8 + 0.4 * jitter;
+        let pause = FIRST_PAUSE.mul_f64(GROWTH.powi(self.retries.min(30) as i32)).min(LONGEST_PAUSE);
+        self.retry_at = Some(now + pause.mul_f64(spread));
+        self.seldom_until = (retry != Retry::Soon).then(|| now + SELDOM.mul_f64(spread));
+        self.retries = self.retries.saturating_add(1);
+        let is_blamed = !in_outage || has_ended_early;
+        self.failures = self.failures.saturating_add(u32::from(is_blamed));
+        self.failed_in_outage = !is_blamed;
     }
 
     /// There is no connection any more.
     pub(crate) fn handle_end(&mut self, now: Instant) {
+        if self.connected_for(now).is_some_and(|time| time >= PROVED) {
+            (self.retries, self.failures, self.ended_early) = (0, 0, false);
+        }
         self.earlier = self.up_time(now);
         self.up_time = self.earlier;
         (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);
         self.handle_heard();
     }
 
-    /// Our own network works again: what failed without it is tried at once.
-    pub(crate) fn handle_end_of_outage(&mut self) {
-        if std::mem::take(&mut self.failed_in_outage) {
-            (self.retry_at, self.retries) = (None, 0);
+    /// How long it has been connected, if it is.
+    fn connected_for(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Connected { since, .. } => Some(now.saturating_duration_since(since)),
+            State::Idle | State::Connecting { .. } => None,
         }
     }
 
-    /// The network has changed: pauses are over.
+    /// No relay is connected: what seems to last may be our own network, where somebody else answers for all relays until
+    /// the user has logged in. But `connect` has asked nobody.
+    pub(crate) fn handle_outage(&mut self) {
+        if self.refused.is_none() {
+            self.seldom_until = None;
+        }
+    }
+
+    /// Whether it shows that our own network works: not if it closes each connection.
+    pub(crate) fn ends_outage(&self) -> bool {
+        !self.ended_early
+    }
+
+    /// Our own network works again: what failed without it is tried at once.
+    pub(crate) fn handle_end_of_outage(&mut self) {
+        if std::mem::take(&mut self.failed_in_outage) {
+            self.retry_at = None;
+        }
+    }
+
+    /// The cause of the last failure may be gone: it is tried at once. If it fails again, the next pause is longer.
+    pub(crate) fn end_pause(&mut self) {
+        (self.retry_at, self.seldom_until) = (None, None);
+    }
+
+    /// It is on another network now: what failed before says nothing.
     pub(crate) fn handle_network_changed(&mut self) {
-        (self.retry_at, self.retries, self.failed_in_outage) = (None, 0, false);
+        (self.retries, self.ended_early, self.failed_in_outage) = (0, false, false);
     }
 }
 

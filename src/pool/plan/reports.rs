@@ -34,11 +34,12 @@ impl Plan {
 
     /// `connect` has failed at once: there is no connection whose end would be reported.
     pub(crate) fn handle_not_connecting(&mut self, now: Instant, id: RelayId, error: ConnectError) {
-        self.fail(now, id, error.retry());
+        let retry = error.retry();
         if let Some(known) = self.relays.get_mut(id.0) {
             known.refused = Some(Arc::new(error));
             self.notices.push_back(Notice::RelayRefused(id));
         }
+        self.fail(now, id, retry);
     }
 
     /// `open_route` has returned a route, or `None` if the relay has no room for one.
@@ -99,9 +100,8 @@ impl Plan {
         if let State::Connecting { connection: Some(connection), .. } = relay.state {
             relay.state = State::Connected { connection, since: now };
             self.notices.push_back(Notice::RelayUp(id));
-            let ids: Vec<u64> = self.relays.iter().map(|(id, _)| id).collect();
-            for id in ids {
-                self.relays.get_mut(id).into_iter().for_each(Known::handle_end_of_outage);
+            if relay.ends_outage() {
+                self.relays.values_mut().for_each(Known::handle_end_of_outage);
             }
             self.handle_writable(id);
             self.is_outdated = true;

@@ -179,7 +179,7 @@ impl Plan {
     }
 
     fn rank(&self, id: RelayId) -> Option<impl Ord + use<>> {
-        self.relay(id).map(Known::rank)
+        self.relay(id).map(Known::attempt_rank)
     }
 
     /// Disconnects those of these relays without which nothing was missing for a while, the worst one first.

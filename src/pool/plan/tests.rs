@@ -5,6 +5,7 @@ mod failures;
 mod histories;
 mod memory;
 mod paths;
+mod pauses;
 mod relays;
 mod reviews;
 mod world;

@@ -10,7 +10,6 @@ use crate::pool::error::{AddRelayError, TieError};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::action::Action;
-use crate::pool::plan::allowance::Allowance;
 use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
@@ -170,25 +169,6 @@ impl Plan {
             used.iter().take(used.len().saturating_sub(bound)).map(|(id, _)| *id).collect();
         surplus.into_iter().for_each(|id| self.end(id, now));
         self.is_outdated = true;
-    }
-
-    /// Pauses are over: what failed on the old network may work on this one.
-    pub(crate) fn handle_network_changed(&mut self) {
-        let ids: Vec<u64> = self.relays.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
-        }
-        self.allowance = Allowance::default();
-        self.is_outdated = true;
-    }
-
-    /// Another proxy is used from now on: what was refused before may work with it.
-    pub(crate) fn handle_new_proxy(&mut self) {
-        let refused = self.relays.iter().filter(|(_, known)| known.refused.is_some());
-        for id in refused.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
-            self.is_outdated = true;
-        }
     }
 
     /// Whether data of this peer arrived that were sent by the relay that is used now, as those know who read the data.

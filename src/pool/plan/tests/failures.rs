@@ -35,7 +35,7 @@ fn after_a_change_of_network_all_are_tried_at_once() {
     relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
     world.pass(3600 * SECOND);
     relays.iter().for_each(|relay| world.set(*relay, Conduct::Works));
-    world.plan.handle_network_changed();
+    world.plan.handle_network_changed(world.now);
     world.pass(SECOND);
     assert_eq!(world.connected().len(), 3);
 }

@@ -74,7 +74,7 @@ impl History {
             }
             8 if self.random.random_range(0..4) == 0 => {
                 self.changes += 1;
-                self.world.plan.handle_network_changed();
+                self.world.plan.handle_network_changed(self.world.now);
             }
             9 => {
                 let bound = self.random.random_range(1..20);
@@ -149,7 +149,7 @@ impl History {
         self.relays.iter().for_each(|relay| self.world.set(*relay, Conduct::Works));
         self.peers.iter().for_each(|peer| _ = self.world.plan.set_awake(*peer, true));
         self.world.plan.set_bound(self.world.now, 128);
-        self.world.plan.handle_network_changed();
+        self.world.plan.handle_network_changed(self.world.now);
         self.world.pass(300 * SECOND);
         self.check();
         for peer in &self.peers {

@@ -75,7 +75,7 @@ fn room_is_reported_once_to_each_peer_that_was_refused() {
     world.notices();
     world.plan.handle_refused_data(peers[0]);
     relays.iter().for_each(|relay| world.plan.handle_writable(*relay));
-    world.plan.handle_network_changed(); // anything that makes it run
+    world.plan.handle_network_changed(world.now); // anything that makes it run
     world.pass(SECOND);
     assert_eq!(world.notices(), [Notice::Writable(peers[0])]);
 }

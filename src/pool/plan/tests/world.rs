@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::advice::Retry;
 use crate::config::Relay;
+use crate::error::ConnectError;
 use crate::id::{ConnectionId, RouteId};
 use crate::key::PublicKey;
 use crate::pool::id::{PeerId, RelayId};
@@ -23,6 +24,10 @@ pub(super) enum Conduct {
     IsSilent,
     /// It closes each connection right after it was established.
     Closes,
+    /// Somebody else answers in its place, and attempts end with this advice.
+    IsHijacked(Retry),
+    /// `connect` refuses it.
+    CannotBeTried,
 }
 
 /// How long a relay takes to answer.
@@ -60,7 +65,7 @@ pub(super) struct World {
 #[derive(Clone, Copy)]
 enum Later {
     Established(ConnectionId),
-    Ended(ConnectionId),
+    Ended(ConnectionId, Retry),
     Pong(ConnectionId),
     RouteOnline(RouteId),
 }
@@ -127,7 +132,8 @@ impl World {
         } else {
             let ended: Vec<ConnectionId> = self.of_relay(relay).collect();
             let wait = if conduct == Conduct::IsSilent { 4 * TIMEOUT } else { Duration::ZERO };
-            ended.into_iter().for_each(|connection| self.plan_for(wait, Later::Ended(connection)));
+            let ended = ended.into_iter().map(|connection| Later::Ended(connection, Retry::Soon));
+            ended.for_each(|end| self.plan_for(wait, end));
         }
     }
 
@@ -203,10 +209,10 @@ impl World {
                     self.heard.insert(connection, self.now);
                 }
             }
-            Later::Ended(connection) => {
+            Later::Ended(connection, retry) => {
                 if let Some((relay, _)) = self.connections.remove(&connection) {
                     self.routes.retain(|_, (_, other)| *other != relay);
-                    self.plan.handle_disconnected(self.now, connection, Some(Retry::Soon));
+                    self.plan.handle_disconnected(self.now, connection, Some(retry));
                 }
             }
             Later::RouteOnline(route) => {
@@ -251,18 +257,25 @@ impl World {
         match action {
             Action::Connect(relay) => {
                 assert!(self.of_relay(relay).next().is_none(), "{relay} is connected twice");
+                self.attempts.push((self.now, relay));
+                let conduct = self.conducts.get(&relay).copied().unwrap_or(Conduct::Works);
+                if conduct == Conduct::CannotBeTried {
+                    return self.plan.handle_not_connecting(self.now, relay, ConnectError::OwnKey);
+                }
                 self.next += 1;
                 let connection = ConnectionId { index: self.next, generation: self.next };
                 self.connections.insert(connection, (relay, false));
-                self.attempts.push((self.now, relay));
                 self.plan.handle_connecting(relay, connection);
-                match self.conducts.get(&relay).copied().unwrap_or(Conduct::Works) {
+                let ended = Later::Ended(connection, Retry::Soon);
+                match conduct {
+                    Conduct::CannotBeTried => {}
                     Conduct::Works => self.plan_for(ANSWER, Later::Established(connection)),
-                    Conduct::Refuses => self.plan_for(ANSWER, Later::Ended(connection)),
-                    Conduct::IsSilent => self.plan_for(TIMEOUT, Later::Ended(connection)),
+                    Conduct::Refuses => self.plan_for(ANSWER, ended),
+                    Conduct::IsHijacked(retry) => self.plan_for(ANSWER, Later::Ended(connection, retry)),
+                    Conduct::IsSilent => self.plan_for(TIMEOUT, ended),
                     Conduct::Closes => {
                         self.plan_for(ANSWER, Later::Established(connection));
-                        self.plan_for(ANSWER, Later::Ended(connection));
+                        self.plan_for(ANSWER, ended);
                     }
                 }
             }

@@ -1,0 +1,169 @@
+//! How long a relay that has failed is not tried, and how many attempts begin.
+
+use std::time::Duration;
+
+use super::World;
+use super::world::Conduct;
+use crate::advice::Retry;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn set(world: &mut World, relays: &[RelayId], conduct: Conduct) {
+    relays.iter().for_each(|relay| world.set(*relay, conduct));
+}
+
+/// How long it takes until a peer is online, in steps of a second.
+#[track_caller]
+fn time_until_online(world: &mut World, peer: PeerId, at_most: Duration) -> Duration {
+    let begun = world.now;
+    while world.plan.used(peer).is_none() {
+        assert!(world.now - begun < at_most, "offline for {:?}", world.now - begun);
+        world.pass(SECOND);
+    }
+    world.now - begun
+}
+
+#[test]
+fn a_network_that_answers_for_all_relays_pauses_none_for_an_hour() {
+    for retry in [Retry::Seldom, Retry::Ask] {
+        let mut world = World::new(1);
+        let relays = world.relays(20);
+        let peer = world.peer(&relays[..6]);
+        world.pass(90 * SECOND);
+        set(&mut world, &relays, Conduct::IsHijacked(retry));
+        world.pass(600 * SECOND);
+        assert!(world.plan.relays().all(|(_, known)| known.failures <= 1), "they are not blamed");
+        set(&mut world, &relays, Conduct::Works);
+        time_until_online(&mut world, peer, 150 * SECOND);
+    }
+}
+
+#[test]
+fn relays_that_were_paused_for_an_hour_are_tried_when_the_last_other_one_ends() {
+    let mut world = World::new(2);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays[..3]);
+    set(&mut world, &relays[..3], Conduct::IsHijacked(Retry::Seldom));
+    world.pass(90 * SECOND);
+    let attempts = world.attempts.len();
+    world.pass(600 * SECOND);
+    assert_eq!((world.connected().len(), world.attempts.len()), (1, attempts));
+    set(&mut world, &relays[..3], Conduct::Works);
+    set(&mut world, &relays[3..], Conduct::Refuses);
+    time_until_online(&mut world, peer, 2 * SECOND);
+}
+
+#[test]
+fn a_relay_that_answers_wrongly_while_others_work_is_tried_once_an_hour() {
+    let mut world = World::new(3);
+    let relays = world.relays(3);
+    set(&mut world, &relays[..1], Conduct::IsHijacked(Retry::Seldom));
+    world.pass(HOUR * 10);
+    let attempts = world.attempts.iter().filter(|(_, relay)| *relay == relays[0]).count();
+    assert!((8..=14).contains(&attempts), "{attempts} attempts in 10 hours");
+}
+
+#[test]
+fn a_relay_that_cannot_be_tried_is_paused_for_an_hour_also_in_an_outage() {
+    let mut world = World::new(4);
+    let relays = world.relays(2);
+    set(&mut world, &relays[..1], Conduct::CannotBeTried);
+    set(&mut world, &relays[1..], Conduct::Refuses);
+    world.pass(HOUR / 2);
+    let attempts = world.attempts.iter().filter(|(_, relay)| *relay == relays[0]).count();
+    assert_eq!(attempts, 1);
+    set(&mut world, &relays[1..], Conduct::Works);
+    world.pass(200 * SECOND);
+    assert_eq!(world.connected().len(), 1);
+    let attempts = world.attempts.iter().filter(|(_, relay)| *relay == relays[0]).count();
+    assert_eq!(attempts, 1, "the end of an outage does not help it");
+}
+
+#[test]
+fn relays_that_accept_and_close_are_tried_less_and_less_often_though_no_other_is_connected() {
+    for count in 1..5 {
+        let mut world = World::new(5);
+        let relays = world.relays(count);
+        set(&mut world, &relays, Conduct::Closes);
+        world.pass(HOUR);
+        let attempts = world.attempts.len();
+        assert!(attempts < 45 * count, "{attempts} attempts of {count} relays in an hour");
+        assert!(relays.iter().all(|relay| world.plan.relay(*relay).unwrap().failures > 5), "they are blamed");
+    }
+}
+
+#[test]
+fn a_relay_that_accepts_and_closes_does_not_end_the_pauses_of_others() {
+    let mut world = World::new(6);
+    let relays = world.relays(13);
+    set(&mut world, &relays[..3], Conduct::Closes);
+    set(&mut world, &relays[3..], Conduct::Refuses);
+    world.pass(HOUR);
+    let attempts = world.attempts.len();
+    assert!(attempts < 45 * 13, "{attempts} attempts of 13 relays in an hour");
+}
+
+#[test]
+fn a_relay_has_proved_itself_after_a_minute_and_not_before() {
+    for (time, is_proved) in [(50, false), (70, true)] {
+        let mut world = World::new(7);
+        let relay = world.relays(1)[0];
+        world.set(relay, Conduct::Refuses);
+        world.pass(HOUR);
+        world.set(relay, Conduct::Works);
+        world.plan.handle_new_proxy(); // whatever ends the pause
+        world.pass(time * SECOND);
+        assert_eq!(world.connected().len(), 1);
+        world.set(relay, Conduct::Refuses);
+        world.set(relay, Conduct::Works);
+        world.pass(2 * SECOND);
+        assert_eq!(world.connected().len(), usize::from(is_proved), "after {time} s");
+    }
+}
+
+#[test]
+fn the_user_who_says_again_and_again_that_the_network_has_changed_gets_twice_the_attempts() {
+    let mut world = World::new(8);
+    let relays = world.relays(20);
+    set(&mut world, &relays, Conduct::Refuses);
+    for _ in 0..3_200 {
+        world.plan.handle_network_changed(world.now);
+        world.pass(SECOND / 10);
+    }
+    let attempts = world.attempts.len();
+    assert!(attempts <= 16 + 320, "{attempts} attempts in 320 s");
+    let of = |relay: &RelayId| world.attempts.iter().filter(|(_, other)| other == relay).count();
+    assert!(relays.iter().all(|relay| of(relay) > 5), "all have their turn");
+}
+
+#[test]
+fn attempts_of_the_old_network_begin_anew_on_the_new_one() {
+    let mut world = World::new(9);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    set(&mut world, &relays, Conduct::IsSilent);
+    world.pass(SECOND);
+    set(&mut world, &relays, Conduct::Works); // what was sent before is lost
+    world.plan.handle_network_changed(world.now);
+    world.pass(SECOND);
+    assert!(world.plan.used(peer).is_some());
+    assert_eq!(world.attempts.len(), 6);
+    // A second report of the same change does not disturb what has begun.
+    world.plan.handle_network_changed(world.now);
+    world.pass(SECOND);
+    assert_eq!((world.attempts.len(), world.connected().len()), (6, 3));
+}
+
+#[test]
+fn relays_that_never_work_leave_attempts_to_those_that_may() {
+    let mut world = World::new(10);
+    let bad: Vec<RelayId> = (0..100).map(|_| world.relay(Origin::User)).collect();
+    set(&mut world, &bad, Conduct::Refuses);
+    world.pass(HOUR);
+    let good = world.relay(Origin::List);
+    world.pass(10 * SECOND);
+    assert!(world.connected().contains(&good));
+}
