@@ -74,8 +74,8 @@ impl Pool {
     /// back in its events.
     ///
     /// If it is known, the user's last description of it counts, with the addresses of the others; lists and peers add
-    /// addresses to what others like them have told, up to 16; what peers have told counts no more when the user or a
-    /// list names it.
+    /// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told
+    /// counts no more when the user or a list names it. If it has failed, another address ends its pause.
     ///
     /// # Errors
     ///

@@ -22,7 +22,8 @@
 //!   proxy and another network end the pauses.
 //! - At most 16 attempts begin at once, and one every two seconds in the long run; relays that were tried in vain leave
 //!   them to others. A relay that is not connected after 2 s is tried further, and another one besides it.
-//! - A peer adds at most 24 relays, and none in a local network ([`Origin::Peer`]); the user and lists add 4096.
+//! - A peer adds at most 24 relays, with 4 addresses each, and none in a local network ([`Origin::Peer`]); the user and
+//!   lists add 4096.
 //!
 //! # Order, loss and duplicates
 //!

@@ -13,7 +13,7 @@ pub enum Origin {
     /// A list of public nodes.
     List,
     /// A peer has told us about it. Its addresses must be global, or the peer would learn what can be reached from
-    /// here; unless the peer is in the same local network. A peer can add 24 relays.
+    /// here; unless the peer is in the same local network. A peer can add 24 relays, and 4 addresses of each.
     Peer {
         /// Who has.
         peer: PeerId,

@@ -5,8 +5,8 @@
 //!
 //! Each file uses only those after it: [`silence`] finds relays that do not answer, [`beat`] asks all of them now and
 //! then, [`review`] computes what is wanted from all that is known, [`sleep`] closes routes that nobody needs,
-//! [`memory`] is what outlasts a restart, [`paths`] tells by which relay something goes out, [`wishes`], [`network`] and
-//! [`reports`] are what the plan is told, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is
+//! [`memory`] is what outlasts a restart, [`paths`] tells by which relay something goes out, [`wishes`], [`naming`],
+//! [`network`] and [`reports`] are what the plan is told, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is
 //! known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
 
 mod action;
@@ -15,6 +15,7 @@ mod beat;
 mod choice;
 mod ends;
 mod memory;
+mod naming;
 mod network;
 mod paths;
 mod peer;

@@ -1,5 +1,6 @@
 //! A peer, the relays that are tied to it, and the one that carries its data.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::id::RouteId;
@@ -8,6 +9,9 @@ use crate::pool::id::RelayId;
 
 /// How long another relay must be faster before it takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
+
+/// The most relays that a peer names, and the most that are tied to it.
+pub(crate) const MAX_RELAYS_OF_PEER: usize = 24;
 
 /// The most routes to a peer.
 pub(crate) const MAX_ROUTES_OF_PEER: usize = 6;
@@ -21,6 +25,8 @@ pub(crate) struct Peer {
     /// Since when it is known that it sleeps, if it does.
     pub(crate) sleeps_since: Option<Instant>,
     pub(crate) ties: Vec<Tie>,
+    /// The relays that it has named, and neither the user nor a list.
+    pub(crate) named: BTreeSet<RelayId>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
     /// The relay that is faster than the used one, and since when.
@@ -77,6 +83,7 @@ impl Peer {
             is_awake: true,
             sleeps_since: None,
             ties: Vec::new(),
+            named: BTreeSet::new(),
             used: None,
             faster: None,
             was_refused: false,

@@ -42,10 +42,15 @@ const MAX_RECALLED: u32 = 1_000;
 /// The most addresses of a relay, as in `Client::connect`.
 const MAX_ADDRESSES: usize = 16;
 
+/// The most of them that one peer contributes: some IPv4 and IPv6 addresses and ports. There is room for what others say.
+const MAX_ADDRESSES_OF_PEER: usize = 4;
+
 /// See the module.
 pub(crate) struct Known {
     pub(crate) relay: Relay,
     pub(crate) origin: Origin,
+    /// The peers that have named it, the first one first; empty once the user or a list has.
+    namers: Vec<Namer>,
     pub(crate) state: State,
     /// The peers that are tied to it.
     pub(crate) tied: BTreeSet<PeerId>,
@@ -87,6 +92,15 @@ pub(crate) struct Known {
     salt: u32,
 }
 
+/// A peer that has named a relay.
+struct Namer {
+    peer: PeerId,
+    /// Whether it was seen at an address of the local network.
+    is_local: bool,
+    /// How many of the addresses it was the first to name.
+    addresses: usize,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Idle,
@@ -102,10 +116,16 @@ pub(crate) enum State {
 }
 
 impl Known {
-    pub(crate) fn new(relay: Relay, origin: Origin, salt: u32) -> Self {
+    pub(crate) fn new(mut relay: Relay, origin: Origin, salt: u32) -> Self {
+        let mut namers = Vec::new();
+        if let (Origin::Peer { peer, is_local }, Ok(addresses)) = (origin, &mut relay.addresses) {
+            addresses.truncate(MAX_ADDRESSES_OF_PEER);
+            namers.push(Namer { peer, is_local, addresses: addresses.len() });
+        }
         Self {
             relay,
             origin,
+            namers,
             state: State::Idle,
             tied: BTreeSet::new(),
             routes: 0,
@@ -130,19 +150,50 @@ impl Known {
     }
 
     /// Somebody has described this relay again. What peers have told counts no more when the user or a list has named it.
-    /// The user's last description counts most; others only add addresses.
+    /// The user's last description counts most; others only add addresses, each peer a few. What is new may help if it has
+    /// failed.
     pub(crate) fn describe(&mut self, relay: Relay, origin: Origin) {
-        match (origin, self.origin) {
-            (Origin::User | Origin::List, Origin::Peer { .. }) => self.relay = relay,
-            (Origin::User, _) => self.relay = joined(relay, &self.relay),
-            (Origin::List, Origin::List) | (Origin::Peer { .. }, Origin::Peer { .. }) => {
-                self.relay = joined(self.relay.clone(), &relay);
-            }
-            _ => {}
-        }
+        let joined = match (origin, self.origin) {
+            (Origin::User | Origin::List, Origin::Peer { .. }) => relay,
+            (Origin::User, _) => joined(relay, &self.relay, MAX_ADDRESSES),
+            (Origin::List, Origin::List) => joined(self.relay.clone(), &relay, MAX_ADDRESSES),
+            (Origin::Peer { peer, is_local }, Origin::Peer { .. }) => self.joined_by(peer, is_local, &relay),
+            (Origin::List, Origin::User) | (Origin::Peer { .. }, _) => return,
+        };
         if origin.rank() > self.origin.rank() {
             self.origin = origin;
+            self.namers.clear();
         }
+        if joined != self.relay {
+            self.relay = joined;
+            self.end_pause();
+        }
+    }
+
+    /// This relay with the addresses that a peer has named, as far as it may.
+    fn joined_by(&mut self, peer: PeerId, is_local: bool, relay: &Relay) -> Relay {
+        let at = self.namers.iter().position(|namer| namer.peer == peer).unwrap_or_else(|| {
+            self.namers.push(Namer { peer, is_local, addresses: 0 });
+            self.namers.len() - 1
+        });
+        self.origin = self.namers[0].origin();
+        let count = |relay: &Relay| relay.addresses().map_or(0, <[_]>::len);
+        let before = count(&self.relay);
+        let most = before + MAX_ADDRESSES_OF_PEER - self.namers[at].addresses;
+        let joined = joined(self.relay.clone(), relay, most.min(MAX_ADDRESSES));
+        self.namers[at].addresses += count(&joined) - before;
+        joined
+    }
+
+    /// The peers that have named it, if neither the user nor a list has.
+    pub(crate) fn namers(&self) -> impl Iterator<Item = PeerId> {
+        self.namers.iter().map(|namer| namer.peer)
+    }
+
+    /// A peer was removed. If others have named this relay, it is theirs.
+    pub(crate) fn forget_namer(&mut self, peer: PeerId) {
+        self.namers.retain(|namer| namer.peer != peer);
+        self.origin = self.namers.first().map_or(self.origin, Namer::origin);
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
@@ -303,11 +354,17 @@ impl Known {
     }
 }
 
-/// This relay with the addresses of another description of it, as far as there is room.
-fn joined(relay: Relay, other: &Relay) -> Relay {
+impl Namer {
+    fn origin(&self) -> Origin {
+        Origin::Peer { peer: self.peer, is_local: self.is_local }
+    }
+}
+
+/// This relay with the addresses of another description of it, until it has `most`.
+fn joined(relay: Relay, other: &Relay, most: usize) -> Relay {
     other.addresses().unwrap_or_default().iter().fold(relay, |relay, address| {
         let known = relay.addresses().unwrap_or_default();
-        let is_new = known.len() < MAX_ADDRESSES && !known.contains(address);
+        let is_new = known.len() < most && !known.contains(address);
         if is_new { relay.address(address) } else { relay }
     })
 }

@@ -18,6 +18,8 @@ use crate::pool::registry::Registry;
 /// The plan: see [the module](crate::pool::plan).
 pub(crate) struct Plan {
     pub(crate) relays: Registry<Known>,
+    /// Those of them that the user or a list has named.
+    pub(crate) own: BTreeSet<RelayId>,
     pub(crate) peers: Registry<Peer>,
     pub(crate) by_key: HashMap<PublicKey, PeerId>,
     pub(crate) by_relay_key: HashMap<PublicKey, RelayId>,
@@ -55,6 +57,7 @@ impl Plan {
     pub(crate) fn new(bound: usize, ping_interval: Duration, seed: [u8; 32]) -> Self {
         let mut plan = Self {
             relays: Registry::default(),
+            own: BTreeSet::new(),
             peers: Registry::default(),
             by_key: HashMap::new(),
             by_relay_key: HashMap::new(),

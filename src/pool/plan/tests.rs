@@ -4,6 +4,7 @@ mod beat;
 mod failures;
 mod histories;
 mod memory;
+mod naming;
 mod paths;
 mod pauses;
 mod relays;

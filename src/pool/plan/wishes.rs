@@ -1,75 +1,16 @@
 //! What the user wants.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use rand::Rng;
-
-use crate::config::Relay;
 use crate::key::PublicKey;
-use crate::pool::error::{AddRelayError, TieError};
+use crate::pool::error::TieError;
 use crate::pool::id::{PeerId, RelayId};
-use crate::pool::origin::Origin;
 use crate::pool::plan::action::Action;
-use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
-use crate::pool::plan::relay::Known;
+use crate::pool::plan::peer::{MAX_RELAYS_OF_PEER, MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::state::Plan;
 
-/// The most relays that are known, without those that peers have added.
-const MAX_OWN: usize = 4_096;
-
-/// The most relays that a peer adds, and the most that are tied to it.
-const MAX_TIES: usize = 24;
-
 impl Plan {
-    /// Adds a relay. If it is known, it keeps its id: see [`Known::describe`].
-    pub(crate) fn add_relay(&mut self, relay: Relay, origin: Origin) -> Result<RelayId, AddRelayError> {
-        if let Some(address) = relay.addresses()?.iter().find(|address| !origin.allows(address)) {
-            return Err(AddRelayError::LocalAddress((*address).clone()));
-        }
-        if let Origin::Peer { peer, .. } = origin {
-            self.peer(peer).ok_or(AddRelayError::UnknownPeer)?;
-        }
-        let key = relay.public_key();
-        if let Some(id) = self.by_relay_key.get(&key)
-            && let Some(known) = self.relays.get_mut(id.0)
-        {
-            known.describe(relay, origin);
-            return Ok(*id);
-        }
-        let same_source = |other: &Origin| match (origin, *other) {
-            (Origin::Peer { peer, .. }, Origin::Peer { peer: other, .. }) => peer == other,
-            (Origin::Peer { .. }, _) | (_, Origin::Peer { .. }) => false,
-            _ => true,
-        };
-        let bound = if let Origin::Peer { .. } = origin { MAX_TIES } else { MAX_OWN };
-        if self.relays.iter().filter(|(_, known)| same_source(&known.origin)).count() >= bound {
-            return Err(AddRelayError::TooMany);
-        }
-        let id = RelayId(self.relays.insert(Known::new(relay, origin, self.random.next_u32())));
-        self.by_relay_key.insert(key, id);
-        self.is_outdated = true;
-        Ok(id)
-    }
-
-    /// Removes a relay, and ends its connection.
-    pub(crate) fn remove_relay(&mut self, now: Instant, id: RelayId) -> bool {
-        let Some(known) = self.relay(id) else { return false };
-        if known.connection().is_some() {
-            self.removed.insert(id, known.relay.token);
-        }
-        self.end(id, now);
-        if let Some(known) = self.relays.remove(id.0) {
-            self.by_relay_key.remove(&known.relay.public_key());
-            for peer in known.tied {
-                self.peers
-                    .get_mut(peer.0)
-                    .into_iter()
-                    .for_each(|peer| peer.ties.retain(|tie| tie.relay != id));
-            }
-        }
-        true
-    }
-
     /// Adds a peer, or returns the id that it has, with another token.
     pub(crate) fn add_peer(&mut self, key: PublicKey, token: u64) -> PeerId {
         let peers = &mut self.peers;
@@ -83,6 +24,7 @@ impl Plan {
         let Some(peer) = self.peers.remove(id.0) else { return false };
         self.by_key.remove(&peer.key);
         self.is_outdated = true;
+        let relays: BTreeSet<RelayId> = peer.ties.iter().map(|tie| tie.relay).chain(peer.named).collect();
         for tie in peer.ties {
             self.actions.extend(tie.route.id().map(Action::CloseRoute));
             if let Some(relay) = self.relays.get_mut(tie.relay.0) {
@@ -90,19 +32,11 @@ impl Plan {
                 relay.routes -= usize::from(tie.route.id().is_some());
             }
         }
-        self.remove_orphans(now);
+        for relay in relays {
+            self.relays.get_mut(relay.0).into_iter().for_each(|known| known.forget_namer(id));
+            self.remove_if_orphan(now, relay);
+        }
         true
-    }
-
-    /// Removes the relays that nobody is tied to, and that only peers have told us about who were removed.
-    fn remove_orphans(&mut self, now: Instant) {
-        let is_orphan = |known: &Known| match known.origin {
-            Origin::Peer { peer, .. } => known.tied.is_empty() && self.peer(peer).is_none(),
-            Origin::User | Origin::List => false,
-        };
-        let orphans: Vec<RelayId> =
-            self.relays().filter(|(_, known)| is_orphan(known)).map(|(id, _)| id).collect();
-        orphans.into_iter().for_each(|relay| _ = self.remove_relay(now, relay));
     }
 
     /// The peer is thought to be on this relay.
@@ -112,7 +46,7 @@ impl Plan {
         if peer.tie(relay).is_some() {
             return Ok(());
         }
-        if peer.ties.len() == MAX_TIES {
+        if peer.ties.len() == MAX_RELAYS_OF_PEER {
             return Err(TieError::TooMany);
         }
         peer.ties.push(Tie { relay, route: Route::CLOSED });
@@ -132,7 +66,7 @@ impl Plan {
             known.routes -= usize::from(tie.route.id().is_some());
         }
         self.choose_again(now, id);
-        self.remove_orphans(now);
+        self.remove_if_orphan(now, relay);
         self.is_outdated = true;
         true
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::world::Conduct;
 use crate::advice::Retry;
+use crate::config::Relay;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 
@@ -155,6 +156,44 @@ fn attempts_of_the_old_network_begin_anew_on_the_new_one() {
     world.plan.handle_network_changed(world.now);
     world.pass(SECOND);
     assert_eq!((world.attempts.len(), world.connected().len()), (6, 3));
+}
+
+#[test]
+fn another_proxy_ends_the_pauses_of_relays_that_the_last_one_has_refused() {
+    let mut world = World::new(11);
+    let relays = world.relays(4);
+    set(&mut world, &relays[..3], Conduct::IsHijacked(Retry::Ask));
+    world.pass(600 * SECOND);
+    assert_eq!(world.connected().len(), 1);
+    set(&mut world, &relays[..3], Conduct::Works);
+    world.plan.handle_new_proxy();
+    world.pass(SECOND);
+    assert_eq!(world.connected().len(), 3);
+}
+
+#[test]
+fn another_address_ends_the_pause_of_a_relay_and_a_peer_can_end_it_three_times() {
+    let mut world = World::new(12);
+    let friend = world.peer(&[]);
+    let named = Origin::Peer { peer: friend, is_local: false };
+    let relays = [world.relay(Origin::User), world.relay(named), world.relays(1)[0]];
+    set(&mut world, &relays[..2], Conduct::IsHijacked(Retry::Ask));
+    world.pass(600 * SECOND);
+    for (relay, origin, most) in [(relays[0], Origin::User, 15), (relays[1], named, 3)] {
+        let key = world.plan.relay(relay).unwrap().relay.public_key();
+        let attempts = world.attempts.len();
+        for last in 1..100 {
+            let address = format!("9.9.9.{last}:443");
+            // The second time it is not another one.
+            for _ in 0..2 {
+                world.plan.add_relay(Relay::new(address.as_str(), key), origin).unwrap();
+                world.pass(SECOND);
+            }
+            assert!(last != 1 || world.attempts.len() == attempts + 1, "it is tried at once, and once");
+        }
+        let attempts = world.attempts.len() - attempts;
+        assert!(origin == Origin::User || attempts == most, "{attempts} attempts");
+    }
 }
 
 #[test]
