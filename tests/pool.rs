@@ -29,6 +29,8 @@ enum Reported {
     Data(PeerId, Vec<u8>),
     Oob(RelayId, PublicKey, Vec<u8>),
     Writable(PeerId),
+    RelayWritable(RelayId),
+    OnionResponse(RelayId),
     Up(RelayId),
     Down(RelayId, DisconnectReason),
     Refused(RelayId),
@@ -45,6 +47,8 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::Unsent { token, .. }
         | PoolEvent::Oob { token, .. }
         | PoolEvent::RelayUp { token, .. }
+        | PoolEvent::RelayWritable { token, .. }
+        | PoolEvent::OnionResponse { token, .. }
         | PoolEvent::RelayRefused { token, .. }
         | PoolEvent::RelayDown { token, .. }) = event
         else {
@@ -54,6 +58,8 @@ impl From<PoolEvent<'_>> for Reported {
             event,
             PoolEvent::Oob { .. }
                 | PoolEvent::RelayUp { .. }
+                | PoolEvent::RelayWritable { .. }
+                | PoolEvent::OnionResponse { .. }
                 | PoolEvent::RelayRefused { .. }
                 | PoolEvent::RelayDown { .. }
         );
@@ -66,6 +72,8 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::Oob { relay, sender, data, .. } => Self::Oob(relay, sender, data.to_vec()),
             PoolEvent::Writable { peer, .. } => Self::Writable(peer),
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
+            PoolEvent::RelayWritable { relay, .. } => Self::RelayWritable(relay),
+            PoolEvent::OnionResponse { relay, .. } => Self::OnionResponse(relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
             PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
             PoolEvent::Unsent { peer, relay, bytes, .. } => Self::Unsent(peer, relay, bytes),
@@ -363,4 +371,62 @@ fn data_that_have_not_left_when_a_peer_is_untied_are_reported_as_unsent() {
     let is_unsent = |reported: &Reported| matches!(reported, Reported::Unsent(peer, relay, 1..) if (*peer, *relay) == (to_bob, used));
     assert!(alice.reported.iter().any(is_unsent), "{:?}", alice.reported);
     assert!(alice.reported.contains(&Reported::Offline(to_bob)));
+}
+
+/// A node that is connected to all these relays.
+fn connected(relays: &[&TestRelay]) -> (Node, Vec<RelayId>) {
+    let mut node = Node::new();
+    let ids = node.add(relays);
+    until(&mut [&mut node], "connections", |nodes| {
+        ids.iter().all(|relay| nodes[0].pool.relay(*relay).unwrap().is_connected)
+    });
+    (node, ids)
+}
+
+/// Sends out of band to nobody by a relay that reads nothing, until it is full.
+fn fill(node: &mut Node, relay: RelayId) {
+    let end = Instant::now() + GUARD;
+    while node.pool.send_oob(relay, PublicKey::from([9; 32]), &[7; 1000]).is_ok() {
+        assert!(Instant::now() < end, "it is never full");
+        node.pool.flush();
+    }
+    let refused = node.pool.send_oob(relay, PublicKey::from([9; 32]), &[7; 1000]);
+    assert_eq!(refused, Err(PoolSendError::WouldBlock));
+}
+
+fn has_room(node: &Node, relay: RelayId) -> usize {
+    node.reported.iter().filter(|event| **event == Reported::RelayWritable(relay)).count()
+}
+
+#[test]
+fn a_relay_that_has_refused_a_packet_is_reported_once_when_it_has_room() {
+    let relay = honest();
+    let (mut node, ids) = connected(&[&relay]);
+    assert!(relay.stop_reading(node.key.as_bytes()));
+    fill(&mut node, ids[0]);
+    (0..10).for_each(|_| node.poll());
+    assert_eq!(has_room(&node, ids[0]), 0);
+    assert!(relay.resume_reading(node.key.as_bytes()));
+    until(&mut [&mut node], "room", |nodes| has_room(nodes[0], ids[0]) == 1);
+    node.pool.send_oob(ids[0], PublicKey::from([9; 32]), &[7; 1000]).unwrap();
+    (0..10).for_each(|_| node.poll());
+    assert_eq!(has_room(&node, ids[0]), 1);
+}
+
+#[test]
+fn what_any_relay_may_send_goes_by_one_that_has_room_and_when_none_has_each_is_reported() {
+    let relays = [honest(), honest()];
+    let (mut node, ids) = connected(&relays.each_ref());
+    let onion = |node: &mut Node| node.pool.send_onion_request(&[7; 1000]);
+    assert!(relays[0].stop_reading(node.key.as_bytes()));
+    fill(&mut node, ids[0]);
+    assert!((0..40).all(|_| onion(&mut node) == Ok(ids[1])));
+    assert!(relays[1].stop_reading(node.key.as_bytes()));
+    fill(&mut node, ids[1]);
+    assert_eq!(onion(&mut node), Err(PoolSendError::WouldBlock));
+    for (relay, id) in std::iter::zip(&relays, &ids) {
+        assert!(relay.resume_reading(node.key.as_bytes()));
+        until(&mut [&mut node], "room", |nodes| has_room(nodes[0], *id) == 1);
+        node.pool.send_onion_request_by(*id, &[7; 1000]).unwrap();
+    }
 }

@@ -109,6 +109,7 @@ impl Pool {
             let plan = &self.plan;
             records.push(match notice {
                 Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
+                Notice::RelayWritable(relay) => Record::RelayWritable(plan.relay_with_token(relay)),
                 Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
                 Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
                 Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
@@ -127,10 +128,7 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
             let relay = plan.relay(id).map(|known| known.relay.clone().token(id.into()));
             match relay.map(|relay| client.connect(relay)) {
                 Some(Ok(connection)) => plan.handle_connecting(id, connection),
-                Some(Err(error)) => {
-                    log::warn!("relay {id} cannot be connected: {error}");
-                    plan.handle_not_connecting(now, id, error);
-                }
+                Some(Err(error)) => plan.handle_not_connecting(now, id, error),
                 None => {}
             }
         }

@@ -39,11 +39,13 @@ pub enum TieError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolSendError {
-    /// All relays that reach the peer are busy. [`PoolEvent::Writable`](crate::pool::PoolEvent::Writable) follows.
-    #[error("all relays of the peer are busy")]
+    /// The relays that could send it are full. [`PoolEvent::Writable`](crate::pool::PoolEvent::Writable) follows if it was
+    /// for a peer. Otherwise [`RelayWritable`](crate::pool::PoolEvent::RelayWritable) follows for each of them, or its end
+    /// ([`RelayDown`](crate::pool::PoolEvent::RelayDown)); a relay that has just connected has room as well.
+    #[error("the relays that could send it are full")]
     WouldBlock,
-    /// No relay of the peer is connected: none is tied to it, or none could be reached yet.
-    #[error("no relay of the peer is connected")]
+    /// No relay that could send it is connected: none is tied to the peer, or none could be reached yet.
+    #[error("no relay that could send it is connected")]
     Unreachable,
     /// The data are too short or too long for this kind of packet: see [`SendError::Length`](crate::SendError::Length).
     /// While a peer is offline, its data have at most 1024 bytes.

@@ -88,7 +88,8 @@ pub enum PoolEvent<'a> {
         /// What was sent: 1 to 1024 bytes.
         data: &'a [u8],
     },
-    /// After [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there may be room for data to this peer.
+    /// After [`send`](crate::pool::Pool::send) has returned [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there
+    /// may be room for data to this peer.
     Writable {
         /// The peer.
         peer: PeerId,
@@ -97,6 +98,14 @@ pub enum PoolEvent<'a> {
     },
     /// A relay is connected, and has proved that it holds its key.
     RelayUp {
+        /// The relay.
+        relay: RelayId,
+        /// Its token.
+        token: u64,
+    },
+    /// After a method that sends by this relay, or by any, has returned
+    /// [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there may be room for packets here.
+    RelayWritable {
         /// The relay.
         relay: RelayId,
         /// Its token.
@@ -177,6 +186,7 @@ pub(super) enum Record {
     Writable(Peer),
     Unsent(Peer, RelayId, usize),
     RelayUp(Relay),
+    RelayWritable(Relay),
     RelayRefused(Relay),
     Data(Peer, RelayId, usize),
     /// Everything else that a relay has sent, or its end.
@@ -242,6 +252,7 @@ impl PoolEvents {
             Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
             Record::Unsent((peer, token), relay, bytes) => PoolEvent::Unsent { peer, token, relay, bytes },
             Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
+            Record::RelayWritable((relay, token)) => PoolEvent::RelayWritable { relay, token },
             Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
             Record::Data((peer, token), relay, index) => {
                 PoolEvent::Data { peer, token, relay, data: self.of_client.data(index)? }

@@ -1,5 +1,8 @@
 //! What is sent through a pool.
 
+use std::time::Instant;
+
+use crate::client::Client;
 use crate::error::SendError;
 use crate::id::ConnectionId;
 use crate::key::PublicKey;
@@ -7,6 +10,9 @@ use crate::pool::error::PoolSendError;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::interface::Pool;
 use crate::wire::Destination;
+
+#[cfg(test)]
+mod tests;
 
 impl Pool {
     /// Sends data to a peer, by the relay that carries them; if that one is full, by another. While the peer is offline,
@@ -32,13 +38,21 @@ impl Pool {
     /// # Ok::<(), PoolSendError>(())
     /// ```
     pub fn send(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
-        let Some((relay, route)) = self.plan.used(peer) else { return self.send_out_of_band(peer, data) };
-        match self.client.send_data(route, data) {
-            Ok(()) => self.plan.handle_sent(relay),
-            Err(SendError::WouldBlock) => return self.send_by_another(peer, data),
-            Err(error) => return Err(refusal(error)),
+        while let Some((relay, route)) = self.plan.used(peer) {
+            match self.client.send_data(route, data) {
+                Ok(()) => {
+                    self.plan.handle_sent(relay);
+                    return Ok(());
+                }
+                Err(SendError::WouldBlock) => return self.send_by_another(peer, data),
+                Err(error @ SendError::Length { .. }) => return Err(PoolSendError::Length(error)),
+                // It has ended, and the next poll will report it: another one takes over now.
+                Err(SendError::UnknownConnection | SendError::UnknownRoute | SendError::RouteOffline) => {
+                    self.plan.handle_offline(Instant::now(), peer, relay, route);
+                }
+            }
         }
-        Ok(())
+        self.send_out_of_band(peer, data)
     }
 
     /// The relay that carries the data to this peer is full.
@@ -57,20 +71,14 @@ impl Pool {
     /// The peer is offline, but may be there: it has not asked for a route yet.
     fn send_out_of_band(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
         let key = self.plan.peer(peer).ok_or(PoolSendError::Unknown)?.key;
-        let mut refused = PoolSendError::Unreachable;
-        for (relay, connection) in self.plan.out_of_band(peer) {
-            match self.client.send_oob(connection, key, data) {
-                Ok(()) => {
-                    self.plan.handle_sent(relay);
-                    return Ok(());
-                }
-                Err(error) => refused = refusal(error),
-            }
+        let relays = self.plan.out_of_band(peer);
+        let sent = by_first(&relays, |connection| self.client.send_oob(connection, key, data));
+        match sent {
+            Ok(relay) => self.plan.handle_sent(relay),
+            Err(PoolSendError::WouldBlock) => self.plan.handle_refused_data(peer),
+            Err(_) => {}
         }
-        if refused == PoolSendError::WouldBlock {
-            self.plan.handle_refused_data(peer);
-        }
-        Err(refused)
+        sent.map(drop)
     }
 
     /// Sends a packet to someone on this relay who need not be a peer: for example an answer to
@@ -85,11 +93,11 @@ impl Pool {
         receiver: PublicKey,
         data: &[u8],
     ) -> Result<(), PoolSendError> {
-        let connection = self.connection_of(relay)?;
-        self.client.send_oob(connection, receiver, data).map_err(refusal)
+        self.send_by(relay, |client, connection| client.send_oob(connection, receiver, data))
     }
 
-    /// Sends an onion request by any of the connected relays, each with the same chance. Returns by which one. See
+    /// Sends an onion request by any of the connected relays that have room, each with the same chance. Returns by which
+    /// one. See
     /// [`Client::send_onion_request`](crate::Client::send_onion_request).
     ///
     /// # Errors
@@ -105,9 +113,7 @@ impl Pool {
     /// # Ok::<(), tox_relay_client::pool::PoolSendError>(())
     /// ```
     pub fn send_onion_request(&mut self, request: &[u8]) -> Result<RelayId, PoolSendError> {
-        let (relay, connection) = self.plan.any_connected().ok_or(PoolSendError::Unreachable)?;
-        self.client.send_onion_request(connection, request).map_err(refusal)?;
-        Ok(relay)
+        self.send_by_any(|client, connection| client.send_onion_request(connection, request))
     }
 
     /// Sends an onion request by this relay.
@@ -116,11 +122,11 @@ impl Pool {
     ///
     /// See [`PoolSendError`].
     pub fn send_onion_request_by(&mut self, relay: RelayId, request: &[u8]) -> Result<(), PoolSendError> {
-        let connection = self.connection_of(relay)?;
-        self.client.send_onion_request(connection, request).map_err(refusal)
+        self.send_by(relay, |client, connection| client.send_onion_request(connection, request))
     }
 
-    /// Sends a forward request by any of the connected relays, each with the same chance. Returns by which one. See
+    /// Sends a forward request by any of the connected relays that have room, each with the same chance. Returns by which
+    /// one. See
     /// [`Client::send_forward_request`](crate::Client::send_forward_request).
     ///
     /// # Errors
@@ -131,9 +137,7 @@ impl Pool {
         destination: Destination,
         data: &[u8],
     ) -> Result<RelayId, PoolSendError> {
-        let (relay, connection) = self.plan.any_connected().ok_or(PoolSendError::Unreachable)?;
-        self.client.send_forward_request(connection, destination, data).map_err(refusal)?;
-        Ok(relay)
+        self.send_by_any(|client, connection| client.send_forward_request(connection, destination, data))
     }
 
     /// Sends a forward request by this relay.
@@ -147,22 +151,55 @@ impl Pool {
         destination: Destination,
         data: &[u8],
     ) -> Result<(), PoolSendError> {
-        let connection = self.connection_of(relay)?;
-        self.client.send_forward_request(connection, destination, data).map_err(refusal)
+        self.send_by(relay, |client, connection| client.send_forward_request(connection, destination, data))
     }
 
-    fn connection_of(&self, relay: RelayId) -> Result<ConnectionId, PoolSendError> {
+    fn send_by(
+        &mut self,
+        relay: RelayId,
+        send: impl Fn(&mut Client, ConnectionId) -> Result<(), SendError>,
+    ) -> Result<(), PoolSendError> {
         let known = self.plan.relay(relay).ok_or(PoolSendError::Unknown)?;
-        known.connection().filter(|_| known.is_connected()).ok_or(PoolSendError::Unreachable)
+        let connection = known.connection().filter(|_| known.is_connected());
+        self.send_by_first(&[(relay, connection.ok_or(PoolSendError::Unreachable)?)], send).map(drop)
+    }
+
+    fn send_by_any(
+        &mut self,
+        send: impl Fn(&mut Client, ConnectionId) -> Result<(), SendError>,
+    ) -> Result<RelayId, PoolSendError> {
+        let relays = self.plan.connected_at_random();
+        self.send_by_first(&relays, send)
+    }
+
+    /// If all of these relays are full, each will be reported when it has room.
+    fn send_by_first(
+        &mut self,
+        relays: &[(RelayId, ConnectionId)],
+        send: impl Fn(&mut Client, ConnectionId) -> Result<(), SendError>,
+    ) -> Result<RelayId, PoolSendError> {
+        let sent = by_first(relays, |connection| send(&mut self.client, connection));
+        if sent == Err(PoolSendError::WouldBlock) {
+            relays.iter().for_each(|(relay, _)| self.plan.handle_refused_packet(*relay));
+        }
+        sent
     }
 }
 
-fn refusal(error: SendError) -> PoolSendError {
-    match error {
-        SendError::WouldBlock => PoolSendError::WouldBlock,
-        SendError::Length { .. } => PoolSendError::Length(error),
-        SendError::UnknownConnection | SendError::UnknownRoute | SendError::RouteOffline => {
-            PoolSendError::Unreachable
+/// Sends by the first of these relays that has room.
+fn by_first(
+    relays: &[(RelayId, ConnectionId)],
+    mut send: impl FnMut(ConnectionId) -> Result<(), SendError>,
+) -> Result<RelayId, PoolSendError> {
+    let mut refused = PoolSendError::Unreachable;
+    for (relay, connection) in relays {
+        match send(*connection) {
+            Ok(()) => return Ok(*relay),
+            Err(error @ SendError::Length { .. }) => return Err(PoolSendError::Length(error)),
+            Err(SendError::WouldBlock) => refused = PoolSendError::WouldBlock,
+            // It has ended, and the next poll will report it.
+            Err(SendError::UnknownConnection | SendError::UnknownRoute | SendError::RouteOffline) => {}
         }
     }
+    Err(refused)
 }

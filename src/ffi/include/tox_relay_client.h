@@ -514,7 +514,7 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_DATA = 4,
     // A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`.
     TRC_POOL_EVENT_KIND_OOB = 5,
-    // After `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
+    // After `trc_pool_send` has returned `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
     TRC_POOL_EVENT_KIND_WRITABLE = 6,
     // A relay is connected, and has proved that it holds its key.
     TRC_POOL_EVENT_KIND_RELAY_UP = 7,
@@ -531,6 +531,8 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_RELAY_REFUSED = 12,
     // Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
     TRC_POOL_EVENT_KIND_UNSENT = 13,
+    // After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
+    TRC_POOL_EVENT_KIND_RELAY_WRITABLE = 14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

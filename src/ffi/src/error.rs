@@ -206,7 +206,7 @@ const TEXTS: &[(trc_error, &CStr)] = {
         (E::UnknownPeer, c"the peer was removed"),
         (E::UnknownRelay, c"the relay was removed"),
         (E::TooManyTies, c"a peer is tied to at most 24 relays"),
-        (E::Unreachable, c"no relay of the peer is connected"),
+        (E::Unreachable, c"no relay that could send it is connected"),
     ]
 };
 

@@ -26,7 +26,7 @@ pub enum trc_pool_event_kind {
     Data = 4,
     /// A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`.
     Oob = 5,
-    /// After `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
+    /// After `trc_pool_send` has returned `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
     Writable = 6,
     /// A relay is connected, and has proved that it holds its key.
     RelayUp = 7,
@@ -43,6 +43,8 @@ pub enum trc_pool_event_kind {
     RelayRefused = 12,
     /// Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
     Unsent = 13,
+    /// After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
+    RelayWritable = 14,
 }
 
 /// Why another relay carries the data of a peer. The numbers never change.
@@ -162,6 +164,9 @@ impl trc_pool_event {
             }
             PoolEvent::RelayUp { relay, token } => {
                 of_relay(trc_pool_event_kind::RelayUp, relay.into(), token)
+            }
+            PoolEvent::RelayWritable { relay, token } => {
+                of_relay(trc_pool_event_kind::RelayWritable, relay.into(), token)
             }
             PoolEvent::RelayDown { relay, token, reason, status } => {
                 let ended = Ended::new(reason, status);

@@ -21,6 +21,8 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     RelayUp(RelayId),
+    /// The relay has room again for packets that are not a peer's.
+    RelayWritable(RelayId),
     /// `connect` has refused it: why is in its status.
     RelayRefused(RelayId),
     PeerOnline(PeerId, RelayId),

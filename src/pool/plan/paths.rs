@@ -1,6 +1,7 @@
 //! By which relays data, onion packets and lists of relays go out.
 
 use rand::RngExt;
+use rand::seq::SliceRandom;
 
 use crate::config::Relay;
 use crate::id::{ConnectionId, RouteId};
@@ -33,14 +34,16 @@ impl Plan {
         connected
     }
 
-    /// A connected relay for an onion packet: any, with equal chances.
-    pub(crate) fn any_connected(&mut self) -> Option<(RelayId, ConnectionId)> {
+    /// The connected relays for an onion packet, in an order with equal chances; those that are silent come last.
+    pub(crate) fn connected_at_random(&mut self) -> Vec<(RelayId, ConnectionId)> {
         let connected = |(id, known): (RelayId, &Known)| match known.state {
-            State::Connected { connection, .. } if !known.is_silent => Some((id, connection)),
+            State::Connected { connection, .. } => Some((id, connection)),
             _ => None,
         };
-        let all: Vec<_> = self.relays().filter_map(connected).collect();
-        (!all.is_empty()).then(|| all[self.random.random_range(..all.len())])
+        let mut connected: Vec<_> = self.relays().filter_map(connected).collect();
+        connected.shuffle(&mut self.random);
+        connected.sort_by_key(|(id, _)| self.relay(*id).is_some_and(|known| known.is_silent));
+        connected
     }
 
     /// Some of the relays that are connected: others each time.

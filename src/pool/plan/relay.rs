@@ -62,6 +62,8 @@ pub(crate) struct Known {
     pub(crate) failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub(crate) lost: u32,
+    /// Whether it has refused a packet that is not a peer's, since the last notice of room.
+    pub(crate) was_full: bool,
     /// Why `connect` has refused it the last time, if it has.
     pub(crate) refused: Option<Arc<ConnectError>>,
     /// How long it was connected, without the connection that it has now.
@@ -132,6 +134,7 @@ impl Known {
             round_trip: None,
             failures: 0,
             lost: 0,
+            was_full: false,
             refused: None,
             earlier: Duration::ZERO,
             up_time: Duration::ZERO,
@@ -312,6 +315,7 @@ impl Known {
         self.earlier = self.up_time(now);
         self.up_time = self.earlier;
         (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);
+        self.was_full = false;
         self.handle_heard();
     }
 

@@ -76,6 +76,11 @@ impl Plan {
         self.peers.get_mut(id.0).into_iter().for_each(|peer| peer.was_refused = true);
     }
 
+    /// A packet that is not a peer's was refused by this relay.
+    pub(crate) fn handle_refused_packet(&mut self, id: RelayId) {
+        self.relays.get_mut(id.0).into_iter().for_each(|relay| relay.was_full = true);
+    }
+
     /// The used relay can take no more, and this one has.
     pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
         if let Some(peer) = self.peers.get_mut(id.0) {
@@ -160,7 +165,10 @@ impl Plan {
 
     /// There is room on a relay: for data on routes, and for those out of band.
     pub(crate) fn handle_writable(&mut self, relay: RelayId) {
-        let Some(known) = self.relays.get(relay.0) else { return };
+        let Some(known) = self.relays.get_mut(relay.0) else { return };
+        if std::mem::take(&mut known.was_full) {
+            self.notices.push_back(Notice::RelayWritable(relay));
+        }
         for id in &known.tied {
             if self.peers.get_mut(id.0).is_some_and(|peer| std::mem::take(&mut peer.was_refused)) {
                 self.notices.push_back(Notice::Writable(*id));

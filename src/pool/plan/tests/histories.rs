@@ -189,6 +189,7 @@ impl History {
                 }
                 Notice::PeerOffline(peer) => assert!(online.remove(&peer).is_some()),
                 Notice::RelayUp(_)
+                | Notice::RelayWritable(_)
                 | Notice::RelayRefused(_)
                 | Notice::RouteRefused(..)
                 | Notice::Unsent(..)
