@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::World;
 use super::world::Conduct;
+use crate::advice::Retry;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::Notice;
@@ -46,11 +47,13 @@ impl History {
             self.world.pass(time);
             self.check();
         }
-        if self.random.random_range(0..4) == 0 {
-            self.lose_the_network();
+        match self.random.random_range(0..8) {
+            0 | 1 => self.lose_the_network(),
+            2 => self.fail_in_any_way(),
+            _ => {}
         }
-        let elapsed = self.world.now - self.world.start;
-        let most = 16 * (1 + self.changes) + elapsed.as_secs() as usize / 2;
+        let seconds = (self.world.now - self.world.start).as_secs() as usize;
+        let most = 16 * (1 + self.changes.min(1 + seconds / 32)) + seconds / 2;
         assert!(self.world.attempts.len() <= most, "{} attempts of {most}", self.world.attempts.len());
         self.end();
     }
@@ -58,7 +61,7 @@ impl History {
     fn step(&mut self) {
         let relay = self.any_relay();
         let peer = self.any_peer();
-        match self.random.random_range(0..13) {
+        match self.random.random_range(0..14) {
             0 => self.world.set(relay, Conduct::Refuses),
             1 => self.world.set(relay, Conduct::IsSilent),
             2 => self.world.set(relay, Conduct::Closes),
@@ -76,6 +79,13 @@ impl History {
                 self.changes += 1;
                 self.world.plan.handle_network_changed(self.world.now);
             }
+            13 => match self.random.random_range(0..8) {
+                0 => self.change_the_network_again_and_again(),
+                1 => self.world.plan.handle_new_proxy(),
+                2 => self.world.set(relay, Conduct::CannotBeTried),
+                3 => self.world.set(relay, Conduct::IsHijacked(Retry::Ask)),
+                _ => self.world.set(relay, Conduct::IsHijacked(Retry::Seldom)),
+            },
             9 => {
                 let bound = self.random.random_range(1..20);
                 self.world.plan.set_bound(self.world.now, if bound > 15 { 128 } else { bound });
@@ -105,7 +115,10 @@ impl History {
                 }
             }
             11 => _ = self.world.plan.set_awake(peer, self.random.random_range(0..2) == 0),
-            12 if self.random.random_range(0..2) == 0 => _ = self.world.plan.untie(now, peer, relay),
+            12 if self.random.random_range(0..2) == 0 => {
+                self.world.plan.untie(now, peer, relay);
+                self.relays.retain(|relay| self.world.plan.relay(*relay).is_some()); // its namer may be gone
+            }
             12 => _ = self.world.plan.handle_report(now, peer, self.random.random_range(0..2) == 0),
             _ => {
                 for peer in &self.peers {
@@ -124,6 +137,34 @@ impl History {
     fn any_peer(&mut self) -> Option<PeerId> {
         let count = self.peers.len();
         (count > 0).then(|| self.peers[self.random.random_range(..count)])
+    }
+
+    fn change_the_network_again_and_again(&mut self) {
+        for _ in 0..self.random.random_range(2..200) {
+            self.changes += 1;
+            self.world.plan.handle_network_changed(self.world.now);
+            self.world.pass(SECOND / 10);
+        }
+    }
+
+    /// No relay works, and several close each connection. Each is tried less and less often.
+    fn fail_in_any_way(&mut self) {
+        for relay in self.relays.clone() {
+            let conduct = match self.random.random_range(0..4) {
+                0 => Conduct::Closes,
+                1 => Conduct::Refuses,
+                2 => Conduct::IsSilent,
+                _ => Conduct::IsHijacked(Retry::Seldom),
+            };
+            self.world.set(relay, conduct);
+        }
+        self.world.pass(HOUR); // until all pauses are long
+        self.check();
+        let attempts = self.world.attempts.len();
+        self.world.pass(HOUR);
+        self.check();
+        let attempts = self.world.attempts.len() - attempts;
+        assert!(attempts <= 40 * self.relays.len(), "{attempts} attempts at {} relays", self.relays.len());
     }
 
     /// For an hour nothing can be reached. Nothing is forgotten, tries go on at a bounded rate, and no relay is blamed.
@@ -212,6 +253,11 @@ impl History {
             assert_eq!(routes.count(), known.routes, "routes of {id}");
             let tied = world.plan.peers().filter(|(_, peer)| peer.tie(id).is_some()).count();
             assert_eq!(tied, known.tied.len(), "peers of {id}");
+            let is_own = !matches!(known.origin, Origin::Peer { .. });
+            assert_eq!(is_own, world.plan.own.contains(&id), "who has named {id}");
+            for peer in known.namers() {
+                assert!(world.plan.peer(peer).unwrap().named.contains(&id), "{peer} has named {id}");
+            }
             assert!(known.score() > 0.0 && known.score() <= 1.0);
         }
     }
