@@ -264,6 +264,12 @@ fn a_broken_list_of_nodes_is_an_error_that_says_what_is_wrong() {
     for (name, text, expected) in [
         ("not-json", "<html>".to_owned(), "expected value at line 1 column 1"),
         ("cut-off", r#"{"nodes": ["#.to_owned(), "EOF"),
+        (
+            "only-the-nodes",
+            r#"[{"ipv4": "192.0.2.1"}]"#.to_owned(),
+            "expected an object with the list `nodes`",
+        ),
+        ("no-nodes", r#"{"nodes": ["192.0.2.1"]}"#.to_owned(), "expected an object that describes a node"),
         ("no-list", r#"{"last_scan": 1}"#.to_owned(), "missing field `nodes`"),
         ("no-key", r#"{"nodes": [{"ipv4": "192.0.2.1"}]}"#.to_owned(), "missing field `public_key`"),
         ("bad-key", r#"{"nodes": [{"public_key": "F00"}]}"#.to_owned(), "node 1: public_key \"F00\": "),
@@ -291,6 +297,30 @@ fn a_broken_list_of_nodes_is_an_error_that_says_what_is_wrong() {
     }
     let output = example("chat").args(["--nodes", "no-such-file"]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("no-such-file: "), "{output:?}");
+}
+
+#[test]
+fn a_chat_creates_the_file_of_its_secret_key_and_has_the_same_key_the_next_time() {
+    let folder = folder("secret");
+    let (_relay, relay_arguments) = relay();
+    let start = || {
+        let mut command = example("chat");
+        command.args(&relay_arguments).args(["--secret", "chat.key"]).current_dir(&folder);
+        Program::start(command)
+    };
+    let first = start();
+    first.wait_for_line("A new secret key is in chat.key");
+    let public_key = key(&first);
+    drop(first);
+    let secret = fs::read(folder.join("chat.key")).unwrap();
+    assert_eq!(SecretKey::try_from(&secret[..]).unwrap().public_key().to_string(), public_key);
+    let second = start();
+    assert!(second.next_line().contains(&public_key), "nothing else is created");
+    #[cfg(unix)]
+    {
+        let file = fs::metadata(folder.join("chat.key")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
+    }
 }
 
 #[test]

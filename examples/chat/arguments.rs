@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
+use std::io::Write;
 
 use tox_relay_client::{Config, Proxy, PublicKey, Relay, SecretKey};
 
@@ -23,8 +24,10 @@ some of the same relays. When one is lost, the others take over.
   --relay ADDRESS KEY
                  another relay, or another address of one; as many as you like
   --nodes FILE   also use relays of this list: what https://nodes.tox.chat/json offers.
+                 {\"nodes\": [{\"ipv4\": \"198.51.100.7\", \"tcp_ports\": [443], \"public_key\": \"...\"}]}
                  Two people who have the same list, and each other's key, use the same relays
-  --secret FILE  use the secret key in FILE (32 bytes), not a new one
+  --secret FILE  use the secret key in FILE (32 bytes). If there is no such file, it is created,
+                 and only you can read it. Without it, each start has a new key
   --proxy URL    connect through this proxy, such as socks5://127.0.0.1:9050
   --help         print this help
 
@@ -58,8 +61,7 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, B
             "--nodes" => lists.push(arguments.next().ok_or("--nodes needs a file")?),
             "--secret" => {
                 let file = arguments.next().ok_or("--secret needs a file")?;
-                let bytes = fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
-                secret_key = bytes.try_into().map_err(|error| format!("{file}: {error}"))?;
+                secret_key = read_or_create(&file).map_err(|error| format!("{file}: {error}"))?;
             }
             // The error does not repeat the URL, since it may contain a password.
             "--proxy" => proxy = Some(arguments.next().ok_or("--proxy needs a URL")?.parse::<Proxy>()?),
@@ -87,6 +89,20 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, B
     let config = Config::new(secret_key);
     let config = proxy.into_iter().fold(config, Config::proxy);
     Ok(Arguments { config, candidates, peer })
+}
+
+/// The key in this file. If there is none, creates both; only the owner can read the file.
+fn read_or_create(file: &str) -> Result<SecretKey, Box<dyn Error>> {
+    if fs::exists(file)? {
+        return Ok(fs::read(file)?.try_into()?);
+    }
+    let key = SecretKey::generate();
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(file)?.write_all(key.as_bytes())?;
+    println!("* A new secret key is in {file}");
+    Ok(key)
 }
 
 /// The relays that the user has named. Those with the same key are one relay.

@@ -7,7 +7,7 @@
 //!
 //! It prints its own public key, which the other person needs, and sends each line that is typed. `/peer KEY` sets the
 //! peer; `/quit` and the end of the input end the program; `//text` sends `/text`. FILE after `--secret` contains the 32
-//! bytes of a secret key (`head -c 32 /dev/urandom > FILE`); without it, each start creates a new key. FILE after
+//! bytes of a secret key, and is created if it does not exist; without it, each start creates a new key. FILE after
 //! `--nodes` is the JSON that <https://nodes.tox.chat/json> offers. URL is the URL of a proxy, such as
 //! `socks5://127.0.0.1:9050`, which then also resolves the relays' host names.
 //!

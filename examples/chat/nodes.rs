@@ -1,6 +1,11 @@
-//! The list of public nodes, in the form in which <https://nodes.tox.chat/json> offers it.
+//! The list of public nodes, in the form in which <https://nodes.tox.chat/json> offers it. This is enough of it:
+//!
+//! ```json
+//! {"nodes": [{"ipv4": "198.51.100.7", "tcp_ports": [443, 3389], "public_key": "64 hexadecimal digits", "status_tcp": true}]}
+//! ```
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 
 use serde::Deserialize;
@@ -11,6 +16,9 @@ use crate::meeting::{Candidate, Rank};
 /// The most addresses that a [`Relay`] has.
 const MOST_ADDRESSES: usize = 16;
 
+/// What a list looks like.
+const FORM: &str = r#"{"nodes": [{"ipv4": "198.51.100.7", "tcp_ports": [443], "public_key": "..."}]}"#;
+
 #[derive(Deserialize)]
 struct List {
     nodes: Vec<Node>,
@@ -18,6 +26,7 @@ struct List {
 
 /// What concerns relays. Other fields are ignored.
 #[derive(Deserialize)]
+#[serde(expecting = "an object that describes a node")]
 struct Node {
     /// An IP address or, for some nodes, a host name; "-" or "NONE" if there is none.
     #[serde(default)]
@@ -40,8 +49,11 @@ struct Node {
 /// What is wrong, with the name of the file.
 pub fn read(file: &str, with_names: bool) -> Result<Vec<Candidate>, Box<dyn Error>> {
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    let list: List =
-        serde_json::from_str(&text).map_err(|error| format!("{file} is not a list of nodes: {error}"))?;
+    let broken = |error: &dyn Display| format!("{file} is not of the form {FORM}: {error}");
+    if text.trim_start().starts_with('[') {
+        return Err(broken(&"it begins with a list, expected an object with the list `nodes`").into());
+    }
+    let list: List = serde_json::from_str(&text).map_err(|error| broken(&error))?;
     let mut candidates = Vec::new();
     for (index, node) in list.nodes.iter().enumerate() {
         let relay = node.relay(with_names).map_err(|error| format!("{file}: node {}: {error}", index + 1))?;

@@ -37,6 +37,42 @@ impl Pool {
     /// assert_eq!(pool.send(friend, b"hello"), Err(PoolSendError::Unknown));
     /// # Ok::<(), PoolSendError>(())
     /// ```
+    ///
+    /// A bulk transfer sends until nothing more is taken, and goes on when there is room:
+    ///
+    /// ```
+    /// # use tox_relay_client::pool::{PeerId, Pool, PoolEvent, PoolEvents, PoolSendError};
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let mut events = PoolEvents::with_capacity(256);
+    /// fn send_more<'a>(
+    ///     pool: &mut Pool,
+    ///     friend: PeerId,
+    ///     mut rest: &'a [[u8; 1000]],
+    /// ) -> Result<&'a [[u8; 1000]], PoolSendError> {
+    ///     while let [packet, others @ ..] = rest {
+    ///         match pool.send(friend, packet) {
+    ///             Ok(()) => rest = others,
+    ///             Err(PoolSendError::WouldBlock) => break, // `Writable` follows
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    ///     Ok(rest)
+    /// }
+    ///
+    /// let packets = [[7; 1000]; 500]; // more than fits into a queue
+    /// let mut rest = send_more(&mut pool, friend, &packets)?;
+    /// # assert!(!rest.is_empty());
+    /// while !rest.is_empty() {
+    ///     pool.poll(&mut events, None)?;
+    ///     for event in &events {
+    ///         if let PoolEvent::Writable { peer, .. } = event {
+    ///             rest = send_more(&mut pool, peer, rest)?;
+    ///         }
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
         while let Some((relay, route)) = self.plan.used(peer) {
             match self.client.send_data(route, data) {

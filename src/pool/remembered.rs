@@ -6,7 +6,29 @@ use crate::config::Relay;
 use crate::key::PublicKey;
 
 /// What a pool knows, for its next start: [`Pool::remember`](crate::pool::Pool::remember) takes it out, and
-/// [`Pool::recall`](crate::pool::Pool::recall) puts it in again. With the feature `serde`, it can be stored.
+/// [`Pool::recall`](crate::pool::Pool::recall) puts it in again. With the feature `serde`, it can be stored, for example as
+/// JSON:
+///
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// # use tox_relay_client::*;
+/// # use tox_relay_client::pool::{Pool, Remembered};
+/// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+/// # let (pool, friend) = shared::pool();
+/// # let friend = pool.peer(friend).unwrap().public_key;
+/// # let file = std::env::temp_dir().join(format!("pool-{}.json", std::process::id()));
+/// std::fs::write(&file, serde_json::to_string(&pool.remember())?)?;
+///
+/// let mut pool = Pool::new(Config::new(SecretKey::generate()))?; // the next start
+/// pool.add_peer(friend);
+/// let remembered: Remembered = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
+/// for (relay, error) in pool.recall(&remembered) {
+///     println!("{relay:.8} was not recalled: {error}");
+/// }
+/// # std::fs::remove_file(&file)?;
+/// # assert_eq!(pool.relays().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Remembered {
     /// The relays, the best ones first.
