@@ -32,6 +32,8 @@ pub enum trc_error {
     Json = 9,
     /// No logger can be set: the program has another one already, in a part of it that is written in Rust.
     Logger = 10,
+    /// A handle was freed, or is one of another type, or never was a handle of this library.
+    Handle = 11,
 
     /// A send queue has at least 4,068 bytes.
     SendQueue = 20,
@@ -155,6 +157,7 @@ const TEXTS: &[(trc_error, &CStr)] = {
         (E::Other, c"an error without a number of its own"),
         (E::Json, c"the text to recall is not what a pool has remembered"),
         (E::Logger, c"the program has another logger already"),
+        (E::Handle, c"the handle was freed, or is one of another type, or none"),
         (E::SendQueue, c"a send queue has at least 4,068 bytes"),
         (E::Window, c"a window has at least 16 KiB"),
         (E::ConnectTimeout, c"the connect timeout cannot be zero"),

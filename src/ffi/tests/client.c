@@ -136,7 +136,11 @@ static void sending(uint64_t connection, uint64_t route, uint64_t bobs_route) {
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_onion_request(alice, connection, data, 177));
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_onion_request(alice, connection, data, 1360));
     OK(trc_client_send_onion_request(alice, connection, data, 178));
+    event = wait_for(alice, TRC_EVENT_KIND_ONION_RESPONSE); // this relay sends them back, without the nonce
+    CHECK(event.connection == connection && event.token == 7 && event.length == 178 - 24 && event.route == 0);
     OK(trc_client_send_forward_request(alice, connection, TRC_TRANSPORT_UDP, "192.0.2.7:33445", data, 1792));
+    event = wait_for(alice, TRC_EVENT_KIND_FORWARDING);
+    CHECK(event.connection == connection && event.token == 7 && event.length == 1792);
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_forward_request(alice, connection, TRC_TRANSPORT_TCP,
                                                               "[2001:db8::7]:33445", data, 1793));
     RETURNS(TRC_ERROR_ARGUMENT, trc_client_send_forward_request(alice, connection, 0, "192.0.2.7:1", data, 1));

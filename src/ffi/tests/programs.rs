@@ -96,6 +96,11 @@ fn misuse_is_an_error() {
 }
 
 #[test]
+fn what_is_not_a_handle_is_an_error() {
+    run("tests/handles.c", &[]);
+}
+
+#[test]
 fn two_clients_use_each_function() {
     let (_relay, [address, key]) = relay();
     run("tests/client.c", &[address, key, dead_address()]);
@@ -104,7 +109,7 @@ fn two_clients_use_each_function() {
 #[test]
 fn two_pools_use_each_function() {
     let ((_first, [address, key]), (_second, [other_address, other_key])) = (relay(), relay());
-    run("tests/pool.c", &[address, key, other_address, other_key]);
+    run("tests/pool.c", &[address, key, other_address, other_key, dead_address()]);
 }
 
 #[test]
