@@ -357,7 +357,7 @@ enum trc_reason
     TRC_REASON_IMPOSTOR_OTHER = 40,
     // Its handshake response was not encrypted with the relay's key.
     TRC_REASON_IMPOSTOR_WRONG_KEY = 41,
-    // Another kind of server answers.
+    // Another kind of server answers: the text names it.
     TRC_REASON_IMPOSTOR_OTHER_SERVER = 42,
     // It sent our own bytes back.
     TRC_REASON_IMPOSTOR_REFLECTION = 43,

@@ -51,7 +51,7 @@ pub enum trc_reason {
     ImpostorOther = 40,
     /// Its handshake response was not encrypted with the relay's key.
     ImpostorWrongKey = 41,
-    /// Another kind of server answers.
+    /// Another kind of server answers: the text names it.
     ImpostorOtherServer = 42,
     /// It sent our own bytes back.
     ImpostorReflection = 43,
