@@ -687,9 +687,9 @@ typedef struct trc_end {
     trc_reason reason;
     // The stage in which it ended.
     trc_stage stage;
-    // Who was at the other end.
+    // Who was at the other end, in REFUSED, TIMED_OUT, CLOSED and TRANSPORT; otherwise UNKNOWN.
     trc_party party;
-    // The probable cause.
+    // The probable cause, in TIMED_OUT, CLOSED and TRANSPORT.
     trc_hint hint;
     // Who most probably caused it.
     trc_fault fault;
