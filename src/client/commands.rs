@@ -98,7 +98,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect). The socket is closed then.
+    /// Those of [`connect`](Self::connect); [`ConnectError::Io`] if it is not a stream socket. The socket is closed then.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -115,7 +115,7 @@ impl Client {
         socket: impl Into<Stream>,
     ) -> Result<ConnectionId, ConnectError> {
         let Stream(transport) = socket.into();
-        transport.set_nonblocking().map_err(ConnectError::Io)?;
+        transport.adopt().map_err(ConnectError::Io)?;
         let mut relay = relay.into();
         if let Ok(addresses) = &mut relay.addresses {
             addresses.truncate(1);

@@ -1153,7 +1153,7 @@ trc_error trc_client_connect(struct trc_client *client,
 // it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 // of it is open. The library makes it non-blocking.
 //
-// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not open; `TRC_ERROR_UNSUPPORTED` on other systems.
+// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
 trc_error trc_client_connect_with(struct trc_client *client,
                                   const struct trc_relay *relay,
                                   int socket,

@@ -282,6 +282,12 @@ static void own_socket(const char *address, const char *key) {
     trc_last_error(&details);
     CHECK(details.os_error != 0 && details.text[0] != 0);
     RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, -1, &connection));
+    // A file, a socket for datagrams, and the client's own descriptor are not stream sockets.
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, fileno(tmpfile()), &connection));
+    descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, descriptor, &connection));
+    CHECK(close(descriptor) == 0);
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, trc_client_descriptor(client), &connection));
     trc_relay_free(relay);
     trc_client_free(client);
 }

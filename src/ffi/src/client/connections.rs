@@ -40,7 +40,7 @@ pub extern "C" fn trc_client_connect(
 /// it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 /// of it is open. The library makes it non-blocking.
 ///
-/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not open; `TRC_ERROR_UNSUPPORTED` on other systems.
+/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_connect_with(
     client: *mut trc_client,
