@@ -65,11 +65,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// No error: what functions return that return a trc_error, if they have done what they were asked to do.
+#define TRC_OK TRC_ERROR_NONE
+
 // For a window: unconfirmed data have no bound.
 #define TRC_NO_BOUND SIZE_MAX
-
-// No error: what functions return that return a `trc_error`, if they have done what they were asked to do.
-#define TRC_OK 0
 
 // The length of keys in bytes.
 #define TRC_KEY_SIZE 32
@@ -1041,7 +1041,7 @@ void trc_relay_free(struct trc_relay *relay);
 // 250 ms apart, IPv4 and IPv6 in turns, and the first that completes the handshake is used. One that is there already
 // is not added again.
 //
-// Errors: `TRC_ERROR_ADDRESS_...`.
+// Errors: `TRC_ERROR_ADDRESS_...`, `TRC_ERROR_TOO_MANY_ADDRESSES`.
 trc_error trc_relay_add_address(struct trc_relay *relay,
                                 const char *address);
 
@@ -1142,9 +1142,8 @@ trc_error trc_client_waker(const struct trc_client *client,
 // Routes may be opened and packets sent out of band at once.
 //
 // Errors: `TRC_ERROR_ALREADY_CONNECTED` and `TRC_ERROR_SAME_SHARED_KEY` (then `*connection` is the other connection),
-// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_ADDRESSES`,
-// `TRC_ERROR_TOO_MANY_CONNECTIONS`, `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`,
-// `TRC_ERROR_IO`.
+// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_CONNECTIONS`,
+// `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`, `TRC_ERROR_IO`.
 trc_error trc_client_connect(struct trc_client *client,
                              const struct trc_relay *relay,
                              uint64_t *connection);

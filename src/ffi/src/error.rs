@@ -2,10 +2,6 @@
 
 use std::ffi::{CStr, c_char};
 
-/// No error: what functions return that return a `trc_error`, if they have done what they were asked to do.
-#[allow(dead_code, reason = "for C programs")]
-pub const TRC_OK: i32 = 0;
-
 /// Why a function has not done what it was asked to do. The numbers never change; later versions add others.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

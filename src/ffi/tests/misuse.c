@@ -157,9 +157,10 @@ static void connects(void) {
     RETURNS(TRC_ERROR_BEYOND_PROXY, trc_client_connect(client, relay, &connection));
     for (port = 1; port <= 16; port++) {
         sprintf(address, "127.0.0.1:%d", port);
-        OK(trc_relay_add_address(relay, address));
+        RETURNS(port < 16 ? TRC_ERROR_NONE : TRC_ERROR_TOO_MANY_ADDRESSES, trc_relay_add_address(relay, address));
     }
-    RETURNS(TRC_ERROR_TOO_MANY_ADDRESSES, trc_client_connect(client, relay, &connection));
+    OK(trc_relay_add_address(relay, "127.0.0.1:1"));
+    CHECK(trc_relay_addresses(relay) == 16);
     CHECK(connection == 5);
     trc_relay_free(relay);
     OK(trc_relay_new("127.0.0.1:1", key, &relay));
