@@ -37,8 +37,9 @@
 //
 // What holds for all functions:
 //
-// - Pointers may be NULL only where it says so. Everywhere else NULL is an error (TRC_ERROR_NULL, or the value that the
-//   function returns for it), and nothing happens. A pointer that is not NULL must point to what its type says.
+// - Pointers may be NULL only where it says so. Everywhere else NULL is an error, and nothing happens: functions return
+//   TRC_ERROR_NULL; those that return no trc_error return 0, false or TRC_STAGE_NONE, ..._drained true, and
+//   ..._descriptor -1. A pointer that is not NULL must point to what its type says.
 // - Keys are 32 bytes: pointers to keys point to so many. Lengths are in bytes. Texts are UTF-8 and end with a zero.
 // - The library keeps no pointer that it gets: keys, texts, settings and payloads are copied.
 // - Functions with the name ..._new, and those that say so, make handles. They belong to the caller, who frees each once
@@ -608,7 +609,7 @@ enum trc_log_level
     TRC_LOG_LEVEL_OFF = 0,
     // Not used by this library.
     TRC_LOG_LEVEL_ERROR = 1,
-    // What should never happen.
+    // What should never happen; a relay of a pool that cannot be tried.
     TRC_LOG_LEVEL_WARN = 2,
     // Not used by this library.
     TRC_LOG_LEVEL_INFO = 3,
@@ -1637,7 +1638,7 @@ void trc_waker_free(struct trc_waker *waker);
 
 // Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of the
 // process, in the thread that has called a function of this library. It replaces the callback before; NULL ends it.
-// `user_data` may be NULL. Neither keys nor packets are logged.
+// `user_data` may be NULL. Lines have addresses and public keys of relays; never secret keys, or the content of packets.
 //
 // The callback may call any function of this library, but those with the handle that is in use return
 // `TRC_ERROR_BUSY`. It must return: not throw an exception of C++, and not `longjmp`. Another thread may still be in the
