@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::event_loop::{self, Loop};
+use crate::client::event_loop::Loop;
 use crate::client::interface::Client;
 use crate::client::slot::{ConnectionKeys, Slot};
 use crate::client::sockets::Source;
@@ -141,7 +141,7 @@ impl Client {
             return Err(refuse(slot.connection.id()));
         }
         let id = self.event_loop.table.next_id().ok_or(ConnectError::TooManyConnections)?;
-        let parameters = Parameters::new(id, shared_key, &relay, event_loop::ping_id())?;
+        let parameters = Parameters::new(id, shared_key, &relay, self.event_loop.ping_ids.next())?;
         if let (Source::New(_), Some(name)) = (&source, parameters.name_without_proxy()) {
             return Err(ConnectError::NameWithoutProxy(name.to_owned()));
         }

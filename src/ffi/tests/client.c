@@ -292,6 +292,30 @@ static void own_socket(const char *address, const char *key) {
     trc_client_free(client);
 }
 
+static trc_client *last;
+static uint64_t last_connection;
+
+// Ends what is connected when what the library keeps for the thread is gone already.
+static void clean_up(void) {
+    if (trc_client_disconnect(last, last_connection) != TRC_OK) {
+        fputs("not disconnected at the end\n", stderr);
+        _exit(1);
+    }
+    trc_client_free(last);
+}
+
+static void freed_at_exit(const char *address, const char *key) {
+    trc_relay *relay = new_relay(address, key);
+    trc_event event;
+    last = new_client();
+    OK(trc_client_connect(last, relay, &last_connection));
+    trc_relay_free(relay);
+    do {
+        OK(trc_client_poll(last, 1000));
+    } while (!trc_client_next_event(last, &event));
+    CHECK(event.kind == TRC_EVENT_KIND_CONNECTED && atexit(clean_up) == 0);
+}
+
 int main(int count, char **arguments) {
     trc_relay *relay;
     trc_event event;
@@ -352,5 +376,6 @@ int main(int count, char **arguments) {
     wakers();
     ends(arguments[3], arguments[2]);
     own_socket(arguments[1], arguments[2]);
+    freed_at_exit(arguments[1], arguments[2]);
     return 0;
 }
