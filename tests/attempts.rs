@@ -285,3 +285,18 @@ fn any_descriptor_of_a_stream_socket_is_accepted() {
     peer.poll(SHORT);
     assert_eq!(peer.ends(id).len(), 1);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_descriptor_that_is_not_a_stream_socket_is_refused() {
+    use std::os::fd::OwnedFd;
+
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut peer = Peer::new();
+    for descriptor in [OwnedFd::from(file), OwnedFd::from(datagrams)] {
+        let refused = peer.client.connect_with(Relay::new("127.0.0.1:1", any_key()), descriptor);
+        assert!(matches!(refused, Err(ConnectError::Io(_))), "{refused:?}");
+    }
+    assert_eq!(peer.client.connections().count(), 0);
+}

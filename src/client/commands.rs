@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::event_loop::{self, Loop};
+use crate::client::event_loop::Loop;
 use crate::client::interface::Client;
 use crate::client::slot::{ConnectionKeys, Slot};
 use crate::client::sockets::Source;
@@ -98,7 +98,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect). The socket is closed then.
+    /// Those of [`connect`](Self::connect); [`ConnectError::Io`] if it is not a stream socket. The socket is closed then.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -115,7 +115,7 @@ impl Client {
         socket: impl Into<Stream>,
     ) -> Result<ConnectionId, ConnectError> {
         let Stream(transport) = socket.into();
-        transport.set_nonblocking().map_err(ConnectError::Io)?;
+        transport.adopt().map_err(ConnectError::Io)?;
         let mut relay = relay.into();
         if let Ok(addresses) = &mut relay.addresses {
             addresses.truncate(1);
@@ -141,7 +141,7 @@ impl Client {
             return Err(refuse(slot.connection.id()));
         }
         let id = self.event_loop.table.next_id().ok_or(ConnectError::TooManyConnections)?;
-        let parameters = Parameters::new(id, shared_key, &relay, event_loop::ping_id())?;
+        let parameters = Parameters::new(id, shared_key, &relay, self.event_loop.ping_ids.next())?;
         if let (Source::New(_), Some(name)) = (&source, parameters.name_without_proxy()) {
             return Err(ConnectError::NameWithoutProxy(name.to_owned()));
         }

@@ -12,13 +12,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Token};
 
 use crate::client::buffers::Buffers;
-use crate::client::keys;
+use crate::client::keys::{self, PingIds};
 use crate::client::notices::Notices;
 use crate::client::slot::Slot;
 use crate::client::socket::split_token;
@@ -60,6 +59,7 @@ pub(super) struct Loop {
     /// Whether notices were reported before the turns in the last round.
     notices_first: bool,
     pub(super) buffers: Buffers,
+    pub(super) ping_ids: PingIds,
     /// When the poller last returned without being interrupted.
     last_polled: Instant,
 }
@@ -95,6 +95,7 @@ impl Loop {
             notices: Notices::default(),
             notices_first: false,
             buffers: Buffers::new(),
+            ping_ids: PingIds::new()?,
             last_polled: now,
         })
     }
@@ -245,7 +246,7 @@ impl Loop {
             if slot.connection.deadline() > now {
                 return Ok(());
             }
-            slot.handle_timeout(now, is_unread, ping_id())
+            slot.handle_timeout(now, is_unread, self.ping_ids.next())
         });
         if is_unread && result.is_ok() {
             // It may have more to read, and gets its next turn after the others.
@@ -289,7 +290,7 @@ impl Loop {
             if slot.is_ready {
                 continue;
             }
-            let result = slot.handle_timeout(now, false, ping_id());
+            let result = slot.handle_timeout(now, false, self.ping_ids.next());
             self.finish_turn(id, result);
         }
     }
@@ -333,7 +334,7 @@ impl Loop {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
-        if !self.buffers.flush(slot, ping_id()) && slot.mark_ready() {
+        if !self.buffers.flush(slot, self.ping_ids.next()) && slot.mark_ready() {
             self.ready.push_back(Waiting { id, since: Instant::now() });
         }
         // What was sent may be a ping, or have filled the window.
@@ -364,12 +365,6 @@ impl Loop {
         log::debug!("connection {id}: {reason}");
         self.notices.push_end(reason, status);
     }
-}
-
-/// A ping id that no relay can predict. (After a fork, both processes generate the same ids. A relay to which both are
-/// connected could predict them, but would gain nothing: a pong counts only after its ping was sent.)
-pub(super) fn ping_id() -> NonZeroU64 {
-    rand::random()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The random values of a new connection, and the hash of its shared key.
+//! The random values of connections, and the hash of a shared key.
 
 use std::io;
+use std::num::NonZeroU64;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt, SeedableRng, TryRng};
 
 use crate::crypto::Entropy;
 use crate::key::SecretKey;
@@ -33,4 +34,20 @@ pub(super) fn entropy() -> io::Result<Entropy> {
 /// The first generation of ids. It is random, so that the ids of two clients are almost never equal.
 pub(super) fn first_generation() -> io::Result<u32> {
     Ok(SysRng.try_next_u32()?)
+}
+
+/// Ping ids that no relay can predict. (After a fork, both processes generate the same ids. A relay to which both are
+/// connected could predict them, but would gain nothing: a pong counts only after its ping was sent.)
+///
+/// Not from the generator of the thread: it is gone when programs free a client in `atexit`, or at the end of a thread.
+pub(super) struct PingIds(StdRng);
+
+impl PingIds {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(StdRng::try_from_rng(&mut SysRng)?))
+    }
+
+    pub(super) fn next(&mut self) -> NonZeroU64 {
+        self.0.random()
+    }
 }

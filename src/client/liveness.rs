@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use crate::client::event_loop;
 use crate::client::interface::Client;
 use crate::error::SendError;
 use crate::id::ConnectionId;
@@ -35,7 +34,7 @@ impl Client {
     /// ```
     pub fn ping(&mut self, connection: ConnectionId) -> Result<bool, SendError> {
         let slot = self.event_loop.table.get_mut(connection).ok_or(SendError::UnknownConnection)?;
-        let is_begun = slot.connection.ping(Instant::now(), event_loop::ping_id());
+        let is_begun = slot.connection.ping(Instant::now(), self.event_loop.ping_ids.next());
         self.event_loop.flush(connection);
         self.event_loop.update(connection);
         Ok(is_begun)
@@ -65,7 +64,7 @@ impl Client {
     pub fn network_changed(&mut self) {
         for connection in self.connections().collect::<Vec<_>>() {
             if let Some(slot) = self.event_loop.table.get_mut(connection) {
-                slot.connection.handle_network_changed(Instant::now(), event_loop::ping_id());
+                slot.connection.handle_network_changed(Instant::now(), self.event_loop.ping_ids.next());
                 self.event_loop.flush(connection);
                 self.event_loop.update(connection);
             }

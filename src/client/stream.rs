@@ -102,8 +102,13 @@ impl Transport {
         }
     }
 
-    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
-        self.socket().set_nonblocking(true)
+    /// Makes a socket of the caller's non-blocking. An error if it is not a stream socket, as a file may be.
+    pub(super) fn adopt(&self) -> io::Result<()> {
+        let socket = self.socket();
+        if socket.r#type()? != Type::STREAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket"));
+        }
+        socket.set_nonblocking(true)
     }
 
     /// Whether it is connected. An error if connecting has failed.

@@ -5,6 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use rand::TryRng;
+use rand::rngs::SysRng;
+
 use crate::client::{Client, Waker};
 use crate::config::{Config, Proxy, Relay};
 use crate::error::{ClientError, SettingError};
@@ -57,7 +60,9 @@ impl Pool {
     /// ```
     pub fn new(config: Config) -> Result<Self, ClientError> {
         let interval = config.settings()?.ping_interval;
-        Ok(Self { client: Client::new(config)?, plan: Plan::new(CONNECTIONS, interval, rand::random()) })
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(|error| ClientError::Io(error.into()))?;
+        Ok(Self { client: Client::new(config)?, plan: Plan::new(CONNECTIONS, interval, seed) })
     }
 
     /// The public key of its client, under which it is known to relays.

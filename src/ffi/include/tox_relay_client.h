@@ -37,12 +37,15 @@
 //
 // What holds for all functions:
 //
-// - Pointers may be NULL only where it says so. Everywhere else NULL is an error (TRC_ERROR_NULL, or the value that the
-//   function returns for it), and nothing happens. A pointer that is not NULL must point to what its type says.
+// - Pointers may be NULL only where it says so. Everywhere else NULL is an error, and nothing happens: functions return
+//   TRC_ERROR_NULL; those that return no trc_error return 0, false or TRC_STAGE_NONE, ..._drained true, and
+//   ..._descriptor -1. A pointer that is not NULL must point to what its type says.
 // - Keys are 32 bytes: pointers to keys point to so many. Lengths are in bytes. Texts are UTF-8 and end with a zero.
 // - The library keeps no pointer that it gets: keys, texts, settings and payloads are copied.
 // - Functions with the name ..._new, and those that say so, make handles. They belong to the caller, who frees each once
-//   with the function ..._free of its type, in any order. After that its pointer must not be used.
+//   with the function ..._free of its type, in any order. Handles are numbers in the form of pointers, and point to
+//   nothing: one that was freed, one of another type, and one that never was a handle are an error (TRC_ERROR_HANDLE, or
+//   the value that the function returns for NULL), and nothing happens.
 // - Places for results (uint64_t *connection) are written only if the function returns TRC_OK, or if it says so. They
 //   may be uninitialised before.
 // - Ids (of connections, routes, peers and relays) are numbers. A stale one, or any other number, is an error, and never
@@ -50,8 +53,9 @@
 //   with the same number. 0 is never the id of a route.
 // - Threads: each handle may be used by any thread, but by one at a time: a call during another one with the same handle
 //   returns TRC_ERROR_BUSY, and does nothing. Different handles are independent. A waker may be used by all threads at
-//   any time. No handle may be freed while it is in use.
-// - Signals: not to be used in signal handlers.
+//   any time. A handle that is freed while it is in use lives until that call returns.
+// - Signals: not to be used in signal handlers. All functions may be called until the process ends, also in functions of
+//   atexit and in destructors of a thread's values; trc_last_error has no details there.
 // - A bug of the library (a panic in Rust) does not unwind into the program: the function returns TRC_ERROR_PANICKED, or
 //   the value that it returns for NULL, and so do all later ones with this handle, which can only be freed.
 
@@ -63,11 +67,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// No error: what functions return that return a trc_error, if they have done what they were asked to do.
+#define TRC_OK TRC_ERROR_NONE
+
 // For a window: unconfirmed data have no bound.
 #define TRC_NO_BOUND SIZE_MAX
-
-// No error: what functions return that return a `trc_error`, if they have done what they were asked to do.
-#define TRC_OK 0
 
 // The length of keys in bytes.
 #define TRC_KEY_SIZE 32
@@ -111,6 +115,8 @@ enum trc_error
     TRC_ERROR_JSON = 9,
     // No logger can be set: the program has another one already, in a part of it that is written in Rust.
     TRC_ERROR_LOGGER = 10,
+    // A handle was freed, or is one of another type, or never was a handle of this library.
+    TRC_ERROR_HANDLE = 11,
     // A send queue has at least 4,068 bytes.
     TRC_ERROR_SEND_QUEUE = 20,
     // A window has at least 16 KiB.
@@ -353,7 +359,7 @@ enum trc_reason
     TRC_REASON_IMPOSTOR_OTHER = 40,
     // Its handshake response was not encrypted with the relay's key.
     TRC_REASON_IMPOSTOR_WRONG_KEY = 41,
-    // Another kind of server answers.
+    // Another kind of server answers: the text names it.
     TRC_REASON_IMPOSTOR_OTHER_SERVER = 42,
     // It sent our own bytes back.
     TRC_REASON_IMPOSTOR_REFLECTION = 43,
@@ -525,11 +531,14 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_ONION_RESPONSE = 9,
     // A packet that a relay forwarded to us, unchecked: 0 to 2031 bytes.
     TRC_POOL_EVENT_KIND_FORWARDING = 10,
-    // The relay has refused a route to the peer. It is asked again after a minute.
+    // The relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
+    // asked again after a minute.
     TRC_POOL_EVENT_KIND_ROUTE_REFUSED = 11,
-    // No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy.
+    // No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy:
+    // `trc_pool_refusal` returns why. It is tried again after a pause, which is an hour if a person must change something.
     TRC_POOL_EVENT_KIND_RELAY_REFUSED = 12,
-    // Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
+    // Data that were accepted for the peer will never be sent by this relay: the peer has gone offline there, or was
+    // untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL.
     TRC_POOL_EVENT_KIND_UNSENT = 13,
     // After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
     TRC_POOL_EVENT_KIND_RELAY_WRITABLE = 14,
@@ -603,7 +612,7 @@ enum trc_log_level
     TRC_LOG_LEVEL_OFF = 0,
     // Not used by this library.
     TRC_LOG_LEVEL_ERROR = 1,
-    // What should never happen.
+    // What should never happen; a relay of a pool that cannot be tried.
     TRC_LOG_LEVEL_WARN = 2,
     // Not used by this library.
     TRC_LOG_LEVEL_INFO = 3,
@@ -662,9 +671,9 @@ typedef struct trc_relay trc_relay;
 // Ends the wait of a poll. The only handle that several threads may use at the same time.
 typedef struct trc_waker trc_waker;
 
-// More about the last error that a function has returned to this thread.
+// More about an error.
 typedef struct trc_error_details {
-    // The number that was returned; 0 if there was no error in this thread.
+    // Its number; 0 if there was no error.
     trc_error error;
     // For errors of connecting: who most probably caused it.
     trc_fault fault;
@@ -682,9 +691,9 @@ typedef struct trc_end {
     trc_reason reason;
     // The stage in which it ended.
     trc_stage stage;
-    // Who was at the other end.
+    // Who was at the other end, in REFUSED, TIMED_OUT, CLOSED and TRANSPORT; otherwise UNKNOWN.
     trc_party party;
-    // The probable cause.
+    // The probable cause, in TIMED_OUT, CLOSED and TRANSPORT.
     trc_hint hint;
     // Who most probably caused it.
     trc_fault fault;
@@ -840,7 +849,8 @@ typedef struct trc_route_status {
 typedef struct trc_pool_event {
     // What has happened.
     trc_pool_event_kind kind;
-    // The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
+    // The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind
+    // says whether it is.)
     uint64_t peer;
     // The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     uint64_t relay;
@@ -907,6 +917,9 @@ typedef struct trc_relay_status {
     uint32_t failures;
     // How often data were reported to be lost here, less how often they were reported to be delivered.
     uint32_t lost;
+    // Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
+    // once one has begun.
+    trc_error refused;
     // How many peers are tied to it.
     size_t tied;
 } trc_relay_status;
@@ -926,7 +939,8 @@ const char *trc_version(void);
 const char *trc_error_text(int32_t error);
 
 // Writes more about the last error that a function has returned to this thread into `*details`. (After a function has
-// returned no error, the details are still those of the one before.) Does nothing if `details` is NULL.
+// returned no error, the details are still those of the one before.) Functions that do not return a `trc_error` keep
+// theirs here, too. Does nothing if `details` is NULL.
 void trc_last_error(struct trc_error_details *details);
 
 // One word for a `trc_stage`, as in statistics. Any number is accepted. Never NULL; it is valid for ever.
@@ -1031,7 +1045,7 @@ void trc_relay_free(struct trc_relay *relay);
 // 250 ms apart, IPv4 and IPv6 in turns, and the first that completes the handshake is used. One that is there already
 // is not added again.
 //
-// Errors: `TRC_ERROR_ADDRESS_...`.
+// Errors: `TRC_ERROR_ADDRESS_...`, `TRC_ERROR_TOO_MANY_ADDRESSES`.
 trc_error trc_relay_add_address(struct trc_relay *relay,
                                 const char *address);
 
@@ -1132,9 +1146,8 @@ trc_error trc_client_waker(const struct trc_client *client,
 // Routes may be opened and packets sent out of band at once.
 //
 // Errors: `TRC_ERROR_ALREADY_CONNECTED` and `TRC_ERROR_SAME_SHARED_KEY` (then `*connection` is the other connection),
-// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_ADDRESSES`,
-// `TRC_ERROR_TOO_MANY_CONNECTIONS`, `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`,
-// `TRC_ERROR_IO`.
+// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_CONNECTIONS`,
+// `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`, `TRC_ERROR_IO`.
 trc_error trc_client_connect(struct trc_client *client,
                              const struct trc_relay *relay,
                              uint64_t *connection);
@@ -1143,7 +1156,7 @@ trc_error trc_client_connect(struct trc_client *client,
 // it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 // of it is open. The library makes it non-blocking.
 //
-// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not open; `TRC_ERROR_UNSUPPORTED` on other systems.
+// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
 trc_error trc_client_connect_with(struct trc_client *client,
                                   const struct trc_relay *relay,
                                   int socket,
@@ -1326,6 +1339,13 @@ trc_error trc_pool_new(const struct trc_config *config,
 // Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed.
 void trc_pool_free(struct trc_pool *pool);
 
+// Ends all connections, after what the sockets take at once, and frees the pool, as `trc_pool_free` does. Writes how many
+// bytes of data were accepted and not sent to `*unsent`. (`unsent` may be NULL.)
+//
+// Errors: `TRC_ERROR_BUSY`. Then the pool is not freed.
+trc_error trc_pool_close(struct trc_pool *pool,
+                         size_t *unsent);
+
 // Writes the pool's public key, under which it is known to relays, to `public_key` (32 bytes).
 trc_error trc_pool_public_key(const struct trc_pool *pool, uint8_t *public_key);
 
@@ -1363,12 +1383,22 @@ bool trc_pool_all_drained(const struct trc_pool *pool);
 // Writes what all connections have sent and received to `*traffic`.
 trc_error trc_pool_traffic(const struct trc_pool *pool, struct trc_traffic_by_kind *traffic);
 
-// Writes the status of the connection to a relay to `*status`. Its token is the relay's id.
+// Writes the status of the connection to a relay to `*status`; until the next poll also the final one of a connection
+// whose end the last poll has reported. Its token is the relay's id.
 //
 // Errors: `TRC_ERROR_UNKNOWN_RELAY`; `TRC_ERROR_UNREACHABLE` if there is no connection to it.
 trc_error trc_pool_connection(const struct trc_pool *pool,
                               uint64_t relay,
                               struct trc_connection_status *status);
+
+// Writes one of the attempts that have failed, in this order from 0, to `*attempt`: for the same connections as
+// `trc_pool_connection`, whose status has their number.
+//
+// Errors: those of `trc_pool_connection`; `TRC_ERROR_ARGUMENT` if there are not so many.
+trc_error trc_pool_failed_attempt(const struct trc_pool *pool,
+                                  uint64_t relay,
+                                  size_t index,
+                                  struct trc_failed_attempt *attempt);
 
 // Sends 1 to 2031 bytes to a peer, by the relay that carries its data; if that one is full, by another. While the peer is
 // offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there.
@@ -1524,6 +1554,12 @@ trc_error trc_pool_recall(struct trc_pool *pool,
 // Frees a text that a function of this library has written to a `char **`. NULL is allowed.
 void trc_text_free(char *text);
 
+// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
+// to 6 become 1 or 6. Two peers who are both tied to more than five relays, and cannot tell each other which they use,
+// meet for certain only if each has more than half of them.
+trc_error trc_pool_set_relays_per_peer(struct trc_pool *pool,
+                                       size_t count);
+
 // How many relays are kept connected for onion packets; three are connected in any case.
 trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 
@@ -1572,6 +1608,14 @@ size_t trc_pool_tied_relays(const struct trc_pool *pool, uint64_t peer, uint64_t
 // Errors: `TRC_ERROR_UNKNOWN_RELAY`.
 trc_error trc_pool_relay(const struct trc_pool *pool, uint64_t relay, struct trc_relay_status *status);
 
+// Writes why no attempt to connect to a relay could begin the last time to `*details`; without an error once one has
+// begun.
+//
+// Errors: `TRC_ERROR_UNKNOWN_RELAY`.
+trc_error trc_pool_refusal(const struct trc_pool *pool,
+                           uint64_t relay,
+                           struct trc_error_details *details);
+
 // Copies a relay, with its addresses, and writes the copy to `*copy`: free it with `trc_relay_free`.
 //
 // Errors: `TRC_ERROR_UNKNOWN_RELAY`.
@@ -1592,12 +1636,12 @@ const char *trc_reason_text(int32_t reason);
 // May be called by any thread at any time, also after the client or the pool was freed: then it has no effect.
 trc_error trc_waker_wake(const struct trc_waker *waker);
 
-// Frees a waker, when no thread uses it any more. NULL is allowed.
+// Frees a waker. NULL is allowed.
 void trc_waker_free(struct trc_waker *waker);
 
 // Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of the
 // process, in the thread that has called a function of this library. It replaces the callback before; NULL ends it.
-// `user_data` may be NULL. Neither keys nor packets are logged.
+// `user_data` may be NULL. Lines have addresses and public keys of relays; never secret keys, or the content of packets.
 //
 // The callback may call any function of this library, but those with the handle that is in use return
 // `TRC_ERROR_BUSY`. It must return: not throw an exception of C++, and not `longjmp`. Another thread may still be in the

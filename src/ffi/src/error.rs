@@ -2,10 +2,6 @@
 
 use std::ffi::{CStr, c_char};
 
-/// No error: what functions return that return a `trc_error`, if they have done what they were asked to do.
-#[allow(dead_code, reason = "for C programs")]
-pub const TRC_OK: i32 = 0;
-
 /// Why a function has not done what it was asked to do. The numbers never change; later versions add others.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +28,8 @@ pub enum trc_error {
     Json = 9,
     /// No logger can be set: the program has another one already, in a part of it that is written in Rust.
     Logger = 10,
+    /// A handle was freed, or is one of another type, or never was a handle of this library.
+    Handle = 11,
 
     /// A send queue has at least 4,068 bytes.
     SendQueue = 20,
@@ -155,6 +153,7 @@ const TEXTS: &[(trc_error, &CStr)] = {
         (E::Other, c"an error without a number of its own"),
         (E::Json, c"the text to recall is not what a pool has remembered"),
         (E::Logger, c"the program has another logger already"),
+        (E::Handle, c"the handle was freed, or is one of another type, or none"),
         (E::SendQueue, c"a send queue has at least 4,068 bytes"),
         (E::Window, c"a window has at least 16 KiB"),
         (E::ConnectTimeout, c"the connect timeout cannot be zero"),

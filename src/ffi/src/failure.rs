@@ -14,10 +14,10 @@ use crate::error::trc_error;
 use crate::pointer;
 use crate::text::{TRC_TEXT_SIZE, fixed};
 
-/// More about the last error that a function has returned to this thread.
+/// More about an error.
 #[repr(C)]
 pub struct trc_error_details {
-    /// The number that was returned; 0 if there was no error in this thread.
+    /// Its number; 0 if there was no error.
     pub error: trc_error,
     /// For errors of connecting: who most probably caused it.
     pub fault: trc_fault,
@@ -44,22 +44,29 @@ thread_local! {
 }
 
 /// Writes more about the last error that a function has returned to this thread into `*details`. (After a function has
-/// returned no error, the details are still those of the one before.) Does nothing if `details` is NULL.
+/// returned no error, the details are still those of the one before.) Functions that do not return a `trc_error` keep
+/// theirs here, too. Does nothing if `details` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_last_error(details: *mut trc_error_details) {
     let Ok(details) = pointer::out(details) else { return };
-    LAST.with_borrow(|last| {
-        details.write(trc_error_details {
-            error: last.error,
-            fault: last.fault,
-            retry: last.retry,
-            os_error: last.os_error,
-            text: match &last.text {
+    let last = LAST.try_with(|last| (&*last.borrow()).into());
+    // A thread that ends may call this after its own values were dropped.
+    details.write(last.unwrap_or_else(|_| (&Failure::new(trc_error::None)).into()));
+}
+
+impl From<&Failure> for trc_error_details {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            error: failure.error,
+            fault: failure.fault,
+            retry: failure.retry,
+            os_error: failure.os_error,
+            text: match &failure.text {
                 Some(text) => fixed(text),
-                None => fixed(&last.error.text().to_string_lossy()),
+                None => fixed(&failure.error.text().to_string_lossy()),
             },
-        });
-    });
+        }
+    }
 }
 
 impl Failure {
@@ -74,7 +81,7 @@ impl Failure {
     /// Keeps the details for `trc_last_error`, and returns the number.
     pub(crate) fn keep(self) -> trc_error {
         let error = self.error;
-        LAST.with_borrow_mut(|last| *last = self);
+        let _ = LAST.try_with(|last| last.replace(self));
         error
     }
 }
@@ -87,6 +94,12 @@ impl From<trc_error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<&io::Error> for Failure {
+    fn from(error: &io::Error) -> Self {
         let os_error = error.raw_os_error().unwrap_or_default();
         Self { os_error, ..Self::with_text(trc_error::Io, error.to_string()) }
     }
@@ -173,10 +186,16 @@ impl From<ProxyConfigError> for Failure {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<&ConnectError> for Failure {
+    fn from(error: &ConnectError) -> Self {
         let advice = (error.fault().into(), Some(error.retry()).into());
         let text = error.to_string();
         let failure = match error {
-            ConnectError::Address(error) => error.into(),
+            ConnectError::Address(error) => (*error).into(),
             ConnectError::Io(error) => error.into(),
             ConnectError::BeyondProxy { .. } => trc_error::BeyondProxy.into(),
             ConnectError::NameWithoutProxy(_) => trc_error::NameWithoutProxy.into(),

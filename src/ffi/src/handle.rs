@@ -1,12 +1,13 @@
 //! Handles: what a C program holds of this library. One call at a time enters a handle, and a panic never leaves it.
 
+use std::any::Any;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, TryLockError};
 
 use crate::error::trc_error;
 use crate::failure::Failure;
-use crate::pointer;
+use crate::registry;
 
 /// The state of a handle. Calls that would have to wait for another are refused, and so are all calls after a panic: the
 /// lock is poisoned then.
@@ -25,8 +26,8 @@ impl<T> Handle<T> {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+    fn into_inner(self) -> Result<T, trc_error> {
+        self.0.into_inner().map_err(|_| trc_error::Panicked)
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn catch(call: impl FnOnce() -> Result<(), Failure>) -> trc_error {
 /// Runs a call with a handle, and returns its number.
 pub(crate) fn run<H, T>(handle: *const H, call: impl FnOnce(&mut T) -> Result<(), Failure>) -> trc_error
 where
-    H: Deref<Target = Handle<T>>,
+    H: Deref<Target = Handle<T>> + Any + Send + Sync,
 {
     value(handle, call).err().unwrap_or(trc_error::None)
 }
@@ -49,9 +50,9 @@ pub(crate) fn value<H, T, R>(
     call: impl FnOnce(&mut T) -> Result<R, Failure>,
 ) -> Result<R, trc_error>
 where
-    H: Deref<Target = Handle<T>>,
+    H: Deref<Target = Handle<T>> + Any + Send + Sync,
 {
-    attempt(|| pointer::reference(handle)?.enter(call))
+    attempt(|| registry::find(handle)?.enter(call))
 }
 
 fn attempt<R>(call: impl FnOnce() -> Result<R, Failure>) -> Result<R, trc_error> {
@@ -60,20 +61,19 @@ fn attempt<R>(call: impl FnOnce() -> Result<R, Failure>) -> Result<R, trc_error>
     result.map_err(Failure::keep)
 }
 
-/// Frees a handle. One that is in use is kept for ever instead: to free it now would end the call that uses it badly.
-pub(crate) fn free<H, T>(handle: *mut H)
+/// Frees a handle; NULL is allowed. A call that uses it meanwhile comes to its end first.
+pub(crate) fn free<H: Any + Send + Sync>(handle: *mut H) {
+    if !handle.is_null() {
+        catch(|| registry::remove(handle).map(drop).map_err(Failure::from));
+    }
+}
+
+/// Frees a handle that no call uses, and runs a call with what was its state.
+pub(crate) fn close<H, T>(handle: *mut H, call: impl FnOnce(T) -> Result<(), Failure>) -> trc_error
 where
-    H: Deref<Target = Handle<T>>,
+    H: Into<Handle<T>> + Any + Send + Sync,
 {
-    catch(|| {
-        let Some(handle) = pointer::take(handle) else { return Ok(()) };
-        if handle.is_busy() {
-            std::mem::forget(handle);
-            return Err(trc_error::Busy.into());
-        }
-        drop(handle);
-        Ok(())
-    });
+    catch(|| call(registry::take(handle)?.into().into_inner()?))
 }
 
 /// Declares that these types are handles, with these states.
@@ -82,7 +82,13 @@ macro_rules! handles {
         $(
             impl $name {
                 pub(crate) fn new(state: $state) -> *mut Self {
-                    Box::into_raw(Box::new(Self(crate::handle::Handle::new(state))))
+                    crate::registry::add(Self(crate::handle::Handle::new(state)))
+                }
+            }
+
+            impl From<$name> for crate::handle::Handle<$state> {
+                fn from(handle: $name) -> Self {
+                    handle.0
                 }
             }
 
@@ -113,19 +119,37 @@ mod tests {
         assert_eq!(run(number, |_: &mut u32| panic!("a bug, as a test")), trc_error::Panicked);
         assert_eq!(value(number, |number: &mut u32| Ok(*number)), Err(trc_error::Panicked));
         free(number);
+        assert_eq!(value(number, |number: &mut u32| Ok(*number)), Err(trc_error::Handle));
         assert_eq!(catch(|| panic!("a bug, as a test")), trc_error::Panicked);
     }
 
     #[test]
     fn a_call_inside_a_call_is_refused() {
-        let number = Number(Handle::new(7));
+        let number = Number::new(7);
         let inner = |_: &mut u32| {
-            assert_eq!(run(&raw const number, |_: &mut u32| Ok(())), trc_error::Busy);
-            assert!(number.is_busy());
+            assert_eq!(run(number, |_: &mut u32| Ok(())), trc_error::Busy);
+            assert_eq!(close(number, |_: u32| Ok(())), trc_error::Busy);
             Ok(())
         };
-        assert_eq!(run(&raw const number, inner), trc_error::None);
-        assert!(!number.is_busy());
+        assert_eq!(run(number, inner), trc_error::None);
         assert_eq!(run(std::ptr::null::<Number>(), |_: &mut u32| Ok(())), trc_error::Null);
+        let inner = |number: u32| {
+            assert_eq!(number, 7);
+            Ok(())
+        };
+        assert_eq!(close(number, inner), trc_error::None);
+        assert_eq!(close(number, |_: u32| Ok(())), trc_error::Handle);
+    }
+
+    #[test]
+    fn a_handle_that_is_freed_in_a_call_lives_until_its_end() {
+        let number = Number::new(7);
+        let inner = |state: &mut u32| {
+            free(number);
+            assert_eq!(run(number, |_: &mut u32| Ok(())), trc_error::Handle);
+            assert_eq!(*state, 7);
+            Ok(())
+        };
+        assert_eq!(run(number, inner), trc_error::None);
     }
 }

@@ -1,11 +1,12 @@
 //! The C interface of `tox-relay-client`: the library behind `include/tox_relay_client.h`, which is its documentation.
 //! cbindgen generates the header from this crate (`tests/header.rs`).
 //!
-//! Each exported function converts its arguments (`pointer`), enters the state of its handle (`handle`), and calls the
-//! public interface of the Rust library. Errors become numbers (`error`), with details (`failure`).
+//! Each exported function converts its arguments (`pointer`), enters the state of its handle (`registry`, `handle`), and
+//! calls the public interface of the Rust library. Errors become numbers (`error`), with details (`failure`).
 //!
 //! Each module imports only from those after it in this list: `pool`, `client`, `destination`, `pool_event`, `event`, `status`,
-//! `reason`, `relay`, `config`, `key`, `waker`, `log`, `handle`, `failure`, `advice`, `pointer`, `error`, `text`.
+//! `reason`, `relay`, `config`, `key`, `waker`, `log`, `handle`, `registry`, `failure`, `advice`, `pointer`, `error`,
+//! `text`.
 
 #![allow(unsafe_code, reason = "#[unsafe(no_mangle)]; a test finds any other use outside of pointer.rs")]
 #![allow(non_camel_case_types, reason = "the names of types are those in C")]
@@ -34,6 +35,7 @@ mod event;
 mod handle;
 mod pool_event;
 mod reason;
+mod registry;
 mod status;
 
 mod waker;

@@ -20,7 +20,7 @@ pub enum trc_log_level {
     Off = 0,
     /// Not used by this library.
     Error = 1,
-    /// What should never happen.
+    /// What should never happen; a relay of a pool that cannot be tried.
     Warn = 2,
     /// Not used by this library.
     Info = 3,
@@ -75,7 +75,7 @@ impl Log for Logger {
 
 /// Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of the
 /// process, in the thread that has called a function of this library. It replaces the callback before; NULL ends it.
-/// `user_data` may be NULL. Neither keys nor packets are logged.
+/// `user_data` may be NULL. Lines have addresses and public keys of relays; never secret keys, or the content of packets.
 ///
 /// The callback may call any function of this library, but those with the handle that is in use return
 /// `TRC_ERROR_BUSY`. It must return: not throw an exception of C++, and not `longjmp`. Another thread may still be in the

@@ -5,7 +5,8 @@
 //! or a reference in one place, and checks what can be checked: NULL, the length of a slice, UTF-8, and that the
 //! operating system knows a descriptor. The rest is what the header demands of the caller of each function:
 //!
-//! - a pointer that is not NULL points to what its type says, and to `length` bytes where there is a length;
+//! - a pointer that is not NULL points to what its type says, and to `length` bytes where there is a length (handles are
+//!   not concerned: they are no addresses, but numbers, which `registry` knows);
 //! - nobody writes there while the function runs, and nobody reads there if the function writes.
 //!
 //! Exported functions only pass on their own arguments. What is returned lives no longer than the call: the lifetimes
@@ -17,20 +18,15 @@
 
 #![allow(unsafe_code, reason = "see above")]
 
-use std::ffi::{CStr, c_char};
-use std::slice;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{ptr, slice};
 
 use crate::error::trc_error;
 
 /// The length of keys in bytes.
 pub const TRC_KEY_SIZE: usize = 32;
-
-/// The handle at this address.
-pub(crate) fn reference<'a, T>(handle: *const T) -> Result<&'a T, trc_error> {
-    // SAFETY: the caller promises that it came from this library, and that it is not freed during the call. Handles are
-    // only shared: what they contain is behind a lock, or can be used by all threads.
-    unsafe { handle.as_ref() }.ok_or(trc_error::Null)
-}
 
 /// The bytes at this address. NULL is allowed if there are none.
 pub(crate) fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], trc_error> {
@@ -76,8 +72,9 @@ pub(crate) fn out<T>(place: *mut T) -> Result<Out<T>, trc_error> {
 impl<T> Out<T> {
     /// Overwrites what is there, without reading it.
     pub(crate) fn write(&self, value: T) {
-        // SAFETY: not NULL; the caller promises that it points to such a value, which may be uninitialised.
-        unsafe { self.0.write(value) }
+        // SAFETY: not NULL; the caller promises that there is such a value, which may be uninitialised. It may be a
+        // field of a packed structure, which is not aligned.
+        unsafe { self.0.write_unaligned(value) }
     }
 }
 
@@ -100,25 +97,34 @@ pub(crate) fn fill<T>(
     for value in values {
         if count < capacity {
             // SAFETY: not NULL; the caller promises that there is room for so many values.
-            unsafe { array.add(count).write(value) };
+            unsafe { array.add(count).write_unaligned(value) };
         }
         count += 1;
     }
     Ok(count)
 }
 
-/// Takes back what `Box::into_raw` has given to the caller.
-pub(crate) fn take<T>(handle: *mut T) -> Option<Box<T>> {
-    // SAFETY: the caller promises that it came from this library, and that it was not freed yet.
-    (!handle.is_null()).then(|| unsafe { Box::from_raw(handle) })
+/// The lengths of the texts that programs have to free, by their addresses.
+static TEXTS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+fn texts() -> MutexGuard<'static, BTreeMap<usize, usize>> {
+    TEXTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes back what `CString::into_raw` has given to the caller.
-pub(crate) fn take_text(text: *mut c_char) {
-    if !text.is_null() {
-        // SAFETY: the caller promises that it came from this library, and that it was not freed or changed.
-        drop(unsafe { std::ffi::CString::from_raw(text) });
-    }
+/// Gives a text to the caller, until `take_text`.
+pub(crate) fn give_text(text: CString) -> *mut c_char {
+    let bytes = Box::leak(text.into_bytes_with_nul().into_boxed_slice());
+    texts().insert(bytes.as_ptr().addr(), bytes.len());
+    bytes.as_mut_ptr().cast()
+}
+
+/// Takes back what `give_text` has given to the caller, and frees it.
+pub(crate) fn take_text(text: *mut c_char) -> Result<(), trc_error> {
+    let length = texts().remove(&text.addr()).ok_or(trc_error::Handle)?;
+    let bytes = ptr::slice_from_raw_parts_mut(text.cast::<u8>(), length);
+    // SAFETY: it comes from `Box::leak` in `give_text`, with this length, and is taken back for the first time.
+    drop(unsafe { Box::from_raw(bytes) });
+    Ok(())
 }
 
 /// A copy of a descriptor of the caller's. An error of the operating system if it is not open.
@@ -139,7 +145,6 @@ mod tests {
 
     #[test]
     fn null_is_refused_where_something_is_needed() {
-        assert_eq!(reference(null::<u64>()), Err(trc_error::Null));
         assert_eq!(bytes(null(), 1), Err(trc_error::Null));
         assert_eq!(bytes(null(), 0), Ok(&[][..]));
         assert_eq!(key(null()), Err(trc_error::Null));
@@ -148,8 +153,6 @@ mod tests {
         assert_eq!(write_key(null_mut(), &[0; 32]), Err(trc_error::Null));
         assert_eq!(fill(null_mut(), 1, [7_u64]), Err(trc_error::Null));
         assert_eq!(fill(null_mut(), 0, [7_u64]), Ok(1));
-        assert!(take(null_mut::<u64>()).is_none());
-        take_text(null_mut());
     }
 
     #[test]
@@ -176,9 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_and_a_text_are_taken_back() {
-        assert_eq!(take(Box::into_raw(Box::new(7))), Some(Box::new(7)));
-        take_text(c"a text".to_owned().into_raw());
+    fn a_text_is_taken_back_once() {
+        let text = give_text(c"a text".to_owned());
+        out(text).unwrap().write(0); // a program has changed it
+        assert_eq!(take_text(text), Ok(()));
+        assert_eq!(take_text(text), Err(trc_error::Handle));
+        assert_eq!(take_text(null_mut()), Err(trc_error::Handle));
     }
 
     #[cfg(unix)]

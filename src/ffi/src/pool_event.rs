@@ -37,11 +37,14 @@ pub enum trc_pool_event_kind {
     OnionResponse = 9,
     /// A packet that a relay forwarded to us, unchecked: 0 to 2031 bytes.
     Forwarding = 10,
-    /// The relay has refused a route to the peer. It is asked again after a minute.
+    /// The relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
+    /// asked again after a minute.
     RouteRefused = 11,
-    /// No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy.
+    /// No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy:
+    /// `trc_pool_refusal` returns why. It is tried again after a pause, which is an hour if a person must change something.
     RelayRefused = 12,
-    /// Data that were accepted for the peer will never be sent by this relay: `length` bytes. `data` is NULL.
+    /// Data that were accepted for the peer will never be sent by this relay: the peer has gone offline there, or was
+    /// untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL.
     Unsent = 13,
     /// After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
     RelayWritable = 14,
@@ -87,7 +90,8 @@ impl From<MoveCause> for trc_move_cause {
 pub struct trc_pool_event {
     /// What has happened.
     pub kind: trc_pool_event_kind,
-    /// The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind says whether it is.)
+    /// The peer, in PEER_..., DATA, WRITABLE, ROUTE_REFUSED and UNSENT; otherwise 0. (0 may be the id of a peer: the kind
+    /// says whether it is.)
     pub peer: u64,
     /// The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     pub relay: u64,

@@ -51,7 +51,7 @@ pub enum trc_reason {
     ImpostorOther = 40,
     /// Its handshake response was not encrypted with the relay's key.
     ImpostorWrongKey = 41,
-    /// Another kind of server answers.
+    /// Another kind of server answers: the text names it.
     ImpostorOtherServer = 42,
     /// It sent our own bytes back.
     ImpostorReflection = 43,
@@ -90,9 +90,9 @@ pub struct trc_end {
     pub reason: trc_reason,
     /// The stage in which it ended.
     pub stage: trc_stage,
-    /// Who was at the other end.
+    /// Who was at the other end, in REFUSED, TIMED_OUT, CLOSED and TRANSPORT; otherwise UNKNOWN.
     pub party: trc_party,
-    /// The probable cause.
+    /// The probable cause, in TIMED_OUT, CLOSED and TRANSPORT.
     pub hint: trc_hint,
     /// Who most probably caused it.
     pub fault: trc_fault,

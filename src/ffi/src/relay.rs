@@ -12,6 +12,9 @@ use crate::handle::{Handle, catch, free, handles, run, value};
 use crate::pointer;
 use crate::text::{TRC_ADDRESS_SIZE, fixed};
 
+/// The most addresses of a relay: `Client::connect` refuses more.
+const MAX_ADDRESSES: usize = 16;
+
 /// A relay: its public key, its addresses, and settings for its connection alone.
 pub struct trc_relay(Handle<Relay>);
 
@@ -47,12 +50,16 @@ pub extern "C" fn trc_relay_free(relay: *mut trc_relay) {
 /// 250 ms apart, IPv4 and IPv6 in turns, and the first that completes the handshake is used. One that is there already
 /// is not added again.
 ///
-/// Errors: `TRC_ERROR_ADDRESS_...`.
+/// Errors: `TRC_ERROR_ADDRESS_...`, `TRC_ERROR_TOO_MANY_ADDRESSES`.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_relay_add_address(relay: *mut trc_relay, address: *const c_char) -> trc_error {
     run(relay, |relay: &mut Relay| {
         let address: Address = pointer::text(address)?.parse()?;
-        *relay = relay.clone().address(address);
+        let changed = relay.clone().address(address);
+        if changed.addresses()?.len() > MAX_ADDRESSES {
+            return Err(trc_error::TooManyAddresses.into());
+        }
+        *relay = changed;
         Ok(())
     })
 }

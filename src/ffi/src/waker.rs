@@ -3,15 +3,15 @@
 use tox_relay_client::Waker;
 
 use crate::error::trc_error;
-use crate::handle::catch;
-use crate::pointer;
+use crate::handle::{catch, free};
+use crate::registry;
 
 /// Ends the wait of a poll. The only handle that several threads may use at the same time.
 pub struct trc_waker(pub(crate) Waker);
 
 impl trc_waker {
     pub(crate) fn new(waker: Waker) -> *mut Self {
-        Box::into_raw(Box::new(Self(waker)))
+        registry::add(Self(waker))
     }
 }
 
@@ -19,14 +19,11 @@ impl trc_waker {
 /// May be called by any thread at any time, also after the client or the pool was freed: then it has no effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_waker_wake(waker: *const trc_waker) -> trc_error {
-    catch(|| Ok(pointer::reference(waker)?.0.wake()?))
+    catch(|| Ok(registry::find(waker)?.0.wake()?))
 }
 
-/// Frees a waker, when no thread uses it any more. NULL is allowed.
+/// Frees a waker. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_waker_free(waker: *mut trc_waker) {
-    catch(|| {
-        drop(pointer::take(waker));
-        Ok(())
-    });
+    free(waker);
 }

@@ -1,4 +1,5 @@
-// Two clients on a relay. Arguments: address and key of a relay, and an address at which nothing listens.
+// Two clients on a relay. Arguments: address and key of a relay, an address at which nothing listens, and "reflects" if the
+// relay sends onion and forward requests back.
 #include "check.h"
 
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 static trc_client *alice, *bob;
+static bool reflects;
 static uint8_t alice_key[TRC_KEY_SIZE], bob_key[TRC_KEY_SIZE];
 
 // The last event of each kind that was not waited for yet, and its payload.
@@ -136,7 +138,13 @@ static void sending(uint64_t connection, uint64_t route, uint64_t bobs_route) {
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_onion_request(alice, connection, data, 177));
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_onion_request(alice, connection, data, 1360));
     OK(trc_client_send_onion_request(alice, connection, data, 178));
-    OK(trc_client_send_forward_request(alice, connection, TRC_TRANSPORT_UDP, "192.0.2.7:33445", data, 1792));
+    OK(trc_client_send_forward_request(alice, connection, TRC_TRANSPORT_UDP, "127.0.0.1:9", data, 1792));
+    if (reflects) {
+        event = wait_for(alice, TRC_EVENT_KIND_ONION_RESPONSE); // without the nonce
+        CHECK(event.connection == connection && event.token == 7 && event.length == 178 - 24 && event.route == 0);
+        event = wait_for(alice, TRC_EVENT_KIND_FORWARDING);
+        CHECK(event.connection == connection && event.token == 7 && event.length == 1792);
+    }
     RETURNS(TRC_ERROR_LENGTH, trc_client_send_forward_request(alice, connection, TRC_TRANSPORT_TCP,
                                                               "[2001:db8::7]:33445", data, 1793));
     RETURNS(TRC_ERROR_ARGUMENT, trc_client_send_forward_request(alice, connection, 0, "192.0.2.7:1", data, 1));
@@ -274,8 +282,38 @@ static void own_socket(const char *address, const char *key) {
     trc_last_error(&details);
     CHECK(details.os_error != 0 && details.text[0] != 0);
     RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, -1, &connection));
+    // A file, a socket for datagrams, and the client's own descriptor are not stream sockets.
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, fileno(tmpfile()), &connection));
+    descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, descriptor, &connection));
+    CHECK(close(descriptor) == 0);
+    RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, trc_client_descriptor(client), &connection));
     trc_relay_free(relay);
     trc_client_free(client);
+}
+
+static trc_client *last;
+static uint64_t last_connection;
+
+// Ends what is connected when what the library keeps for the thread is gone already.
+static void clean_up(void) {
+    if (trc_client_disconnect(last, last_connection) != TRC_OK) {
+        fputs("not disconnected at the end\n", stderr);
+        _exit(1);
+    }
+    trc_client_free(last);
+}
+
+static void freed_at_exit(const char *address, const char *key) {
+    trc_relay *relay = new_relay(address, key);
+    trc_event event;
+    last = new_client();
+    OK(trc_client_connect(last, relay, &last_connection));
+    trc_relay_free(relay);
+    do {
+        OK(trc_client_poll(last, 1000));
+    } while (!trc_client_next_event(last, &event));
+    CHECK(event.kind == TRC_EVENT_KIND_CONNECTED && atexit(clean_up) == 0);
 }
 
 int main(int count, char **arguments) {
@@ -284,7 +322,8 @@ int main(int count, char **arguments) {
     uint8_t relay_key[TRC_KEY_SIZE];
     uint64_t at_alice = 0, at_bob = 0, route = 0, bobs_route = 0, other = 0;
 
-    CHECK(count == 4);
+    CHECK(count == 5);
+    reflects = strcmp(arguments[4], "reflects") == 0;
     read_key(arguments[2], relay_key);
     alice = new_client();
     bob = new_client();
@@ -337,5 +376,6 @@ int main(int count, char **arguments) {
     wakers();
     ends(arguments[3], arguments[2]);
     own_socket(arguments[1], arguments[2]);
+    freed_at_exit(arguments[1], arguments[2]);
     return 0;
 }

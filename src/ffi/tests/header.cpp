@@ -4,7 +4,11 @@
 #include <cstring>
 
 int main() {
-    trc_error error = trc_config_new(nullptr, nullptr);
+    trc_error error = TRC_OK;
     trc_event event{};
-    return error == TRC_ERROR_NULL && event.data == nullptr && std::strlen(trc_error_text(error)) > 0 ? 0 : 1;
+    if (error != TRC_OK || event.data != nullptr) {
+        return 1;
+    }
+    error = trc_config_new(nullptr, nullptr);
+    return error == TRC_ERROR_NULL && std::strlen(trc_error_text(error)) > 0 ? 0 : 1;
 }

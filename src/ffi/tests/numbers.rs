@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The numbers of `trc_error`. A new one is added here; the others stay.
 const ERRORS: &str = "
-    NONE 0 NULL 1 UTF8 2 BUSY 3 PANICKED 4 UNSUPPORTED 5 ARGUMENT 6 IO 7 OTHER 8 JSON 9 LOGGER 10
+    NONE 0 NULL 1 UTF8 2 BUSY 3 PANICKED 4 UNSUPPORTED 5 ARGUMENT 6 IO 7 OTHER 8 JSON 9 LOGGER 10 HANDLE 11
     SEND_QUEUE 20 WINDOW 21 CONNECT_TIMEOUT 22 PING_INTERVAL 23 PONG_TIMEOUT 24
     KEY_TOX_ID 30 KEY_LENGTH 31 KEY_DIGIT 32
     ADDRESS_NO_HOST 40 ADDRESS_NO_PORT 41 ADDRESS_PORT 42 ADDRESS_NO_BRACKETS 43 ADDRESS_IPV6 44 ADDRESS_SCOPE 45
@@ -151,7 +151,7 @@ fn functions() -> Vec<String> {
 
 #[test]
 fn each_function_and_each_error_is_in_a_test_in_c() {
-    let tests = ["client", "misuse", "pool"].map(|name| read(&format!("tests/{name}.c"))).concat();
+    let tests = ["client", "handles", "misuse", "pool"].map(|name| read(&format!("tests/{name}.c"))).concat();
     let tests = tests + &read("tests/check.h");
     let functions = functions();
     assert!(functions.len() > 100, "{functions:?}");
@@ -164,6 +164,19 @@ fn each_function_and_each_error_is_in_a_test_in_c() {
         ["PANICKED", "UNSUPPORTED", "OTHER", "TOO_MANY_CONNECTIONS", "LOGGER", "SAME_SHARED_KEY"];
     for name in table(ERRORS).into_keys().filter(|name| !impossible.contains(&name.as_str())) {
         assert!(tests.contains(&format!("TRC_ERROR_{name}")), "the error {name} is in no test");
+    }
+}
+
+#[test]
+fn each_kind_of_event_is_in_a_test_in_c() {
+    for (test, prefix, kinds) in
+        [("client", "TRC_EVENT_KIND_", EVENTS), ("pool", "TRC_POOL_EVENT_KIND_", POOL_EVENTS)]
+    {
+        let test = read(&format!("tests/{test}.c"));
+        for name in table(kinds).into_keys().filter(|name| name != "OTHER") {
+            let waits = [format!("{prefix}{name});"), format!("{prefix}{name} &&")];
+            assert!(waits.iter().any(|wait| test.contains(wait)), "no test in C waits for {prefix}{name}");
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-// Two pools with two relays. Arguments: address and key of each relay.
+// Two pools with two relays. Arguments: address and key of each relay, an address at which nothing listens, and "reflects"
+// if the relays send onion and forward requests back.
 #include "check.h"
 
 static trc_pool *alice, *bob;
+static bool reflects;
 static trc_relay *relays[2];
 static uint64_t at_alice[2], at_bob[2], friend_of_alice, friend_of_bob;
 static uint8_t alice_key[TRC_KEY_SIZE], bob_key[TRC_KEY_SIZE];
@@ -194,13 +196,23 @@ static void sending(void) {
     CHECK(by == at_alice[0] || by == at_alice[1]);
     OK(trc_pool_send_onion_request(alice, data, 178, NULL));
     RETURNS(TRC_ERROR_LENGTH, trc_pool_send_onion_request(alice, data, 177, &by));
+    if (reflects) {
+        event = wait_for(alice, TRC_POOL_EVENT_KIND_ONION_RESPONSE); // without the nonce
+        CHECK(event.relay == at_alice[0] || event.relay == at_alice[1]);
+        CHECK(event.token == (event.relay == at_alice[0] ? 100 : 101));
+        CHECK(event.length == 178 - 24 && event.peer == 0);
+    }
     OK(trc_pool_send_onion_request_by(alice, by, data, 178));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_send_onion_request_by(alice, UINT64_MAX, data, 178));
-    OK(trc_pool_send_forward_request(alice, TRC_TRANSPORT_UDP, "192.0.2.7:33445", data, 1, &by));
-    OK(trc_pool_send_forward_request_by(alice, by, TRC_TRANSPORT_UDP, "192.0.2.7:33445", data, 1));
-    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_send_forward_request(alice, 9, "192.0.2.7:33445", data, 1, &by));
+    OK(trc_pool_send_forward_request(alice, TRC_TRANSPORT_UDP, "127.0.0.1:9", data, 1, &by));
+    if (reflects) {
+        event = wait_for(alice, TRC_POOL_EVENT_KIND_FORWARDING);
+        CHECK(event.relay == by && event.length == 1 && event.data[0] == 0);
+    }
+    OK(trc_pool_send_forward_request_by(alice, by, TRC_TRANSPORT_UDP, "127.0.0.1:9", data, 1));
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_send_forward_request(alice, 9, "127.0.0.1:9", data, 1, &by));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY,
-            trc_pool_send_forward_request_by(alice, UINT64_MAX, TRC_TRANSPORT_UDP, "192.0.2.7:33445", data, 1));
+            trc_pool_send_forward_request_by(alice, UINT64_MAX, TRC_TRANSPORT_UDP, "127.0.0.1:9", data, 1));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_send_oob(alice, UINT64_MAX, bob_key, data, 1));
     RETURNS(TRC_ERROR_LENGTH, trc_pool_send_oob(alice, by, bob_key, data, 1025));
     OK(trc_pool_report(alice, friend_of_alice, true));
@@ -247,6 +259,64 @@ static void strangers(void) {
     trc_client_free(stranger);
 }
 
+// A relay that cannot be tried, one that is not there, and a route that is refused: our own key is no peer's.
+static void refusals(const char *dead_address) {
+    uint8_t key[TRC_KEY_SIZE];
+    trc_relay *relay = NULL;
+    trc_relay_status status;
+    trc_connection_status connection;
+    trc_failed_attempt attempt;
+    trc_error_details details;
+    trc_pool_event event;
+    uint64_t named, dead, myself;
+    OK(trc_generate_secret_key(key));
+    OK(trc_public_key(key, key));
+    OK(trc_relay_new("relay.example:33445", key, &relay));
+    OK(trc_relay_set_token(relay, 105));
+    OK(trc_pool_add_relay(alice, relay, TRC_ORIGIN_USER, 0, &named));
+    trc_relay_free(relay);
+    OK(trc_generate_secret_key(key));
+    OK(trc_public_key(key, key));
+    OK(trc_relay_new(dead_address, key, &relay));
+    OK(trc_relay_set_token(relay, 106));
+    OK(trc_pool_add_relay(alice, relay, TRC_ORIGIN_USER, 0, &dead));
+    trc_relay_free(relay);
+    RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_connection(alice, dead, &connection));
+    OK(trc_pool_add_peer(alice, alice_key, 37, &myself));
+    OK(trc_pool_tie(alice, myself, at_alice[0]));
+    OK(trc_pool_tie(alice, myself, named));
+    OK(trc_pool_tie(alice, myself, dead));
+
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_RELAY_DOWN);
+    CHECK(event.relay == dead && event.token == 106 && event.peer == 0 && event.data == NULL);
+    CHECK(seen.reason == TRC_REASON_REFUSED);
+    OK(trc_pool_connection(alice, dead, &connection));
+    CHECK(connection.failed_attempts == 1 && strcmp(connection.address, dead_address) == 0);
+    OK(trc_pool_failed_attempt(alice, dead, 0, &attempt));
+    CHECK(attempt.end.reason == TRC_REASON_REFUSED && strcmp(attempt.address, dead_address) == 0);
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_failed_attempt(alice, dead, 1, &attempt));
+    RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_failed_attempt(alice, UINT64_MAX, 0, &attempt));
+    poll_one(alice, 0);
+    RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_connection(alice, dead, &connection));
+
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_RELAY_REFUSED);
+    CHECK(event.relay == named && event.token == 105 && event.end == NULL && event.status == NULL);
+    OK(trc_pool_relay(alice, named, &status));
+    CHECK(status.refused == TRC_ERROR_NAME_WITHOUT_PROXY && !status.is_connected);
+    OK(trc_pool_refusal(alice, named, &details));
+    CHECK(details.error == status.refused && strstr(details.text, "relay.example") != NULL);
+    CHECK(details.fault == TRC_FAULT_CALLER && details.retry == TRC_RETRY_ASK);
+    OK(trc_pool_refusal(alice, at_alice[0], &details));
+    CHECK(details.error == TRC_ERROR_NONE);
+    RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_refusal(alice, UINT64_MAX, &details));
+
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_ROUTE_REFUSED);
+    CHECK(event.peer == myself && event.token == 37 && event.relay == at_alice[0]);
+    OK(trc_pool_remove_peer(alice, myself));
+    OK(trc_pool_remove_relay(alice, named));
+    OK(trc_pool_remove_relay(alice, dead));
+}
+
 static void settings(void) {
     OK(trc_pool_set_ping_interval(alice, 30000));
     RETURNS(TRC_ERROR_PING_INTERVAL, trc_pool_set_ping_interval(alice, 0));
@@ -257,7 +327,12 @@ static void settings(void) {
     RETURNS(TRC_ERROR_WINDOW, trc_pool_set_window(alice, 1));
     OK(trc_pool_set_proxy(alice, NULL));
     RETURNS(TRC_ERROR_PROXY_SCHEME, trc_pool_set_proxy(alice, "gopher://127.0.0.1:1"));
+    OK(trc_pool_set_relays_per_peer(alice, SIZE_MAX));
+    OK(trc_pool_set_relays_per_peer(alice, 0));
+    OK(trc_pool_set_relays_per_peer(alice, 3));
+    OK(trc_pool_set_onion_relays(alice, SIZE_MAX));
     OK(trc_pool_set_onion_relays(alice, 2));
+    OK(trc_pool_set_max_connections(alice, SIZE_MAX));
     OK(trc_pool_set_max_connections(alice, 10));
     OK(trc_pool_network_changed(alice));
     OK(trc_pool_set_awake(alice, friend_of_alice, true));
@@ -267,6 +342,7 @@ static void settings(void) {
 }
 
 static void removing(void) {
+    static const uint8_t data[2000] = {0};
     trc_pool_event event;
     trc_peer_status peer;
     trc_relay_status relay;
@@ -275,19 +351,30 @@ static void removing(void) {
     uint64_t used;
     OK(trc_pool_peer(alice, friend_of_alice, &peer));
     used = peer.used;
+    seen.is_new[0][TRC_POOL_EVENT_KIND_PEER_MOVED] = false; // full queues may have moved the friend
+    seen.is_new[0][TRC_POOL_EVENT_KIND_RELAY_DOWN] = false;
     OK(trc_pool_remove_relay(alice, used));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_remove_relay(alice, used));
     event = wait_for(alice, TRC_POOL_EVENT_KIND_RELAY_DOWN);
     CHECK(event.relay == used && seen.reason == TRC_REASON_CLOSED_BY_CALLER);
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_PEER_MOVED);
+    CHECK(event.peer == friend_of_alice && event.token == 17 && event.cause == TRC_MOVE_CAUSE_OFFLINE);
+    CHECK(event.from == used && event.relay == at_alice[used == at_alice[0] ? 1 : 0]);
     OK(trc_pool_peer(alice, friend_of_alice, &peer));
     CHECK(peer.used != used && peer.tied == 1);
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_relay(alice, used, &relay));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_relay_copy(alice, used, &copy));
+    poll_one(alice, 0); // until then, its final status was there
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_connection(alice, used, &connection));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_untie(alice, friend_of_alice, used));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_untie(alice, UINT64_MAX, used));
     used = at_alice[used == at_alice[0] ? 1 : 0];
+    while (trc_pool_send(alice, friend_of_alice, data, sizeof(data)) == TRC_OK) {
+    }
     OK(trc_pool_untie(alice, friend_of_alice, used));
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_UNSENT);
+    CHECK(event.peer == friend_of_alice && event.token == 17 && event.relay == used);
+    CHECK(event.length >= sizeof(data) && event.data == NULL);
     event = wait_for(alice, TRC_POOL_EVENT_KIND_PEER_OFFLINE);
     CHECK(event.peer == friend_of_alice && event.token == 17);
     RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_send(alice, friend_of_alice, (const uint8_t *)"x", 1));
@@ -316,6 +403,8 @@ static void null_pools(void) {
     trc_waker_free(waker);
     RETURNS(TRC_ERROR_NULL, trc_pool_traffic(alice, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_connection(alice, 0, NULL));
+    RETURNS(TRC_ERROR_NULL, trc_pool_failed_attempt(alice, 0, 0, NULL));
+    RETURNS(TRC_ERROR_NULL, trc_pool_refusal(alice, 0, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_peer(alice, 0, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_relay(alice, 0, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_relay_copy(alice, 0, NULL));
@@ -338,8 +427,9 @@ static void null_pools(void) {
 
 int main(int count, char **arguments) {
     trc_pool_event event;
-    size_t i;
-    CHECK(count == 5);
+    size_t i, unsent = 0;
+    CHECK(count == 7);
+    reflects = strcmp(arguments[6], "reflects") == 0;
     alice = new_pool(alice_key);
     bob = new_pool(bob_key);
     for (i = 0; i < 2; i++) {
@@ -358,13 +448,18 @@ int main(int count, char **arguments) {
     statuses();
     memory();
     strangers();
+    refusals(arguments[5]);
     settings();
     null_pools();
     removing();
     for (i = 0; i < 2; i++) {
         trc_relay_free(relays[i]);
     }
-    trc_pool_free(alice);
+    while (trc_pool_send_oob(alice, at_alice[0], bob_key, alice_key, sizeof(alice_key)) == TRC_OK ||
+           trc_pool_send_oob(alice, at_alice[1], bob_key, alice_key, sizeof(alice_key)) == TRC_OK) {
+    }
+    OK(trc_pool_close(alice, &unsent));
+    CHECK(unsent > 0);
     trc_pool_free(bob);
     return 0;
 }

@@ -20,9 +20,8 @@ use crate::status::{trc_connection_status, trc_failed_attempt, trc_traffic_by_ki
 /// Routes may be opened and packets sent out of band at once.
 ///
 /// Errors: `TRC_ERROR_ALREADY_CONNECTED` and `TRC_ERROR_SAME_SHARED_KEY` (then `*connection` is the other connection),
-/// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_ADDRESSES`,
-/// `TRC_ERROR_TOO_MANY_CONNECTIONS`, `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`,
-/// `TRC_ERROR_IO`.
+/// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_CONNECTIONS`,
+/// `TRC_ERROR_LOW_ORDER_KEY`, `TRC_ERROR_NON_CANONICAL_KEY`, `TRC_ERROR_OWN_KEY`, `TRC_ERROR_IO`.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_connect(
     client: *mut trc_client,
@@ -40,7 +39,7 @@ pub extern "C" fn trc_client_connect(
 /// it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 /// of it is open. The library makes it non-blocking.
 ///
-/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not open; `TRC_ERROR_UNSUPPORTED` on other systems.
+/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_connect_with(
     client: *mut trc_client,

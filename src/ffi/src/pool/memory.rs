@@ -18,7 +18,7 @@ pub extern "C" fn trc_pool_remember(pool: *const trc_pool, text: *mut *mut c_cha
     run(pool, |state| {
         let place = pointer::out(text)?;
         let json = serde_json::to_string(&state.pool.remember())?;
-        place.write(c_string(&json).into_raw());
+        place.write(pointer::give_text(c_string(&json)));
         Ok(())
     })
 }
@@ -49,8 +49,7 @@ pub extern "C" fn trc_pool_recall(
 /// Frees a text that a function of this library has written to a `char **`. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_text_free(text: *mut c_char) {
-    catch(|| {
-        pointer::take_text(text);
-        Ok(())
-    });
+    if !text.is_null() {
+        catch(|| Ok(pointer::take_text(text)?));
+    }
 }

@@ -6,18 +6,20 @@ mod memory;
 mod settings;
 mod status;
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 
-use tox_relay_client::pool::{Pool, PoolEvents};
+use tox_relay_client::ConnectionStatus;
+use tox_relay_client::pool::{Pool, PoolEvent, PoolEvents};
 
 use crate::client::{milliseconds, timeout};
 use crate::config::trc_config;
 use crate::error::trc_error;
 use crate::event::Ended;
-use crate::handle::{Handle, free, handles, run, value};
+use crate::handle::{Handle, close, free, handles, run, value};
 use crate::pointer;
 use crate::pool_event::trc_pool_event;
-use crate::status::{trc_connection_status, trc_traffic_by_kind};
+use crate::status::{trc_connection_status, trc_failed_attempt, trc_traffic_by_kind};
 use crate::waker::trc_waker;
 
 /// A pool: each peer is reached through several relays, and to the program it looks like one connection.
@@ -48,6 +50,21 @@ impl PoolState {
         self.ended.extend(ended);
         Some(event)
     }
+
+    /// The status of the connection to a relay, or its final one, if the last poll has reported its end.
+    fn connection(&self, relay: u64) -> Result<Cow<'_, ConnectionStatus>, trc_error> {
+        let known = self.pool.relay(relay.into());
+        let connection = known.as_ref().and_then(|known| known.connection);
+        if let Some(status) = connection.and_then(|connection| self.pool.client().connection(connection)) {
+            return Ok(Cow::Owned(status));
+        }
+        let ended = self.events.iter().filter_map(|event| match event {
+            PoolEvent::RelayDown { relay: id, status, .. } if id == relay.into() => Some(status),
+            _ => None,
+        });
+        let missing = if known.is_some() { trc_error::Unreachable } else { trc_error::UnknownRelay };
+        ended.last().map(Cow::Borrowed).ok_or(missing)
+    }
 }
 
 /// Creates a pool with these settings, which are copied. Writes it to `*pool`: free it with `trc_pool_free`. What
@@ -69,6 +86,21 @@ pub extern "C" fn trc_pool_new(config: *const trc_config, pool: *mut *mut trc_po
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_free(pool: *mut trc_pool) {
     free(pool);
+}
+
+/// Ends all connections, after what the sockets take at once, and frees the pool, as `trc_pool_free` does. Writes how many
+/// bytes of data were accepted and not sent to `*unsent`. (`unsent` may be NULL.)
+///
+/// Errors: `TRC_ERROR_BUSY`. Then the pool is not freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_close(pool: *mut trc_pool, unsent: *mut usize) -> trc_error {
+    close(pool, |state: PoolState| {
+        let bytes = state.pool.close();
+        if let Ok(place) = pointer::out(unsent) {
+            place.write(bytes);
+        }
+        Ok(())
+    })
 }
 
 /// Writes the pool's public key, under which it is known to relays, to `public_key` (32 bytes).
@@ -154,7 +186,8 @@ pub extern "C" fn trc_pool_traffic(pool: *const trc_pool, traffic: *mut trc_traf
     })
 }
 
-/// Writes the status of the connection to a relay to `*status`. Its token is the relay's id.
+/// Writes the status of the connection to a relay to `*status`; until the next poll also the final one of a connection
+/// whose end the last poll has reported. Its token is the relay's id.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_RELAY`; `TRC_ERROR_UNREACHABLE` if there is no connection to it.
 #[unsafe(no_mangle)]
@@ -165,9 +198,26 @@ pub extern "C" fn trc_pool_connection(
 ) -> trc_error {
     run(pool, |state| {
         let place = pointer::out(status)?;
-        let relay = state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?;
-        let connection = relay.connection.and_then(|connection| state.pool.client().connection(connection));
-        place.write((&connection.ok_or(trc_error::Unreachable)?).into());
+        place.write((&*state.connection(relay)?).into());
+        Ok(())
+    })
+}
+
+/// Writes one of the attempts that have failed, in this order from 0, to `*attempt`: for the same connections as
+/// `trc_pool_connection`, whose status has their number.
+///
+/// Errors: those of `trc_pool_connection`; `TRC_ERROR_ARGUMENT` if there are not so many.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_failed_attempt(
+    pool: *const trc_pool,
+    relay: u64,
+    index: usize,
+    attempt: *mut trc_failed_attempt,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(attempt)?;
+        let status = state.connection(relay)?;
+        place.write(status.failed_attempts.get(index).ok_or(trc_error::Argument)?.into());
         Ok(())
     })
 }

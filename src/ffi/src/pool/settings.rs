@@ -8,6 +8,17 @@ use crate::error::trc_error;
 use crate::handle::run;
 use crate::pool::trc_pool;
 
+/// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
+/// to 6 become 1 or 6. Two peers who are both tied to more than five relays, and cannot tell each other which they use,
+/// meet for certain only if each has more than half of them.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_set_relays_per_peer(pool: *mut trc_pool, count: usize) -> trc_error {
+    run(pool, |state| {
+        state.pool.set_relays_per_peer(count);
+        Ok(())
+    })
+}
+
 /// How many relays are kept connected for onion packets; three are connected in any case.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_set_onion_relays(pool: *mut trc_pool, count: usize) -> trc_error {

@@ -1,9 +1,10 @@
 //! What a pool knows about its peers and relays.
 
+use tox_relay_client::ConnectError;
 use tox_relay_client::pool::{PeerStatus, RelayStatus};
 
 use crate::error::trc_error;
-use crate::failure::Failure;
+use crate::failure::{Failure, trc_error_details};
 use crate::handle::{run, value};
 use crate::pointer::{self, TRC_KEY_SIZE};
 use crate::pool::members::trc_origin;
@@ -58,6 +59,9 @@ pub struct trc_relay_status {
     pub failures: u32,
     /// How often data were reported to be lost here, less how often they were reported to be delivered.
     pub lost: u32,
+    /// Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
+    /// once one has begun.
+    pub refused: trc_error,
     /// How many peers are tied to it.
     pub tied: usize,
 }
@@ -92,6 +96,7 @@ impl From<RelayStatus> for trc_relay_status {
             up_time: u64::try_from(status.up_time.as_micros()).unwrap_or(u64::MAX),
             failures: status.failures,
             lost: status.lost,
+            refused: refusal(status.refused.as_deref()).error,
             tied: status.tied,
         }
     }
@@ -156,6 +161,28 @@ pub extern "C" fn trc_pool_relay(
         place.write(state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?.into());
         Ok(())
     })
+}
+
+/// Writes why no attempt to connect to a relay could begin the last time to `*details`; without an error once one has
+/// begun.
+///
+/// Errors: `TRC_ERROR_UNKNOWN_RELAY`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_refusal(
+    pool: *const trc_pool,
+    relay: u64,
+    details: *mut trc_error_details,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(details)?;
+        let status = state.pool.relay(relay.into()).ok_or(trc_error::UnknownRelay)?;
+        place.write(refusal(status.refused.as_deref()));
+        Ok(())
+    })
+}
+
+fn refusal(error: Option<&ConnectError>) -> trc_error_details {
+    (&error.map_or(trc_error::None.into(), Failure::from)).into()
 }
 
 /// Copies a relay, with its addresses, and writes the copy to `*copy`: free it with `trc_relay_free`.
