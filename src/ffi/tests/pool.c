@@ -216,6 +216,12 @@ static void sending(void) {
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_send_oob(alice, UINT64_MAX, bob_key, data, 1));
     RETURNS(TRC_ERROR_LENGTH, trc_pool_send_oob(alice, by, bob_key, data, 1025));
     OK(trc_pool_report(alice, friend_of_alice, true));
+    // More out of band than the queue of one relay has room for.
+    while (trc_pool_send_oob(alice, by, bob_key, data, 1024) == TRC_OK) {
+    }
+    RETURNS(TRC_ERROR_WOULD_BLOCK, trc_pool_send_oob(alice, by, bob_key, data, 1024));
+    event = wait_for(alice, TRC_POOL_EVENT_KIND_RELAY_WRITABLE);
+    CHECK(event.relay == by && event.token == (by == at_alice[0] ? 100 : 101) && event.peer == 0);
     // More than the queues of both relays have room for.
     OK(trc_pool_set_window(alice, 16 * 1024));
     for (sent = 0; trc_pool_send(alice, friend_of_alice, data, 2000) == TRC_OK; sent++) {
