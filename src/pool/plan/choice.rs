@@ -43,10 +43,10 @@ impl Plan {
         let best = if used.is_none() { self.best(peer) } else { None };
         let Some(peer) = self.peers.get_mut(id.0) else { return };
         let chosen = match (used, faster) {
-            (Some(_), Some(faster)) if peer.handle_faster(now, faster) => Some(faster),
+            (Some(_), Some(faster)) if peer.handle_faster(now) => Some(faster),
             (Some(used), faster) => {
                 if faster.is_none() {
-                    peer.faster = None;
+                    peer.faster_since = None;
                 }
                 Some(used)
             }
@@ -56,7 +56,7 @@ impl Plan {
             return;
         }
         let before = std::mem::replace(&mut peer.used, chosen);
-        peer.faster = None;
+        peer.faster_since = None;
         let was_refused = chosen.is_some() && std::mem::take(&mut peer.was_refused);
         let notice = match (before, chosen) {
             (None, Some(relay)) => Notice::PeerOnline(id, relay),

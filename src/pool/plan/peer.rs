@@ -6,7 +6,7 @@ use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::pool::id::RelayId;
 
-/// How long another relay must be faster before it takes over: at three common pings in a row.
+/// How long other relays must be faster before the fastest takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
 
 /// The most routes to a peer.
@@ -23,8 +23,8 @@ pub(crate) struct Peer {
     pub(crate) ties: Vec<Tie>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
-    /// The relay that is faster than the used one, and since when.
-    pub(crate) faster: Option<(RelayId, Instant)>,
+    /// Since when there was always a relay that is faster than the used one.
+    pub(crate) faster_since: Option<Instant>,
     /// Whether `send` has refused data since the last notice of room.
     pub(crate) was_refused: bool,
     /// The turn of the next relay for data while the peer is offline.
@@ -78,7 +78,7 @@ impl Peer {
             sleeps_since: None,
             ties: Vec::new(),
             used: None,
-            faster: None,
+            faster_since: None,
             was_refused: false,
             turn: 0,
         }
@@ -97,13 +97,9 @@ impl Peer {
         self.ties.iter().filter(|tie| !matches!(tie.route, Route::None { .. })).count()
     }
 
-    /// Another relay is faster by a third than the used one. Returns whether it was for long enough.
-    pub(crate) fn handle_faster(&mut self, now: Instant, relay: RelayId) -> bool {
-        let since = match self.faster {
-            Some((same, since)) if same == relay => since,
-            _ => now,
-        };
-        self.faster = Some((relay, since));
+    /// Another relay is faster by a third than the used one. Returns whether there was one for long enough.
+    pub(crate) fn handle_faster(&mut self, now: Instant) -> bool {
+        let since = *self.faster_since.get_or_insert(now);
         now.saturating_duration_since(since) >= FASTER_FOR
     }
 }

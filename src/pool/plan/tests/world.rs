@@ -103,11 +103,14 @@ impl World {
     pub(super) fn peer(&mut self, relays: &[RelayId]) -> PeerId {
         let key = self.key();
         let peer = self.plan.add_peer(key, 0);
-        for relay in relays {
-            self.plan.tie(peer, *relay).unwrap();
-            self.there.insert((*relay, peer));
-        }
+        relays.iter().for_each(|relay| self.tie_there(peer, *relay));
         peer
+    }
+
+    /// Ties a peer to a relay on which it is.
+    pub(super) fn tie_there(&mut self, peer: PeerId, relay: RelayId) {
+        self.plan.tie(peer, relay).unwrap();
+        self.there.insert((relay, peer));
     }
 
     pub(super) fn key(&mut self) -> PublicKey {
