@@ -235,7 +235,8 @@ impl Pool {
 
     /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
     /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer
-    /// now. One that loses data is used only if there is no other. Returns `false` if the peer is not there.
+    /// now. One that loses the data of a peer is used for it only if there is no other; once two peers have reported it,
+    /// for all. Half of the reports are forgotten after ten minutes. Returns `false` if the peer is not there.
     pub fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
         self.plan.handle_report(Instant::now(), peer, was_delivered)
     }
@@ -330,7 +331,7 @@ impl Pool {
             round_trip: known.round_trip,
             up_time: known.up_time(Instant::now()),
             failures: known.failures,
-            lost: known.lost,
+            lost: known.losses.peers() as u32,
             refused: known.refused.clone(),
             tied: known.tied.len(),
         })

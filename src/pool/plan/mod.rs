@@ -7,13 +7,14 @@
 //! then, [`review`] computes what is wanted from all that is known, [`sleep`] closes routes that nobody needs,
 //! [`memory`] is what outlasts a restart, [`paths`] tells by which relay something goes out, [`wishes`] and [`reports`]
 //! are what the plan is told, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is
-//! known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
+//! known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called, [`losses`] are those of a relay.
 
 mod action;
 mod allowance;
 mod beat;
 mod choice;
 mod ends;
+mod losses;
 mod memory;
 mod paths;
 mod peer;

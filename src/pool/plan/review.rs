@@ -70,8 +70,9 @@ impl Plan {
         self.onion_relays.max(WITHOUT_PEERS)
     }
 
-    /// Looks for faster relays, after the round trips were taken down.
+    /// Looks for better relays, after the round trips were taken down.
     pub(crate) fn compare(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|(_, known)| known.losses.forget(now));
         let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
         let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));

@@ -3,6 +3,7 @@
 mod beat;
 mod failures;
 mod histories;
+mod losses;
 mod memory;
 mod paths;
 mod relays;

@@ -87,7 +87,7 @@ impl Plan {
         for tie in peer.ties {
             self.actions.extend(tie.route.id().map(Action::CloseRoute));
             if let Some(relay) = self.relays.get_mut(tie.relay.0) {
-                relay.tied.remove(&id);
+                relay.untie(id);
                 relay.routes -= usize::from(tie.route.id().is_some());
             }
         }
@@ -129,7 +129,7 @@ impl Plan {
         let tie = peer.ties.remove(at);
         self.actions.extend(tie.route.id().map(Action::CloseRoute));
         if let Some(known) = self.relays.get_mut(relay.0) {
-            known.tied.remove(&id);
+            known.untie(id);
             known.routes -= usize::from(tie.route.id().is_some());
         }
         self.choose_again(now, id);
@@ -195,10 +195,9 @@ impl Plan {
     pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
         let Some(peer) = self.peer(id) else { return false };
         if let Some(relay) = peer.used.and_then(|relay| self.relays.get_mut(relay.0)) {
-            relay.lost =
-                if was_delivered { relay.lost.saturating_sub(1) } else { relay.lost.saturating_add(1) };
+            relay.losses.report(now, id, was_delivered);
             if !was_delivered {
-                // It may lose the data of the others, too.
+                // Others are concerned, too, once several have reported it.
                 let tied: Vec<PeerId> = relay.tied.iter().copied().collect();
                 tied.into_iter().for_each(|peer| self.choose_again(now, peer));
             }

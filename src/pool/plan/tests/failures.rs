@@ -166,35 +166,3 @@ fn a_single_burst_of_data_costs_one_ping() {
     assert_eq!(world.asked(), 1);
     assert!(world.plan.watched.is_empty());
 }
-
-#[test]
-fn a_relay_that_loses_data_is_used_only_if_there_is_no_other() {
-    let mut world = World::new(7);
-    let relays = world.relays(3);
-    let peer = world.peer(&relays);
-    world.pass(60 * SECOND);
-    let (used, _) = world.plan.used(peer).unwrap();
-    world.plan.handle_report(world.now, peer, false);
-    let (next, _) = world.plan.used(peer).unwrap();
-    assert_ne!(next, used);
-    world.plan.handle_report(world.now, peer, true);
-    assert_eq!(world.plan.used(peer).unwrap().0, next);
-    for relay in relays.iter().filter(|relay| **relay != used) {
-        world.set(*relay, Conduct::Refuses);
-    }
-    world.pass(SECOND);
-    assert_eq!(world.plan.used(peer).unwrap().0, used);
-}
-
-#[test]
-fn a_relay_that_loses_the_data_of_one_peer_carries_those_of_no_other() {
-    let mut world = World::new(11);
-    let relays = world.relays(3);
-    let peers = [world.peer(&relays), world.peer(&relays)];
-    relays.iter().for_each(|relay| _ = world.round_trips.insert(*relay, Duration::from_millis(200)));
-    world.round_trips.insert(relays[0], Duration::from_millis(20));
-    world.pass(300 * SECOND);
-    assert_eq!(peers.map(|peer| world.plan.used(peer).unwrap().0), [relays[0]; 2]);
-    world.plan.handle_report(world.now, peers[0], false);
-    assert!(peers.iter().all(|peer| world.plan.used(*peer).unwrap().0 != relays[0]));
-}
