@@ -51,7 +51,7 @@ pub struct RelayStatus {
     ///
     /// | factor | because of |
     /// | --- | --- |
-    /// | 1, 1/2, 1/4 | the origin: the user, a list, a peer |
+    /// | 1, 1/4, 1/16 | the origin: the user, a list, a peer |
     /// | 1 / (1 + round trip / 200 ms) | its speed; 1/2 if that is not known |
     /// | 1 / (1 + `failures`) | its reliability |
     /// | 1/2, growing to 1 in an hour of `up_time` | its constancy |

@@ -164,10 +164,11 @@ impl Known {
     /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
     pub(crate) fn score(&self) -> f64 {
         let round_trip = self.round_trip.unwrap_or(MIDDLE);
+        // A new relay is worth a quarter of the best old one: origins are as far apart, or peers could push out a list's.
         let origin = match self.origin {
             Origin::User => 1.0,
-            Origin::List => 0.5,
-            Origin::Peer { .. } => 0.25,
+            Origin::List => 1.0 / 4.0,
+            Origin::Peer { .. } => 1.0 / 16.0,
         };
         let speed = 1.0 / (1.0 + round_trip.div_duration_f64(MIDDLE));
         let reliability = 1.0 / (1.0 + f64::from(self.failures));

@@ -93,7 +93,7 @@ fn a_score_is_the_product_of_its_factors() {
     let score = |world: &World, id| world.plan.relay(id).unwrap().score();
     // Not connected yet: half for the round trip, half for the time.
     close(score(&world, own), 0.25);
-    close(score(&world, listed), 0.125);
+    close(score(&world, listed), 0.25 / 4.0);
     world.round_trips.insert(own, Duration::from_millis(50));
     world.pass(7200 * SECOND);
     close(score(&world, own), 0.8);

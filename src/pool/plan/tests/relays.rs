@@ -28,6 +28,20 @@ fn the_users_own_relays_come_first() {
 }
 
 #[test]
+fn old_and_fast_relays_of_a_peer_come_after_new_ones_of_a_list() {
+    let mut world = World::new(16);
+    let peer = world.peer(&[]);
+    let old: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::Peer { peer, is_local: false })).collect();
+    old.iter().for_each(|relay| _ = world.round_trips.insert(*relay, SECOND / 1_000));
+    world.pass(4_000 * SECOND);
+    assert_eq!(world.connected().len(), 3);
+    let new = world.relays(3);
+    old.iter().for_each(|relay| world.plan.end(*relay, world.now));
+    world.pass(SECOND);
+    assert_eq!(world.connected(), new.into_iter().collect());
+}
+
+#[test]
 fn twenty_four_relays_of_a_peer_open_three_connections() {
     let mut world = World::new(2);
     let relays = world.relays(24);
