@@ -19,7 +19,7 @@
 //!   it was connected for a minute. If no relay at all is connected, it is our own network: then no relay is blamed, and
 //!   all are tried again as soon as one of them works.
 //! - At most 16 attempts begin at once, and one every two seconds in the long run. A relay that is not connected after
-//!   2 s is tried further, and another one besides it.
+//!   1 s is tried further, and another one besides it.
 //! - A peer adds at most 24 relays, and none in a local network ([`Origin::Peer`]); the user and lists add 4096.
 //!
 //! # Order, loss and duplicates

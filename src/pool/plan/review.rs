@@ -1,6 +1,6 @@
 //! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
 //!
-//! Each peer that is awake wants three of its relays; [`WITHOUT_PEERS`] are connected even if there is no peer. The
+//! Each peer that is awake wants three of its relays; three are connected even if there is no peer. The
 //! relays that most peers lack come first, so few serve many. A relay without which nothing would be missing is
 //! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
 
@@ -9,21 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
+use crate::pool::plan::need::{MAX_ROUTES, STAGGER, covers};
 use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
 
-/// The relays that are connected even if there is no peer.
-const WITHOUT_PEERS: usize = 3;
-
 /// How long a relay is kept without which nothing would be missing.
 const SURPLUS: Duration = Duration::from_secs(10);
-
-/// If a relay is not connected by then, another one is tried besides it.
-const STAGGER: Duration = Duration::from_secs(2);
-
-/// The most routes of a relay.
-const MAX_ROUTES: usize = 240;
 
 /// A relay with so many is left to peers that have fewer than they want.
 const MANY_ROUTES: usize = 180;
@@ -48,6 +40,7 @@ impl Plan {
         self.doubtful.clear();
         self.connect(now);
         self.drop_surplus(now, self.relays().map(|(id, _)| id).collect());
+        self.close_routes_of_slow(now);
         self.open_routes(now);
         self.close_routes_of_sleepers(now);
     }
@@ -63,11 +56,6 @@ impl Plan {
 
     pub(crate) fn wake(&mut self, at: Instant) {
         self.review_at = Some(self.review_at.map_or(at, |other| other.min(at)));
-    }
-
-    /// The relays that are kept connected whatever the peers want.
-    fn least(&self) -> usize {
-        self.onion_relays.max(WITHOUT_PEERS)
     }
 
     /// Looks for better relays, after the round trips were taken down.
@@ -142,15 +130,6 @@ impl Plan {
         lacking.filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Whether a peer may count on this tie.
-    fn covers_tie(&self, relay: RelayId, route: Route, now: Instant) -> bool {
-        let has_route = |known: &Known| match route {
-            Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
-            _ => true,
-        };
-        self.relay(relay).is_some_and(|known| covers(known, now) && has_route(known))
-    }
-
     /// The relays that may be tried now, with the number of peers that lack one of them; `others`: also those that no
     /// peer lacks. If some cannot be tried yet, a review is due when they can.
     fn candidates(
@@ -210,42 +189,13 @@ impl Plan {
         }
     }
 
-    /// How many relays count as wanted ones, and how many of them are connected.
-    fn covering(&self, now: Instant) -> (usize, usize) {
-        let covering = self.relays().filter(|(_, known)| covers(known, now));
-        covering.fold((0, 0), |(all, connected), (_, known)| {
-            (all + 1, connected + usize::from(known.is_connected()))
-        })
-    }
-
-    /// How much would be lost without a relay: the peers whose data it carries, those that are tied to it, its rank.
-    fn value(&self, id: RelayId) -> Option<impl Ord + use<>> {
-        let known = self.relay(id)?;
-        let awake = known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake);
-        let (carried, tied) = awake.fold((0_usize, 0_usize), |(carried, tied), peer| {
-            (carried + usize::from(peer.used == Some(id)), tied + 1)
-        });
-        Some((carried, tied, known.rank()))
-    }
-
-    /// Whether nothing would be missing without this relay. A route that is online is replaced only by one that is
-    /// online, and a connected relay only by a connected one: make before break.
-    fn is_surplus(&self, id: RelayId, now: Instant, (all, connected): (usize, usize)) -> bool {
-        let Some(known) = self.relay(id).filter(|known| !known.is_idle()) else { return false };
-        let as_good =
-            |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
-        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
-        if others < self.least() {
-            return false;
+    /// A relay that takes too long to connect must not hold the routes that others could have.
+    fn close_routes_of_slow(&mut self, now: Instant) {
+        let slow = self.relays().filter(|(_, known)| known.routes > 0 && !is_ready(known, now));
+        let routes = slow.flat_map(|(id, known)| known.tied.iter().map(move |peer| (*peer, id)));
+        for (peer, relay) in routes.collect::<Vec<_>>() {
+            self.close_route(peer, relay);
         }
-        known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
-            let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
-            let others = peer.ties.iter().filter(|tie| {
-                let is_online = !is_online || tie.route.online().is_some();
-                tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
-            });
-            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= self.wanted
-        })
     }
 
     /// Requests the routes of awake peers on all relays that are connected or about to be: first those that a peer wants,
@@ -255,9 +205,9 @@ impl Plan {
         for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
             let mut routes = peer.routes();
             for tie in &peer.ties {
-                let has_connection = self.relay(tie.relay).is_some_and(|known| known.connection().is_some());
+                let is_ready = self.relay(tie.relay).is_some_and(|known| is_ready(known, now));
                 let Route::None { not_before } = tie.route else { continue };
-                if has_connection && routes < MAX_ROUTES_OF_PEER {
+                if is_ready && routes < MAX_ROUTES_OF_PEER {
                     routes += 1;
                     planned.push((routes > self.wanted, id, tie.relay, not_before));
                 }
@@ -283,11 +233,7 @@ impl Plan {
     }
 }
 
-/// Whether a relay counts as one of those that are wanted: it is connected and answers, or has just been tried.
-fn covers(known: &Known, now: Instant) -> bool {
-    match known.state {
-        State::Idle => false,
-        State::Connecting { since, .. } => now.saturating_duration_since(since) < STAGGER,
-        State::Connected { .. } => !known.is_silent,
-    }
+/// Whether routes may be requested: a relay is connected, or has just been tried.
+fn is_ready(known: &Known, now: Instant) -> bool {
+    known.is_connected() || known.connection().is_some() && covers(known, now)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::world::Conduct;
 use crate::pool::event::{Move, MoveCause};
+use crate::pool::origin::Origin;
 use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,13 +55,18 @@ fn a_relay_that_accepts_and_closes_is_tried_less_and_less_often() {
 }
 
 #[test]
-fn a_relay_that_does_not_answer_delays_the_others_by_two_seconds() {
+fn relays_that_do_not_answer_delay_the_others_by_a_second_and_hold_no_routes() {
     let mut world = World::new(4);
-    let relays = world.relays(6);
-    relays[..3].iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
-    world.peer(&relays);
-    world.pass(9 * SECOND);
-    assert_eq!(world.connected(), relays[3..].iter().copied().collect());
+    let silent: Vec<_> = (0..6).map(|_| world.relay(Origin::User)).collect();
+    silent.iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
+    let relays = world.relays(3);
+    let peer = world.peer(&[silent, relays.clone()].concat());
+    world.pass(SECOND * 9 / 4); // they are the third three
+    assert_eq!(world.connected(), relays.into_iter().collect());
+    assert_eq!(
+        world.plan.peer(peer).unwrap().ties.iter().filter(|tie| tie.route.online().is_some()).count(),
+        3
+    );
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Which relays are needed: which of them a peer may count on, and without which nothing would be missing.
+
+use std::time::{Duration, Instant};
+
+use crate::pool::id::RelayId;
+use crate::pool::plan::peer::Route;
+use crate::pool::plan::relay::{Known, State};
+use crate::pool::plan::state::Plan;
+
+/// The relays that are connected even if there is no peer.
+const WITHOUT_PEERS: usize = 3;
+
+/// If a relay is not connected by then, another one is tried besides it. Most need a few hundred milliseconds.
+pub(crate) const STAGGER: Duration = Duration::from_secs(1);
+
+/// The most routes of a relay.
+pub(crate) const MAX_ROUTES: usize = 240;
+
+impl Plan {
+    /// The relays that are kept connected whatever the peers want.
+    pub(crate) fn least(&self) -> usize {
+        self.onion_relays.max(WITHOUT_PEERS)
+    }
+
+    /// Whether a peer may count on this tie.
+    pub(crate) fn covers_tie(&self, relay: RelayId, route: Route, now: Instant) -> bool {
+        let has_route = |known: &Known| match route {
+            Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
+            _ => true,
+        };
+        self.relay(relay).is_some_and(|known| covers(known, now) && has_route(known))
+    }
+
+    /// How many relays count as wanted ones, and how many of them are connected.
+    pub(crate) fn covering(&self, now: Instant) -> (usize, usize) {
+        let covering = self.relays().filter(|(_, known)| covers(known, now));
+        covering.fold((0, 0), |(all, connected), (_, known)| {
+            (all + 1, connected + usize::from(known.is_connected()))
+        })
+    }
+
+    /// How much would be lost without a relay: the peers whose data it carries, those that are tied to it, its rank.
+    pub(crate) fn value(&self, id: RelayId) -> Option<impl Ord + use<>> {
+        let known = self.relay(id)?;
+        let awake = known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake);
+        let (carried, tied) = awake.fold((0_usize, 0_usize), |(carried, tied), peer| {
+            (carried + usize::from(peer.used == Some(id)), tied + 1)
+        });
+        Some((carried, tied, known.rank()))
+    }
+
+    /// Whether nothing would be missing without this relay. A route that is online is replaced only by one that is
+    /// online, and a connected relay only by a connected one: make before break.
+    pub(crate) fn is_surplus(&self, id: RelayId, now: Instant, (all, connected): (usize, usize)) -> bool {
+        let Some(known) = self.relay(id).filter(|known| !known.is_idle()) else { return false };
+        let as_good =
+            |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
+        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
+        if others < self.least() {
+            return false;
+        }
+        known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
+            let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
+            let others = peer.ties.iter().filter(|tie| {
+                let is_online = !is_online || tie.route.online().is_some();
+                tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
+            });
+            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= self.wanted
+        })
+    }
+}
+
+/// Whether a relay counts as one of those that are wanted: it is connected and answers, or has just been tried.
+pub(crate) fn covers(known: &Known, now: Instant) -> bool {
+    match known.state {
+        State::Idle => false,
+        State::Connecting { since, .. } => now.saturating_duration_since(since) < STAGGER,
+        State::Connected { .. } => !known.is_silent,
+    }
+}
