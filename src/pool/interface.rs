@@ -181,7 +181,8 @@ impl Pool {
     }
 
     /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
-    /// carry no data are disconnected first.
+    /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
+    /// a peer that has none, one is disconnected without which all others still have one.
     pub fn set_max_connections(&mut self, count: usize) {
         self.plan.set_bound(Instant::now(), count.max(1));
         self.act(Instant::now());

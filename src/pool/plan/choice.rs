@@ -25,12 +25,6 @@ impl Plan {
         others.into_iter().filter_map(|(tie, _)| Some((tie.relay, tie.route.online()?))).collect()
     }
 
-    /// Whether a relay carries the data of any peer.
-    pub(crate) fn carries(&self, id: RelayId) -> bool {
-        let tied = self.relay(id).into_iter().flat_map(|known| &known.tied);
-        tied.filter_map(|peer| self.peer(*peer)).any(|peer| peer.used == Some(id))
-    }
-
     /// Chooses the relay for the data of this peer again, after something has changed.
     pub(crate) fn choose_again(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(id.0) else { return };

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::pool::id::RelayId;
-use crate::pool::plan::peer::Route;
+use crate::pool::plan::peer::{Peer, Route};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
 
@@ -19,7 +19,17 @@ pub(crate) const MAX_ROUTES: usize = 240;
 impl Plan {
     /// The relays that are kept connected whatever the peers want.
     pub(crate) fn least(&self) -> usize {
-        self.onion_relays.max(WITHOUT_PEERS)
+        self.onion_relays.max(WITHOUT_PEERS).min(self.bound)
+    }
+
+    /// How many more connections there may be.
+    pub(crate) fn places(&self) -> usize {
+        self.bound.saturating_sub(self.relays().filter(|(_, known)| !known.is_idle()).count())
+    }
+
+    /// Whether no relay of this peer is connected or about to be.
+    pub(crate) fn has_none(&self, peer: &Peer) -> bool {
+        peer.ties.iter().all(|tie| self.relay(tie.relay).is_none_or(Known::is_idle))
     }
 
     /// Whether a peer may count on this tie.
@@ -53,19 +63,27 @@ impl Plan {
     /// online, and a connected relay only by a connected one: make before break.
     pub(crate) fn is_surplus(&self, id: RelayId, now: Instant, (all, connected): (usize, usize)) -> bool {
         let Some(known) = self.relay(id).filter(|known| !known.is_idle()) else { return false };
+        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
+        others >= self.least() && self.leaves(known, id, now, self.wanted)
+    }
+
+    /// The relay that is worth the least, of those without which every peer still has one.
+    pub(crate) fn least_missed(&self, now: Instant) -> Option<RelayId> {
+        let used = self.relays().filter(|(id, known)| !known.is_idle() && self.leaves(known, *id, now, 1));
+        used.map(|(id, _)| id).min_by_key(|id| self.value(*id))
+    }
+
+    /// Whether each awake peer that is tied to this relay has so many others that are as good.
+    fn leaves(&self, known: &Known, id: RelayId, now: Instant, count: usize) -> bool {
         let as_good =
             |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
-        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
-        if others < self.least() {
-            return false;
-        }
         known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
             let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
             let others = peer.ties.iter().filter(|tie| {
                 let is_online = !is_online || tie.route.online().is_some();
                 tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
             });
-            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= self.wanted
+            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= count
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
 //!
 //! Each peer that is awake wants three of its relays; three are connected even if there is no peer. The
-//! relays that most peers lack come first, so few serve many. A relay without which nothing would be missing is
+//! relays that most peers lack come first, so few serve many; but no peer gets its second before each has its first. A relay without which nothing would be missing is
 //! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
 
 use std::collections::HashMap;
@@ -19,6 +19,21 @@ const SURPLUS: Duration = Duration::from_secs(10);
 
 /// A relay with so many is left to peers that have fewer than they want.
 const MANY_ROUTES: usize = 180;
+
+/// What a peer lacks.
+struct Missing {
+    /// How many relays.
+    count: usize,
+    /// Whether it has none at all.
+    is_first: bool,
+}
+
+/// The peers that lack a relay: those that have none, and all.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Votes {
+    of_first: usize,
+    of_all: usize,
+}
 
 impl Plan {
     /// When [`advance`](Self::advance) is due: at once, if something has happened.
@@ -66,38 +81,47 @@ impl Plan {
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));
     }
 
-    /// Connects what is missing.
+    /// Connects what is missing: what peers lack that have none comes first, then what most peers lack.
     fn connect(&mut self, now: Instant) {
         let mut missing = self.missing(now);
         let covering = self.relays().filter(|(_, known)| covers(known, now)).count();
         self.wake_for_slow(now);
         let mut spare = self.least().saturating_sub(covering);
         let mut candidates = self.candidates(now, &missing, spare > 0);
-        let mut in_use = self.relays().filter(|(_, known)| !known.is_idle()).count();
-        while in_use < self.bound
-            && let Some(best) = candidates.iter().max_by_key(|(id, lacking)| (**lacking, self.rank(**id)))
-        {
-            let (id, lacking) = (*best.0, *best.1);
-            if lacking == 0 && spare == 0 {
+        while let Some(best) = candidates.iter().max_by_key(|(id, votes)| (**votes, self.rank(**id))) {
+            let (id, votes) = (*best.0, *best.1);
+            if votes == Votes::default() && spare == 0 {
+                return;
+            }
+            // The last place is left to peers that have none, or relays would come and go with their tries.
+            let kept = usize::from(votes.of_first == 0 && missing.values().any(|missing| missing.is_first));
+            let has_place = self.places() > kept;
+            let displaces = !has_place && votes.of_first > 0;
+            let displaced = displaces.then(|| self.least_missed(now)).flatten();
+            if !has_place && displaced.is_none() {
                 return;
             }
             if let Err(at) = self.allowance.take(now) {
                 return self.wake(at);
             }
+            displaced.into_iter().for_each(|id| self.end(id, now));
             candidates.remove(&id);
             self.begin(now, id);
-            (in_use, spare) = (in_use + 1, spare.saturating_sub(1));
+            spare = spare.saturating_sub(1);
             let Some(known) = self.relay(id) else { continue };
             for peer in &known.tied {
-                if let Some(count) = missing.get_mut(peer) {
-                    *count -= 1;
-                    if *count == 0 {
-                        missing.remove(peer);
-                        let ties = self.peer(*peer).map_or(&[][..], |peer| &peer.ties);
-                        for tie in ties {
-                            candidates.get_mut(&tie.relay).into_iter().for_each(|lacking| *lacking -= 1);
-                        }
+                let Some(lacks) = missing.get_mut(peer) else { continue };
+                let was_first = std::mem::take(&mut lacks.is_first);
+                lacks.count -= 1;
+                let has_all = lacks.count == 0;
+                for tie in self.peer(*peer).map_or(&[][..], |peer| &peer.ties) {
+                    if let Some(votes) = candidates.get_mut(&tie.relay) {
+                        votes.of_first -= usize::from(was_first);
+                        votes.of_all -= usize::from(has_all);
                     }
+                }
+                if has_all {
+                    missing.remove(peer);
                 }
             }
         }
@@ -121,36 +145,43 @@ impl Plan {
         next.into_iter().for_each(|at| self.wake(at));
     }
 
-    /// How many relays each awake peer lacks.
-    fn missing(&mut self, now: Instant) -> HashMap<PeerId, usize> {
+    /// What each awake peer lacks.
+    fn missing(&self, now: Instant) -> HashMap<PeerId, Missing> {
         let covered =
             |peer: &Peer| peer.ties.iter().filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count();
-        let awake = self.peers().filter(|(_, peer)| peer.is_awake);
-        let lacking = awake.map(|(id, peer)| (id, self.wanted.saturating_sub(covered(peer))));
-        lacking.filter(|(_, count)| *count > 0).collect()
+        let awake = self.peers().filter(|(_, peer)| peer.is_awake && !peer.ties.is_empty());
+        let lacking = awake.map(|(id, peer)| {
+            let count = self.wanted.saturating_sub(covered(peer));
+            (id, Missing { count, is_first: self.has_none(peer) })
+        });
+        lacking.filter(|(_, missing)| missing.count > 0).collect()
     }
 
-    /// The relays that may be tried now, with the number of peers that lack one of them; `others`: also those that no
-    /// peer lacks. If some cannot be tried yet, a review is due when they can.
+    /// The relays that may be tried now, with the peers that lack them; `others`: also those that no peer lacks. If some
+    /// cannot be tried yet, a review is due when they can.
     fn candidates(
         &mut self,
         now: Instant,
-        missing: &HashMap<PeerId, usize>,
+        missing: &HashMap<PeerId, Missing>,
         others: bool,
-    ) -> HashMap<RelayId, usize> {
-        let mut lacking: HashMap<RelayId, usize> = HashMap::new();
-        for peer in missing.keys().filter_map(|id| self.peer(*id)) {
-            peer.ties.iter().for_each(|tie| *lacking.entry(tie.relay).or_default() += 1);
+    ) -> HashMap<RelayId, Votes> {
+        let mut votes: HashMap<RelayId, Votes> = HashMap::new();
+        for (id, missing) in missing {
+            for tie in self.peer(*id).map_or(&[][..], |peer| &peer.ties) {
+                let votes = votes.entry(tie.relay).or_default();
+                votes.of_first += usize::from(missing.is_first);
+                votes.of_all += 1;
+            }
         }
         let mut candidates = HashMap::new();
         let mut later: Option<Instant> = None;
         for (id, known) in self.relays().filter(|(_, known)| known.is_idle()) {
-            let lacking = lacking.get(&id).copied().unwrap_or(0);
-            if lacking == 0 && !others {
+            let votes = votes.get(&id).copied().unwrap_or_default();
+            if votes == Votes::default() && !others {
                 continue;
             }
             match known.retry_at(now) {
-                None => _ = candidates.insert(id, lacking),
+                None => _ = candidates.insert(id, votes),
                 Some(at) => later = Some(later.map_or(at, |other| other.min(at))),
             }
         }

@@ -1,6 +1,7 @@
 //! The plan in virtual time, with relays and peers that do what a test wants.
 
 mod beat;
+mod bounds;
 mod failures;
 mod histories;
 mod losses;

@@ -164,11 +164,11 @@ impl Plan {
     /// The most connections. If there are more, those that carry no data end first.
     pub(crate) fn set_bound(&mut self, now: Instant, bound: usize) {
         self.bound = bound;
-        let mut used: Vec<_> = self.relays().filter(|(_, known)| !known.is_idle()).collect();
-        used.sort_by_cached_key(|(id, known)| (self.carries(*id), known.rank()));
-        let surplus: Vec<RelayId> =
-            used.iter().take(used.len().saturating_sub(bound)).map(|(id, _)| *id).collect();
-        surplus.into_iter().for_each(|id| self.end(id, now));
+        let mut used: Vec<RelayId> =
+            self.relays().filter(|(_, known)| !known.is_idle()).map(|(id, _)| id).collect();
+        used.sort_by_cached_key(|id| self.value(*id));
+        used.truncate(used.len().saturating_sub(bound));
+        used.into_iter().for_each(|id| self.end(id, now));
         self.is_outdated = true;
     }
 

@@ -226,25 +226,6 @@ fn a_peer_that_is_untied_from_its_relays_leaves_them() {
 }
 
 #[test]
-fn fewer_connections_may_be_allowed_at_any_time() {
-    let mut world = World::new(14);
-    let relays = world.relays(12);
-    let peer = world.peer(&relays[..1]);
-    world.plan.set_onion_relays(12);
-    world.pass(60 * SECOND);
-    assert_eq!(world.connected().len(), 12);
-    world.plan.set_bound(world.now, 2);
-    world.pass(SECOND);
-    assert_eq!(world.connected().len(), 2);
-    assert!(world.plan.used(peer).is_some(), "the relay that carries data stays");
-    world.pass(3600 * SECOND);
-    assert_eq!(world.connected().len(), 2);
-    world.plan.set_bound(world.now, 128);
-    world.pass(60 * SECOND);
-    assert_eq!(world.connected().len(), 12);
-}
-
-#[test]
 fn relays_that_a_removed_peer_has_named_go_with_the_last_peer_that_is_tied_to_them() {
     let mut world = World::new(15);
     for is_untied in [true, false] {
