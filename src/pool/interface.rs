@@ -169,8 +169,8 @@ impl Pool {
 
     /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6. (It
     /// has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
-    /// to more than five relays, and cannot tell each other which they use, meet for certain only if each has more than
-    /// half of them.
+    /// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half
+    /// of them; otherwise once one of them has tried the other's.
     pub fn set_relays_per_peer(&mut self, count: usize) {
         self.plan.set_wanted(count);
     }

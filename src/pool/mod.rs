@@ -12,6 +12,9 @@
 //!   ([`Pool::set_relays_per_peer`]). Three relays are connected even if there is no peer; [`Pool::set_onion_relays`]
 //!   asks for more. In all there are at most 128 ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one
 //!   that is full is passed over.
+//! - If more relays are wanted than may be connected, each peer gets one before any gets its second.
+//! - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
+//!   at a time, with the common pings, and then the pauses between rounds grow from a minute to four hours.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
 //!   if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up

@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     /// Since when it is known that it sleeps, if it does.
     pub(crate) sleeps_since: Option<Instant>,
     pub(crate) ties: Vec<Tie>,
+    /// The search for it, if it is offline.
+    pub(crate) search: Option<Search>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
     /// Since when there was always a relay that is faster than the used one.
@@ -36,6 +38,16 @@ pub(crate) struct Peer {
 pub(crate) struct Tie {
     pub(crate) relay: RelayId,
     pub(crate) route: Route,
+    /// Whether it was tried in this round of the search for the peer.
+    pub(crate) is_tried: bool,
+}
+
+/// The search for a peer, in rounds.
+pub(crate) struct Search {
+    /// When the next round begins; `None` during one.
+    pub(crate) next_at: Option<Instant>,
+    /// The pause after this round.
+    pub(crate) pause: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +89,7 @@ impl Peer {
             is_awake: true,
             sleeps_since: None,
             ties: Vec::new(),
+            search: None,
             used: None,
             faster_since: None,
             was_refused: false,
@@ -90,6 +103,11 @@ impl Peer {
 
     pub(crate) fn tie_mut(&mut self, relay: RelayId) -> Option<&mut Tie> {
         self.ties.iter_mut().find(|tie| tie.relay == relay)
+    }
+
+    /// The relays that the search for it has still to try.
+    pub(crate) fn untried(&self) -> impl Iterator<Item = &Tie> {
+        self.ties.iter().filter(|tie| self.search.is_some() && !tie.is_tried)
     }
 
     /// The routes that are open, requested or planned.

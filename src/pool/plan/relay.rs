@@ -66,6 +66,8 @@ pub(crate) struct Known {
     up_time: Duration,
     /// Since when nothing would be missing without it.
     pub(crate) surplus_since: Option<Instant>,
+    /// Until when it is tried for offline peers; taken back at the next common ping.
+    pub(crate) tried_until: Option<Instant>,
     /// Since when data were sent and nothing was heard.
     pub(crate) unheard_since: Option<Instant>,
     /// Whether data were sent since `unheard_since`, or since it was asked.
@@ -113,6 +115,7 @@ impl Known {
             earlier: Duration::ZERO,
             up_time: Duration::ZERO,
             surplus_since: None,
+            tried_until: None,
             unheard_since: None,
             has_sent: false,
             asked_at: None,
@@ -154,6 +157,11 @@ impl Known {
 
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self.state, State::Connected { .. })
+    }
+
+    /// Whether it is tried for offline peers.
+    pub(crate) fn is_tried(&self, now: Instant) -> bool {
+        self.tried_until.is_some_and(|until| until > now)
     }
 
     /// From when on it may be tried again; `None` if at once.

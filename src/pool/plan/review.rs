@@ -86,7 +86,7 @@ impl Plan {
         let mut missing = self.missing(now);
         let covering = self.relays().filter(|(_, known)| covers(known, now)).count();
         self.wake_for_slow(now);
-        let mut spare = self.least().saturating_sub(covering);
+        let mut spare = self.always().saturating_sub(covering);
         let mut candidates = self.candidates(now, &missing, spare > 0);
         while let Some(best) = candidates.iter().max_by_key(|(id, votes)| (**votes, self.rank(**id))) {
             let (id, votes) = (*best.0, *best.1);
@@ -127,7 +127,8 @@ impl Plan {
         }
     }
 
-    fn begin(&mut self, now: Instant, id: RelayId) {
+    /// Begins an attempt.
+    pub(crate) fn begin(&mut self, now: Instant, id: RelayId) {
         if let Some(known) = self.relays.get_mut(id.0) {
             known.state = State::Connecting { connection: None, since: now };
             self.actions.push_back(Action::Connect(id));
@@ -205,6 +206,7 @@ impl Plan {
                 continue;
             }
             let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
+            let due_at = known.tried_until.map_or(due_at, |until| until.max(due_at));
             if due_at <= now {
                 due.push(id);
             } else {
@@ -235,10 +237,14 @@ impl Plan {
         let mut planned = Vec::new();
         for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
             let mut routes = peer.routes();
-            for tie in &peer.ties {
+            // While it is searched for, one route is left to the relays that are tried.
+            let left = usize::from(peer.untried().next().is_some());
+            let others = peer.ties.iter().filter(|tie| left == 0 || tie.is_tried);
+            let untried = peer.untried().map(|tie| (tie, MAX_ROUTES_OF_PEER));
+            for (tie, most) in untried.chain(others.map(|tie| (tie, MAX_ROUTES_OF_PEER - left))) {
                 let is_ready = self.relay(tie.relay).is_some_and(|known| is_ready(known, now));
                 let Route::None { not_before } = tie.route else { continue };
-                if is_ready && routes < MAX_ROUTES_OF_PEER {
+                if is_ready && routes < most {
                     routes += 1;
                     planned.push((routes > self.wanted, id, tie.relay, not_before));
                 }

@@ -9,6 +9,7 @@ mod memory;
 mod paths;
 mod relays;
 mod reviews;
+mod search;
 mod world;
 
 use world::World;

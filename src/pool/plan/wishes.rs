@@ -116,7 +116,7 @@ impl Plan {
         if peer.ties.len() == MAX_TIES {
             return Err(TieError::TooMany);
         }
-        peer.ties.push(Tie { relay, route: Route::CLOSED });
+        peer.ties.push(Tie { relay, route: Route::CLOSED, is_tried: false });
         known.tied.insert(id);
         self.is_outdated = true;
         Ok(())
@@ -178,6 +178,7 @@ impl Plan {
         for id in ids {
             self.relays.get_mut(id).into_iter().for_each(Known::handle_network_changed);
         }
+        self.peers.iter_mut().for_each(|(_, peer)| peer.search = None);
         self.allowance = Allowance::default();
         self.is_outdated = true;
     }

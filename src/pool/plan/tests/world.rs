@@ -111,6 +111,8 @@ impl World {
     pub(super) fn tie_there(&mut self, peer: PeerId, relay: RelayId) {
         self.plan.tie(peer, relay).unwrap();
         self.there.insert((relay, peer));
+        let open = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);
+        open.into_iter().for_each(|route| self.plan_for(ANSWER, Later::RouteOnline(route)));
     }
 
     pub(super) fn key(&mut self) -> PublicKey {
