@@ -8,13 +8,6 @@ use crate::pool::origin::Origin;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Adds a peer that is tied to all of these relays, but only on some.
-fn peer_on(world: &mut World, tied: &[RelayId], there: &[RelayId]) -> PeerId {
-    let peer = world.peer(there);
-    tied.iter().for_each(|relay| world.plan.tie(peer, *relay).unwrap());
-    peer
-}
-
 fn is_online(world: &World, peer: PeerId) -> bool {
     world.plan.used(peer).is_some()
 }
@@ -23,7 +16,7 @@ fn is_online(world: &World, peer: PeerId) -> bool {
 fn a_peer_that_is_only_on_its_fourth_relay_is_found_within_a_minute() {
     let mut world = World::new(1);
     let good: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
-    let peer = peer_on(&mut world, &good, &[]);
+    let peer = world.peer_on(&good, &[]);
     world.pass(600 * SECOND);
     let fourth = world.relay(Origin::List);
     world.tie_there(peer, fourth);
@@ -55,7 +48,7 @@ fn a_peer_that_is_only_on_the_last_of_its_relays_is_found_whatever_else_is_conne
         if is_shared {
             world.plan.set_onion_relays(24); // all are connected anyway, as far as there are places
         }
-        let peer = peer_on(&mut world, &better, &[]);
+        let peer = world.peer_on(&better, &[]);
         world.tie_there(peer, last);
         world.pass(900 * SECOND);
         assert!(is_online(&world, peer), "{wanted} wanted, {bound} connections, shared: {is_shared}");
@@ -66,7 +59,7 @@ fn a_peer_that_is_only_on_the_last_of_its_relays_is_found_whatever_else_is_conne
 fn the_relays_that_were_chosen_first_stay_while_others_are_tried() {
     let mut world = World::new(3);
     let relays = world.relays(12);
-    peer_on(&mut world, &relays, &[]);
+    world.peer_on(&relays, &[]);
     world.pass(SECOND);
     let chosen = world.connected();
     for _ in 0..600 {
@@ -81,7 +74,7 @@ fn the_relays_that_were_chosen_first_stay_while_others_are_tried() {
 fn the_search_for_peers_that_stay_offline_becomes_rare() {
     let mut world = World::new(4);
     let relays = world.relays(48);
-    (0..50).for_each(|index| _ = peer_on(&mut world, &relays[index % 25..][..24], &[]));
+    (0..50).for_each(|index| _ = world.peer_on(&relays[index % 25..][..24], &[]));
     let mut attempts = Vec::new();
     for _ in 0..3 {
         let before = world.attempts.len();
@@ -101,7 +94,7 @@ fn two_peers_that_are_offline_and_share_one_place_take_turns_seldom() {
     let mut world = World::new(5);
     world.plan.set_bound(world.now, 1);
     let relays = world.relays(2);
-    relays.iter().for_each(|relay| _ = peer_on(&mut world, &[*relay], &[]));
+    relays.iter().for_each(|relay| _ = world.peer_on(&[*relay], &[]));
     world.pass(24 * 3_600 * SECOND);
     assert!(world.attempts.len() < 40, "{}", world.attempts.len());
     // Once one of them is there, it keeps the place.

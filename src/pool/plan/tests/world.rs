@@ -107,6 +107,18 @@ impl World {
         peer
     }
 
+    /// Adds a peer that is tied to all of these relays, but only on some.
+    pub(super) fn peer_on(&mut self, tied: &[RelayId], there: &[RelayId]) -> PeerId {
+        let peer = self.peer(there);
+        tied.iter().for_each(|relay| self.plan.tie(peer, *relay).unwrap());
+        peer
+    }
+
+    /// Whether a peer is on a relay that is tied to it.
+    pub(super) fn is_there(&self, peer: PeerId, relay: RelayId) -> bool {
+        self.there.contains(&(relay, peer))
+    }
+
     /// Ties a peer to a relay on which it is.
     pub(super) fn tie_there(&mut self, peer: PeerId, relay: RelayId) {
         self.plan.tie(peer, relay).unwrap();
