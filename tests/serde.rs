@@ -103,7 +103,6 @@ fn what_a_pool_remembers_is_read_back() {
         origin,
         round_trip: round_trip.map(Duration::from_micros),
         failures: 3,
-        lost: 1,
         up_time: Duration::from_secs(7_200),
     };
     let remembered = Remembered {

@@ -152,7 +152,6 @@ struct RememberedRelayDef {
     origin: RememberedOrigin,
     round_trip: Option<Duration>,
     failures: u32,
-    lost: u32,
     up_time: Duration,
 }
 

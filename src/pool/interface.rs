@@ -174,8 +174,8 @@ impl Pool {
 
     /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6. (It
     /// has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
-    /// to more than five relays, and cannot tell each other which they use, meet for certain only if each has more than
-    /// half of them.
+    /// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half
+    /// of them; otherwise once one of them has tried the other's.
     pub fn set_relays_per_peer(&mut self, count: usize) {
         self.plan.set_wanted(count);
     }
@@ -186,7 +186,8 @@ impl Pool {
     }
 
     /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
-    /// carry no data are disconnected first.
+    /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
+    /// a peer that has none, one is disconnected without which all others still have one.
     pub fn set_max_connections(&mut self, count: usize) {
         self.plan.set_bound(Instant::now(), count.max(1));
         self.act(Instant::now());
@@ -240,7 +241,8 @@ impl Pool {
 
     /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
     /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer
-    /// now. One that loses data is used only if there is no other. Returns `false` if the peer is not there.
+    /// now. One that loses the data of a peer is used for it only if there is no other; once two peers have reported it,
+    /// for all. Half of the reports are forgotten after ten minutes. Returns `false` if the peer is not there.
     pub fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
         self.plan.handle_report(Instant::now(), peer, was_delivered)
     }
@@ -338,7 +340,7 @@ impl Pool {
             round_trip: known.round_trip,
             up_time: known.up_time(Instant::now()),
             failures: known.failures,
-            lost: known.lost,
+            lost: known.losses.peers() as u32,
             refused: known.refused.clone(),
             tied: known.tied.len(),
         })

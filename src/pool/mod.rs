@@ -12,6 +12,9 @@
 //!   ([`Pool::set_relays_per_peer`]). Three relays are connected even if there is no peer; [`Pool::set_onion_relays`]
 //!   asks for more. In all there are at most 128 ([`Pool::set_max_connections`]); a relay has at most 240 routes, and one
 //!   that is full is passed over.
+//! - If more relays are wanted than may be connected, each peer gets one before any gets its second.
+//! - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
+//!   at a time, with the common pings, and then the pauses between rounds grow from a minute to four hours.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
 //!   if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
@@ -21,7 +24,7 @@
 //!   after it was connected, or if no attempt [can begin](PoolEvent::RelayRefused).) Another address of a relay, another
 //!   proxy and another network end the pauses.
 //! - At most 16 attempts begin at once, and one every two seconds in the long run; relays that were tried in vain leave
-//!   them to others. A relay that is not connected after 2 s is tried further, and another one besides it.
+//!   them to others. A relay that is not connected after 1 s is tried further, and another one besides it.
 //! - A peer adds at most 24 relays, with 4 addresses each, and none in a local network ([`Origin::Peer`]); the user and
 //!   lists add 4096.
 //!

@@ -53,6 +53,11 @@ impl<T> Registry<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().map(|(index, slot)| (id(index, slot.generation), &slot.value))
     }
+
+    /// The same, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
+        self.slots.iter_mut().map(|(index, slot)| (id(index, slot.generation), &mut slot.value))
+    }
 }
 
 fn id(index: usize, generation: u32) -> u64 {

@@ -48,8 +48,6 @@ pub struct RememberedRelay {
     pub round_trip: Option<Duration>,
     /// How often it has failed since it was last connected for a minute.
     pub failures: u32,
-    /// How often data were reported to be lost there, less how often they were reported to be delivered.
-    pub lost: u32,
     /// How long it was connected, all in all.
     pub up_time: Duration,
 }

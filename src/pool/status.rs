@@ -51,11 +51,11 @@ pub struct RelayStatus {
     ///
     /// | factor | because of |
     /// | --- | --- |
-    /// | 1, 1/2, 1/4 | the origin: the user, a list, a peer |
+    /// | 1, 1/4, 1/16 | the origin: the user, a list, a peer |
     /// | 1 / (1 + round trip / 200 ms) | its speed; 1/2 if that is not known |
     /// | 1 / (1 + `failures`) | its reliability |
     /// | 1/2, growing to 1 in an hour of `up_time` | its constancy |
-    /// | 10⁻⁶ / `lost`, if there is any | data that were lost |
+    /// | 10⁻⁶ / `lost`, if that is 2 or more | data that were lost |
     /// | 10⁻³, if `is_silent` | its silence |
     pub score: f64,
     /// How long it was connected, all in all; with what was [recalled](crate::pool::Pool::recall).
@@ -65,7 +65,7 @@ pub struct RelayStatus {
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
     /// connected: those are our own network's.
     pub failures: u32,
-    /// How often data were reported to be lost here, less how often they were reported to be delivered.
+    /// How many peers lose data here, according to [`Pool::report`](crate::pool::Pool::report).
     pub lost: u32,
     /// Why no attempt to connect could begin the last time: [`PoolEvent::RelayRefused`](crate::pool::PoolEvent). `None`
     /// once one has begun.

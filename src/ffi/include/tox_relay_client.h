@@ -915,7 +915,7 @@ typedef struct trc_relay_status {
     uint64_t up_time;
     // How often it has failed since it was last connected for a minute.
     uint32_t failures;
-    // How often data were reported to be lost here, less how often they were reported to be delivered.
+    // How many peers lose data here, according to trc_pool_report.
     uint32_t lost;
     // Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
     // once one has begun.

@@ -11,57 +11,43 @@ use crate::pool::plan::peer::{Peer, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
+/// The faults of a relay that has none.
+const GOOD: (bool, u32) = (false, 0);
+
 impl Plan {
     /// The other relays and routes that can, the best one first: none that is silent or loses data.
     pub(crate) fn others(&self, id: PeerId) -> Vec<(RelayId, RouteId)> {
         let Some(peer) = self.peer(id) else { return Vec::new() };
-        let is_good = |tie: &&Tie| {
-            Some(tie.relay) != peer.used
-                && self.relay(tie.relay).is_some_and(|known| !known.is_silent && known.lost == 0)
-        };
-        let good = peer.ties.iter().filter(is_good);
-        let mut others: Vec<_> = good.filter_map(|tie| Some((tie.relay, tie.route.online()?))).collect();
-        others.sort_by_cached_key(|(relay, _)| Reverse(self.relay(*relay).map(Known::data_rank)));
-        others
-    }
-
-    /// Whether a relay carries the data of any peer.
-    pub(crate) fn carries(&self, id: RelayId) -> bool {
-        let tied = self.relay(id).into_iter().flat_map(|known| &known.tied);
-        tied.filter_map(|peer| self.peer(*peer)).any(|peer| peer.used == Some(id))
+        let good =
+            self.online(peer).filter(|(tie, known)| Some(tie.relay) != peer.used && known.faults(id) == GOOD);
+        let mut others: Vec<_> = good.collect();
+        others.sort_by_cached_key(|(_, known)| Reverse(known.data_rank(id)));
+        others.into_iter().filter_map(|(tie, _)| Some((tie.relay, tie.route.online()?))).collect()
     }
 
     /// Chooses the relay for the data of this peer again, after something has changed.
     pub(crate) fn choose_again(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(id.0) else { return };
-        let stays = |used: RelayId| {
-            let is_online = peer.tie(used).is_some_and(|tie| tie.route.online().is_some());
-            is_online && self.relay(used).is_some_and(|known| !known.is_silent && known.lost == 0)
-        };
-        let used = peer.used.filter(|used| stays(*used));
-        let faster = used.and_then(|used| self.faster_than(peer, used));
-        let best = if used.is_none() { self.best(peer) } else { None };
+        let used = peer.used.filter(|used| self.online(peer).any(|(tie, _)| tie.relay == *used));
+        let better =
+            self.best(id, peer).filter(|best| used.is_none_or(|used| self.has_fewer_faults(id, *best, used)));
+        let faster = used.and_then(|used| self.faster_than(id, peer, used));
         let Some(peer) = self.peers.get_mut(id.0) else { return };
-        let chosen = match (used, faster) {
-            (Some(_), Some(faster)) if peer.handle_faster(now, faster) => Some(faster),
-            (Some(used), faster) => {
-                if faster.is_none() {
-                    peer.faster = None;
-                }
-                Some(used)
-            }
-            (None, _) => best,
-        };
+        if faster.is_none() {
+            peer.faster_since = None;
+        }
+        let faster = faster.filter(|_| peer.handle_faster(now));
+        let chosen = better.or(faster).or(used);
         if peer.used == chosen {
             return;
         }
         let before = std::mem::replace(&mut peer.used, chosen);
-        peer.faster = None;
+        peer.faster_since = None;
         let was_refused = chosen.is_some() && std::mem::take(&mut peer.was_refused);
         let notice = match (before, chosen) {
             (None, Some(relay)) => Notice::PeerOnline(id, relay),
             (Some(from), Some(to)) => {
-                let cause = if used.is_some() { MoveCause::Faster } else { self.cause(id, from) };
+                let cause = if better.is_none() { MoveCause::Faster } else { self.cause(id, from) };
                 Notice::PeerMoved(id, Move { from, to, cause })
             }
             (_, None) => Notice::PeerOffline(id),
@@ -83,22 +69,34 @@ impl Plan {
         }
     }
 
-    /// The best relay on which a peer is online.
-    fn best(&self, peer: &Peer) -> Option<RelayId> {
+    /// The relays on which a peer is online.
+    fn online<'a>(&'a self, peer: &'a Peer) -> impl Iterator<Item = (&'a Tie, &'a Known)> {
         let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
-        let ranked = online.filter_map(|tie| Some((self.relay(tie.relay)?, tie.relay)));
-        ranked.max_by_key(|(known, _)| known.data_rank()).map(|(_, relay)| relay)
+        online.filter_map(|tie| Some((tie, self.relay(tie.relay)?)))
     }
 
-    /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's.
-    fn faster_than(&self, peer: &Peer, used: RelayId) -> Option<RelayId> {
-        let slow = self.relay(used)?.round_trip?;
-        let good = |tie: &Tie| {
-            let known = self.relay(tie.relay).filter(|known| !known.is_silent && known.lost == 0)?;
-            let time = known.round_trip.filter(|time| *time * 3 < slow * 2)?;
-            Some((time, tie.relay))
+    /// The best relay on which a peer is online.
+    fn best(&self, id: PeerId, peer: &Peer) -> Option<RelayId> {
+        self.online(peer).max_by_key(|(_, known)| known.data_rank(id)).map(|(tie, _)| tie.relay)
+    }
+
+    /// Whether this relay takes over at once: the used one is silent and it is not, or it has lost less than two thirds.
+    /// If all lose data, they do not take turns.
+    fn has_fewer_faults(&self, peer: PeerId, relay: RelayId, used: RelayId) -> bool {
+        let (Some(known), Some(old)) = (self.relay(relay), self.relay(used)) else { return false };
+        let ((is_silent, lost), (was_silent, had_lost)) = (known.faults(peer), old.faults(peer));
+        if is_silent == was_silent { u64::from(lost) * 3 < u64::from(had_lost) * 2 } else { was_silent }
+    }
+
+    /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's, and it
+    /// has no more faults.
+    fn faster_than(&self, id: PeerId, peer: &Peer, used: RelayId) -> Option<RelayId> {
+        let known = self.relay(used)?;
+        let (slow, faults) = (known.round_trip?, known.faults(id));
+        let time = |known: &Known| {
+            known.round_trip.filter(|time| *time * 3 < slow * 2 && known.faults(id) <= faults)
         };
-        let online = peer.ties.iter().filter(|tie| tie.relay != used && tie.route.online().is_some());
-        online.filter_map(good).min().map(|(_, relay)| relay)
+        let faster = self.online(peer).filter_map(|(tie, known)| Some((time(known)?, tie.relay)));
+        faster.min().map(|(_, relay)| relay)
     }
 }

@@ -1,4 +1,4 @@
-//! Ends of connections.
+//! Ends of connections and routes.
 
 use std::time::Instant;
 
@@ -31,6 +31,16 @@ impl Plan {
         }
         known.handle_end(now);
         self.forget_routes(now, id);
+    }
+
+    /// Closes a route that is not wanted for now.
+    pub(crate) fn close_route(&mut self, id: PeerId, relay: RelayId) {
+        let Some(tie) = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay)) else { return };
+        let route = std::mem::replace(&mut tie.route, Route::CLOSED);
+        if let (Some(route), Some(known)) = (route.id(), self.relays.get_mut(relay.0)) {
+            known.routes -= 1;
+            self.actions.push_back(Action::CloseRoute(route));
+        }
     }
 
     /// The routes of a relay have ended with its connection.

@@ -44,7 +44,6 @@ impl Plan {
             },
             round_trip: known.round_trip,
             failures: known.failures,
-            lost: known.lost,
             up_time: known.up_time(now),
         })
     }

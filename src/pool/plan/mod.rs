@@ -4,24 +4,28 @@
 //! [`Notice`]s for the user. So all of it runs in tests with virtual time, and the same seed gives the same run.
 //!
 //! Each file uses only those after it: [`silence`] finds relays that do not answer, [`beat`] asks all of them now and
-//! then, [`review`] computes what is wanted from all that is known, [`sleep`] closes routes that nobody needs,
-//! [`memory`] is what outlasts a restart, [`paths`] tells by which relay something goes out, [`wishes`], [`naming`],
-//! [`network`] and [`reports`] are what the plan is told, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is
-//! known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called.
+//! then, [`search`] looks for offline peers on other relays, [`review`] computes what is wanted from all that is known,
+//! [`sleep`] closes routes that nobody needs, [`memory`] is what outlasts a restart, [`paths`] tells by which relay
+//! something goes out, [`wishes`], [`naming`], [`network`] and [`reports`] are what the plan is told, [`need`] tells which
+//! relays are needed, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is known,
+//! [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called, [`losses`] are those of a relay.
 
 mod action;
 mod allowance;
 mod beat;
 mod choice;
 mod ends;
+mod losses;
 mod memory;
 mod naming;
+mod need;
 mod network;
 mod paths;
 mod peer;
 mod relay;
 mod reports;
 mod review;
+mod search;
 mod silence;
 mod sleep;
 mod state;

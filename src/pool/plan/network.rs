@@ -17,6 +17,7 @@ impl Plan {
             let tried = self.relays().filter(|(_, known)| is_tried(known)).map(|(id, _)| id);
             tried.collect::<Vec<RelayId>>().into_iter().for_each(|id| self.end(id, now));
             self.relays.values_mut().for_each(Known::handle_network_changed);
+            self.peers.values_mut().for_each(|peer| peer.search = None);
         }
         self.is_outdated = true;
     }

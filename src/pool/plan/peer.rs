@@ -7,7 +7,7 @@ use crate::id::RouteId;
 use crate::key::PublicKey;
 use crate::pool::id::RelayId;
 
-/// How long another relay must be faster before it takes over: at three common pings in a row.
+/// How long other relays must be faster before the fastest takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
 
 /// The most relays that a peer names, and the most that are tied to it.
@@ -27,10 +27,12 @@ pub(crate) struct Peer {
     pub(crate) ties: Vec<Tie>,
     /// The relays that it has named, and neither the user nor a list.
     pub(crate) named: BTreeSet<RelayId>,
+    /// The search for it, if it is offline.
+    pub(crate) search: Option<Search>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
-    /// The relay that is faster than the used one, and since when.
-    pub(crate) faster: Option<(RelayId, Instant)>,
+    /// Since when there was always a relay that is faster than the used one.
+    pub(crate) faster_since: Option<Instant>,
     /// Whether `send` has refused data since the last notice of room.
     pub(crate) was_refused: bool,
     /// The turn of the next relay for data while the peer is offline.
@@ -42,6 +44,16 @@ pub(crate) struct Peer {
 pub(crate) struct Tie {
     pub(crate) relay: RelayId,
     pub(crate) route: Route,
+    /// Whether it was tried in this round of the search for the peer.
+    pub(crate) is_tried: bool,
+}
+
+/// The search for a peer, in rounds.
+pub(crate) struct Search {
+    /// When the next round begins; `None` during one.
+    pub(crate) next_at: Option<Instant>,
+    /// The pause after this round.
+    pub(crate) pause: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,8 +96,9 @@ impl Peer {
             sleeps_since: None,
             ties: Vec::new(),
             named: BTreeSet::new(),
+            search: None,
             used: None,
-            faster: None,
+            faster_since: None,
             was_refused: false,
             turn: 0,
         }
@@ -99,18 +112,19 @@ impl Peer {
         self.ties.iter_mut().find(|tie| tie.relay == relay)
     }
 
+    /// The relays that the search for it has still to try.
+    pub(crate) fn untried(&self) -> impl Iterator<Item = &Tie> {
+        self.ties.iter().filter(|tie| self.search.is_some() && !tie.is_tried)
+    }
+
     /// The routes that are open, requested or planned.
     pub(crate) fn routes(&self) -> usize {
         self.ties.iter().filter(|tie| !matches!(tie.route, Route::None { .. })).count()
     }
 
-    /// Another relay is faster by a third than the used one. Returns whether it was for long enough.
-    pub(crate) fn handle_faster(&mut self, now: Instant, relay: RelayId) -> bool {
-        let since = match self.faster {
-            Some((same, since)) if same == relay => since,
-            _ => now,
-        };
-        self.faster = Some((relay, since));
+    /// Another relay is faster by a third than the used one. Returns whether there was one for long enough.
+    pub(crate) fn handle_faster(&mut self, now: Instant) -> bool {
+        let since = *self.faster_since.get_or_insert(now);
         now.saturating_duration_since(since) >= FASTER_FOR
     }
 }

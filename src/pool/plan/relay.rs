@@ -11,6 +11,7 @@ use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
+use crate::pool::plan::losses::Losses;
 use crate::pool::remembered::RememberedRelay;
 
 /// The pause after the first failure, and after many: each is 1.6 times as long as the one before (gRPC's numbers).
@@ -30,14 +31,14 @@ const MIDDLE: Duration = Duration::from_millis(200);
 /// A relay that was connected for so long has twice the score of a new one.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// The factor for a relay that loses data once, and for one that is silent: such relays come last.
+/// The factor for a relay that loses the data of several peers, and for one that is silent: such relays come last.
 const LOSES: f64 = 1e-6;
 const SILENT: f64 = 1e-3;
 
-/// The most that is recalled of round trips, up-times, failures and losses.
+/// The most that is recalled of round trips, up-times and failures.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(60);
 const MAX_UP_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-const MAX_RECALLED: u32 = 1_000;
+const MAX_FAILURES: u32 = 1_000;
 
 /// The most addresses of a relay, as in `Client::connect`.
 const MAX_ADDRESSES: usize = 16;
@@ -60,10 +61,10 @@ pub(crate) struct Known {
     pub(crate) round_trip: Option<Duration>,
     /// Failures since it has proved itself, without those of an outage of our own network.
     pub(crate) failures: u32,
-    /// How often data were reported to be lost here, less how often they were reported to be delivered.
-    pub(crate) lost: u32,
     /// Whether it has refused a packet that is not a peer's, since the last notice of room.
     pub(crate) was_full: bool,
+    /// The data that were reported to be lost here.
+    pub(crate) losses: Losses,
     /// Why `connect` has refused it the last time, if it has.
     pub(crate) refused: Option<Arc<ConnectError>>,
     /// How long it was connected, without the connection that it has now.
@@ -72,6 +73,8 @@ pub(crate) struct Known {
     up_time: Duration,
     /// Since when nothing would be missing without it.
     pub(crate) surplus_since: Option<Instant>,
+    /// Until when it is tried for offline peers; taken back at the next common ping.
+    pub(crate) tried_until: Option<Instant>,
     /// Since when data were sent and nothing was heard.
     pub(crate) unheard_since: Option<Instant>,
     /// Whether data were sent since `unheard_since`, or since it was asked.
@@ -133,12 +136,13 @@ impl Known {
             routes: 0,
             round_trip: None,
             failures: 0,
-            lost: 0,
             was_full: false,
+            losses: Losses::default(),
             refused: None,
             earlier: Duration::ZERO,
             up_time: Duration::ZERO,
             surplus_since: None,
+            tried_until: None,
             unheard_since: None,
             has_sent: false,
             asked_at: None,
@@ -215,6 +219,11 @@ impl Known {
         matches!(self.state, State::Connected { .. })
     }
 
+    /// Whether it is tried for offline peers.
+    pub(crate) fn is_tried(&self, now: Instant) -> bool {
+        self.tried_until.is_some_and(|until| until > now)
+    }
+
     /// From when on it may be tried again; `None` if at once.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
         self.retry_at.max(self.seldom_until).filter(|at| *at > now)
@@ -223,15 +232,16 @@ impl Known {
     /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
     pub(crate) fn score(&self) -> f64 {
         let round_trip = self.round_trip.unwrap_or(MIDDLE);
+        // A new relay is worth a quarter of the best old one: origins are as far apart, or peers could push out a list's.
         let origin = match self.origin {
             Origin::User => 1.0,
-            Origin::List => 0.5,
-            Origin::Peer { .. } => 0.25,
+            Origin::List => 1.0 / 4.0,
+            Origin::Peer { .. } => 1.0 / 16.0,
         };
         let speed = 1.0 / (1.0 + round_trip.div_duration_f64(MIDDLE));
         let reliability = 1.0 / (1.0 + f64::from(self.failures));
         let up_time = 0.5 + 0.5 * self.up_time.min(LONG).div_duration_f64(LONG);
-        let honesty = if self.lost > 0 { LOSES / f64::from(self.lost) } else { 1.0 };
+        let honesty = if self.losses.are_common() { LOSES / self.losses.peers() as f64 } else { 1.0 };
         let presence = if self.is_silent { SILENT } else { 1.0 };
         origin * speed * reliability * up_time * honesty * presence
     }
@@ -247,11 +257,22 @@ impl Known {
         ((self.score() / f64::from(1 + self.retries)).to_bits(), self.salt)
     }
 
-    /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses data; then
+    /// What speaks against it for the data of this peer: silence, then losses.
+    pub(crate) fn faults(&self, peer: PeerId) -> (bool, u32) {
+        (self.is_silent, self.losses.of(peer))
+    }
+
+    /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses them; then
     /// the fastest.
-    pub(crate) fn data_rank(&self) -> impl Ord + use<> {
+    pub(crate) fn data_rank(&self, peer: PeerId) -> impl Ord + use<> {
         let round_trip = self.round_trip.unwrap_or(Duration::MAX);
-        (Reverse((self.is_silent, self.lost, round_trip)), self.salt)
+        (Reverse((self.faults(peer), round_trip)), self.salt)
+    }
+
+    /// This peer is not tied to it any more.
+    pub(crate) fn untie(&mut self, peer: PeerId) {
+        self.tied.remove(&peer);
+        self.losses.remove(peer);
     }
 
     /// How long it was connected, all in all.
@@ -272,8 +293,7 @@ impl Known {
     /// it is bounded.
     pub(crate) fn recall(&mut self, remembered: &RememberedRelay) {
         self.round_trip = self.round_trip.or(remembered.round_trip.map(|time| time.min(MAX_ROUND_TRIP)));
-        self.failures = self.failures.max(remembered.failures.min(MAX_RECALLED));
-        self.lost = self.lost.max(remembered.lost.min(MAX_RECALLED));
+        self.failures = self.failures.max(remembered.failures.min(MAX_FAILURES));
         self.earlier = self.earlier.max(remembered.up_time.min(MAX_UP_TIME));
         self.up_time = self.up_time.max(self.earlier);
     }

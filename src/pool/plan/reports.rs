@@ -85,7 +85,7 @@ impl Plan {
     pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
         if let Some(peer) = self.peers.get_mut(id.0) {
             let from = peer.used.replace(relay).unwrap_or(relay);
-            peer.faster = None;
+            peer.faster_since = None;
             self.notices.push_back(Notice::PeerMoved(id, Move { from, to: relay, cause: MoveCause::Full }));
         }
     }

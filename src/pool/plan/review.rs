@@ -1,7 +1,7 @@
 //! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
 //!
-//! Each peer that is awake wants three of its relays; [`WITHOUT_PEERS`] are connected even if there is no peer. The
-//! relays that most peers lack come first, so few serve many. A relay without which nothing would be missing is
+//! Each peer that is awake wants three of its relays; three are connected even if there is no peer. The
+//! relays that most peers lack come first, so few serve many; but no peer gets its second before each has its first. A relay without which nothing would be missing is
 //! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
 
 use std::collections::HashMap;
@@ -9,24 +9,31 @@ use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
+use crate::pool::plan::need::{MAX_ROUTES, STAGGER, covers};
 use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
 
-/// The relays that are connected even if there is no peer.
-const WITHOUT_PEERS: usize = 3;
-
 /// How long a relay is kept without which nothing would be missing.
 const SURPLUS: Duration = Duration::from_secs(10);
 
-/// If a relay is not connected by then, another one is tried besides it.
-const STAGGER: Duration = Duration::from_secs(2);
-
-/// The most routes of a relay.
-const MAX_ROUTES: usize = 240;
-
 /// A relay with so many is left to peers that have fewer than they want.
 const MANY_ROUTES: usize = 180;
+
+/// What a peer lacks.
+struct Missing {
+    /// How many relays.
+    count: usize,
+    /// Whether it has none at all.
+    is_first: bool,
+}
+
+/// The peers that lack a relay: those that have none, and all.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Votes {
+    of_first: usize,
+    of_all: usize,
+}
 
 impl Plan {
     /// When [`advance`](Self::advance) is due: at once, if something has happened.
@@ -48,6 +55,7 @@ impl Plan {
         self.doubtful.clear();
         self.connect(now);
         self.drop_surplus(now, self.relays().map(|(id, _)| id).collect());
+        self.close_routes_of_slow(now);
         self.open_routes(now);
         self.close_routes_of_sleepers(now);
     }
@@ -65,56 +73,62 @@ impl Plan {
         self.review_at = Some(self.review_at.map_or(at, |other| other.min(at)));
     }
 
-    /// The relays that are kept connected whatever the peers want.
-    fn least(&self) -> usize {
-        self.onion_relays.max(WITHOUT_PEERS)
-    }
-
-    /// Looks for faster relays, after the round trips were taken down.
+    /// Looks for better relays, after the round trips were taken down.
     pub(crate) fn compare(&mut self, now: Instant) {
+        self.relays.iter_mut().for_each(|(_, known)| known.losses.forget(now));
         let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
         let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));
     }
 
-    /// Connects what is missing.
+    /// Connects what is missing: what peers lack that have none comes first, then what most peers lack.
     fn connect(&mut self, now: Instant) {
         let mut missing = self.missing(now);
         let covering = self.relays().filter(|(_, known)| covers(known, now)).count();
         self.wake_for_slow(now);
-        let mut spare = self.least().saturating_sub(covering);
+        let mut spare = self.always().saturating_sub(covering);
         let mut candidates = self.candidates(now, &missing, spare > 0);
-        let mut in_use = self.relays().filter(|(_, known)| !known.is_idle()).count();
-        while in_use < self.bound
-            && let Some(best) = candidates.iter().max_by_key(|(id, lacking)| (**lacking, self.rank(**id)))
-        {
-            let (id, lacking) = (*best.0, *best.1);
-            if lacking == 0 && spare == 0 {
+        while let Some(best) = candidates.iter().max_by_key(|(id, votes)| (**votes, self.rank(**id))) {
+            let (id, votes) = (*best.0, *best.1);
+            if votes == Votes::default() && spare == 0 {
+                return;
+            }
+            // The last place is left to peers that have none, or relays would come and go with their tries.
+            let kept = usize::from(votes.of_first == 0 && missing.values().any(|missing| missing.is_first));
+            let has_place = self.places() > kept;
+            let displaces = !has_place && votes.of_first > 0;
+            let displaced = displaces.then(|| self.least_missed(now)).flatten();
+            if !has_place && displaced.is_none() {
                 return;
             }
             if let Err(at) = self.allowance.take(now) {
                 return self.wake(at);
             }
+            displaced.into_iter().for_each(|id| self.end(id, now));
             candidates.remove(&id);
             self.begin(now, id);
-            (in_use, spare) = (in_use + 1, spare.saturating_sub(1));
+            spare = spare.saturating_sub(1);
             let Some(known) = self.relay(id) else { continue };
             for peer in &known.tied {
-                if let Some(count) = missing.get_mut(peer) {
-                    *count -= 1;
-                    if *count == 0 {
-                        missing.remove(peer);
-                        let ties = self.peer(*peer).map_or(&[][..], |peer| &peer.ties);
-                        for tie in ties {
-                            candidates.get_mut(&tie.relay).into_iter().for_each(|lacking| *lacking -= 1);
-                        }
+                let Some(lacks) = missing.get_mut(peer) else { continue };
+                let was_first = std::mem::take(&mut lacks.is_first);
+                lacks.count -= 1;
+                let has_all = lacks.count == 0;
+                for tie in self.peer(*peer).map_or(&[][..], |peer| &peer.ties) {
+                    if let Some(votes) = candidates.get_mut(&tie.relay) {
+                        votes.of_first -= usize::from(was_first);
+                        votes.of_all -= usize::from(has_all);
                     }
+                }
+                if has_all {
+                    missing.remove(peer);
                 }
             }
         }
     }
 
-    fn begin(&mut self, now: Instant, id: RelayId) {
+    /// Begins an attempt.
+    pub(crate) fn begin(&mut self, now: Instant, id: RelayId) {
         if let Some(known) = self.relays.get_mut(id.0) {
             known.state = State::Connecting { connection: None, since: now };
             self.actions.push_back(Action::Connect(id));
@@ -132,45 +146,43 @@ impl Plan {
         next.into_iter().for_each(|at| self.wake(at));
     }
 
-    /// How many relays each awake peer lacks.
-    fn missing(&mut self, now: Instant) -> HashMap<PeerId, usize> {
+    /// What each awake peer lacks.
+    fn missing(&self, now: Instant) -> HashMap<PeerId, Missing> {
         let covered =
             |peer: &Peer| peer.ties.iter().filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count();
-        let awake = self.peers().filter(|(_, peer)| peer.is_awake);
-        let lacking = awake.map(|(id, peer)| (id, self.wanted.saturating_sub(covered(peer))));
-        lacking.filter(|(_, count)| *count > 0).collect()
+        let awake = self.peers().filter(|(_, peer)| peer.is_awake && !peer.ties.is_empty());
+        let lacking = awake.map(|(id, peer)| {
+            let count = self.wanted.saturating_sub(covered(peer));
+            (id, Missing { count, is_first: self.has_none(peer) })
+        });
+        lacking.filter(|(_, missing)| missing.count > 0).collect()
     }
 
-    /// Whether a peer may count on this tie.
-    fn covers_tie(&self, relay: RelayId, route: Route, now: Instant) -> bool {
-        let has_route = |known: &Known| match route {
-            Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
-            _ => true,
-        };
-        self.relay(relay).is_some_and(|known| covers(known, now) && has_route(known))
-    }
-
-    /// The relays that may be tried now, with the number of peers that lack one of them; `others`: also those that no
-    /// peer lacks. If some cannot be tried yet, a review is due when they can.
+    /// The relays that may be tried now, with the peers that lack them; `others`: also those that no peer lacks. If some
+    /// cannot be tried yet, a review is due when they can.
     fn candidates(
         &mut self,
         now: Instant,
-        missing: &HashMap<PeerId, usize>,
+        missing: &HashMap<PeerId, Missing>,
         others: bool,
-    ) -> HashMap<RelayId, usize> {
-        let mut lacking: HashMap<RelayId, usize> = HashMap::new();
-        for peer in missing.keys().filter_map(|id| self.peer(*id)) {
-            peer.ties.iter().for_each(|tie| *lacking.entry(tie.relay).or_default() += 1);
+    ) -> HashMap<RelayId, Votes> {
+        let mut votes: HashMap<RelayId, Votes> = HashMap::new();
+        for (id, missing) in missing {
+            for tie in self.peer(*id).map_or(&[][..], |peer| &peer.ties) {
+                let votes = votes.entry(tie.relay).or_default();
+                votes.of_first += usize::from(missing.is_first);
+                votes.of_all += 1;
+            }
         }
         let mut candidates = HashMap::new();
         let mut later: Option<Instant> = None;
         for (id, known) in self.relays().filter(|(_, known)| known.is_idle()) {
-            let lacking = lacking.get(&id).copied().unwrap_or(0);
-            if lacking == 0 && !others {
+            let votes = votes.get(&id).copied().unwrap_or_default();
+            if votes == Votes::default() && !others {
                 continue;
             }
             match known.retry_at(now) {
-                None => _ = candidates.insert(id, lacking),
+                None => _ = candidates.insert(id, votes),
                 Some(at) => later = Some(later.map_or(at, |other| other.min(at))),
             }
         }
@@ -194,6 +206,7 @@ impl Plan {
                 continue;
             }
             let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
+            let due_at = known.tried_until.map_or(due_at, |until| until.max(due_at));
             if due_at <= now {
                 due.push(id);
             } else {
@@ -209,42 +222,13 @@ impl Plan {
         }
     }
 
-    /// How many relays count as wanted ones, and how many of them are connected.
-    fn covering(&self, now: Instant) -> (usize, usize) {
-        let covering = self.relays().filter(|(_, known)| covers(known, now));
-        covering.fold((0, 0), |(all, connected), (_, known)| {
-            (all + 1, connected + usize::from(known.is_connected()))
-        })
-    }
-
-    /// How much would be lost without a relay: the peers whose data it carries, those that are tied to it, its rank.
-    fn value(&self, id: RelayId) -> Option<impl Ord + use<>> {
-        let known = self.relay(id)?;
-        let awake = known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake);
-        let (carried, tied) = awake.fold((0_usize, 0_usize), |(carried, tied), peer| {
-            (carried + usize::from(peer.used == Some(id)), tied + 1)
-        });
-        Some((carried, tied, known.rank()))
-    }
-
-    /// Whether nothing would be missing without this relay. A route that is online is replaced only by one that is
-    /// online, and a connected relay only by a connected one: make before break.
-    fn is_surplus(&self, id: RelayId, now: Instant, (all, connected): (usize, usize)) -> bool {
-        let Some(known) = self.relay(id).filter(|known| !known.is_idle()) else { return false };
-        let as_good =
-            |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
-        let others = if known.is_connected() { connected } else { all } - usize::from(covers(known, now));
-        if others < self.least() {
-            return false;
+    /// A relay that takes too long to connect must not hold the routes that others could have.
+    fn close_routes_of_slow(&mut self, now: Instant) {
+        let slow = self.relays().filter(|(_, known)| known.routes > 0 && !is_ready(known, now));
+        let routes = slow.flat_map(|(id, known)| known.tied.iter().map(move |peer| (*peer, id)));
+        for (peer, relay) in routes.collect::<Vec<_>>() {
+            self.close_route(peer, relay);
         }
-        known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
-            let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
-            let others = peer.ties.iter().filter(|tie| {
-                let is_online = !is_online || tie.route.online().is_some();
-                tie.relay != id && is_online && self.relay(tie.relay).is_some_and(&as_good)
-            });
-            others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= self.wanted
-        })
     }
 
     /// Requests the routes of awake peers on all relays that are connected or about to be: first those that a peer wants,
@@ -253,10 +237,14 @@ impl Plan {
         let mut planned = Vec::new();
         for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
             let mut routes = peer.routes();
-            for tie in &peer.ties {
-                let has_connection = self.relay(tie.relay).is_some_and(|known| known.connection().is_some());
+            // While it is searched for, one route is left to the relays that are tried.
+            let left = usize::from(peer.untried().next().is_some());
+            let others = peer.ties.iter().filter(|tie| left == 0 || tie.is_tried);
+            let untried = peer.untried().map(|tie| (tie, MAX_ROUTES_OF_PEER));
+            for (tie, most) in untried.chain(others.map(|tie| (tie, MAX_ROUTES_OF_PEER - left))) {
+                let is_ready = self.relay(tie.relay).is_some_and(|known| is_ready(known, now));
                 let Route::None { not_before } = tie.route else { continue };
-                if has_connection && routes < MAX_ROUTES_OF_PEER {
+                if is_ready && routes < most {
                     routes += 1;
                     planned.push((routes > self.wanted, id, tie.relay, not_before));
                 }
@@ -282,11 +270,7 @@ impl Plan {
     }
 }
 
-/// Whether a relay counts as one of those that are wanted: it is connected and answers, or has just been tried.
-fn covers(known: &Known, now: Instant) -> bool {
-    match known.state {
-        State::Idle => false,
-        State::Connecting { since, .. } => now.saturating_duration_since(since) < STAGGER,
-        State::Connected { .. } => !known.is_silent,
-    }
+/// Whether routes may be requested: a relay is connected, or has just been tried.
+fn is_ready(known: &Known, now: Instant) -> bool {
+    known.is_connected() || known.connection().is_some() && covers(known, now)
 }

@@ -20,6 +20,7 @@ impl Plan {
         if self.beat(now) {
             self.observe(now, &observe, |_| true);
             self.compare(now);
+            self.search(now);
             self.is_outdated = true;
         } else if self.is_outdated {
             self.observe(now, &observe, |known| known.round_trip.is_none());

@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::pool::id::PeerId;
-use crate::pool::plan::action::Action;
-use crate::pool::plan::peer::Route;
 use crate::pool::plan::state::Plan;
 
 /// A peer that wakes up within this time keeps its routes.
@@ -26,13 +24,9 @@ impl Plan {
     }
 
     fn close_routes(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(id.0) else { return };
-        for tie in &mut peer.ties {
-            let route = std::mem::replace(&mut tie.route, Route::CLOSED);
-            if let (Some(route), Some(relay)) = (route.id(), self.relays.get_mut(tie.relay.0)) {
-                relay.routes -= 1;
-                self.actions.push_back(Action::CloseRoute(route));
-            }
+        let tied = self.peer(id).into_iter().flat_map(|peer| peer.ties.iter().map(|tie| tie.relay));
+        for relay in tied.collect::<Vec<_>>() {
+            self.close_route(id, relay);
         }
         self.choose_again(now, id);
     }

@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) beat: Duration,
     /// When it is due; `None` if no relay is connected.
     pub(crate) beat_at: Option<Instant>,
+    /// When the first search for a peer began.
+    pub(crate) searches_since: Option<Instant>,
     /// When the next review is due, if nothing happens before.
     pub(crate) review_at: Option<Instant>,
     /// Whether something has happened since the last review.
@@ -72,6 +74,7 @@ impl Plan {
             random: StdRng::from_seed(seed),
             beat: Duration::ZERO,
             beat_at: None,
+            searches_since: None,
             review_at: None,
             is_outdated: true,
             doubtful: BTreeSet::new(),

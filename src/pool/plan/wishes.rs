@@ -28,7 +28,7 @@ impl Plan {
         for tie in peer.ties {
             self.actions.extend(tie.route.id().map(Action::CloseRoute));
             if let Some(relay) = self.relays.get_mut(tie.relay.0) {
-                relay.tied.remove(&id);
+                relay.untie(id);
                 relay.routes -= usize::from(tie.route.id().is_some());
             }
         }
@@ -49,7 +49,7 @@ impl Plan {
         if peer.ties.len() == MAX_RELAYS_OF_PEER {
             return Err(TieError::TooMany);
         }
-        peer.ties.push(Tie { relay, route: Route::CLOSED });
+        peer.ties.push(Tie { relay, route: Route::CLOSED, is_tried: false });
         known.tied.insert(id);
         self.is_outdated = true;
         Ok(())
@@ -62,7 +62,7 @@ impl Plan {
         let tie = peer.ties.remove(at);
         self.actions.extend(tie.route.id().map(Action::CloseRoute));
         if let Some(known) = self.relays.get_mut(relay.0) {
-            known.tied.remove(&id);
+            known.untie(id);
             known.routes -= usize::from(tie.route.id().is_some());
         }
         self.choose_again(now, id);
@@ -97,11 +97,11 @@ impl Plan {
     /// The most connections. If there are more, those that carry no data end first.
     pub(crate) fn set_bound(&mut self, now: Instant, bound: usize) {
         self.bound = bound;
-        let mut used: Vec<_> = self.relays().filter(|(_, known)| !known.is_idle()).collect();
-        used.sort_by_cached_key(|(id, known)| (self.carries(*id), known.rank()));
-        let surplus: Vec<RelayId> =
-            used.iter().take(used.len().saturating_sub(bound)).map(|(id, _)| *id).collect();
-        surplus.into_iter().for_each(|id| self.end(id, now));
+        let mut used: Vec<RelayId> =
+            self.relays().filter(|(_, known)| !known.is_idle()).map(|(id, _)| id).collect();
+        used.sort_by_cached_key(|id| self.value(*id));
+        used.truncate(used.len().saturating_sub(bound));
+        used.into_iter().for_each(|id| self.end(id, now));
         self.is_outdated = true;
     }
 
@@ -109,10 +109,9 @@ impl Plan {
     pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
         let Some(peer) = self.peer(id) else { return false };
         if let Some(relay) = peer.used.and_then(|relay| self.relays.get_mut(relay.0)) {
-            relay.lost =
-                if was_delivered { relay.lost.saturating_sub(1) } else { relay.lost.saturating_add(1) };
+            relay.losses.report(now, id, was_delivered);
             if !was_delivered {
-                // It may lose the data of the others, too.
+                // Others are concerned, too, once several have reported it.
                 let tied: Vec<PeerId> = relay.tied.iter().copied().collect();
                 tied.into_iter().for_each(|peer| self.choose_again(now, peer));
             }

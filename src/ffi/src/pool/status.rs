@@ -57,7 +57,7 @@ pub struct trc_relay_status {
     pub up_time: u64,
     /// How often it has failed since it was last connected for a minute.
     pub failures: u32,
-    /// How often data were reported to be lost here, less how often they were reported to be delivered.
+    /// How many peers lose data here, according to trc_pool_report.
     pub lost: u32,
     /// Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
     /// once one has begun.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::world::Conduct;
 use crate::pool::event::{Move, MoveCause};
+use crate::pool::origin::Origin;
 use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,13 +55,18 @@ fn a_relay_that_accepts_and_closes_is_tried_less_and_less_often() {
 }
 
 #[test]
-fn a_relay_that_does_not_answer_delays_the_others_by_two_seconds() {
+fn relays_that_do_not_answer_delay_the_others_by_a_second_and_hold_no_routes() {
     let mut world = World::new(4);
-    let relays = world.relays(6);
-    relays[..3].iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
-    world.peer(&relays);
-    world.pass(9 * SECOND);
-    assert_eq!(world.connected(), relays[3..].iter().copied().collect());
+    let silent: Vec<_> = (0..6).map(|_| world.relay(Origin::User)).collect();
+    silent.iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
+    let relays = world.relays(3);
+    let peer = world.peer(&[silent, relays.clone()].concat());
+    world.pass(SECOND * 9 / 4); // they are the third three
+    assert_eq!(world.connected(), relays.into_iter().collect());
+    assert_eq!(
+        world.plan.peer(peer).unwrap().ties.iter().filter(|tie| tie.route.online().is_some()).count(),
+        3
+    );
 }
 
 #[test]
@@ -165,36 +171,4 @@ fn a_single_burst_of_data_costs_one_ping() {
     world.pass(60 * SECOND);
     assert_eq!(world.asked(), 1);
     assert!(world.plan.watched.is_empty());
-}
-
-#[test]
-fn a_relay_that_loses_data_is_used_only_if_there_is_no_other() {
-    let mut world = World::new(7);
-    let relays = world.relays(3);
-    let peer = world.peer(&relays);
-    world.pass(60 * SECOND);
-    let (used, _) = world.plan.used(peer).unwrap();
-    world.plan.handle_report(world.now, peer, false);
-    let (next, _) = world.plan.used(peer).unwrap();
-    assert_ne!(next, used);
-    world.plan.handle_report(world.now, peer, true);
-    assert_eq!(world.plan.used(peer).unwrap().0, next);
-    for relay in relays.iter().filter(|relay| **relay != used) {
-        world.set(*relay, Conduct::Refuses);
-    }
-    world.pass(SECOND);
-    assert_eq!(world.plan.used(peer).unwrap().0, used);
-}
-
-#[test]
-fn a_relay_that_loses_the_data_of_one_peer_carries_those_of_no_other() {
-    let mut world = World::new(11);
-    let relays = world.relays(3);
-    let peers = [world.peer(&relays), world.peer(&relays)];
-    relays.iter().for_each(|relay| _ = world.round_trips.insert(*relay, Duration::from_millis(200)));
-    world.round_trips.insert(relays[0], Duration::from_millis(20));
-    world.pass(300 * SECOND);
-    assert_eq!(peers.map(|peer| world.plan.used(peer).unwrap().0), [relays[0]; 2]);
-    world.plan.handle_report(world.now, peers[0], false);
-    assert!(peers.iter().all(|peer| world.plan.used(*peer).unwrap().0 != relays[0]));
 }

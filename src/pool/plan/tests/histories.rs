@@ -68,8 +68,9 @@ impl History {
             3..=5 => self.world.set(relay, Conduct::Works),
             6 if self.peers.len() < 30 => {
                 let count = self.random.random_range(0..8);
-                let chosen: Vec<RelayId> = (0..count).map(|_| self.any_relay()).collect();
-                self.peers.push(self.world.peer(&chosen));
+                let tied: Vec<RelayId> = (0..count).map(|_| self.any_relay()).collect();
+                let there = self.random.random_range(0..=count);
+                self.peers.push(self.world.peer_on(&tied, &tied[there..]));
             }
             7 if self.relays.len() > 10 => {
                 self.relays.retain(|other| *other != relay);
@@ -113,6 +114,10 @@ impl History {
                 if self.relays.len() < 40 {
                     self.relays.push(self.world.relay(origin));
                 }
+            }
+            13 if self.world.is_there(peer, relay) => self.world.leave(relay, peer),
+            13 if self.world.plan.peer(peer).is_some_and(|peer| peer.tie(relay).is_some()) => {
+                self.world.tie_there(peer, relay);
             }
             11 => _ = self.world.plan.set_awake(peer, self.random.random_range(0..2) == 0),
             12 if self.random.random_range(0..2) == 0 => {
@@ -185,18 +190,30 @@ impl History {
         assert_eq!(failures(&self.world), before, "relays are blamed");
     }
 
-    /// All work, and everyone gets what he wants, with no relay that nobody needs. Then nothing changes for an hour.
+    /// All work, each peer is on one of its relays at least, and everyone gets what he wants, with no relay that nobody
+    /// needs. Then nothing changes for an hour.
     fn end(&mut self) {
         self.relays.iter().for_each(|relay| self.world.set(*relay, Conduct::Works));
-        self.peers.iter().for_each(|peer| _ = self.world.plan.set_awake(*peer, true));
+        for peer in self.peers.clone() {
+            self.world.plan.set_awake(peer, true);
+            let (tied, there) = self.relays_of(peer);
+            if there.is_empty() && !tied.is_empty() {
+                self.world.tie_there(peer, tied[tied.len() - 1]);
+            }
+        }
         self.world.plan.set_bound(self.world.now, 128);
         self.world.plan.handle_network_changed(self.world.now);
-        self.world.pass(300 * SECOND);
+        self.world.pass(900 * SECOND);
         self.check();
         for peer in &self.peers {
-            let ties = &self.world.plan.peer(*peer).unwrap().ties;
-            let reached = ties.iter().filter(|tie| tie.route.online().is_some()).count();
-            assert!(reached >= ties.len().min(3), "{peer} is reached by {reached} of {}", ties.len());
+            let (tied, there) = self.relays_of(*peer);
+            let online = self.online_on(*peer);
+            assert!(online.len() >= there.len().min(1), "{peer} is not found on {there:?}");
+            let is_everywhere = tied.len() == there.len();
+            assert!(
+                !is_everywhere || online.len() >= tied.len().min(3),
+                "{peer} is online on {online:?} only"
+            );
         }
         let connected = self.world.connected();
         for relay in &connected {
@@ -204,17 +221,49 @@ impl History {
                 connected.len() <= 3 || self.peers.iter().any(|peer| self.needs(*peer, *relay, &connected));
             assert!(is_needed, "nobody needs {relay}");
         }
-        let attempts = self.world.attempts.len();
+        self.pass_without_change();
+        self.end_with_few_connections();
+    }
+
+    /// As many connections are enough as there are peers, whichever relays were connected before.
+    fn end_with_few_connections(&mut self) {
+        self.world.plan.set_bound(self.world.now, 1);
+        self.world.pass(60 * SECOND);
+        self.world.plan.set_bound(self.world.now, self.peers.len().max(1));
+        self.world.pass(1_800 * SECOND);
+        self.check();
+        for peer in &self.peers {
+            let (_, there) = self.relays_of(*peer);
+            assert!(there.is_empty() || self.online.contains_key(peer), "{peer} is not found on {there:?}");
+        }
+        self.pass_without_change();
+    }
+
+    fn pass_without_change(&mut self) {
+        let (attempts, connected) = (self.world.attempts.len(), self.world.connected());
         self.world.pass(HOUR);
         assert_eq!((self.world.attempts.len(), self.world.connected()), (attempts, connected), "it flaps");
     }
 
-    /// Whether this peer would have fewer than three relays without this one.
-    fn needs(&self, peer: PeerId, relay: RelayId, connected: &BTreeSet<RelayId>) -> bool {
+    /// The relays that are tied to a peer, and those of them on which it is.
+    fn relays_of(&self, peer: PeerId) -> (Vec<RelayId>, Vec<RelayId>) {
         let ties = &self.world.plan.peer(peer).unwrap().ties;
-        let tied: Vec<RelayId> =
-            ties.iter().map(|tie| tie.relay).filter(|id| connected.contains(id)).collect();
-        tied.contains(&relay) && tied.len() <= 3
+        let tied: Vec<RelayId> = ties.iter().map(|tie| tie.relay).collect();
+        let there = tied.iter().copied().filter(|relay| self.world.is_there(peer, *relay)).collect();
+        (tied, there)
+    }
+
+    /// The relays on which a peer is online.
+    fn online_on(&self, peer: PeerId) -> Vec<RelayId> {
+        let ties = &self.world.plan.peer(peer).unwrap().ties;
+        ties.iter().filter(|tie| tie.route.online().is_some()).map(|tie| tie.relay).collect()
+    }
+
+    /// Whether this peer would have fewer than three relays, or be online on fewer, without this one.
+    fn needs(&self, peer: PeerId, relay: RelayId, connected: &BTreeSet<RelayId>) -> bool {
+        let (mut tied, _) = self.relays_of(peer);
+        tied.retain(|relay| connected.contains(relay));
+        [tied, self.online_on(peer)].iter().any(|relays| relays.contains(&relay) && relays.len() <= 3)
     }
 
     /// What is known agrees with what was reported, and with itself counted anew.

@@ -55,6 +55,24 @@ fn a_faster_relay_takes_over_after_a_minute_and_only_if_it_is_faster_by_a_third(
 }
 
 #[test]
+fn a_slow_relay_gives_way_to_two_that_are_the_fastest_in_turns() {
+    let mut world = World::new(6);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let (slow, _) = world.plan.used(peer).unwrap();
+    world.round_trips.insert(slow, 500 * MS);
+    let others = relays.into_iter().filter(|relay| *relay != slow);
+    let [first, second] = others.collect::<Vec<_>>()[..] else { panic!() };
+    for turn in 0..6 {
+        world.round_trips.insert(first, MS * (50 + turn % 2));
+        world.round_trips.insert(second, MS * (51 - turn % 2));
+        world.pass(29 * SECOND);
+    }
+    assert_ne!(world.plan.used(peer).unwrap().0, slow);
+}
+
+#[test]
 fn while_a_peer_is_offline_its_relays_take_turns() {
     let mut world = World::new(3);
     let relays = world.relays(3);

@@ -28,6 +28,20 @@ fn the_users_own_relays_come_first() {
 }
 
 #[test]
+fn old_and_fast_relays_of_a_peer_come_after_new_ones_of_a_list() {
+    let mut world = World::new(16);
+    let peer = world.peer(&[]);
+    let old: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::Peer { peer, is_local: false })).collect();
+    old.iter().for_each(|relay| _ = world.round_trips.insert(*relay, SECOND / 1_000));
+    world.pass(4_000 * SECOND);
+    assert_eq!(world.connected().len(), 3);
+    let new = world.relays(3);
+    old.iter().for_each(|relay| world.plan.end(*relay, world.now));
+    world.pass(SECOND);
+    assert_eq!(world.connected(), new.into_iter().collect());
+}
+
+#[test]
 fn twenty_four_relays_of_a_peer_open_three_connections() {
     let mut world = World::new(2);
     let relays = world.relays(24);
@@ -209,25 +223,6 @@ fn a_peer_that_is_untied_from_its_relays_leaves_them() {
     assert!(!world.plan.untie(world.now, peer, relays[3]));
     world.pass(60 * SECOND);
     assert_eq!(world.connected().len(), 3);
-}
-
-#[test]
-fn fewer_connections_may_be_allowed_at_any_time() {
-    let mut world = World::new(14);
-    let relays = world.relays(12);
-    let peer = world.peer(&relays[..1]);
-    world.plan.set_onion_relays(12);
-    world.pass(60 * SECOND);
-    assert_eq!(world.connected().len(), 12);
-    world.plan.set_bound(world.now, 2);
-    world.pass(SECOND);
-    assert_eq!(world.connected().len(), 2);
-    assert!(world.plan.used(peer).is_some(), "the relay that carries data stays");
-    world.pass(3600 * SECOND);
-    assert_eq!(world.connected().len(), 2);
-    world.plan.set_bound(world.now, 128);
-    world.pass(60 * SECOND);
-    assert_eq!(world.connected().len(), 12);
 }
 
 #[test]

@@ -108,11 +108,28 @@ impl World {
     pub(super) fn peer(&mut self, relays: &[RelayId]) -> PeerId {
         let key = self.key();
         let peer = self.plan.add_peer(key, 0);
-        for relay in relays {
-            self.plan.tie(peer, *relay).unwrap();
-            self.there.insert((*relay, peer));
-        }
+        relays.iter().for_each(|relay| self.tie_there(peer, *relay));
         peer
+    }
+
+    /// Adds a peer that is tied to all of these relays, but only on some.
+    pub(super) fn peer_on(&mut self, tied: &[RelayId], there: &[RelayId]) -> PeerId {
+        let peer = self.peer(there);
+        tied.iter().for_each(|relay| self.plan.tie(peer, *relay).unwrap());
+        peer
+    }
+
+    /// Whether a peer is on a relay that is tied to it.
+    pub(super) fn is_there(&self, peer: PeerId, relay: RelayId) -> bool {
+        self.there.contains(&(relay, peer))
+    }
+
+    /// Ties a peer to a relay on which it is.
+    pub(super) fn tie_there(&mut self, peer: PeerId, relay: RelayId) {
+        self.plan.tie(peer, relay).unwrap();
+        self.there.insert((relay, peer));
+        let open = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);
+        open.into_iter().for_each(|route| self.plan_for(ANSWER, Later::RouteOnline(route)));
     }
 
     pub(super) fn key(&mut self) -> PublicKey {

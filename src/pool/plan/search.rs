@@ -1,0 +1,114 @@
+//! The search for peers that are offline on all the relays that are connected for them: the others that are tied to them
+//! are tried, too, with the common pings.
+//!
+//! The relays that were chosen first stay meanwhile, so two peers that search for each other meet. When all of a peer's
+//! relays were tried, the next round begins after a pause, and each pause is twice as long as the one before. A relay is
+//! tried for all offline peers at once that are tied to it; therefore rounds begin together, at multiples of the pause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Search};
+use crate::pool::plan::state::Plan;
+
+/// A peer that is offline for so long is searched for, at the second common ping after it went offline.
+const OFFLINE_FOR: Duration = Duration::from_secs(25);
+
+/// A relay is tried for so long: the connect timeout, and as long for the peer. It is less than the pings are apart.
+const TRIED_FOR: Duration = Duration::from_secs(20);
+
+/// The most relays that are tried at a time. Of the attempts that are allowed, most are left for others.
+const MOST_TRIED: usize = 4;
+
+/// The first pause between rounds, and the longest, after eight of them: then all relays that are tied to peers who stay
+/// offline cost one attempt each in four hours.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 << 8);
+
+impl Plan {
+    /// Goes on with all searches.
+    pub(crate) fn search(&mut self, now: Instant) {
+        if self.relays().any(|(_, known)| known.is_tried(now)) {
+            return;
+        }
+        let mut seekers = self.seekers(now);
+        for _ in 0..MOST_TRIED {
+            let rank = |id: &RelayId| self.relay(*id).map(|known| known.rank());
+            let best = seekers.iter().max_by_key(|(id, peers)| (peers.len(), rank(id)));
+            let Some(id) = best.map(|(id, _)| *id).filter(|id| self.try_relay(now, *id)) else { return };
+            let peers = seekers.remove(&id).unwrap_or_default();
+            seekers.values_mut().for_each(|others| others.retain(|peer| !peers.contains(peer)));
+            seekers.retain(|_, others| !others.is_empty());
+        }
+    }
+
+    /// The relays that can be tried, and for which peers.
+    fn seekers(&mut self, now: Instant) -> BTreeMap<RelayId, BTreeSet<PeerId>> {
+        let tried: BTreeSet<RelayId> =
+            self.relays().filter(|(_, known)| known.tried_until.is_some()).map(|(id, _)| id).collect();
+        let mut seekers: BTreeMap<RelayId, BTreeSet<PeerId>> = BTreeMap::new();
+        let mut full = Vec::new();
+        let begun = *self.searches_since.get_or_insert(now);
+        for (id, peer) in self.peers.iter_mut() {
+            if !peer.is_awake || peer.used.is_some() {
+                peer.search = None;
+                continue;
+            }
+            search_for(peer, now, begun, &tried);
+            let can_try = |relay: &RelayId| {
+                self.relays.get(relay.0).is_some_and(|known| known.is_idle() && known.retry_at(now).is_none())
+            };
+            for relay in peer.untried().map(|tie| tie.relay).filter(can_try) {
+                seekers.entry(relay).or_default().insert(PeerId(id));
+            }
+            if peer.untried().next().is_some() && peer.routes() == MAX_ROUTES_OF_PEER {
+                let last = peer.ties.iter().rfind(|tie| tie.route.id().is_some());
+                full.extend(last.map(|tie| (PeerId(id), tie.relay)));
+            }
+        }
+        // One route is left to the relays that are tried.
+        full.into_iter().for_each(|(peer, relay)| self.close_route(peer, relay));
+        self.relays.iter_mut().for_each(|(_, known)| known.tried_until = None);
+        seekers
+    }
+
+    /// Connects a relay for a search. Returns whether that is possible.
+    fn try_relay(&mut self, now: Instant, id: RelayId) -> bool {
+        let displaced = if self.places() == 0 { self.least_used(now) } else { None };
+        if self.places() == 0 && displaced.is_none() || self.allowance.take(now).is_err() {
+            return false;
+        }
+        displaced.into_iter().for_each(|id| self.end(id, now));
+        self.relays.get_mut(id.0).into_iter().for_each(|known| known.tried_until = Some(now + TRIED_FOR));
+        self.begin(now, id);
+        self.wake(now + TRIED_FOR);
+        true
+    }
+}
+
+/// Goes on with the search for an offline peer. `tried` are the relays that were tried since the last time, `begun` is
+/// when the first search began.
+fn search_for(peer: &mut Peer, now: Instant, begun: Instant, tried: &BTreeSet<RelayId>) {
+    let Peer { search, ties, .. } = peer;
+    let Some(search) = search else {
+        *search = Some(Search { next_at: Some(now + OFFLINE_FOR), pause: FIRST_PAUSE });
+        return ties.iter_mut().for_each(|tie| tie.is_tried = true);
+    };
+    match search.next_at {
+        None if ties.iter().all(|tie| tie.is_tried) => {
+            let pauses = (now - begun).div_duration_f64(search.pause) as u32;
+            search.next_at = Some(begun + search.pause * (pauses + 1));
+            search.pause = (search.pause * 2).min(LONGEST_PAUSE);
+        }
+        Some(at) if at <= now => {
+            search.next_at = None;
+            ties.iter_mut().for_each(|tie| tie.is_tried = false);
+        }
+        _ => {}
+    }
+    for tie in ties {
+        // One with a route is tried anyway.
+        tie.is_tried |= tie.route.id().is_some() || tried.contains(&tie.relay);
+    }
+}

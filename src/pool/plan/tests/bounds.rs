@@ -1,0 +1,91 @@
+//! More relays wanted than connections allowed.
+
+use std::time::Duration;
+
+use super::World;
+use super::world::Conduct;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn with_bound(seed: u64, bound: usize) -> World {
+    let mut world = World::new(seed);
+    world.plan.set_bound(world.now, bound);
+    world
+}
+
+fn is_online(world: &World, peer: PeerId) -> bool {
+    world.plan.used(peer).is_some()
+}
+
+#[test]
+fn fewer_connections_may_be_allowed_at_any_time() {
+    let mut world = World::new(14);
+    let relays = world.relays(12);
+    let peer = world.peer(&relays[..1]);
+    world.plan.set_onion_relays(12);
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 12);
+    world.plan.set_bound(world.now, 2);
+    world.pass(SECOND);
+    assert_eq!(world.connected().len(), 2);
+    assert!(world.plan.used(peer).is_some(), "the relay that carries data stays");
+    world.pass(3600 * SECOND);
+    assert_eq!(world.connected().len(), 2);
+    world.plan.set_bound(world.now, 128);
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 12);
+}
+
+#[test]
+fn a_peer_gets_the_place_of_a_relay_that_nobody_needs() {
+    for bound in 1..5 {
+        let mut world = with_bound(1, bound);
+        world.relays(4);
+        world.pass(60 * SECOND);
+        assert_eq!(world.connected().len(), bound.min(3));
+        let relay = world.relay(Origin::List);
+        let peer = world.peer(&[relay]);
+        world.pass(SECOND);
+        assert!(is_online(&world, peer), "of {bound}");
+    }
+}
+
+#[test]
+fn each_peer_has_a_relay_before_one_has_its_second() {
+    let mut world = with_bound(2, 3);
+    let relays = world.relays(9);
+    for count in 1..4 {
+        world.peer(&relays[3 * count - 3..3 * count]);
+        world.pass(5 * SECOND); // before any search begins
+        assert!(world.plan.peers().all(|(_, peer)| peer.used.is_some()), "{count} peers");
+        assert_eq!(world.connected().len(), 3);
+    }
+    // The fourth finds no place, and does not take one from another.
+    let fourth = world.relays(3);
+    world.peer(&fourth);
+    let attempts = world.attempts.len();
+    world.pass(3_600 * SECOND);
+    assert_eq!(world.plan.peers().filter(|(_, peer)| peer.used.is_some()).count(), 3);
+    assert_eq!(world.attempts.len(), attempts);
+}
+
+#[test]
+fn a_relay_that_fails_again_and_again_makes_no_other_come_and_go() {
+    let mut world = with_bound(3, 3);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays[..3]);
+    world.pass(60 * SECOND);
+    let dead = relays[3];
+    world.set(dead, Conduct::Refuses);
+    world.peer(&[dead]);
+    world.pass(10 * SECOND);
+    let (connected, attempts) = (world.connected(), world.attempts.len());
+    assert_eq!(connected.len(), 2);
+    world.pass(3_600 * SECOND);
+    assert!(is_online(&world, peer));
+    assert_eq!(world.connected(), connected);
+    let others: Vec<RelayId> = world.attempts[attempts..].iter().map(|(_, relay)| *relay).collect();
+    assert!(others.len() > 20 && others.iter().all(|relay| *relay == dead), "{others:?}");
+}

@@ -1,0 +1,108 @@
+//! Peers that are only on some of the relays that are tied to them.
+
+use std::time::Duration;
+
+use super::World;
+use crate::pool::id::{PeerId, RelayId};
+use crate::pool::origin::Origin;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn is_online(world: &World, peer: PeerId) -> bool {
+    world.plan.used(peer).is_some()
+}
+
+#[test]
+fn a_peer_that_is_only_on_its_fourth_relay_is_found_within_a_minute() {
+    let mut world = World::new(1);
+    let good: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    let peer = world.peer_on(&good, &[]);
+    world.pass(600 * SECOND);
+    let fourth = world.relay(Origin::List);
+    world.tie_there(peer, fourth);
+    world.pass(60 * SECOND);
+    assert!(is_online(&world, peer));
+    assert_eq!(world.connected().len(), 4 - 1);
+    // Nothing changes any more.
+    let attempts = world.attempts.len();
+    world.pass(3_600 * SECOND);
+    assert_eq!((world.attempts.len(), is_online(&world, peer)), (attempts, true));
+}
+
+#[test]
+fn a_peer_that_is_only_on_the_last_of_its_relays_is_found_whatever_else_is_connected() {
+    for (wanted, bound, is_shared) in [
+        (3, 128, false),
+        (6, 128, false),
+        (1, 1, false),
+        (3, 3, false),
+        (6, 6, true),
+        (3, 128, true),
+        (6, 128, true),
+    ] {
+        let mut world = World::new(2);
+        world.plan.set_wanted(wanted);
+        world.plan.set_bound(world.now, bound);
+        let better: Vec<RelayId> = (0..23).map(|_| world.relay(Origin::User)).collect();
+        let last = world.relay(Origin::List);
+        if is_shared {
+            world.plan.set_onion_relays(24); // all are connected anyway, as far as there are places
+        }
+        let peer = world.peer_on(&better, &[]);
+        world.tie_there(peer, last);
+        world.pass(900 * SECOND);
+        assert!(is_online(&world, peer), "{wanted} wanted, {bound} connections, shared: {is_shared}");
+    }
+}
+
+#[test]
+fn the_relays_that_were_chosen_first_stay_while_others_are_tried() {
+    let mut world = World::new(3);
+    let relays = world.relays(12);
+    world.peer_on(&relays, &[]);
+    world.pass(SECOND);
+    let chosen = world.connected();
+    for _ in 0..600 {
+        world.pass(SECOND);
+        assert!(chosen.is_subset(&world.connected()));
+        assert!(world.connected().len() <= chosen.len() + 1, "one is tried at a time for a peer");
+    }
+    assert!(world.attempts.len() >= 12);
+}
+
+#[test]
+fn the_search_for_peers_that_stay_offline_becomes_rare() {
+    let mut world = World::new(4);
+    let relays = world.relays(48);
+    (0..50).for_each(|index| _ = world.peer_on(&relays[index % 25..][..24], &[]));
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        let before = world.attempts.len();
+        world.pass(24 * 3_600 * SECOND);
+        attempts.push(world.attempts.len() - before);
+    }
+    assert!(attempts[0] > 48 && attempts[1] < 48 * 6 && attempts[2] < 48 * 6, "{attempts:?}");
+    // One that comes is found in the next round.
+    let peer = world.plan.peers().next().unwrap().0;
+    world.tie_there(peer, relays[23]);
+    world.pass((15_360 + 24 * 29) * SECOND);
+    assert!(is_online(&world, peer));
+}
+
+#[test]
+fn two_peers_that_are_offline_and_share_one_place_take_turns_seldom() {
+    let mut world = World::new(5);
+    world.plan.set_bound(world.now, 1);
+    let relays = world.relays(2);
+    relays.iter().for_each(|relay| _ = world.peer_on(&[*relay], &[]));
+    world.pass(24 * 3_600 * SECOND);
+    assert!(world.attempts.len() < 40, "{}", world.attempts.len());
+    // Once one of them is there, it keeps the place.
+    let peer = world.plan.peers().next().unwrap().0;
+    world.tie_there(peer, relays[0]);
+    world.pass(2 * 15_360 * SECOND);
+    assert!(is_online(&world, peer));
+    let attempts = world.attempts.len();
+    world.pass(24 * 3_600 * SECOND);
+    assert_eq!((world.attempts.len(), is_online(&world, peer)), (attempts, true));
+}
