@@ -17,6 +17,10 @@ const EVENTS: usize = 1024;
 /// relay ended each of them, it would do so in each iteration.
 const GAP: Duration = Duration::from_secs(1);
 
+/// toxcore sleeps at least so long between two iterations, unless it is very busy. Within one, turns follow each other
+/// more quickly, or toxcore has handled so much meanwhile that another poll costs little beside it.
+const ROUND: Duration = Duration::from_millis(1);
+
 /// An instance that several connections share. No lock is held while toxcore is called back, since it calls functions of
 /// all connections then, and other threads may do so, too. After a panic it cannot be locked any more.
 pub(crate) type Shared = Arc<Mutex<Instance>>;
@@ -28,6 +32,8 @@ pub(crate) struct Instance {
     last_link: u64,
     /// One more with each poll.
     round: u64,
+    /// When the last poll was.
+    polled: Instant,
     /// Whether a connection has its turn now: what is sent leaves at its end.
     in_turn: bool,
 }
@@ -54,7 +60,8 @@ pub(crate) fn of_clock(clock: usize, identity: &SecretKey) -> Option<Shared> {
         events: Events::with_capacity(EVENTS),
         links: HashMap::new(),
         last_link: 0,
-        round: 0,
+        round: 1,
+        polled: Instant::now(),
         in_turn: false,
     }));
     registry.instances.push((clock, Arc::downgrade(&instance)));
@@ -80,7 +87,7 @@ impl Instance {
     /// Adds a connection, whose first attempt begins at `first`. `None` if that is not possible.
     pub(crate) fn add(&mut self, relay: Relay, first: Instant) -> Option<u64> {
         self.last_link += 1;
-        let mut link = Link::new(self.last_link, relay, first, self.round);
+        let mut link = Link::new(self.last_link, relay, first);
         link.update(&mut self.client, Instant::now());
         if link.status() == DISCONNECTED {
             return None;
@@ -109,17 +116,21 @@ impl Instance {
         Some(result)
     }
 
-    /// toxcore gives each connection a turn in each iteration. A connection that has had its turn in this round begins
-    /// the next one.
+    /// toxcore gives each connection a turn in each iteration. The first turn begins a round with a poll, so that all
+    /// connections get what has arrived in the same iteration: it is the turn of a connection that has had one in this
+    /// round, or it comes after a pause. (The first connection may be a new one in an old place.)
     fn begin_turn(&mut self, link: u64) {
         self.in_turn = true;
-        if self.links.get(&link).is_some_and(|link| link.round == self.round) {
+        let now = Instant::now();
+        let has_had_its_turn = self.links.get(&link).is_some_and(|link| link.round == self.round);
+        if has_had_its_turn || now - self.polled >= ROUND {
             self.round += 1;
+            self.polled = now;
             self.poll();
         }
         if let Some(link) = self.links.get_mut(&link) {
             link.round = self.round;
-            link.update(&mut self.client, Instant::now());
+            link.update(&mut self.client, now);
         }
     }
 
@@ -169,6 +180,30 @@ mod tests {
         assert_eq!(begin(1, relay), first + 2 * GAP);
         assert!(begin(1, other) < first + GAP);
         assert!(begin(2, relay) < first + GAP);
+    }
+
+    #[test]
+    fn each_iteration_polls_at_its_first_turn() {
+        let instance = of_clock(5, &SecretKey::generate()).unwrap();
+        let mut instance = instance.lock().unwrap();
+        let [a, b] = [(); 2].map(|()| {
+            let relay = Relay::new("127.0.0.1:1", SecretKey::generate().public_key());
+            instance.add(relay, Instant::now()).unwrap()
+        });
+        let take_turn = |instance: &mut Instance, link| {
+            let before = instance.round;
+            instance.begin_turn(link);
+            instance.end_turn();
+            instance.round - before
+        };
+        // First the older connection, then the newer one, then a turn that follows at once.
+        for [first, second] in [[a, b], [b, a], [b, a]] {
+            std::thread::sleep(ROUND); // as toxcore does
+            assert_eq!(take_turn(&mut instance, first), 1);
+            instance.polled = Instant::now(); // the machine may be slow
+            assert_eq!(take_turn(&mut instance, second), 0);
+        }
+        assert_eq!(take_turn(&mut instance, b), 1, "without a pause");
     }
 
     #[test]

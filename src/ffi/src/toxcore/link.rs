@@ -41,7 +41,7 @@ pub(crate) struct Link {
     /// Oldest first; at most `MAX_INBOX`.
     inbox: VecDeque<OwnedEvent>,
     pub(crate) handlers: Handlers,
-    /// The round in which it had its last turn.
+    /// The round in which it had its last turn; 0 before the first one.
     pub(crate) round: u64,
 }
 
@@ -71,7 +71,7 @@ fn number_of(token: u64) -> u8 {
 
 impl Link {
     /// A connection to this relay, of which the first attempt begins at `first`.
-    pub(crate) fn new(key: u64, relay: Relay, first: Instant, round: u64) -> Self {
+    pub(crate) fn new(key: u64, relay: Relay, first: Instant) -> Self {
         Self {
             key,
             relay: relay.token(token(key, 0)),
@@ -81,7 +81,7 @@ impl Link {
             routes: Routes::default(),
             inbox: VecDeque::new(),
             handlers: Handlers::default(),
-            round,
+            round: 0,
         }
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn link(now: Instant) -> (Link, Client) {
         let client = Client::new(Config::new(SecretKey::generate())).unwrap();
         let relay = Relay::new("127.0.0.1:1", SecretKey::generate().public_key());
-        (Link::new(7, relay, now, 0), client)
+        (Link::new(7, relay, now), client)
     }
 
     #[test]
