@@ -6,6 +6,7 @@
 //     relay UDP TCP KEY  connects to the node with this DHT key, which has these two ports of 127.0.0.1
 //     friend ADDRESS     asks this Tox address for friendship
 //     messages N         sends the numbers below N as messages, in order
+//     note TEXT          sends this text as a message, which is not counted
 //     file BYTES         sends a file of so many bytes, whose content is computed from the position
 //     losses             prints how often the friend has gone offline
 //     cpu                prints the CPU time of this process so far, in microseconds
@@ -95,7 +96,12 @@ static void on_message(Tox *tox, uint32_t friend_number, Tox_Message_Type type, 
     messenger *self = user_data;
     char text[32] = {0};
     memcpy(text, message, length < sizeof text ? length : sizeof text - 1);
-    unsigned long number = strtoul(text, NULL, 10);
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (end == text) {
+        printf("note %s\n", text);
+        return;
+    }
     if (number == 0) {
         self->received = 0;
     }
@@ -225,6 +231,8 @@ static void command(Tox *tox, messenger *self, const char *line) {
     } else if (sscanf(line, "messages %lu", &count) == 1) {
         self->to_send = count;
         self->sent = self->confirmed = 0;
+    } else if (sscanf(line, "note %31s", text) == 1) {
+        tox_friend_send_message(tox, self->friend_number, TOX_MESSAGE_TYPE_NORMAL, (uint8_t *)text, strlen(text), NULL);
     } else if (sscanf(line, "file %lu", &count) == 1) {
         self->sending_length = count;
         Tox_Err_File_Send error;

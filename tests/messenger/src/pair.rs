@@ -19,6 +19,8 @@ pub struct Pair {
     pub ends: [Messenger; 2],
     /// How long it took until they were online for each other.
     pub met_after: Duration,
+    /// How many there were.
+    outages: u32,
 }
 
 /// How long a file took, and the CPU time of the sender and of the receiver.
@@ -55,7 +57,7 @@ impl Pair {
         for end in &ends {
             end.wait_for("friend online", LIMIT)?;
         }
-        Ok(Self { relay, ends, met_after: started.elapsed() })
+        Ok(Self { relay, ends, met_after: started.elapsed(), outages: 0 })
     }
 
     /// Each sends so many messages to the other. Returns how long it took until all were confirmed.
@@ -96,12 +98,14 @@ impl Pair {
         self.relay.kill();
         thread::sleep(time); // an outage of this length
         self.relay.restart()?;
+        self.outages += 1;
+        let note = format!("note after-outage-{}", self.outages);
         let started = Instant::now();
         while started.elapsed() < limit {
             // Messages to a friend who is found to be offline later are lost.
-            self.ends[0].command("messages 1")?;
+            self.ends[0].command(&note)?;
             let next = Instant::now() + Duration::from_secs(1);
-            if self.ends[1].wait_until("received 1", next)?.is_some() {
+            if self.ends[1].wait_until(&note, next)?.is_some() {
                 return Ok(Some(started.elapsed()));
             }
         }
