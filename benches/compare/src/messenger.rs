@@ -8,7 +8,7 @@ use crate::helper::Outcome;
 use crate::measure::Effort;
 use crate::table::{Row, Section};
 
-/// The CPU time of the whole messenger, most of which is toxcore's own.
+/// The CPU time of the whole messenger.
 pub fn measure(effort: &Effort) -> Outcome<Section> {
     let idle = Duration::from_secs(if effort.is_brief() { 1 } else { 60 });
     let mut pairs = [Pair::start([Side::Ours, Side::Ours])?, Pair::start([Side::Own, Side::Own])?];
