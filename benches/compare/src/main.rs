@@ -9,7 +9,7 @@
 //!
 //! All clients connect to the same relay, which runs in another process. The program measures the CPU time of the
 //! client's own thread, including the kernel's time for it. It hardly depends on other programs or on the speed
-//! of the relay. The subjects are measured in turns, and the result is the median of the turns, so that a disturbance
+//! of the relay. (The last table has the CPU time of whole messengers.) The subjects are measured in turns, and the result is the median of the turns, so that a disturbance
 //! affects all alike.
 
 mod address;
@@ -18,6 +18,7 @@ mod bulk;
 mod clients;
 mod helper;
 mod measure;
+mod messenger;
 mod own_box;
 mod packets;
 mod plot;
@@ -66,6 +67,7 @@ fn compare(mut effort: Effort, svg: Option<&str>) -> Outcome<()> {
     println!("{}", pool::measure_connecting(&mut relay, &effort)?);
     pool::measure(&effort)?.iter().for_each(|section| println!("{section}"));
     println!("{}", bulk::measure(&effort)?);
+    println!("{}", messenger::measure(&effort)?);
     if let Some(path) = svg {
         fs::write(path, plot::draw(&packets))?;
         println!("The plot of CPU time per packet is in {path}.");

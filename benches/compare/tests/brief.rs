@@ -9,9 +9,17 @@ fn a_brief_run_measures_everything_and_draws() {
     let run = Command::new(env!("CARGO_BIN_EXE_compare")).args(["--brief", svg]).output().unwrap();
     let tables = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success(), "{tables}\n{}", String::from_utf8_lossy(&run.stderr));
-    for title in
-        ["The box alone", "Sending", "Receiving", "Round trip", "Connecting", "Idle tick", "Memory", "Bulk"]
-    {
+    for title in [
+        "The box alone",
+        "Sending",
+        "Receiving",
+        "Round trip",
+        "Connecting",
+        "Idle tick",
+        "Memory",
+        "Bulk",
+        "The messenger",
+    ] {
         assert!(tables.lines().any(|line| line.starts_with(title)), "no {title} in\n{tables}");
     }
     let drawn = fs::read_to_string(svg).unwrap();

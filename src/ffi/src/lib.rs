@@ -4,9 +4,11 @@
 //! Each exported function converts its arguments (`pointer`), enters the state of its handle (`registry`, `handle`), and
 //! calls the public interface of the Rust library. Errors become numbers (`error`), with details (`failure`).
 //!
-//! Each module imports only from those after it in this list: `pool`, `client`, `destination`, `pool_event`, `event`, `status`,
-//! `reason`, `relay`, `config`, `key`, `waker`, `log`, `handle`, `registry`, `failure`, `advice`, `pointer`, `error`,
-//! `text`.
+//! With the feature `toxcore`, the module of that name has the interface of toxcore's TCP client.
+//!
+//! Each module imports only from those after it in this list: `toxcore`, `pool`, `client`, `destination`, `pool_event`,
+//! `event`, `status`, `reason`, `relay`, `config`, `key`, `waker`, `log`, `handle`, `registry`, `failure`, `advice`,
+//! `pointer`, `error`, `text`.
 
 #![allow(unsafe_code, reason = "#[unsafe(no_mangle)]; a test finds any other use outside of pointer.rs")]
 #![allow(non_camel_case_types, reason = "the names of types are those in C")]
@@ -41,6 +43,10 @@ mod status;
 mod waker;
 
 mod log;
+
+/// cbindgen:ignore
+#[cfg(feature = "toxcore")]
+mod toxcore;
 
 use std::ffi::{CStr, c_char};
 

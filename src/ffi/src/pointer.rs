@@ -52,6 +52,13 @@ pub(crate) fn key(key: *const u8) -> Result<[u8; TRC_KEY_SIZE], trc_error> {
     Ok(unsafe { key.cast::<[u8; TRC_KEY_SIZE]>().read() })
 }
 
+/// A copy of the value at this address.
+#[cfg(feature = "toxcore")]
+pub(crate) fn value<T: Copy>(value: *const T) -> Result<T, trc_error> {
+    // SAFETY: not NULL; the caller promises that it points to such a value, aligned.
+    unsafe { value.as_ref() }.copied().ok_or(trc_error::Null)
+}
+
 /// The text at this address, up to its zero.
 pub(crate) fn text<'a>(text: *const c_char) -> Result<&'a str, trc_error> {
     if text.is_null() {

@@ -55,6 +55,11 @@ impl Bootstrapd {
         self.addr
     }
 
+    /// The port for UDP, on which it is a node of the DHT. It stays the same after a restart.
+    pub fn dht_port(&self) -> u16 {
+        self.addr.port() - 1
+    }
+
     /// The relay's DHT public key. It stays the same after a restart.
     pub fn public_key(&self) -> [u8; 32] {
         self.public_key
