@@ -87,6 +87,8 @@ pub(crate) struct Known {
     retry_at: Option<Instant>,
     /// Nor before this, if the last failure was one that usually lasts.
     seldom_until: Option<Instant>,
+    /// Whether the attempt that is under way is one of before the last change of address, proxy or network.
+    is_outdated: bool,
     /// The failures since it has proved itself, also those of an outage: the next pause depends on them.
     retries: u32,
     /// Whether a connection has ended before it had proved itself, since it has last.
@@ -149,6 +151,7 @@ impl Known {
             is_silent: false,
             retry_at: None,
             seldom_until: None,
+            is_outdated: false,
             retries: 0,
             ended_early: false,
             failed_in_outage: false,
@@ -315,12 +318,14 @@ impl Known {
     /// relay is connected: then the cause may be our own network, unless this relay had just been connected.
     pub(crate) fn handle_failure(&mut self, now: Instant, retry: Retry, jitter: f64, in_outage: bool) {
         let has_ended_early = self.connected_for(now).is_some_and(|time| time < PROVED);
+        // How an outdated attempt ends says nothing about the next one.
+        let is_lasting = retry != Retry::Soon && !self.is_outdated;
         self.handle_end(now);
         self.ended_early |= has_ended_early;
         let spread = 0.8 + 0.4 * jitter;
         let pause = FIRST_PAUSE.mul_f64(GROWTH.powi(self.retries.min(30) as i32)).min(LONGEST_PAUSE);
         self.retry_at = Some(now + pause.mul_f64(spread));
-        self.seldom_until = (retry != Retry::Soon).then(|| now + SELDOM.mul_f64(spread));
+        self.seldom_until = is_lasting.then(|| now + SELDOM.mul_f64(spread));
         self.retries = self.retries.saturating_add(1);
         let is_blamed = !in_outage || has_ended_early;
         self.failures = self.failures.saturating_add(u32::from(is_blamed));
@@ -335,7 +340,7 @@ impl Known {
         self.earlier = self.up_time(now);
         self.up_time = self.earlier;
         (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);
-        self.was_full = false;
+        (self.was_full, self.is_outdated) = (false, false);
         self.handle_heard();
     }
 
@@ -370,6 +375,7 @@ impl Known {
     /// The cause of the last failure may be gone: it is tried at once. If it fails again, the next pause is longer.
     pub(crate) fn end_pause(&mut self) {
         (self.retry_at, self.seldom_until) = (None, None);
+        self.is_outdated = matches!(self.state, State::Connecting { .. });
     }
 
     /// It is on another network now: what failed before says nothing.

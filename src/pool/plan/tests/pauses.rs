@@ -172,6 +172,26 @@ fn another_proxy_ends_the_pauses_of_relays_that_the_last_one_has_refused() {
 }
 
 #[test]
+fn an_attempt_by_the_last_proxy_or_network_that_fails_afterwards_pauses_no_relay_for_an_hour() {
+    type Change = fn(&mut World);
+    let proxy: Change = |world| world.plan.handle_new_proxy();
+    let network: Change = |world| world.plan.handle_network_changed(world.now);
+    for change in [proxy, network] {
+        let mut world = World::new(13);
+        world.relays(1);
+        world.pass(SECOND);
+        network(&mut world); // so that the next one does not begin attempts anew
+        let relay = world.relays(1)[0];
+        world.set(relay, Conduct::IsHijacked(Retry::Ask));
+        world.pass(SECOND / 100);
+        world.set(relay, Conduct::Works);
+        change(&mut world);
+        world.pass(3 * SECOND);
+        assert!(world.connected().contains(&relay));
+    }
+}
+
+#[test]
 fn another_address_ends_the_pause_of_a_relay_and_a_peer_can_end_it_three_times() {
     let mut world = World::new(12);
     let friend = world.peer(&[]);
