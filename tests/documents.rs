@@ -16,7 +16,7 @@ fn each_security_promise_has_tests_that_exist() {
 
 #[test]
 fn each_promise_of_a_pool_has_tests_that_exist() {
-    check_table("tests/promises.md", "| a pool promises | against | shown by |", 18);
+    check_table("tests/promises.md", "| a pool promises | against | shown by |", 19);
 }
 
 #[test]
