@@ -202,7 +202,6 @@ impl History {
             }
         }
         self.world.plan.set_bound(self.world.now, 128);
-        self.world.pass(40 * SECOND); // a change right after the last one would not begin attempts anew
         self.world.plan.handle_network_changed(self.world.now);
         self.world.pass(900 * SECOND);
         self.check();
