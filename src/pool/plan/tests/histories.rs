@@ -186,7 +186,8 @@ impl History {
         assert_eq!(self.world.plan.relays().count(), known);
         let attempts = self.world.attempts.len() - attempts;
         assert!(attempts <= 16 + 1_800, "{attempts} attempts in an hour without a network");
-        assert!(attempts >= 30, "only {attempts} attempts in an hour");
+        // The only place may be left to the only relay of a peer, whose pauses grow to 144 s.
+        assert!(attempts >= 20, "only {attempts} attempts in an hour");
         assert_eq!(failures(&self.world), before, "relays are blamed");
     }
 
