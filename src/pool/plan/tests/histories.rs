@@ -61,7 +61,7 @@ impl History {
     fn step(&mut self) {
         let relay = self.any_relay();
         let peer = self.any_peer();
-        match self.random.random_range(0..14) {
+        match self.random.random_range(0..15) {
             0 => self.world.set(relay, Conduct::Refuses),
             1 => self.world.set(relay, Conduct::IsSilent),
             2 => self.world.set(relay, Conduct::Closes),
@@ -115,8 +115,8 @@ impl History {
                     self.relays.push(self.world.relay(origin));
                 }
             }
-            13 if self.world.is_there(peer, relay) => self.world.leave(relay, peer),
-            13 if self.world.plan.peer(peer).is_some_and(|peer| peer.tie(relay).is_some()) => {
+            14 if self.world.is_there(peer, relay) => self.world.leave(relay, peer),
+            14 if self.world.plan.peer(peer).is_some_and(|peer| peer.tie(relay).is_some()) => {
                 self.world.tie_there(peer, relay);
             }
             11 => _ = self.world.plan.set_awake(peer, self.random.random_range(0..2) == 0),
