@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::error::RouteError;
 use crate::event::Event;
 use crate::key::PublicKey;
 use crate::pool::event::{PoolEvents, Record};
@@ -137,8 +138,11 @@ fn carry_out(client: &mut Client, plan: &mut Plan, now: Instant, action: Action)
             let connection = plan.relay(relay).and_then(|known| known.connection());
             let key = plan.peer(peer).map(|peer| peer.key);
             if let (Some(connection), Some(key)) = (connection, key) {
-                let route = client.open_route_with_token(connection, key, peer.into());
-                plan.handle_route(now, peer, relay, route.ok());
+                match client.open_route_with_token(connection, key, peer.into()) {
+                    // It has ended, and the next poll will report it: the relay has refused nothing.
+                    Err(RouteError::UnknownConnection) => {}
+                    route => plan.handle_route(now, peer, relay, route.ok()),
+                }
             }
         }
         Action::CloseRoute(route) => {

@@ -132,7 +132,8 @@ impl Pool {
         self.send_by(relay, |client, connection| client.send_oob(connection, receiver, data))
     }
 
-    /// Sends an onion request by any of the connected relays that have room, each with the same chance. Returns by which
+    /// Sends an onion request by any of the connected relays that have room, each with the same chance; by a silent one only if
+    /// there is no other. Returns by which
     /// one. See
     /// [`Client::send_onion_request`](crate::Client::send_onion_request).
     ///
@@ -161,7 +162,8 @@ impl Pool {
         self.send_by(relay, |client, connection| client.send_onion_request(connection, request))
     }
 
-    /// Sends a forward request by any of the connected relays that have room, each with the same chance. Returns by which
+    /// Sends a forward request by any of the connected relays that have room, each with the same chance; by a silent one only if
+    /// there is no other. Returns by which
     /// one. See
     /// [`Client::send_forward_request`](crate::Client::send_forward_request).
     ///
@@ -215,8 +217,12 @@ impl Pool {
         send: impl Fn(&mut Client, ConnectionId) -> Result<(), SendError>,
     ) -> Result<RelayId, PoolSendError> {
         let sent = by_first(relays, |connection| send(&mut self.client, connection));
-        if sent == Err(PoolSendError::WouldBlock) {
-            relays.iter().for_each(|(relay, _)| self.plan.handle_refused_packet(*relay));
+        match sent {
+            Ok(relay) => self.plan.handle_sent(relay),
+            Err(PoolSendError::WouldBlock) => {
+                relays.iter().for_each(|(relay, _)| self.plan.handle_refused_packet(*relay));
+            }
+            Err(_) => {}
         }
         sent
     }

@@ -8,7 +8,7 @@ use crate::config::{Config, Relay};
 use crate::key::{PublicKey, SecretKey};
 use crate::pool::error::PoolSendError;
 use crate::pool::event::{MoveCause, PoolEvent, PoolEvents};
-use crate::pool::id::PeerId;
+use crate::pool::id::{PeerId, RelayId};
 use crate::pool::interface::Pool;
 use crate::pool::origin::Origin;
 
@@ -102,4 +102,42 @@ fn a_peer_is_offline_at_once_when_its_only_relay_has_ended() {
         alice.events.iter().any(|event| matches!(event, PoolEvent::RelayDown { .. }))
     });
     assert_eq!(offline, 1);
+}
+
+#[test]
+fn a_relay_that_has_ended_unnoticed_has_refused_no_route() {
+    let relays = [TestRelay::start(Default::default()).unwrap()];
+    let [mut alice, _bob] = friends(&relays);
+    let relay = alice.pool.peer(alice.friend).unwrap().used.unwrap();
+    end(&mut alice);
+    let other = alice.pool.add_peer(SecretKey::generate().public_key());
+    alice.pool.tie(other, relay).unwrap();
+    until(|| {
+        poll(&mut alice);
+        let refused = alice.events.iter().any(|event| matches!(event, PoolEvent::RouteRefused { .. }));
+        assert!(!refused);
+        alice.events.iter().any(|event| matches!(event, PoolEvent::RelayDown { .. }))
+    });
+}
+
+/// Then it is asked, if it does not answer.
+#[test]
+fn a_relay_is_watched_whatever_was_sent_by_it() {
+    let relays = [TestRelay::start(Default::default()).unwrap()];
+    let [mut alice, _bob] = friends(&relays);
+    let relay = alice.pool.peer(alice.friend).unwrap().used.unwrap();
+    let sends: [fn(&mut Pool, RelayId) -> bool; 3] = [
+        |pool, _| pool.send_onion_request(&[7; 1000]).is_ok(),
+        |pool, relay| pool.send_onion_request_by(relay, &[7; 1000]).is_ok(),
+        |pool, relay| pool.send_oob(relay, PublicKey::from([9; 32]), b"hello").is_ok(),
+    ];
+    for send in sends {
+        until(|| {
+            poll(&mut alice);
+            !alice.pool.plan.relay(relay).unwrap().has_sent
+        });
+        assert!(send(&mut alice.pool, relay));
+        assert!(alice.pool.plan.relay(relay).unwrap().has_sent);
+        alice.pool.plan.relays.get_mut(relay.into()).unwrap().handle_heard();
+    }
 }

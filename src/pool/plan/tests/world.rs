@@ -233,7 +233,9 @@ impl World {
                 }
             }
             Later::RouteOnline(route) => {
-                if let Some((peer, relay)) = self.routes.get(&route).copied() {
+                // Before the relay is connected it answers nothing.
+                let ends = self.routes.get(&route).copied();
+                if let Some((peer, relay)) = ends.filter(|(_, relay)| self.connected().contains(relay)) {
                     self.plan.handle_online(self.now, peer, relay, route);
                 }
             }
