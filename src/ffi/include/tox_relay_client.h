@@ -1556,7 +1556,7 @@ void trc_text_free(char *text);
 
 // How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
 // to 6 become 1 or 6. Two peers who are both tied to more than five relays, and cannot tell each other which they use,
-// meet for certain only if each has more than half of them.
+// meet at once only if each has more than half of them; otherwise once one of them has tried the other's.
 trc_error trc_pool_set_relays_per_peer(struct trc_pool *pool,
                                        size_t count);
 

@@ -10,7 +10,7 @@ use crate::pool::trc_pool;
 
 /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
 /// to 6 become 1 or 6. Two peers who are both tied to more than five relays, and cannot tell each other which they use,
-/// meet for certain only if each has more than half of them.
+/// meet at once only if each has more than half of them; otherwise once one of them has tried the other's.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_set_relays_per_peer(pool: *mut trc_pool, count: usize) -> trc_error {
     run(pool, |state| {
