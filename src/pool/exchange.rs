@@ -132,9 +132,8 @@ impl Pool {
         self.send_by(relay, |client, connection| client.send_oob(connection, receiver, data))
     }
 
-    /// Sends an onion request by any of the connected relays that have room, each with the same chance; by a silent one only if
-    /// there is no other. Returns by which
-    /// one. See
+    /// Sends an onion request by any of the connected relays that have room, each with the same chance; by a silent one only
+    /// if there is no other. Returns by which one. See
     /// [`Client::send_onion_request`](crate::Client::send_onion_request).
     ///
     /// # Errors
@@ -162,9 +161,8 @@ impl Pool {
         self.send_by(relay, |client, connection| client.send_onion_request(connection, request))
     }
 
-    /// Sends a forward request by any of the connected relays that have room, each with the same chance; by a silent one only if
-    /// there is no other. Returns by which
-    /// one. See
+    /// Sends a forward request by any of the connected relays that have room, each with the same chance; by a silent one only
+    /// if there is no other. Returns by which one. See
     /// [`Client::send_forward_request`](crate::Client::send_forward_request).
     ///
     /// # Errors
