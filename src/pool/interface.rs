@@ -187,14 +187,16 @@ impl Pool {
 
     /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
     /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
-    /// a peer that has none, one is disconnected without which all others still have one.
+    /// a peer that has none, one is disconnected without which all others still have one. While an offline peer is looked
+    /// for, a relay that carries no data may give up its place.
     pub fn set_max_connections(&mut self, count: usize) {
         self.plan.set_bound(Instant::now(), count.max(1));
         self.act(Instant::now());
     }
 
     /// See [`Client::set_ping_interval`]. The pings of all relays leave together, a thirtieth of the interval early, so
-    /// that they wake up the device only once.
+    /// that they wake up the device only once. Offline peers are looked for, and speeds are compared, at the same times: a
+    /// longer interval delays that.
     ///
     /// # Errors
     ///

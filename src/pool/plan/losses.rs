@@ -1,12 +1,14 @@
-//! The data that a relay loses, as the user reports: of each peer by itself, since it may be the peer that does not confirm.
+//! The data that a relay loses, as the user reports: of each peer by itself, since it may be the peer that does not
+//! confirm.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::pool::id::PeerId;
 
-/// Half of the reports are forgotten after this time: one in ten minutes, a thousand in less than two hours. Congestion is over
-/// by then, and a relay that loses data on purpose gains a few packets each time, and more seldom the more it has lost.
+/// Half of the reports are forgotten after this time: one in ten minutes, a thousand in less than two hours. Congestion
+/// is over by then, and a relay that loses data on purpose gains a few packets each time, and more seldom the more it has
+/// lost.
 const HALF_LIFE: Duration = Duration::from_secs(600);
 
 /// So many peers must report a relay, before it is avoided for the others, too: one alone may want just that.

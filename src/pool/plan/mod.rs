@@ -8,7 +8,7 @@
 //! [`sleep`] closes routes that nobody needs, [`memory`] is what outlasts a restart, [`paths`] tells by which relay
 //! something goes out, [`wishes`], [`naming`], [`network`] and [`reports`] are what the plan is told, [`need`] tells which
 //! relays are needed, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is known,
-//! [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what they are called, [`losses`] are those of a relay.
+//! [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what is known of one, [`losses`] what a relay has lost.
 
 mod action;
 mod allowance;

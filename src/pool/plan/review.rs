@@ -1,8 +1,8 @@
 //! Which relays are connected and which routes are open: computed from the whole state, never counted up and down.
 //!
-//! Each peer that is awake wants three of its relays; three are connected even if there is no peer. The
-//! relays that most peers lack come first, so few serve many; but no peer gets its second before each has its first. A relay without which nothing would be missing is
-//! disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
+//! Each peer that is awake wants three of its relays; three are connected even if there is no peer. The relays that most
+//! peers lack come first, so few serve many; but no peer gets its second before each has its first. A relay without which
+//! nothing would be missing is disconnected after [`SURPLUS`]: by then its routes are open elsewhere.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
