@@ -25,6 +25,12 @@ impl Plan {
         others.into_iter().filter_map(|(tie, _)| Some((tie.relay, tie.route.online()?))).collect()
     }
 
+    /// A way to this peer has come or gone: a route, or a relay that is tied to it.
+    pub(crate) fn handle_changed_ways(&mut self, now: Instant, id: PeerId) {
+        self.choose_again(now, id);
+        self.report_room(id);
+    }
+
     /// Chooses the relay for the data of this peer again, after something has changed.
     pub(crate) fn choose_again(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(id.0) else { return };
@@ -43,7 +49,6 @@ impl Plan {
         }
         let before = std::mem::replace(&mut peer.used, chosen);
         peer.faster_since = None;
-        let was_refused = chosen.is_some() && std::mem::take(&mut peer.was_refused);
         let notice = match (before, chosen) {
             (None, Some(relay)) => Notice::PeerOnline(id, relay),
             (Some(from), Some(to)) => {
@@ -53,9 +58,7 @@ impl Plan {
             (_, None) => Notice::PeerOffline(id),
         };
         self.notices.push_back(notice);
-        if was_refused {
-            self.notices.push_back(Notice::Writable(id));
-        }
+        self.report_room(id);
     }
 
     /// Why a relay carries the data of a peer no longer.

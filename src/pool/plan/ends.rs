@@ -51,7 +51,7 @@ impl Plan {
             if let Some(tie) = self.peers.get_mut(peer.0).and_then(|peer| peer.tie_mut(id)) {
                 tie.route = Route::CLOSED;
             }
-            self.choose_again(now, peer);
+            self.handle_changed_ways(now, peer);
         }
         if !self.relays().any(|(_, known)| known.is_connected()) {
             self.relays.values_mut().for_each(Known::handle_outage);

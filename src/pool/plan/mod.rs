@@ -7,8 +7,8 @@
 //! then, [`search`] looks for offline peers on other relays, [`review`] computes what is wanted from all that is known,
 //! [`sleep`] closes routes that nobody needs, [`memory`] is what outlasts a restart, [`paths`] tells by which relay
 //! something goes out, [`wishes`], [`naming`], [`network`] and [`reports`] are what the plan is told, [`need`] tells which
-//! relays are needed, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`state`] is what is known,
-//! [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what is known of one, [`losses`] what a relay has lost.
+//! relays are needed, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`room`] tells who was refused
+//! that there is room, [`state`] is what is known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what is known of one, [`losses`] what a relay has lost.
 
 mod action;
 mod allowance;
@@ -25,6 +25,7 @@ mod peer;
 mod relay;
 mod reports;
 mod review;
+mod room;
 mod search;
 mod silence;
 mod sleep;

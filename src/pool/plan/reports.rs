@@ -71,16 +71,6 @@ impl Plan {
         }
     }
 
-    /// Data of this peer were refused by all its relays.
-    pub(crate) fn handle_refused_data(&mut self, id: PeerId) {
-        self.peers.get_mut(id.0).into_iter().for_each(|peer| peer.was_refused = true);
-    }
-
-    /// A packet that is not a peer's was refused by this relay.
-    pub(crate) fn handle_refused_packet(&mut self, id: RelayId) {
-        self.relays.get_mut(id.0).into_iter().for_each(|relay| relay.was_full = true);
-    }
-
     /// The used relay can take no more, and this one has.
     pub(crate) fn handle_overflow(&mut self, id: PeerId, relay: RelayId) {
         if let Some(peer) = self.peers.get_mut(id.0) {
@@ -132,7 +122,7 @@ impl Plan {
         if let Some(tie) = peer.tie_mut(relay).filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::Online(route);
             self.doubtful.extend(peer.ties.iter().map(|tie| tie.relay));
-            self.choose_again(now, id);
+            self.handle_changed_ways(now, id);
         }
     }
 
@@ -141,7 +131,7 @@ impl Plan {
         if let Some(tie) = peer.tie_mut(relay).filter(|tie| tie.route.id() == Some(route)) {
             tie.route = Route::Offline(route);
             self.doubtful.extend(peer.ties.iter().map(|tie| tie.relay));
-            self.choose_again(now, id);
+            self.handle_changed_ways(now, id);
         }
     }
 
@@ -151,7 +141,7 @@ impl Plan {
             tie.route = Route::None { not_before: Some(now + REFUSED) };
             self.relays.get_mut(relay.0).into_iter().for_each(|relay| relay.routes -= 1);
             self.notices.push_back(Notice::RouteRefused(id, relay));
-            self.choose_again(now, id);
+            self.handle_changed_ways(now, id);
             self.is_outdated = true;
         }
     }
@@ -160,19 +150,6 @@ impl Plan {
     pub(crate) fn handle_unsent(&mut self, id: PeerId, relay: RelayId, bytes: usize) {
         if bytes > 0 && self.peer(id).is_some() {
             self.notices.push_back(Notice::Unsent(id, relay, bytes));
-        }
-    }
-
-    /// There is room on a relay: for data on routes, and for those out of band.
-    pub(crate) fn handle_writable(&mut self, relay: RelayId) {
-        let Some(known) = self.relays.get_mut(relay.0) else { return };
-        if std::mem::take(&mut known.was_full) {
-            self.notices.push_back(Notice::RelayWritable(relay));
-        }
-        for id in &known.tied {
-            if self.peers.get_mut(id.0).is_some_and(|peer| std::mem::take(&mut peer.was_refused)) {
-                self.notices.push_back(Notice::Writable(*id));
-            }
         }
     }
 }

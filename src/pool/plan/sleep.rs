@@ -28,6 +28,6 @@ impl Plan {
         for relay in tied.collect::<Vec<_>>() {
             self.close_route(id, relay);
         }
-        self.choose_again(now, id);
+        self.handle_changed_ways(now, id);
     }
 }

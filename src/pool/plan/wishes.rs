@@ -52,6 +52,7 @@ impl Plan {
         peer.ties.push(Tie { relay, route: Route::CLOSED, is_tried: false });
         known.tied.insert(id);
         self.is_outdated = true;
+        self.report_room(id);
         Ok(())
     }
 
@@ -65,7 +66,7 @@ impl Plan {
             known.untie(id);
             known.routes -= usize::from(tie.route.id().is_some());
         }
-        self.choose_again(now, id);
+        self.handle_changed_ways(now, id);
         self.remove_if_orphan(now, relay);
         self.is_outdated = true;
         true

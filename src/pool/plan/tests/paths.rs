@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use super::world::Conduct;
-use crate::pool::id::RelayId;
+use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,4 +118,79 @@ fn room_is_reported_when_another_relay_comes_and_to_a_peer_that_sleeps() {
     relays.iter().for_each(|relay| world.plan.handle_writable(*relay));
     world.pass(SECOND);
     assert!(world.notices().contains(&Notice::Writable(peer)));
+}
+
+/// A relay that is full for the data of a peer, and another one that has room, after `change`.
+fn has_room_after(is_online: bool, change: impl FnOnce(&mut World, PeerId, [RelayId; 2])) -> bool {
+    let mut world = World::new(7);
+    let [full, other] = world.relays(2)[..] else { panic!() };
+    let there: &[RelayId] = if is_online { &[full] } else { &[] };
+    let peer = world.peer_on(&[full], there);
+    world.pass(10 * SECOND);
+    assert_eq!(world.connected().len(), 2);
+    assert_eq!(world.plan.used(peer).is_some(), is_online);
+    world.plan.handle_refused_data(peer);
+    world.notices();
+    change(&mut world, peer, [full, other]);
+    world.pass(30 * SECOND);
+    world.notices().contains(&Notice::Writable(peer))
+}
+
+#[test]
+fn room_is_reported_when_a_relay_is_tied_to_a_peer_that_was_refused() {
+    for is_online in [false, true] {
+        assert!(!has_room_after(is_online, |_, _, _| {}));
+        assert!(has_room_after(is_online, |world, peer, [_, other]| world.plan.tie(peer, other).unwrap()));
+        assert!(has_room_after(is_online, |world, peer, [_, other]| world.tie_there(peer, other)));
+    }
+}
+
+#[test]
+fn room_is_reported_when_the_full_relay_is_gone_and_another_has_room() {
+    let changes: [fn(&mut World, PeerId, RelayId); 5] = [
+        |world, peer, full| _ = world.plan.untie(world.now, peer, full),
+        |world, _, full| _ = world.plan.remove_relay(world.now, full),
+        |world, _, full| world.set(full, Conduct::Refuses),
+        |world, peer, full| world.leave(full, peer),
+        |world, peer, _| _ = world.plan.set_awake(peer, false),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        for is_online in [false, true] {
+            if index >= 3 && !is_online {
+                continue; // out of band, only the relay counts
+            }
+            let has_room = has_room_after(is_online, |world, peer, [full, other]| {
+                world.plan.tie(peer, other).unwrap();
+                world.pass(SECOND);
+                world.plan.handle_refused_data(peer);
+                world.notices();
+                change(world, peer, full);
+            });
+            assert!(has_room, "change {index}, online: {is_online}");
+        }
+    }
+}
+
+#[test]
+fn room_is_reported_when_the_peer_comes_online_on_another_relay() {
+    let has_room = has_room_after(true, |world, peer, [_, other]| {
+        world.plan.tie(peer, other).unwrap();
+        world.pass(SECOND);
+        world.plan.handle_refused_data(peer);
+        world.notices();
+        world.tie_there(peer, other);
+    });
+    assert!(has_room);
+}
+
+#[test]
+fn room_is_reported_once_a_relay_is_connected_if_all_have_ended() {
+    let has_room = has_room_after(true, |world, peer, relays| {
+        world.set(relays[0], Conduct::Refuses);
+        world.pass(600 * SECOND);
+        assert!(!world.notices().contains(&Notice::Writable(peer)), "no relay could take data");
+        world.set(relays[0], Conduct::Works);
+        world.pass(600 * SECOND);
+    });
+    assert!(has_room);
 }
