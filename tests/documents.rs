@@ -16,7 +16,7 @@ fn each_security_promise_has_tests_that_exist() {
 
 #[test]
 fn each_promise_of_a_pool_has_tests_that_exist() {
-    check_table("tests/promises.md", "| a pool promises | against | shown by |", 19);
+    check_table("tests/promises.md", "| a pool promises | against | shown by |", 25);
 }
 
 #[test]
@@ -101,15 +101,20 @@ fn check_table(file: &str, heading: &str, rows: usize) {
     }
 }
 
-/// Whether `path::to::file::name` is a test in one of the folders that contain tests.
+/// Whether `path::to::file::name` is a test in one of the folders that contain tests; `path::to::file::tests::name` may
+/// also be in the module `tests` at the end of that file.
 fn exists(root: &Path, name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").expect("a file and a name");
-    let file = format!("{}.rs", module.replace("::", "/"));
-    let attribute = format!("#[test]\nfn {function}() {{");
-    ["src", "tests", "tests/interop/tests", "tests/simulation/tests", "tests/fuzz/tests"]
-        .into_iter()
-        .filter_map(|place| fs::read_to_string(root.join(place).join(&file)).ok())
-        .any(|source| source.contains(&attribute))
+    let has = |module: &str, test: String| {
+        let file = format!("{}.rs", module.replace("::", "/"));
+        ["src", "tests", "tests/interop/tests", "tests/simulation/tests", "tests/fuzz/tests"]
+            .into_iter()
+            .filter_map(|place| fs::read_to_string(root.join(place).join(&file)).ok())
+            .any(|source| source.contains(&test))
+    };
+    let in_file = || module.strip_suffix("::tests");
+    has(module, format!("#[test]\nfn {function}() {{"))
+        || in_file().is_some_and(|file| has(file, format!("    #[test]\n    fn {function}() {{")))
 }
 
 #[test]
@@ -119,4 +124,6 @@ fn a_test_that_does_not_exist_is_not_found() {
     assert!(!exists(root, "documents::exists"));
     assert!(!exists(root, "documents::no_such_test"));
     assert!(!exists(root, "no_such_file::exists"));
+    assert!(exists(root, "pool::registry::tests::a_stale_id_never_means_another_value"));
+    assert!(!exists(root, "pool::registry::tests::insert"));
 }

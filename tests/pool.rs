@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use support::{GUARD, TestRelay, honest};
 use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
 use tox_relay_client::{Config, ConnectError, DisconnectReason, Proxy, PublicKey, Relay, SecretKey};
+use tox_test_relay::kind;
 
 /// A pool and what it has reported.
 struct Node {
@@ -30,7 +31,9 @@ enum Reported {
     Oob(RelayId, PublicKey, Vec<u8>),
     Writable(PeerId),
     RelayWritable(RelayId),
-    OnionResponse(RelayId),
+    OnionResponse(RelayId, Vec<u8>),
+    Forwarding(RelayId, Vec<u8>),
+    RouteRefused(PeerId, RelayId),
     Up(RelayId),
     Down(RelayId, DisconnectReason),
     Refused(RelayId),
@@ -49,6 +52,8 @@ impl From<PoolEvent<'_>> for Reported {
         | PoolEvent::RelayUp { token, .. }
         | PoolEvent::RelayWritable { token, .. }
         | PoolEvent::OnionResponse { token, .. }
+        | PoolEvent::Forwarding { token, .. }
+        | PoolEvent::RouteRefused { token, .. }
         | PoolEvent::RelayRefused { token, .. }
         | PoolEvent::RelayDown { token, .. }) = event
         else {
@@ -60,6 +65,7 @@ impl From<PoolEvent<'_>> for Reported {
                 | PoolEvent::RelayUp { .. }
                 | PoolEvent::RelayWritable { .. }
                 | PoolEvent::OnionResponse { .. }
+                | PoolEvent::Forwarding { .. }
                 | PoolEvent::RelayRefused { .. }
                 | PoolEvent::RelayDown { .. }
         );
@@ -73,7 +79,9 @@ impl From<PoolEvent<'_>> for Reported {
             PoolEvent::Writable { peer, .. } => Self::Writable(peer),
             PoolEvent::RelayUp { relay, .. } => Self::Up(relay),
             PoolEvent::RelayWritable { relay, .. } => Self::RelayWritable(relay),
-            PoolEvent::OnionResponse { relay, .. } => Self::OnionResponse(relay),
+            PoolEvent::OnionResponse { relay, data, .. } => Self::OnionResponse(relay, data.to_vec()),
+            PoolEvent::Forwarding { relay, data, .. } => Self::Forwarding(relay, data.to_vec()),
+            PoolEvent::RouteRefused { peer, relay, .. } => Self::RouteRefused(peer, relay),
             PoolEvent::RelayDown { relay, reason, .. } => Self::Down(relay, reason),
             PoolEvent::RelayRefused { relay, .. } => Self::Refused(relay),
             PoolEvent::Unsent { peer, relay, bytes, .. } => Self::Unsent(peer, relay, bytes),
@@ -429,4 +437,36 @@ fn what_any_relay_may_send_goes_by_one_that_has_room_and_when_none_has_each_is_r
         until(&mut [&mut node], "room", |nodes| has_room(nodes[0], *id) == 1);
         node.pool.send_onion_request_by(*id, &[7; 1000]).unwrap();
     }
+}
+
+#[test]
+fn onion_responses_and_forwarded_packets_are_reported_with_their_relay() {
+    let relays = [honest(), honest()];
+    let (mut node, ids) = connected(&relays.each_ref());
+    for (number, relay) in (0..).zip(&relays) {
+        relay.send(node.key.as_bytes(), &[kind::ONION_RESPONSE, 1, number]);
+        relay.send(node.key.as_bytes(), &[kind::FORWARDING, 2, number]);
+    }
+    let expected: Vec<Reported> = std::iter::zip(0.., &ids)
+        .flat_map(|(number, id)| {
+            [Reported::OnionResponse(*id, vec![1, number]), Reported::Forwarding(*id, vec![2, number])]
+        })
+        .collect();
+    until(&mut [&mut node], "both packets of both", |nodes| {
+        expected.iter().all(|event| nodes[0].reported.contains(event))
+    });
+}
+
+/// The relay refuses a route from a client to itself.
+#[test]
+fn a_route_that_a_relay_refuses_is_reported_and_no_connection_ends() {
+    let relay = honest();
+    let mut node = Node::new();
+    let ids = node.add(&[&relay]);
+    let peer = node.peer(node.key, &ids);
+    until(&mut [&mut node], "the refusal", |nodes| {
+        nodes[0].reported.contains(&Reported::RouteRefused(peer, ids[0]))
+    });
+    assert!(node.pool.relay(ids[0]).unwrap().is_connected);
+    assert_eq!(node.pool.peer(peer).unwrap().used, None);
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,9 +12,12 @@ use rand::{RngExt, SeedableRng};
 use super::World;
 use super::world::Conduct;
 use crate::advice::Retry;
+use crate::config::Relay;
+use crate::pool::error::AddRelayError;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::Notice;
+use crate::pool::plan::peer::Route;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,6 +30,10 @@ struct History {
     peers: Vec<PeerId>,
     /// What was reported: the peers that are online, and by which relay.
     online: BTreeMap<PeerId, RelayId>,
+    /// Since when each sleeping peer sleeps.
+    asleep: BTreeMap<PeerId, Instant>,
+    /// Since when nobody needs a relay that is connected.
+    unneeded: BTreeMap<RelayId, Instant>,
     /// How often the user has said that the network has changed, which allows more attempts.
     changes: usize,
 }
@@ -36,16 +43,20 @@ impl History {
         let mut world = World::new(seed);
         let random = StdRng::seed_from_u64(seed);
         let relays = world.relays(20);
-        Self { random, world, relays, peers: Vec::new(), online: BTreeMap::new(), changes: 0 }
+        let (peers, online, asleep, unneeded) = Default::default();
+        Self { random, world, relays, peers, online, asleep, unneeded, changes: 0 }
     }
 
     fn run(&mut self) {
         let steps = self.random.random_range(50..300);
         for _ in 0..steps {
             self.step();
-            let time = SECOND * self.random.random_range(0..40);
-            self.world.pass(time);
+            self.world.pass(Duration::ZERO);
             self.check();
+            for _ in 0..self.random.random_range(0..8) {
+                self.world.pass(5 * SECOND);
+                self.check();
+            }
         }
         match self.random.random_range(0..8) {
             0 | 1 => self.lose_the_network(),
@@ -61,7 +72,7 @@ impl History {
     fn step(&mut self) {
         let relay = self.any_relay();
         let peer = self.any_peer();
-        match self.random.random_range(0..15) {
+        match self.random.random_range(0..20) {
             0 => self.world.set(relay, Conduct::Refuses),
             1 => self.world.set(relay, Conduct::IsSilent),
             2 => self.world.set(relay, Conduct::Closes),
@@ -91,6 +102,15 @@ impl History {
                 let bound = self.random.random_range(1..20);
                 self.world.plan.set_bound(self.world.now, if bound > 15 { 128 } else { bound });
             }
+            15 => match self.random.random_range(0..4) {
+                0 => self.world.plan.set_wanted(self.random.random_range(1..=6)),
+                1 => self.world.plan.set_onion_relays(self.random.random_range(0..8)),
+                2 => self.restart_of_the_memory(),
+                _ => {
+                    let round_trip = Duration::from_millis(self.random.random_range(5..500));
+                    self.world.round_trips.insert(relay, round_trip);
+                }
+            },
             choice => {
                 if let Some(peer) = peer {
                     self.step_of_peer(peer, relay, choice);
@@ -106,6 +126,7 @@ impl History {
                 self.peers.retain(|other| *other != peer);
                 self.world.plan.remove_peer(now, peer);
                 self.online.remove(&peer);
+                self.asleep.remove(&peer);
                 // With it go the relays that only it has named.
                 self.relays.retain(|relay| self.world.plan.relay(*relay).is_some());
             }
@@ -119,12 +140,27 @@ impl History {
             14 if self.world.plan.peer(peer).is_some_and(|peer| peer.tie(relay).is_some()) => {
                 self.world.tie_there(peer, relay);
             }
-            11 => _ = self.world.plan.set_awake(peer, self.random.random_range(0..2) == 0),
+            11 => {
+                let is_awake = self.random.random_range(0..2) == 0;
+                self.world.plan.set_awake(peer, is_awake);
+                if is_awake {
+                    self.asleep.remove(&peer);
+                } else {
+                    self.asleep.entry(peer).or_insert(now);
+                }
+            }
             12 if self.random.random_range(0..2) == 0 => {
                 self.world.plan.untie(now, peer, relay);
                 self.relays.retain(|relay| self.world.plan.relay(*relay).is_some()); // its namer may be gone
             }
             12 => _ = self.world.plan.handle_report(now, peer, self.random.random_range(0..2) == 0),
+            16 => self.world.refuse_route(relay, peer),
+            17 => {
+                if let Some((other, _)) = self.world.plan.others(peer).first() {
+                    self.world.plan.handle_overflow(peer, *other);
+                }
+            }
+            18 => self.name_again(relay, peer),
             _ => {
                 for peer in &self.peers {
                     if let Some((relay, _)) = self.world.plan.used(*peer) {
@@ -133,6 +169,26 @@ impl History {
                 }
             }
         }
+    }
+
+    /// Somebody names a relay that is known, with another address.
+    fn name_again(&mut self, relay: RelayId, peer: PeerId) {
+        let origins = [Origin::User, Origin::List, Origin::Peer { peer, is_local: false }];
+        let origin = origins[self.random.random_range(..origins.len())];
+        let key = self.world.plan.relay(relay).unwrap().relay.public_key();
+        let address = format!("9.9.9.{}:443", self.random.random_range(0..40));
+        match self.world.plan.add_relay(Relay::new(address.as_str(), key), origin) {
+            Ok(known) => assert_eq!(known, relay),
+            Err(error) => assert_eq!(error, AddRelayError::TooMany),
+        }
+    }
+
+    /// What is remembered is recalled, while all of it is known.
+    fn restart_of_the_memory(&mut self) {
+        let remembered = self.world.plan.remember(self.world.now);
+        let (relays, peers) = (self.world.plan.relays().count(), self.world.plan.peers().count());
+        self.world.plan.recall(&remembered);
+        assert_eq!((self.world.plan.relays().count(), self.world.plan.peers().count()), (relays, peers));
     }
 
     fn any_relay(&mut self) -> RelayId {
@@ -197,12 +253,16 @@ impl History {
         self.relays.iter().for_each(|relay| self.world.set(*relay, Conduct::Works));
         for peer in self.peers.clone() {
             self.world.plan.set_awake(peer, true);
+            self.asleep.remove(&peer);
             let (tied, there) = self.relays_of(peer);
             if there.is_empty() && !tied.is_empty() {
                 self.world.tie_there(peer, tied[tied.len() - 1]);
             }
         }
         self.world.plan.set_bound(self.world.now, 128);
+        self.world.plan.set_wanted(3);
+        self.world.plan.set_onion_relays(0);
+        self.world.round_trips.clear();
         self.world.plan.handle_network_changed(self.world.now);
         self.world.pass(900 * SECOND);
         self.check();
@@ -269,6 +329,53 @@ impl History {
 
     /// What is known agrees with what was reported, and with itself counted anew.
     fn check(&mut self) {
+        self.check_reports();
+        self.check_counts();
+        self.check_sleepers();
+        self.check_surplus();
+    }
+
+    /// Peers that sleep cost nothing.
+    fn check_sleepers(&self) {
+        for (peer, since) in &self.asleep {
+            let routes = self.world.plan.peer(*peer).unwrap().routes();
+            assert!(
+                self.world.now - *since <= 10 * SECOND || routes == 0,
+                "{peer} sleeps with {routes} routes"
+            );
+        }
+    }
+
+    /// No relay that nobody needs is connected for long, as is counted here from the whole state. One that is tried for
+    /// offline peers replaces another only for those who are online there.
+    fn check_surplus(&mut self) {
+        let (plan, now) = (&self.world.plan, self.world.now);
+        let connected = self.world.connected();
+        let answers = |relay: RelayId| connected.contains(&relay) && !plan.relay(relay).unwrap().is_silent;
+        let is_tried = |relay: RelayId| plan.relay(relay).unwrap().is_tried(now);
+        let unneeded = connected.iter().copied().filter(|relay| {
+            let others =
+                connected.iter().filter(|other| *other != relay && answers(**other) && !is_tried(**other));
+            let awake = self.peers.iter().map(|peer| plan.peer(*peer).unwrap()).filter(|peer| peer.is_awake);
+            let is_needed = awake.filter_map(|peer| Some((peer, peer.tie(*relay)?))).any(|(peer, here)| {
+                let others = peer.ties.iter().filter(|tie| tie.relay != *relay && answers(tie.relay));
+                let good = others.filter(|tie| match here.route.online() {
+                    Some(_) => tie.route.online().is_some(),
+                    None => !matches!(tie.route, Route::None { .. }) && !is_tried(tie.relay),
+                });
+                good.count() < plan.wanted
+            });
+            !is_needed && others.count() >= plan.onion_relays.max(3).min(plan.bound)
+        });
+        let unneeded: BTreeSet<RelayId> = unneeded.collect();
+        self.unneeded.retain(|relay, _| unneeded.contains(relay));
+        for relay in unneeded {
+            let since = *self.unneeded.entry(relay).or_insert(now);
+            assert!(now - since <= 30 * SECOND, "nobody needs {relay} since {:?}", now - since);
+        }
+    }
+
+    fn check_reports(&mut self) {
         let (world, online) = (&mut self.world, &mut self.online);
         assert!(world.connections.len() <= world.plan.bound);
         for notice in world.notices() {
@@ -294,6 +401,10 @@ impl History {
             assert!(peer.used.is_none_or(|relay| world.connected().contains(&relay)));
             assert!(peer.routes() <= 6);
         }
+    }
+
+    fn check_counts(&self) {
+        let world = &self.world;
         for (id, known) in world.plan.relays() {
             let routes = world
                 .plan

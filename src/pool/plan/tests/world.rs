@@ -162,6 +162,16 @@ impl World {
         self.run();
     }
 
+    /// A relay refuses a route that is open.
+    pub(super) fn refuse_route(&mut self, relay: RelayId, peer: PeerId) {
+        let route = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);
+        if let Some(route) = route {
+            self.routes.remove(&route);
+            self.plan.handle_refused(self.now, peer, relay, route);
+            self.run();
+        }
+    }
+
     fn of_relay(&self, relay: RelayId) -> impl Iterator<Item = ConnectionId> {
         self.connections
             .iter()
