@@ -2,6 +2,8 @@
 //! sealing. It predicts every event, every packet that is sent, every deadline and the end.
 
 mod commands;
+mod output;
+mod time;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
@@ -319,137 +321,8 @@ impl Model {
         Ok(())
     }
 
-    // Time.
-
-    /// The client checks its deadlines.
-    pub fn handle_timeout(
-        &mut self,
-        now: Instant,
-        unread: bool,
-        ping: NonZeroU64,
-    ) -> Result<(), DisconnectReason> {
-        let opening = self.is_opening();
-        let longer = if opening { CONNECT_TIMEOUT } else { PONG_TIMEOUT };
-        let waits = opening || !self.keepalive.answered;
-        if now < self.deadline {
-            return Ok(());
-        }
-        if waits && unread && !(opening && self.is_extended) {
-            (self.deadline, self.is_extended) = (self.deadline.max(now + longer), true);
-            return Ok(());
-        }
-        match waits {
-            true if opening => Err(timed_out(self.stage)),
-            true => Err(DisconnectReason::NoPong(self.stage)),
-            false => {
-                self.ping(ping, now);
-                Ok(())
-            }
-        }
-    }
-
-    fn ping(&mut self, id: NonZeroU64, now: Instant) {
-        self.keepalive = KeepAlive { id, queued: now, left: None, answered: false, asked: now };
-        self.set_deadline(now + PONG_TIMEOUT);
-        self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
-    }
-
-    /// A ping was asked for. Returns whether one is sent.
-    pub fn ask(&mut self, id: NonZeroU64, now: Instant) -> bool {
-        let asks = !self.is_opening() && self.keepalive.answered;
-        if asks {
-            self.ping(id, now);
-        }
-        asks
-    }
-
-    /// The network has changed.
-    pub fn network_changed(&mut self, id: NonZeroU64, now: Instant) {
-        let patience = Duration::from_secs(5).min(PONG_TIMEOUT);
-        if self.is_opening() && self.is_tunnelled {
-            return;
-        }
-        if self.is_opening() || self.ask(id, now) {
-            self.deadline = self.deadline.min(now + patience);
-            self.excluded = 0;
-            return;
-        }
-        let excluded = Duration::from_millis(self.excluded.into());
-        let last = self.keepalive.asked + PONG_TIMEOUT + patience + excluded;
-        self.deadline = last.max(self.deadline).min(now + patience);
-        self.keepalive.queued = now;
-        if self.keepalive.left.take().is_some() {
-            self.keepalive.id = id;
-            self.important.push_back([&[PING], &id.get().to_be_bytes()[..]].concat());
-        }
-    }
-
-    fn set_deadline(&mut self, at: Instant) {
-        (self.deadline, self.is_extended, self.excluded) = (at, false, 0);
-    }
-
     fn is_opening(&self) -> bool {
         matches!(self.stage, Stage::Connecting | Stage::Tunnelling | Stage::Handshaking)
-    }
-
-    // Output.
-
-    pub fn has_output(&self) -> bool {
-        let packets = self.unfinished > 0 || !self.important.is_empty() || self.queued() > 0;
-        !self.raw.is_empty() || packets && !self.is_opening()
-    }
-
-    /// These bytes were sent. Returns those of them that belong to packets.
-    pub fn leave<'a>(&mut self, bytes: &'a [u8], now: Instant) -> &'a [u8] {
-        self.sent += bytes.len();
-        let (raw, sealed) = bytes.split_at(bytes.len().min(self.raw.len()));
-        assert!(self.raw.drain(..raw.len()).eq(raw.iter().copied()), "other bytes than those to be written");
-        let mut left = sealed.len();
-        while left > 0 {
-            if self.unfinished == 0 {
-                self.begin(now);
-            }
-            let part = left.min(self.unfinished);
-            self.unfinished -= part;
-            left -= part;
-        }
-        sealed
-    }
-
-    /// The first byte of the next packet is written.
-    fn begin(&mut self, now: Instant) {
-        let packet = self.important.pop_front();
-        let packet = packet.or_else(|| self.queue.pop()).expect("more was written than was queued");
-        match packet[0] {
-            ROUTING_REQUEST => {
-                let peer = key(&packet[1..]);
-                for route in self.routes.iter_mut().filter(|route| route.peer == peer) {
-                    if let State::Requested { left } | State::Closing { left } = &mut route.state {
-                        *left = true;
-                    }
-                }
-            }
-            DISCONNECT => self.routes.retain(|route| route.state != State::Leaving(packet[1])),
-            PING => {
-                self.keepalive.left = Some(now);
-                if self.keepalive.asked == self.keepalive.queued {
-                    self.deadline += now - self.keepalive.queued;
-                }
-            }
-            _ => {}
-        }
-        self.unfinished = 2 + 16 + packet.len();
-        self.begun.push_back(packet);
-    }
-
-    /// Whether `Writable` is due.
-    pub fn take_writable(&mut self) -> bool {
-        self.queue.take_writable(self.bound())
-    }
-
-    /// The bytes in the send queue.
-    pub fn queued(&self) -> usize {
-        self.queue.len()
     }
 
     fn request(&mut self, peer: &PublicKey) {
