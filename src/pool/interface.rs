@@ -79,8 +79,8 @@ impl Pool {
     /// back in its events.
     ///
     /// If it is known, the user's last description of it counts, with the addresses of the others; lists and peers add
-    /// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told
-    /// counts no more when the user or a list names it. If it has failed, another address ends its pause.
+    /// addresses to what others like them have told, up to 16, of which each peer adds 4 at most, until it is removed; what
+    /// peers have told counts no more when the user or a list names it. If it has failed, another address ends its pause.
     ///
     /// # Errors
     ///
@@ -150,7 +150,9 @@ impl Pool {
         self.plan.tie(peer, relay)
     }
 
-    /// The peer is not on this relay any more: closes the route to it there. Returns `false` if they were not tied.
+    /// The peer is not on this relay any more: closes the route to it there. That the peer has told us about this relay
+    /// counts no more: if nobody else has, and no other peer is tied to it, it is removed. Returns `false` if they were not
+    /// tied.
     pub fn untie(&mut self, peer: PeerId, relay: RelayId) -> bool {
         let untied = self.plan.untie(Instant::now(), peer, relay);
         self.act(Instant::now());
@@ -260,7 +262,9 @@ impl Pool {
     }
 
     /// Relays to tell a peer about, with nothing but their addresses and keys: some of those that are connected, others
-    /// each time. Empty only if none is connected.
+    /// each time. Those that have an identity or a proxy of their own are not for others to know. Empty only if no other
+    /// one is connected. Addresses of the local network are told, too: who receives one from elsewhere may try the sender's
+    /// address instead.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -295,10 +299,11 @@ impl Pool {
         self.plan.remember(Instant::now())
     }
 
-    /// Adds the relays that were remembered, and ties them to the peers. No peers are added: call
-    /// [`add_peer`](Self::add_peer) before. What is remembered may come from a file that others can write, so the bounds
-    /// are those of [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that were not added, and
-    /// why; a relay of a peer that is not there is one.
+    /// Adds the relays that were remembered, and ties them to the peers. Relays that are known get only the addresses of
+    /// before, and what was known of their speed and failures. No peers are added: call [`add_peer`](Self::add_peer)
+    /// before. What is remembered may come from a file that others can write, so the bounds are those of
+    /// [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that were not added, and why; a relay of
+    /// a peer that is not there is one, unless another peer was tied to it who is.
     pub fn recall(&mut self, remembered: &Remembered) -> Vec<(PublicKey, AddRelayError)> {
         self.plan.recall(remembered)
     }

@@ -46,11 +46,11 @@ impl Plan {
         connected
     }
 
-    /// Some of the relays that are connected: others each time.
+    /// Some of the relays that are connected, but not by a way that is only ours: others each time.
     pub(crate) fn share(&mut self, count: usize) -> Vec<Relay> {
         let mut connected: Vec<_> = self
             .relays()
-            .filter(|(_, known)| known.is_connected())
+            .filter(|(_, known)| known.is_connected() && known.is_plain())
             .filter_map(|(_, known)| known.public_part())
             .collect();
         let mut chosen = Vec::new();

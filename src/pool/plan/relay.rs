@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
 use crate::advice::Retry;
-use crate::config::Relay;
+use crate::config::{ProxyChoice, Relay};
 use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
@@ -104,8 +105,8 @@ struct Namer {
     peer: PeerId,
     /// Whether it was seen at an address of the local network.
     is_local: bool,
-    /// How many of the addresses it was the first to name.
-    addresses: usize,
+    /// The addresses that it has named, in this order: at most [`MAX_ADDRESSES`].
+    addresses: Vec<Address>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,8 +127,8 @@ impl Known {
     pub(crate) fn new(mut relay: Relay, origin: Origin, salt: u32) -> Self {
         let mut namers = Vec::new();
         if let (Origin::Peer { peer, is_local }, Ok(addresses)) = (origin, &mut relay.addresses) {
-            addresses.truncate(MAX_ADDRESSES_OF_PEER);
-            namers.push(Namer { peer, is_local, addresses: addresses.len() });
+            namers.push(Namer { peer, is_local, addresses: std::mem::take(addresses) });
+            *addresses = named_by(&namers);
         }
         Self {
             relay,
@@ -165,8 +166,8 @@ impl Known {
     pub(crate) fn describe(&mut self, relay: Relay, origin: Origin) {
         let joined = match (origin, self.origin) {
             (Origin::User | Origin::List, Origin::Peer { .. }) => relay,
-            (Origin::User, _) => joined(relay, &self.relay, MAX_ADDRESSES),
-            (Origin::List, Origin::List) => joined(self.relay.clone(), &relay, MAX_ADDRESSES),
+            (Origin::User, _) => joined(relay, &self.relay),
+            (Origin::List, Origin::List) => joined(self.relay.clone(), &relay),
             (Origin::Peer { peer, is_local }, Origin::Peer { .. }) => self.joined_by(peer, is_local, &relay),
             (Origin::List, Origin::User) | (Origin::Peer { .. }, _) => return,
         };
@@ -180,19 +181,22 @@ impl Known {
         }
     }
 
-    /// This relay with the addresses that a peer has named, as far as it may.
+    /// This relay with what a peer has named, as far as it may.
     fn joined_by(&mut self, peer: PeerId, is_local: bool, relay: &Relay) -> Relay {
         let at = self.namers.iter().position(|namer| namer.peer == peer).unwrap_or_else(|| {
-            self.namers.push(Namer { peer, is_local, addresses: 0 });
+            self.namers.push(Namer { peer, is_local, addresses: Vec::new() });
             self.namers.len() - 1
         });
         self.origin = self.namers[0].origin();
-        let count = |relay: &Relay| relay.addresses().map_or(0, <[_]>::len);
-        let before = count(&self.relay);
-        let most = before + MAX_ADDRESSES_OF_PEER - self.namers[at].addresses;
-        let joined = joined(self.relay.clone(), relay, most.min(MAX_ADDRESSES));
-        self.namers[at].addresses += count(&joined) - before;
-        joined
+        self.namers[at].name(relay.addresses().unwrap_or_default());
+        self.of_namers()
+    }
+
+    /// This relay with the addresses that its namers have named.
+    fn of_namers(&self) -> Relay {
+        let mut relay = self.relay.clone();
+        relay.addresses = Ok(named_by(&self.namers));
+        relay
     }
 
     /// The peers that have named it, if neither the user nor a list has.
@@ -200,10 +204,12 @@ impl Known {
         self.namers.iter().map(|namer| namer.peer)
     }
 
-    /// A peer was removed. If others have named this relay, it is theirs.
+    /// A peer names it no more. If others have, it is theirs, without the addresses that only this one has named.
     pub(crate) fn forget_namer(&mut self, peer: PeerId) {
         self.namers.retain(|namer| namer.peer != peer);
-        self.origin = self.namers.first().map_or(self.origin, Namer::origin);
+        if let Some(first) = self.namers.first() {
+            (self.origin, self.relay) = (first.origin(), self.of_namers());
+        }
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
@@ -301,6 +307,20 @@ impl Known {
         self.up_time = self.up_time.max(self.earlier);
     }
 
+    /// Whether it has no identity and no proxy of its own. If it has, it must be reached in no other way, and it is not for
+    /// others to know.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.relay.identity.is_none() && self.relay.proxy == ProxyChoice::Default
+    }
+
+    /// What was remembered of this relay, with all that is known since the start: it counts more.
+    pub(crate) fn with_remembered(&self, remembered: &Relay) -> Relay {
+        match self.origin {
+            Origin::Peer { .. } => remembered.clone().token(self.relay.token),
+            Origin::User | Origin::List => joined(self.relay.clone(), remembered),
+        }
+    }
+
     /// Its addresses and key, and nothing else: what others may know.
     pub(crate) fn public_part(&self) -> Option<Relay> {
         let (first, others) = self.relay.addresses().ok()?.split_first()?;
@@ -388,13 +408,32 @@ impl Namer {
     fn origin(&self) -> Origin {
         Origin::Peer { peer: self.peer, is_local: self.is_local }
     }
+
+    fn name(&mut self, addresses: &[Address]) {
+        let new: Vec<Address> =
+            addresses.iter().filter(|address| !self.addresses.contains(address)).cloned().collect();
+        self.addresses.extend(new);
+        self.addresses.truncate(MAX_ADDRESSES);
+    }
 }
 
-/// This relay with the addresses of another description of it, until it has `most`.
-fn joined(relay: Relay, other: &Relay, most: usize) -> Relay {
+/// The addresses that these peers have named: of each the first few that those before it have not.
+fn named_by(namers: &[Namer]) -> Vec<Address> {
+    let mut named: Vec<Address> = Vec::new();
+    for namer in namers {
+        let new = namer.addresses.iter().filter(|address| !named.contains(address));
+        let new: Vec<Address> = new.take(MAX_ADDRESSES_OF_PEER).cloned().collect();
+        named.extend(new);
+    }
+    named.truncate(MAX_ADDRESSES);
+    named
+}
+
+/// This relay with the addresses of another description of it, until it has as many as it may.
+fn joined(relay: Relay, other: &Relay) -> Relay {
     other.addresses().unwrap_or_default().iter().fold(relay, |relay, address| {
         let known = relay.addresses().unwrap_or_default();
-        let is_new = known.len() < most && !known.contains(address);
+        let is_new = known.len() < MAX_ADDRESSES && !known.contains(address);
         if is_new { relay.address(address) } else { relay }
     })
 }

@@ -56,15 +56,17 @@ impl Plan {
         Ok(())
     }
 
-    /// The peer is not on this relay any more.
+    /// The peer is not on this relay any more. If it has named it, that counts no more.
     pub(crate) fn untie(&mut self, now: Instant, id: PeerId, relay: RelayId) -> bool {
         let Some(peer) = self.peers.get_mut(id.0) else { return false };
         let Some(at) = peer.ties.iter().position(|tie| tie.relay == relay) else { return false };
         let tie = peer.ties.remove(at);
+        peer.named.remove(&relay);
         self.actions.extend(tie.route.id().map(Action::CloseRoute));
         if let Some(known) = self.relays.get_mut(relay.0) {
             known.untie(id);
             known.routes -= usize::from(tie.route.id().is_some());
+            known.forget_namer(id);
         }
         self.handle_changed_ways(now, id);
         self.remove_if_orphan(now, relay);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use super::world::Conduct;
-use crate::config::Relay;
+use crate::config::{Proxy, Relay};
 use crate::key::SecretKey;
 use crate::pool::error::AddRelayError;
 use crate::pool::id::RelayId;
@@ -147,4 +147,65 @@ fn recalling_again_and_again_does_not_add_up() {
     (0..3).for_each(|_| assert_eq!(world.plan.recall(&remembered), []));
     let again = world.plan.remember(world.now);
     assert!(again.relays.iter().all(|entry| entry.up_time <= 2000 * SECOND));
+}
+
+#[test]
+fn recalling_keeps_the_proxy_and_token_that_were_given_since_the_start() {
+    let mut world = World::new(10);
+    let keys = [(); 2].map(|()| world.key());
+    for key in keys {
+        let relay = Relay::new("8.8.8.8:443", key).address("8.8.4.4:443");
+        world.plan.add_relay(relay, Origin::User).unwrap();
+    }
+    let remembered = world.plan.remember(world.now);
+    let mut world = World::new(11);
+    let friend = world.peer(&[]);
+    let proxy = "socks5://127.0.0.1:9050".parse::<Proxy>().unwrap();
+    let given = Relay::new("9.9.9.9:443", keys[0]).token(7).proxy(proxy).identity(SecretKey::from([1; 32]));
+    let own = world.plan.add_relay(given.clone(), Origin::User).unwrap();
+    let origin = Origin::Peer { peer: friend, is_local: false };
+    let told = world.plan.add_relay(Relay::new("7.7.7.7:443", keys[1]).token(9), origin).unwrap();
+    assert_eq!(world.plan.recall(&remembered), []);
+    // Only the addresses of before are new.
+    let known = world.plan.relay(own).unwrap();
+    assert_eq!(known.relay, given.address("8.8.8.8:443").address("8.8.4.4:443"));
+    let known = world.plan.relay(told).unwrap();
+    assert_eq!(known.origin, Origin::User);
+    assert_eq!(known.relay, Relay::new("8.8.8.8:443", keys[1]).address("8.8.4.4:443").token(9));
+}
+
+#[test]
+fn a_relay_whose_namer_was_removed_is_remembered_for_those_who_use_it() {
+    let mut world = World::new(12);
+    let namer = world.peer(&[]);
+    let relay = world.relay(Origin::Peer { peer: namer, is_local: false });
+    let user = world.peer(&[relay]);
+    let user = world.plan.peer(user).unwrap().key;
+    let of_namer = world.plan.remember(world.now);
+    world.plan.remove_peer(world.now, namer);
+    let of_user = world.plan.remember(world.now);
+    // The namer may also be removed before the next start.
+    for remembered in [of_namer, of_user] {
+        let mut world = World::new(13);
+        let user = world.plan.add_peer(user, 0);
+        assert_eq!(world.plan.recall(&remembered), []);
+        assert_eq!(world.plan.peer(user).unwrap().ties.len(), 1);
+        assert_eq!(world.plan.peer(user).unwrap().named.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_remembered_of_a_peer_says_nothing_about_a_relay_of_the_users() {
+    let mut world = World::new(14);
+    let peer = world.peer(&[]);
+    let relay = world.relay(Origin::Peer { peer, is_local: true });
+    let key = world.plan.relay(relay).unwrap().relay.public_key();
+    let peer = world.plan.peer(peer).unwrap().key;
+    let remembered = world.plan.remember(world.now);
+    let mut world = World::new(15);
+    world.plan.add_peer(peer, 0);
+    let own = Relay::new("192.168.1.1:443", key);
+    let id = world.plan.add_relay(own.clone(), Origin::User).unwrap();
+    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.relay(id).unwrap().relay, own);
 }

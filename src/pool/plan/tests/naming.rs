@@ -4,7 +4,7 @@ use super::World;
 use crate::config::Relay;
 use crate::key::PublicKey;
 use crate::pool::error::AddRelayError;
-use crate::pool::id::RelayId;
+use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 
 /// The relay with this key at so many addresses, which begin with these numbers.
@@ -89,4 +89,57 @@ fn the_user_and_lists_name_4096_relays() {
     assert!(world.plan.remove_relay(world.now, own[0]));
     let mut add = |key| world.plan.add_relay(relay(key, "8.8.8", 1), Origin::List);
     assert_eq!(add(key), Ok(named));
+}
+
+#[test]
+fn the_addresses_of_a_removed_peer_leave_room_for_those_of_others() {
+    let mut world = World::new(5);
+    let key = world.key();
+    let peers: Vec<PeerId> = (0..5).map(|_| world.peer(&[])).collect();
+    let origin = |peer| Origin::Peer { peer, is_local: false };
+    let id = world.plan.add_relay(relay(key, "9.9.9", 2), origin(peers[0])).unwrap();
+    for (number, peer) in peers[1..].iter().enumerate() {
+        world.plan.add_relay(relay(key, &format!("8.8.{number}"), 8), origin(*peer)).unwrap();
+    }
+    assert_eq!(addresses(&world, id).len(), 16);
+    peers[1..].iter().for_each(|peer| assert!(world.plan.remove_peer(world.now, *peer)));
+    assert_eq!(addresses(&world, id), ["9.9.9.1:443", "9.9.9.2:443"]);
+    let friend = world.peer(&[]);
+    world.plan.add_relay(relay(key, "7.7.7", 1), origin(friend)).unwrap();
+    assert!(addresses(&world, id).contains(&"7.7.7.1:443".to_owned()));
+}
+
+#[test]
+fn an_address_that_two_peers_have_named_stays_when_the_first_of_them_is_removed() {
+    let mut world = World::new(6);
+    let key = world.key();
+    let peers = [world.peer(&[]), world.peer(&[])];
+    let origins = peers.map(|peer| Origin::Peer { peer, is_local: false });
+    let id = world.plan.add_relay(relay(key, "8.8.8", 3), origins[0]).unwrap();
+    world.plan.add_relay(relay(key, "8.8.8", 6), origins[1]).unwrap();
+    assert_eq!(addresses(&world, id).len(), 6);
+    world.plan.remove_peer(world.now, peers[0]);
+    assert_eq!(addresses(&world, id), [1, 2, 3, 4].map(|last| format!("8.8.8.{last}:443")));
+}
+
+#[test]
+fn relays_of_a_peer_that_were_untied_leave_room_for_others() {
+    let mut world = World::new(7);
+    let peer = world.peer(&[]);
+    let other = world.peer(&[]);
+    let origin = Origin::Peer { peer, is_local: false };
+    for _ in 0..100 {
+        let id = world.relay(origin);
+        world.plan.tie(peer, id).unwrap();
+        assert!(world.plan.untie(world.now, peer, id));
+        assert!(world.plan.relay(id).is_none(), "nobody names it");
+    }
+    // One that somebody else uses stays.
+    let id = world.relay(origin);
+    world.plan.tie(peer, id).unwrap();
+    world.plan.tie(other, id).unwrap();
+    assert!(world.plan.untie(world.now, peer, id));
+    assert!(world.plan.relay(id).is_some());
+    assert!(world.plan.untie(world.now, other, id));
+    assert_eq!(world.plan.relays().count(), 0);
 }

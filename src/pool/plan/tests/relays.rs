@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::World;
 use crate::config::Relay;
+use crate::key::SecretKey;
 use crate::pool::error::{AddRelayError, TieError};
 use crate::pool::id::RelayId;
 use crate::pool::origin::Origin;
@@ -183,6 +184,20 @@ fn relays_to_share_are_those_that_are_connected_and_differ() {
     assert!(chosen.iter().all(|relays| relays.len() == 3));
     assert!(chosen.iter().any(|relays| relays[0].public_key() != chosen[0][0].public_key()));
     assert_eq!(world.plan.share(100).len(), 8);
+}
+
+#[test]
+fn relays_with_an_identity_or_a_proxy_of_their_own_are_not_shared() {
+    let mut world = World::new(13);
+    let keys = [(); 3].map(|()| world.key());
+    let [plain, named, direct] = keys.map(|key| Relay::new("8.8.8.8:443", key));
+    for relay in [plain, named.identity(SecretKey::from([1; 32])), direct.direct()] {
+        world.plan.add_relay(relay, Origin::User).unwrap();
+    }
+    world.pass(SECOND);
+    assert_eq!(world.connected().len(), 3);
+    let shared: Vec<_> = world.plan.share(3).iter().map(Relay::public_key).collect();
+    assert_eq!(shared, [keys[0]]);
 }
 
 #[test]
