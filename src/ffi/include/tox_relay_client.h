@@ -197,7 +197,8 @@ enum trc_error
     TRC_ERROR_ROUTE_EXISTS = 102,
     // All 240 routes of the connection are in use.
     TRC_ERROR_TOO_MANY_ROUTES = 103,
-    // The send queue, or this route's share of it, is full. An event of the kind WRITABLE follows.
+    // The send queue, or this route's share of it, is full. An event of the kind WRITABLE follows; in a pool
+    // RELAY_WRITABLE for packets that are not for a peer.
     TRC_ERROR_WOULD_BLOCK = 110,
     // The data are too short or too long for this kind of packet. (For peers of a pool that are offline: 1 to 1024.)
     TRC_ERROR_LENGTH = 111,
@@ -513,19 +514,22 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_PEER_ONLINE = 1,
     // The peer is on no relay of ours any more. What was sent shortly before may be lost.
     TRC_POOL_EVENT_KIND_PEER_OFFLINE = 2,
-    // Another relay carries the data to the peer now: `relay`. What was sent shortly before may be lost, or overtaken.
+    // Another relay carries the data to the peer now: `relay`. If the last one has ended, is silent or loses data,
+    // what was sent shortly before may be lost. What is sent from now on may overtake what was sent before.
     TRC_POOL_EVENT_KIND_PEER_MOVED = 3,
     // Data from a peer: 0 to 2031 bytes. Relays can read, change and invent data, so peers must encrypt and authenticate
     // them end to end.
     TRC_POOL_EVENT_KIND_DATA = 4,
-    // A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`.
+    // A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`: who has no route to us, and is not a peer
+    // that is tied to this relay. An answer is sent by the same relay (`trc_pool_send_oob`).
     TRC_POOL_EVENT_KIND_OOB = 5,
     // After `trc_pool_send` has returned `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
     TRC_POOL_EVENT_KIND_WRITABLE = 6,
     // A relay is connected, and has proved that it holds its key.
     TRC_POOL_EVENT_KIND_RELAY_UP = 7,
-    // A connection to a relay has ended, or could not be established, for the reason in `end`. It is tried again when
-    // it is needed, after a pause.
+    // A connection to a relay has ended, or could not be established, for the reason in `end`: CLOSED_BY_CALLER if it was
+    // of no use, or begins anew on another network. It is tried again when it is needed, after a pause. The id of the
+    // relay is stale if it was removed.
     TRC_POOL_EVENT_KIND_RELAY_DOWN = 8,
     // An answer to an onion request, unchecked: 1 to 2031 bytes.
     TRC_POOL_EVENT_KIND_ONION_RESPONSE = 9,
@@ -534,11 +538,14 @@ enum trc_pool_event_kind
     // The relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
     // asked again after a minute.
     TRC_POOL_EVENT_KIND_ROUTE_REFUSED = 11,
-    // No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy:
-    // `trc_pool_refusal` returns why. It is tried again after a pause, which is an hour if a person must change something.
+    // No attempt to connect to the relay could begin: it has only a host name, and there is no proxy to resolve it;
+    // its key is our own; the system has no socket for it. `trc_pool_refusal` returns why. It is tried again after a
+    // pause, which is an hour if a person must change something.
     TRC_POOL_EVENT_KIND_RELAY_REFUSED = 12,
     // Data that were accepted for the peer will never be sent by this relay: the peer has gone offline there, or was
-    // untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL.
+    // untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL. (What a
+    // relay has left unsent when it ended is in the status of RELAY_DOWN; for a peer that was removed, nothing is
+    // reported.)
     TRC_POOL_EVENT_KIND_UNSENT = 13,
     // After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
     TRC_POOL_EVENT_KIND_RELAY_WRITABLE = 14,
@@ -563,7 +570,7 @@ enum trc_move_cause
     TRC_MOVE_CAUSE_OFFLINE = 1,
     // Nothing was heard of the last one for five seconds after data were sent.
     TRC_MOVE_CAUSE_SILENT = 2,
-    // The last one loses data.
+    // The last one loses data: `trc_pool_report`.
     TRC_MOVE_CAUSE_LOSES = 3,
     // The last one can take no more.
     TRC_MOVE_CAUSE_FULL = 4,
@@ -589,7 +596,7 @@ enum trc_origin
     // A list of public nodes.
     TRC_ORIGIN_LIST = 2,
     // A peer has told us about it. Its addresses must be global, or the peer would learn what can be reached from here.
-    // A peer can add 24 relays.
+    // A peer can add 24 relays, and 4 addresses of each.
     TRC_ORIGIN_PEER = 3,
     // A peer that was seen at an address of the local network has told us about it: it may be there, too.
     TRC_ORIGIN_LOCAL_PEER = 4,
@@ -651,7 +658,8 @@ typedef int32_t trc_transport;
 // A client of many relays.
 //
 // Only `trc_client_poll` waits, and no longer than its timeout; all other functions return at once. Packets are queued
-// until the next poll or `trc_client_flush`, or until the queue is nearly full.
+// until the next poll or `trc_client_flush`, or until the queue is nearly full. A connection has at most 240 routes; a
+// client has as many connections as the process may have descriptors.
 typedef struct trc_client trc_client;
 
 // The settings of a client or of a pool. The defaults are those of the protocol: most programs only give a key.
@@ -661,8 +669,36 @@ typedef struct trc_config trc_config;
 //
 // Add relays, by the hundred if there are so many, and peers, and tie to each peer the relays on which it is thought to
 // be: those that the peer has named. The pool keeps three of them connected for each peer, with routes open, sends data
-// by the fastest, and moves to the next when that one ends or falls silent. It connects again by itself, after pauses
-// that grow. Around such a change data may be lost; nothing is sent twice.
+// by the fastest, and moves to the next when that one ends or falls silent. It connects again by itself.
+//
+// Which relays are connected:
+//
+// - Three for each peer that is awake, or as many as are tied to it: the fewest relays that give every peer its three,
+//   and of those the ones with the best score (`trc_relay_status`). A peer has at most six routes
+//   (`trc_pool_set_relays_per_peer`). Three relays are connected even if there is no peer; `trc_pool_set_onion_relays`
+//   asks for more. In all there are at most 128 (`trc_pool_set_max_connections`); a relay has at most 240 routes, and one
+//   that is full is passed over.
+// - If more relays are wanted than may be connected, each peer gets one before any gets its second.
+// - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
+//   at a time, and then the pauses between rounds grow from a minute to four hours.
+// - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
+//   if the peer is online on three others.
+// - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
+//   to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten when it
+//   was connected for a minute. If no relay at all is connected, it is our own network: then no relay is blamed, and all
+//   are tried again as soon as one of them works. Another address of a relay, another proxy and another network end the
+//   pauses.
+// - At most 16 attempts begin at once, and one every two seconds in the long run.
+// - A peer adds at most 24 relays, with 4 addresses each, and none in a local network (`trc_origin`); the user and lists
+//   add 4096.
+//
+// One relay at a time carries the data to a peer, so their order is kept. It changes when the relay ends, is silent (5 s
+// after data were sent, in which nothing was heard), is full, loses data according to `trc_pool_report`, or another one
+// was faster by a third for a minute; PEER_MOVED reports it. Around a change, data may be lost, and data by the new relay
+// may overtake those by the old. Nothing is sent twice, and no numbers are added to the packets.
+//
+// The pings of all relays leave together, so an idle pool wakes up its device for these and their pongs, and for what
+// relays send.
 typedef struct trc_pool trc_pool;
 
 // A relay: its public key, its addresses, and settings for its connection alone.
@@ -854,11 +890,11 @@ typedef struct trc_pool_event {
     uint64_t peer;
     // The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     uint64_t relay;
-    // In PEER_MOVED: the relay that has carried the data. Otherwise 0.
+    // In PEER_MOVED: the relay that has carried the data; its id is stale if it was removed. Otherwise 0.
     uint64_t from;
     // In PEER_MOVED: why. Otherwise OTHER.
     trc_move_cause cause;
-    // The token of the peer; in events without a peer, that of the relay.
+    // The token of the peer; in events without a peer, that of the relay. (The token in `status` is the relay's id.)
     uint64_t token;
     // In OOB: the public key of the sender, according to the relay. Otherwise zeros.
     uint8_t sender[TRC_KEY_SIZE];
@@ -904,18 +940,26 @@ typedef struct trc_relay_status {
     uint64_t origin_peer;
     // Whether it is connected.
     bool is_connected;
-    // Whether data were sent, and it has not answered a ping for two seconds.
+    // Whether data were sent, and it has not answered a ping for two seconds. Others are preferred.
     bool is_silent;
     // What it is worth, above 0 and at most 1. The relays with the highest scores are connected, as far as they serve as
-    // many peers.
+    // many peers. It is the product of:
+    //
+    // - the origin: 1 for the user, 1/4 for a list, 1/16 for a peer;
+    // - its speed: 1 / (1 + round trip / 200 ms), or 1/2 if that is not known;
+    // - its reliability: 1 / (1 + `failures`);
+    // - its constancy: 1/2, growing to 1 in an hour of `up_time`;
+    // - data that were lost: 10^-6 / `lost`, if that is 2 or more;
+    // - its silence: 10^-3, if `is_silent`.
     double score;
     // The smoothed round trip, now or when it was connected last, in microseconds; 0 if it is not known.
     uint64_t round_trip;
-    // How long it was connected, all in all, in microseconds.
+    // How long it was connected, all in all, with what was recalled, in microseconds.
     uint64_t up_time;
-    // How often it has failed since it was last connected for a minute.
+    // How often it has failed since it was last connected for a minute, without failures while no relay at all was
+    // connected: those are our own network's.
     uint32_t failures;
-    // How many peers lose data here, according to trc_pool_report.
+    // How many peers lose data here, according to `trc_pool_report`.
     uint32_t lost;
     // Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
     // once one has begun.
@@ -993,7 +1037,8 @@ void trc_config_free(struct trc_config *config);
 trc_error trc_config_set_proxy(struct trc_config *config,
                                const char *url);
 
-// How long connecting, the exchange with a proxy and the handshake may take together, in milliseconds. Default: 10 s.
+// How long connecting, the exchange with a proxy and the handshake may take together, in milliseconds. Default: 10 s. With
+// a longer timeout, a relay that is gone occupies a socket for longer.
 //
 // Errors: `TRC_ERROR_CONNECT_TIMEOUT` if it is 0.
 trc_error trc_config_set_connect_timeout(struct trc_config *config,
@@ -1018,7 +1063,9 @@ trc_error trc_config_set_send_queue(struct trc_config *config,
                                     size_t bytes);
 
 // The most bytes of data that may be sent to a relay before it confirms them. Default: 16 MiB; at least 16 KiB;
-// `TRC_NO_BOUND` for no bound, with which most relays reset who has much to send.
+// `TRC_NO_BOUND` for no bound: then `tox-bootstrapd` usually resets whoever has more than 64 KiB to send at once. Further
+// data wait in the send queue, as if the socket was full. This is only the bound: the window is what the relay reads in
+// half a second, at most 47,000 bytes, and more only if the relay reads at once.
 //
 // Errors: `TRC_ERROR_WINDOW` if it is too small.
 trc_error trc_config_set_window(struct trc_config *config,
@@ -1108,11 +1155,15 @@ void trc_client_free(struct trc_client *client);
 trc_error trc_client_public_key(const struct trc_client *client, uint8_t *public_key);
 
 // Reads, writes, connects, and handles deadlines. Waits until there is an event, a waker is used, or the timeout has
-// passed: so many milliseconds; 0 does not wait; a negative number waits without a limit. It may return earlier without
-// an event. Then call `trc_client_next_event` until it returns false: events that were not returned are lost at the next
-// poll.
+// passed: so many milliseconds; 0 does not wait; a negative number waits without a limit. A signal ends the wait
+// without an event and without an error, and it may return earlier for other reasons. Then call
+// `trc_client_next_event` until it returns false: events that were not returned are lost at the next poll.
 //
-// Errors: `TRC_ERROR_IO`, which is not expected. A signal does not end the wait with an error.
+// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in which a
+// connection had unread input is not counted against its relay, up to ten times the timeout.
+//
+// Errors: `TRC_ERROR_IO`, which is not expected. A connection that fails is no error of this function: DISCONNECTED
+// reports it.
 trc_error trc_client_poll(struct trc_client *client,
                           int timeout_ms);
 
@@ -1139,11 +1190,12 @@ int trc_client_descriptor(const struct trc_client *client);
 trc_error trc_client_waker(const struct trc_client *client,
                            struct trc_waker **waker);
 
-// Starts to connect to a relay, which is copied, and writes the id of the connection to `*connection`. Exactly one
-// event of the kind DISCONNECTED follows for each connection. The library does not reconnect: call this again after
-// that event, after a pause that grows with each attempt; `event.end->retry` says whether that may help.
+// Starts to connect to a relay, which is copied, and writes the id of the connection to `*connection`. CONNECTED or
+// DISCONNECTED reports the result within the connect timeout (for each address) plus the pong timeout. Exactly one event
+// of the kind DISCONNECTED follows for each connection. The library does not reconnect: call this again after that event,
+// after a pause that grows with each attempt; `event.end->retry` says whether that may help.
 //
-// Routes may be opened and packets sent out of band at once.
+// Routes may be opened and packets sent without a route at once.
 //
 // Errors: `TRC_ERROR_ALREADY_CONNECTED` and `TRC_ERROR_SAME_SHARED_KEY` (then `*connection` is the other connection),
 // `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_CONNECTIONS`,
@@ -1156,29 +1208,45 @@ trc_error trc_client_connect(struct trc_client *client,
 // it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 // of it is open. The library makes it non-blocking.
 //
-// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
+// Only the first address of the relay is used, for the request to a proxy and in the status, and its local address is
+// ignored. If there is a proxy, so is its address: the socket may lead to one that has none, for example through a Unix
+// socket.
+//
+// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on
+// other systems.
 trc_error trc_client_connect_with(struct trc_client *client,
                                   const struct trc_relay *relay,
                                   int socket,
                                   uint64_t *connection);
 
-// Ends a connection, after what its socket takes at once; DISCONNECTED follows at the next poll.
+// Ends a connection; DISCONNECTED follows in the next poll that has room for it. Queued packets are sent first, and then a
+// disconnect notification for each route: as far as the socket accepts them without waiting, and data as far as the
+// window has room. They may still be lost. `event.status->queued` is how many bytes were never sent.
 //
 // Errors: `TRC_ERROR_UNKNOWN_CONNECTION` if it has ended already.
-trc_error trc_client_disconnect(struct trc_client *client, uint64_t connection);
+trc_error trc_client_disconnect(struct trc_client *client,
+                                uint64_t connection);
 
 // Ends all connections. Returns how many these were.
 size_t trc_client_disconnect_all(struct trc_client *client);
 
-// Sends a ping now, unless one is waiting for its pong: for example to measure the round trip, or to find out soon
-// whether a connection is alive.
+// Sends a ping now, for example to measure the round trip, or to find out soon whether a connection is alive: it ends
+// with NO_PONG if the relay does not answer within the pong timeout. The next ping follows one ping interval later. Does
+// nothing if the relay has not answered the last ping yet, and while the connection is being opened: then the first ping
+// is sent without this call.
 //
 // Errors: `TRC_ERROR_UNKNOWN_CONNECTION`.
 trc_error trc_client_ping(struct trc_client *client,
                           uint64_t connection);
 
-// Call this when the network has changed: another access point, another address, after a sleep. Each connection must
-// prove within seconds that it still works.
+// Call this when the network has changed: another Wi-Fi, a telephone that wakes up, a VPN that is turned on or off. Each
+// connection sends a ping, and ends with NO_PONG if it is not answered within 5 s, or the pong timeout if that is shorter.
+// Otherwise it takes up to the ping interval and the pong timeout together to find a dead connection, 40 s by default, in
+// which sending still succeeds. If the network changes again meanwhile, the time begins anew, but a relay that answers no
+// ping has at most the pong timeout and 5 s together.
+//
+// While a connection is opened, the attempts that have begun have at most 5 s, but a proxy that was already asked for a
+// tunnel has its full time.
 trc_error trc_client_network_changed(struct trc_client *client);
 
 // Writes the status of a connection to `*status`; until the next poll also the final one of a connection whose end the
@@ -1221,8 +1289,11 @@ size_t trc_client_connections(const struct trc_client *client,
 trc_error trc_client_traffic(const struct trc_client *client, struct trc_traffic_by_kind *traffic);
 
 // Opens a route to a peer (a public key of 32 bytes), and writes its id to `*route`. `token` comes back in the events
-// of the route. Legal as soon as `trc_client_connect` has returned. ROUTE_OPENED or ROUTE_REFUSED follows, and
-// ROUTE_ONLINE when the peer has a route to us as well.
+// of the route. ROUTE_OPENED or ROUTE_REFUSED follows after CONNECTED, and ROUTE_ONLINE when the peer has a route to us as
+// well: then data can be sent.
+//
+// Legal as soon as `trc_client_connect` has returned: then the request leaves right after the first ping, which saves a
+// round trip. It is encrypted for the relay alone.
 //
 // Errors: `TRC_ERROR_ROUTE_EXISTS` (then `*route` is the existing one), `TRC_ERROR_UNKNOWN_CONNECTION`,
 // `TRC_ERROR_TOO_MANY_ROUTES`.
@@ -1233,7 +1304,8 @@ trc_error trc_client_open_route(struct trc_client *client,
                                 uint64_t *route);
 
 // Closes a route, online or not. Its id is stale from now on, and no event about it follows. Queued data are sent first
-// as far as the socket accepts them; `*unsent` is how many bytes were removed, usually 0. (`unsent` may be NULL.)
+// as far as the socket accepts them without waiting; how many bytes were removed, usually 0, is written to `*unsent`.
+// (`unsent` may be NULL.) Then the relay is notified.
 //
 // Errors: `TRC_ERROR_UNKNOWN_ROUTE`.
 trc_error trc_client_close_route(struct trc_client *client,
@@ -1261,7 +1333,7 @@ size_t trc_client_routes(const struct trc_client *client,
                          size_t capacity);
 
 // Sends 1 to 2031 bytes to the peer of an online route. (Tox itself sends at most 1400.) The data are copied. Packets on
-// one route are sent in order.
+// one route are sent in order, and so are packets without a route. The routes of a connection take turns.
 //
 // Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_ROUTE`, `TRC_ERROR_ROUTE_OFFLINE`. Then nothing
 // was queued. All of these are normal while events are handled.
@@ -1271,7 +1343,8 @@ trc_error trc_client_send_data(struct trc_client *client,
                                size_t length);
 
 // Sends 1 to 1024 bytes out of band to the client with the public key `peer` (32 bytes), with or without a route. The
-// relay does not report whether they arrived.
+// relay does not report whether they arrived. What is sent before CONNECTED is queued, and leaves right after the first
+// ping and the routing requests.
 //
 // Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_CONNECTION`. Then nothing was queued.
 trc_error trc_client_send_oob(struct trc_client *client,
@@ -1310,22 +1383,37 @@ trc_error trc_client_send_forward_request(struct trc_client *client,
                                           const uint8_t *data,
                                           size_t length);
 
-// Changes the ping interval, for all connections: see `trc_config_set_ping_interval`. It counts from the last ping. A
-// longer one saves power, but it takes longer to find that a connection is dead.
+// Changes the ping interval, for all connections: see `trc_config_set_ping_interval`. It counts from the last ping: one
+// that is overdue now is sent in the next poll. A longer one saves power, but it takes longer to find that a connection
+// is dead.
+//
+// Errors: `TRC_ERROR_PING_INTERVAL` if it is 0. Then nothing has changed.
 trc_error trc_client_set_ping_interval(struct trc_client *client,
                                        uint64_t milliseconds);
 
-// Changes the pong timeout, for all connections, from their next ping on: see `trc_config_set_pong_timeout`.
-trc_error trc_client_set_pong_timeout(struct trc_client *client, uint64_t milliseconds);
+// Changes the pong timeout, for all connections, from their next ping on: see `trc_config_set_pong_timeout`. A ping that
+// is not answered yet keeps its time.
+//
+// Errors: `TRC_ERROR_PONG_TIMEOUT` if it is 0. Then nothing has changed.
+trc_error trc_client_set_pong_timeout(struct trc_client *client,
+                                      uint64_t milliseconds);
 
-// Changes the connect timeout, for attempts that begin from now on: see `trc_config_set_connect_timeout`.
-trc_error trc_client_set_connect_timeout(struct trc_client *client, uint64_t milliseconds);
+// Changes the connect timeout, for attempts that begin from now on: see `trc_config_set_connect_timeout`. Those that have
+// begun keep their time.
+//
+// Errors: `TRC_ERROR_CONNECT_TIMEOUT` if it is 0. Then nothing has changed.
+trc_error trc_client_set_connect_timeout(struct trc_client *client,
+                                         uint64_t milliseconds);
 
 // Changes the bound of the window, for all connections: see `trc_config_set_window`.
+//
+// Errors: `TRC_ERROR_WINDOW` if it is too small. Then nothing has changed.
 trc_error trc_client_set_window(struct trc_client *client, size_t bytes);
 
-// Changes the proxy, for what connects from now on: see `trc_config_set_proxy`. NULL for direct connections. Existing
-// connections stay as they are.
+// Changes the proxy, for what connects from now on: see `trc_config_set_proxy`. `url` may be NULL, for direct connections.
+// Existing connections stay as they are, also those that are being opened: disconnect those that must not continue.
+//
+// Errors: `TRC_ERROR_PROXY_...`. Then nothing has changed.
 trc_error trc_client_set_proxy(struct trc_client *client,
                                const char *url);
 
@@ -1336,7 +1424,8 @@ trc_error trc_client_set_proxy(struct trc_client *client,
 trc_error trc_pool_new(const struct trc_config *config,
                        struct trc_pool **pool);
 
-// Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed.
+// Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed. `trc_pool_close` returns
+// how much was not sent.
 void trc_pool_free(struct trc_pool *pool);
 
 // Ends all connections, after what the sockets take at once, and frees the pool, as `trc_pool_free` does. Writes how many
@@ -1349,8 +1438,8 @@ trc_error trc_pool_close(struct trc_pool *pool,
 // Writes the pool's public key, under which it is known to relays, to `public_key` (32 bytes).
 trc_error trc_pool_public_key(const struct trc_pool *pool, uint8_t *public_key);
 
-// Reads, writes, connects, and handles deadlines: see `trc_client_poll`. Then call `trc_pool_next_event` until it returns
-// false.
+// Reads, writes, connects, and handles deadlines: until there is an event, a waker is used, or the timeout has passed. See
+// `trc_client_poll`. Then call `trc_pool_next_event` until it returns false.
 //
 // Errors: `TRC_ERROR_IO`, which is not expected.
 trc_error trc_pool_poll(struct trc_pool *pool,
@@ -1401,7 +1490,14 @@ trc_error trc_pool_failed_attempt(const struct trc_pool *pool,
                                   struct trc_failed_attempt *attempt);
 
 // Sends 1 to 2031 bytes to a peer, by the relay that carries its data; if that one is full, by another. While the peer is
-// offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there.
+// offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there. The
+// data are copied, and leave with the next poll or `trc_pool_flush`.
+//
+// Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
+// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+// in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+//
+// After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 //
 // Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`. Then nothing
 // was queued.
@@ -1413,17 +1509,20 @@ trc_error trc_pool_send(struct trc_pool *pool,
 // Sends 1 to 1024 bytes to someone on this relay, by public key (32 bytes), who need not be a peer: for example an answer
 // to an event of the kind OOB.
 //
-// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_RELAY`.
+// Errors: `TRC_ERROR_WOULD_BLOCK` (RELAY_WRITABLE or RELAY_DOWN follows), `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`,
+// `TRC_ERROR_UNKNOWN_RELAY`. Then nothing was queued.
 trc_error trc_pool_send_oob(struct trc_pool *pool,
                             uint64_t relay,
                             const uint8_t *receiver,
                             const uint8_t *data,
                             size_t length);
 
-// Sends an onion request (178 to 1359 bytes: see `trc_client_send_onion_request`) by any of the connected relays, each
-// with the same chance, and writes the relay's id to `*relay`. (`relay` may be NULL.)
+// Sends an onion request (178 to 1359 bytes: see `trc_client_send_onion_request`) by any of the connected relays that have
+// room, each with the same chance; by a silent one only if there is no other. Writes the relay's id to `*relay`. (`relay`
+// may be NULL.)
 //
-// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`.
+// Errors: `TRC_ERROR_WOULD_BLOCK` if all are full (RELAY_WRITABLE or RELAY_DOWN follows for each),
+// `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`. Then nothing was queued.
 trc_error trc_pool_send_onion_request(struct trc_pool *pool,
                                       const uint8_t *request,
                                       size_t length,
@@ -1437,11 +1536,11 @@ trc_error trc_pool_send_onion_request_by(struct trc_pool *pool,
                                          const uint8_t *request,
                                          size_t length);
 
-// Sends a forward request (1 to 1792 bytes: see `trc_client_send_forward_request`) by any of the connected relays, each
-// with the same chance, and writes the relay's id to `*relay`. (`relay` may be NULL.)
+// Sends a forward request (1 to 1792 bytes: see `trc_client_send_forward_request`) by any of the connected relays that
+// have room, each with the same chance; by a silent one only if there is no other. Writes the relay's id to `*relay`.
+// (`relay` may be NULL.)
 //
-// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`; `TRC_ERROR_ARGUMENT` if it is not a
-// destination.
+// Errors: those of `trc_pool_send_onion_request`; `TRC_ERROR_ARGUMENT` if it is not a destination.
 trc_error trc_pool_send_forward_request(struct trc_pool *pool,
                                         int32_t transport,
                                         const char *address,
@@ -1459,8 +1558,13 @@ trc_error trc_pool_send_forward_request_by(struct trc_pool *pool,
                                            const uint8_t *data,
                                            size_t length);
 
-// Adds a relay, which is copied, or finds the one with this key, and writes its id to `*id`. It is connected when it is
-// of use. `origin` is a `trc_origin`; `peer` is who has told us about it, and is not used with the other origins.
+// Adds a relay, which is copied, or finds the one with this key, and writes its id to `*id`. It is connected when it
+// is of use. Its token (`trc_relay_set_token`) comes back in its events. `origin` is a `trc_origin`; `peer` is who has
+// told us about it, and is not used with the other origins.
+//
+// If the relay is known, the user's last description of it counts, with the addresses of the others; lists and peers add
+// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told counts
+// no more when the user or a list names it. If it has failed, another address ends its pause.
 //
 // Errors: `TRC_ERROR_LOCAL_ADDRESS`, `TRC_ERROR_TOO_MANY_RELAYS`, `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ARGUMENT` if it is
 // not an origin.
@@ -1498,7 +1602,8 @@ trc_error trc_pool_tie(struct trc_pool *pool, uint64_t peer, uint64_t relay);
 trc_error trc_pool_untie(struct trc_pool *pool, uint64_t peer, uint64_t relay);
 
 // Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its routes
-// are closed, so that it goes offline here.
+// are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it is awake,
+// its routes are requested as if its relays had just been tied.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_set_awake(struct trc_pool *pool,
@@ -1507,6 +1612,8 @@ trc_error trc_pool_set_awake(struct trc_pool *pool,
 
 // Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
 // online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now.
+// One that loses the data of a peer is used for it only if there is no other; once two peers have reported it, for all.
+// Half of the reports are forgotten after ten minutes.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_report(struct trc_pool *pool,
@@ -1555,36 +1662,62 @@ trc_error trc_pool_recall(struct trc_pool *pool,
 void trc_text_free(char *text);
 
 // How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
-// to 6 become 1 or 6. Two peers who are both tied to more than five relays, and cannot tell each other which they use,
-// meet at once only if each has more than half of them; otherwise once one of them has tried the other's.
+// to 6 become 1 or 6. (It has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
+// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half of
+// them; otherwise once one of them has tried the other's.
 trc_error trc_pool_set_relays_per_peer(struct trc_pool *pool,
                                        size_t count);
 
 // How many relays are kept connected for onion packets; three are connected in any case.
 trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 
-// The most connections that there are at a time: 128 by default, and at least one.
-trc_error trc_pool_set_max_connections(struct trc_pool *pool, size_t count);
+// The most connections that there are at a time: 128 by default; 0 becomes 1. If there are more, the relays that carry no
+// data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
+// has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
+// that carries no data may give up its place.
+trc_error trc_pool_set_max_connections(struct trc_pool *pool,
+                                       size_t count);
 
-// Call this when the network has changed: relays must answer soon, and those that have failed are tried at once.
+// Call this when the network has changed (see `trc_client_network_changed`): relays must answer within seconds, and those
+// that have failed are tried at once. Attempts that are under way begin anew, and up to 16 may begin at once; but if this
+// was called in the last 32 s, attempts go on, and no more than otherwise may begin.
 trc_error trc_pool_network_changed(struct trc_pool *pool);
 
-// Changes the ping interval, for all connections: see `trc_config_set_ping_interval`. It counts from the last ping. A
-// longer one saves power, but it takes longer to find that a connection is dead.
+// Changes the ping interval, for all connections: see `trc_config_set_ping_interval`. The pings of all relays leave
+// together, a thirtieth of the interval early, so that they wake up the device only once. Offline peers are looked for,
+// and speeds are compared, at the same times: a longer interval saves power, but it delays that, and it takes longer to
+// find that a connection is dead.
+//
+// Errors: `TRC_ERROR_PING_INTERVAL` if it is 0. Then nothing has changed.
 trc_error trc_pool_set_ping_interval(struct trc_pool *pool,
                                      uint64_t milliseconds);
 
-// Changes the pong timeout, for all connections, from their next ping on: see `trc_config_set_pong_timeout`.
-trc_error trc_pool_set_pong_timeout(struct trc_pool *pool, uint64_t milliseconds);
+// Changes the pong timeout, for all connections, from their next ping on: see `trc_config_set_pong_timeout`. A ping that
+// is not answered yet keeps its time.
+//
+// Errors: `TRC_ERROR_PONG_TIMEOUT` if it is 0. Then nothing has changed.
+trc_error trc_pool_set_pong_timeout(struct trc_pool *pool,
+                                    uint64_t milliseconds);
 
-// Changes the connect timeout, for attempts that begin from now on: see `trc_config_set_connect_timeout`.
-trc_error trc_pool_set_connect_timeout(struct trc_pool *pool, uint64_t milliseconds);
+// Changes the connect timeout, for attempts that begin from now on: see `trc_config_set_connect_timeout`. Those that have
+// begun keep their time.
+//
+// Errors: `TRC_ERROR_CONNECT_TIMEOUT` if it is 0. Then nothing has changed.
+trc_error trc_pool_set_connect_timeout(struct trc_pool *pool,
+                                       uint64_t milliseconds);
 
-// Changes the bound of the window, for all connections: see `trc_config_set_window`.
-trc_error trc_pool_set_window(struct trc_pool *pool, size_t bytes);
+// Changes the bound of the window, for all connections: see `trc_config_set_window`. It bounds what each relay has not
+// read, and not what the peers have not.
+//
+// Errors: `TRC_ERROR_WINDOW` if it is too small. Then nothing has changed.
+trc_error trc_pool_set_window(struct trc_pool *pool,
+                              size_t bytes);
 
-// Changes the proxy, for what connects from now on: see `trc_config_set_proxy`. NULL for direct connections. Existing
-// connections stay as they are.
+// Changes the proxy, for what connects from now on: see `trc_config_set_proxy`. `url` may be NULL, for direct connections.
+// Existing connections stay as they are, also those that are being opened. Relays that have failed are tried at once, if
+// they use this proxy: it may resolve their names, or let through what the last one has refused.
+//
+// Errors: `TRC_ERROR_PROXY_...`. Then nothing has changed.
 trc_error trc_pool_set_proxy(struct trc_pool *pool,
                              const char *url);
 
@@ -1639,9 +1772,10 @@ trc_error trc_waker_wake(const struct trc_waker *waker);
 // Frees a waker. NULL is allowed.
 void trc_waker_free(struct trc_waker *waker);
 
-// Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of the
-// process, in the thread that has called a function of this library. It replaces the callback before; NULL ends it.
-// `user_data` may be NULL. Lines have addresses and public keys of relays; never secret keys, or the content of packets.
+// Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of
+// the process, in the thread that has called a function of this library. It replaces the callback before; NULL ends
+// it. `user_data` may be NULL; otherwise what it points to must live until no thread can be in the callback. Lines
+// have addresses and public keys of relays; never secret keys, or the content of packets.
 //
 // The callback may call any function of this library, but those with the handle that is in use return
 // `TRC_ERROR_BUSY`. It must return: not throw an exception of C++, and not `longjmp`. Another thread may still be in the

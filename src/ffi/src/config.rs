@@ -77,7 +77,8 @@ pub extern "C" fn trc_config_set_proxy(config: *mut trc_config, url: *const c_ch
     })
 }
 
-/// How long connecting, the exchange with a proxy and the handshake may take together, in milliseconds. Default: 10 s.
+/// How long connecting, the exchange with a proxy and the handshake may take together, in milliseconds. Default: 10 s. With
+/// a longer timeout, a relay that is gone occupies a socket for longer.
 ///
 /// Errors: `TRC_ERROR_CONNECT_TIMEOUT` if it is 0.
 #[unsafe(no_mangle)]
@@ -112,7 +113,9 @@ pub extern "C" fn trc_config_set_send_queue(config: *mut trc_config, bytes: usiz
 }
 
 /// The most bytes of data that may be sent to a relay before it confirms them. Default: 16 MiB; at least 16 KiB;
-/// `TRC_NO_BOUND` for no bound, with which most relays reset who has much to send.
+/// `TRC_NO_BOUND` for no bound: then `tox-bootstrapd` usually resets whoever has more than 64 KiB to send at once. Further
+/// data wait in the send queue, as if the socket was full. This is only the bound: the window is what the relay reads in
+/// half a second, at most 47,000 bytes, and more only if the relay reads at once.
 ///
 /// Errors: `TRC_ERROR_WINDOW` if it is too small.
 #[unsafe(no_mangle)]

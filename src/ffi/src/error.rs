@@ -117,7 +117,8 @@ pub enum trc_error {
     /// All 240 routes of the connection are in use.
     TooManyRoutes = 103,
 
-    /// The send queue, or this route's share of it, is full. An event of the kind WRITABLE follows.
+    /// The send queue, or this route's share of it, is full. An event of the kind WRITABLE follows; in a pool
+    /// RELAY_WRITABLE for packets that are not for a peer.
     WouldBlock = 110,
     /// The data are too short or too long for this kind of packet. (For peers of a pool that are offline: 1 to 1024.)
     Length = 111,

@@ -73,9 +73,10 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of the
-/// process, in the thread that has called a function of this library. It replaces the callback before; NULL ends it.
-/// `user_data` may be NULL. Lines have addresses and public keys of relays; never secret keys, or the content of packets.
+/// Calls `callback` with `user_data` for each line up to this level (a `trc_log_level`), of all clients and pools of
+/// the process, in the thread that has called a function of this library. It replaces the callback before; NULL ends
+/// it. `user_data` may be NULL; otherwise what it points to must live until no thread can be in the callback. Lines
+/// have addresses and public keys of relays; never secret keys, or the content of packets.
 ///
 /// The callback may call any function of this library, but those with the handle that is in use return
 /// `TRC_ERROR_BUSY`. It must return: not throw an exception of C++, and not `longjmp`. Another thread may still be in the

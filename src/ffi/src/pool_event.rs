@@ -19,19 +19,22 @@ pub enum trc_pool_event_kind {
     PeerOnline = 1,
     /// The peer is on no relay of ours any more. What was sent shortly before may be lost.
     PeerOffline = 2,
-    /// Another relay carries the data to the peer now: `relay`. What was sent shortly before may be lost, or overtaken.
+    /// Another relay carries the data to the peer now: `relay`. If the last one has ended, is silent or loses data,
+    /// what was sent shortly before may be lost. What is sent from now on may overtake what was sent before.
     PeerMoved = 3,
     /// Data from a peer: 0 to 2031 bytes. Relays can read, change and invent data, so peers must encrypt and authenticate
     /// them end to end.
     Data = 4,
-    /// A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`.
+    /// A packet of 1 to 1024 bytes from a stranger, whose public key is `sender`: who has no route to us, and is not a peer
+    /// that is tied to this relay. An answer is sent by the same relay (`trc_pool_send_oob`).
     Oob = 5,
     /// After `trc_pool_send` has returned `TRC_ERROR_WOULD_BLOCK`, there may be room for data to this peer.
     Writable = 6,
     /// A relay is connected, and has proved that it holds its key.
     RelayUp = 7,
-    /// A connection to a relay has ended, or could not be established, for the reason in `end`. It is tried again when
-    /// it is needed, after a pause.
+    /// A connection to a relay has ended, or could not be established, for the reason in `end`: CLOSED_BY_CALLER if it was
+    /// of no use, or begins anew on another network. It is tried again when it is needed, after a pause. The id of the
+    /// relay is stale if it was removed.
     RelayDown = 8,
     /// An answer to an onion request, unchecked: 1 to 2031 bytes.
     OnionResponse = 9,
@@ -40,11 +43,14 @@ pub enum trc_pool_event_kind {
     /// The relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
     /// asked again after a minute.
     RouteRefused = 11,
-    /// No attempt to connect to the relay can begin, for example since its address is a host name and there is no proxy:
-    /// `trc_pool_refusal` returns why. It is tried again after a pause, which is an hour if a person must change something.
+    /// No attempt to connect to the relay could begin: it has only a host name, and there is no proxy to resolve it;
+    /// its key is our own; the system has no socket for it. `trc_pool_refusal` returns why. It is tried again after a
+    /// pause, which is an hour if a person must change something.
     RelayRefused = 12,
     /// Data that were accepted for the peer will never be sent by this relay: the peer has gone offline there, or was
-    /// untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL.
+    /// untied, or sleeps. `length` is how many bytes: the plaintext of each packet and 2 bytes. `data` is NULL. (What a
+    /// relay has left unsent when it ended is in the status of RELAY_DOWN; for a peer that was removed, nothing is
+    /// reported.)
     Unsent = 13,
     /// After a function that sends by this relay, or by any, has returned `TRC_ERROR_WOULD_BLOCK`, there may be room here.
     RelayWritable = 14,
@@ -60,7 +66,7 @@ pub enum trc_move_cause {
     Offline = 1,
     /// Nothing was heard of the last one for five seconds after data were sent.
     Silent = 2,
-    /// The last one loses data.
+    /// The last one loses data: `trc_pool_report`.
     Loses = 3,
     /// The last one can take no more.
     Full = 4,
@@ -95,11 +101,11 @@ pub struct trc_pool_event {
     pub peer: u64,
     /// The relay, in all kinds but PEER_OFFLINE and WRITABLE, in which it is 0.
     pub relay: u64,
-    /// In PEER_MOVED: the relay that has carried the data. Otherwise 0.
+    /// In PEER_MOVED: the relay that has carried the data; its id is stale if it was removed. Otherwise 0.
     pub from: u64,
     /// In PEER_MOVED: why. Otherwise OTHER.
     pub cause: trc_move_cause,
-    /// The token of the peer; in events without a peer, that of the relay.
+    /// The token of the peer; in events without a peer, that of the relay. (The token in `status` is the relay's id.)
     pub token: u64,
     /// In OOB: the public key of the sender, according to the relay. Otherwise zeros.
     pub sender: [u8; TRC_KEY_SIZE],

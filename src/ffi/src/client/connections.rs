@@ -13,11 +13,12 @@ use crate::pointer::{self, Out};
 use crate::relay::trc_relay;
 use crate::status::{trc_connection_status, trc_failed_attempt, trc_traffic_by_kind};
 
-/// Starts to connect to a relay, which is copied, and writes the id of the connection to `*connection`. Exactly one
-/// event of the kind DISCONNECTED follows for each connection. The library does not reconnect: call this again after
-/// that event, after a pause that grows with each attempt; `event.end->retry` says whether that may help.
+/// Starts to connect to a relay, which is copied, and writes the id of the connection to `*connection`. CONNECTED or
+/// DISCONNECTED reports the result within the connect timeout (for each address) plus the pong timeout. Exactly one event
+/// of the kind DISCONNECTED follows for each connection. The library does not reconnect: call this again after that event,
+/// after a pause that grows with each attempt; `event.end->retry` says whether that may help.
 ///
-/// Routes may be opened and packets sent out of band at once.
+/// Routes may be opened and packets sent without a route at once.
 ///
 /// Errors: `TRC_ERROR_ALREADY_CONNECTED` and `TRC_ERROR_SAME_SHARED_KEY` (then `*connection` is the other connection),
 /// `TRC_ERROR_BEYOND_PROXY`, `TRC_ERROR_NAME_WITHOUT_PROXY`, `TRC_ERROR_TOO_MANY_CONNECTIONS`,
@@ -39,7 +40,12 @@ pub extern "C" fn trc_client_connect(
 /// it has a proxy, to that. The descriptor is duplicated, so close it afterwards: the connection cannot end while a copy
 /// of it is open. The library makes it non-blocking.
 ///
-/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on other systems.
+/// Only the first address of the relay is used, for the request to a proxy and in the status, and its local address is
+/// ignored. If there is a proxy, so is its address: the socket may lead to one that has none, for example through a Unix
+/// socket.
+///
+/// Errors: those of `trc_client_connect`; `TRC_ERROR_IO` if it is not an open stream socket; `TRC_ERROR_UNSUPPORTED` on
+/// other systems.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_connect_with(
     client: *mut trc_client,
@@ -74,7 +80,9 @@ fn report(place: &Out<u64>, result: Result<ConnectionId, ConnectError>) -> Resul
     Ok(())
 }
 
-/// Ends a connection, after what its socket takes at once; DISCONNECTED follows at the next poll.
+/// Ends a connection; DISCONNECTED follows in the next poll that has room for it. Queued packets are sent first, and then a
+/// disconnect notification for each route: as far as the socket accepts them without waiting, and data as far as the
+/// window has room. They may still be lost. `event.status->queued` is how many bytes were never sent.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_CONNECTION` if it has ended already.
 #[unsafe(no_mangle)]
@@ -88,8 +96,10 @@ pub extern "C" fn trc_client_disconnect_all(client: *mut trc_client) -> usize {
     value(client, |state| Ok(state.client.disconnect_all())).unwrap_or(0)
 }
 
-/// Sends a ping now, unless one is waiting for its pong: for example to measure the round trip, or to find out soon
-/// whether a connection is alive.
+/// Sends a ping now, for example to measure the round trip, or to find out soon whether a connection is alive: it ends
+/// with NO_PONG if the relay does not answer within the pong timeout. The next ping follows one ping interval later. Does
+/// nothing if the relay has not answered the last ping yet, and while the connection is being opened: then the first ping
+/// is sent without this call.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_CONNECTION`.
 #[unsafe(no_mangle)]
@@ -100,8 +110,14 @@ pub extern "C" fn trc_client_ping(client: *mut trc_client, connection: u64) -> t
     })
 }
 
-/// Call this when the network has changed: another access point, another address, after a sleep. Each connection must
-/// prove within seconds that it still works.
+/// Call this when the network has changed: another Wi-Fi, a telephone that wakes up, a VPN that is turned on or off. Each
+/// connection sends a ping, and ends with NO_PONG if it is not answered within 5 s, or the pong timeout if that is shorter.
+/// Otherwise it takes up to the ping interval and the pong timeout together to find a dead connection, 40 s by default, in
+/// which sending still succeeds. If the network changes again meanwhile, the time begins anew, but a relay that answers no
+/// ping has at most the pong timeout and 5 s together.
+///
+/// While a connection is opened, the attempts that have begun have at most 5 s, but a proxy that was already asked for a
+/// tunnel has its full time.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_network_changed(client: *mut trc_client) -> trc_error {
     run(client, |state| {

@@ -19,7 +19,8 @@ use crate::waker::trc_waker;
 /// A client of many relays.
 ///
 /// Only `trc_client_poll` waits, and no longer than its timeout; all other functions return at once. Packets are queued
-/// until the next poll or `trc_client_flush`, or until the queue is nearly full.
+/// until the next poll or `trc_client_flush`, or until the queue is nearly full. A connection has at most 240 routes; a
+/// client has as many connections as the process may have descriptors.
 pub struct trc_client(Handle<ClientState>);
 
 handles!(trc_client: ClientState);
@@ -92,11 +93,15 @@ pub extern "C" fn trc_client_public_key(client: *const trc_client, public_key: *
 }
 
 /// Reads, writes, connects, and handles deadlines. Waits until there is an event, a waker is used, or the timeout has
-/// passed: so many milliseconds; 0 does not wait; a negative number waits without a limit. It may return earlier without
-/// an event. Then call `trc_client_next_event` until it returns false: events that were not returned are lost at the next
-/// poll.
+/// passed: so many milliseconds; 0 does not wait; a negative number waits without a limit. A signal ends the wait
+/// without an event and without an error, and it may return earlier for other reasons. Then call
+/// `trc_client_next_event` until it returns false: events that were not returned are lost at the next poll.
 ///
-/// Errors: `TRC_ERROR_IO`, which is not expected. A signal does not end the wait with an error.
+/// A program that calls this late loses nothing: what has arrived is read before timeouts are checked, and time in which a
+/// connection had unread input is not counted against its relay, up to ten times the timeout.
+///
+/// Errors: `TRC_ERROR_IO`, which is not expected. A connection that fails is no error of this function: DISCONNECTED
+/// reports it.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_client_poll(client: *mut trc_client, timeout_ms: c_int) -> trc_error {
     run(client, |state| {

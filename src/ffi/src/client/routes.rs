@@ -12,8 +12,11 @@ use crate::pointer;
 use crate::status::trc_route_status;
 
 /// Opens a route to a peer (a public key of 32 bytes), and writes its id to `*route`. `token` comes back in the events
-/// of the route. Legal as soon as `trc_client_connect` has returned. ROUTE_OPENED or ROUTE_REFUSED follows, and
-/// ROUTE_ONLINE when the peer has a route to us as well.
+/// of the route. ROUTE_OPENED or ROUTE_REFUSED follows after CONNECTED, and ROUTE_ONLINE when the peer has a route to us as
+/// well: then data can be sent.
+///
+/// Legal as soon as `trc_client_connect` has returned: then the request leaves right after the first ping, which saves a
+/// round trip. It is encrypted for the relay alone.
 ///
 /// Errors: `TRC_ERROR_ROUTE_EXISTS` (then `*route` is the existing one), `TRC_ERROR_UNKNOWN_CONNECTION`,
 /// `TRC_ERROR_TOO_MANY_ROUTES`.
@@ -42,7 +45,8 @@ pub extern "C" fn trc_client_open_route(
 }
 
 /// Closes a route, online or not. Its id is stale from now on, and no event about it follows. Queued data are sent first
-/// as far as the socket accepts them; `*unsent` is how many bytes were removed, usually 0. (`unsent` may be NULL.)
+/// as far as the socket accepts them without waiting; how many bytes were removed, usually 0, is written to `*unsent`.
+/// (`unsent` may be NULL.) Then the relay is notified.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_ROUTE`.
 #[unsafe(no_mangle)]
@@ -112,7 +116,7 @@ pub extern "C" fn trc_client_routes(
 }
 
 /// Sends 1 to 2031 bytes to the peer of an online route. (Tox itself sends at most 1400.) The data are copied. Packets on
-/// one route are sent in order.
+/// one route are sent in order, and so are packets without a route. The routes of a connection take turns.
 ///
 /// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_ROUTE`, `TRC_ERROR_ROUTE_OFFLINE`. Then nothing
 /// was queued. All of these are normal while events are handled.
@@ -127,7 +131,8 @@ pub extern "C" fn trc_client_send_data(
 }
 
 /// Sends 1 to 1024 bytes out of band to the client with the public key `peer` (32 bytes), with or without a route. The
-/// relay does not report whether they arrived.
+/// relay does not report whether they arrived. What is sent before CONNECTED is queued, and leaves right after the first
+/// ping and the routing requests.
 ///
 /// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_CONNECTION`. Then nothing was queued.
 #[unsafe(no_mangle)]

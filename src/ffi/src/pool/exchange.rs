@@ -12,7 +12,14 @@ use crate::pointer;
 use crate::pool::trc_pool;
 
 /// Sends 1 to 2031 bytes to a peer, by the relay that carries its data; if that one is full, by another. While the peer is
-/// offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there.
+/// offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there. The
+/// data are copied, and leave with the next poll or `trc_pool_flush`.
+///
+/// Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
+/// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+/// in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+///
+/// After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 ///
 /// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`. Then nothing
 /// was queued.
@@ -28,7 +35,8 @@ pub extern "C" fn trc_pool_send(pool: *mut trc_pool, peer: u64, data: *const u8,
 /// Sends 1 to 1024 bytes to someone on this relay, by public key (32 bytes), who need not be a peer: for example an answer
 /// to an event of the kind OOB.
 ///
-/// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_RELAY`.
+/// Errors: `TRC_ERROR_WOULD_BLOCK` (RELAY_WRITABLE or RELAY_DOWN follows), `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`,
+/// `TRC_ERROR_UNKNOWN_RELAY`. Then nothing was queued.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_send_oob(
     pool: *mut trc_pool,
@@ -44,10 +52,12 @@ pub extern "C" fn trc_pool_send_oob(
     })
 }
 
-/// Sends an onion request (178 to 1359 bytes: see `trc_client_send_onion_request`) by any of the connected relays, each
-/// with the same chance, and writes the relay's id to `*relay`. (`relay` may be NULL.)
+/// Sends an onion request (178 to 1359 bytes: see `trc_client_send_onion_request`) by any of the connected relays that have
+/// room, each with the same chance; by a silent one only if there is no other. Writes the relay's id to `*relay`. (`relay`
+/// may be NULL.)
 ///
-/// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`.
+/// Errors: `TRC_ERROR_WOULD_BLOCK` if all are full (RELAY_WRITABLE or RELAY_DOWN follows for each),
+/// `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`. Then nothing was queued.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_send_onion_request(
     pool: *mut trc_pool,
@@ -81,11 +91,11 @@ pub extern "C" fn trc_pool_send_onion_request_by(
     })
 }
 
-/// Sends a forward request (1 to 1792 bytes: see `trc_client_send_forward_request`) by any of the connected relays, each
-/// with the same chance, and writes the relay's id to `*relay`. (`relay` may be NULL.)
+/// Sends a forward request (1 to 1792 bytes: see `trc_client_send_forward_request`) by any of the connected relays that
+/// have room, each with the same chance; by a silent one only if there is no other. Writes the relay's id to `*relay`.
+/// (`relay` may be NULL.)
 ///
-/// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`; `TRC_ERROR_ARGUMENT` if it is not a
-/// destination.
+/// Errors: those of `trc_pool_send_onion_request`; `TRC_ERROR_ARGUMENT` if it is not a destination.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_send_forward_request(
     pool: *mut trc_pool,

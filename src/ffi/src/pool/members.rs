@@ -20,7 +20,7 @@ pub enum trc_origin {
     /// A list of public nodes.
     List = 2,
     /// A peer has told us about it. Its addresses must be global, or the peer would learn what can be reached from here.
-    /// A peer can add 24 relays.
+    /// A peer can add 24 relays, and 4 addresses of each.
     Peer = 3,
     /// A peer that was seen at an address of the local network has told us about it: it may be there, too.
     LocalPeer = 4,
@@ -51,8 +51,13 @@ fn origin(number: i32, peer: u64) -> Result<Origin, trc_error> {
     }
 }
 
-/// Adds a relay, which is copied, or finds the one with this key, and writes its id to `*id`. It is connected when it is
-/// of use. `origin` is a `trc_origin`; `peer` is who has told us about it, and is not used with the other origins.
+/// Adds a relay, which is copied, or finds the one with this key, and writes its id to `*id`. It is connected when it
+/// is of use. Its token (`trc_relay_set_token`) comes back in its events. `origin` is a `trc_origin`; `peer` is who has
+/// told us about it, and is not used with the other origins.
+///
+/// If the relay is known, the user's last description of it counts, with the addresses of the others; lists and peers add
+/// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told counts
+/// no more when the user or a list names it. If it has failed, another address ends its pause.
 ///
 /// Errors: `TRC_ERROR_LOCAL_ADDRESS`, `TRC_ERROR_TOO_MANY_RELAYS`, `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ARGUMENT` if it is
 /// not an origin.
@@ -126,7 +131,8 @@ pub extern "C" fn trc_pool_untie(pool: *mut trc_pool, peer: u64, relay: u64) -> 
 }
 
 /// Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its routes
-/// are closed, so that it goes offline here.
+/// are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it is awake,
+/// its routes are requested as if its relays had just been tied.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`.
 #[unsafe(no_mangle)]
@@ -136,6 +142,8 @@ pub extern "C" fn trc_pool_set_awake(pool: *mut trc_pool, peer: u64, is_awake: b
 
 /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
 /// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now.
+/// One that loses the data of a peer is used for it only if there is no other; once two peers have reported it, for all.
+/// Half of the reports are forgotten after ten minutes.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`.
 #[unsafe(no_mangle)]

@@ -26,8 +26,36 @@ use crate::waker::trc_waker;
 ///
 /// Add relays, by the hundred if there are so many, and peers, and tie to each peer the relays on which it is thought to
 /// be: those that the peer has named. The pool keeps three of them connected for each peer, with routes open, sends data
-/// by the fastest, and moves to the next when that one ends or falls silent. It connects again by itself, after pauses
-/// that grow. Around such a change data may be lost; nothing is sent twice.
+/// by the fastest, and moves to the next when that one ends or falls silent. It connects again by itself.
+///
+/// Which relays are connected:
+///
+/// - Three for each peer that is awake, or as many as are tied to it: the fewest relays that give every peer its three,
+///   and of those the ones with the best score (`trc_relay_status`). A peer has at most six routes
+///   (`trc_pool_set_relays_per_peer`). Three relays are connected even if there is no peer; `trc_pool_set_onion_relays`
+///   asks for more. In all there are at most 128 (`trc_pool_set_max_connections`); a relay has at most 240 routes, and one
+///   that is full is passed over.
+/// - If more relays are wanted than may be connected, each peer gets one before any gets its second.
+/// - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
+///   at a time, and then the pauses between rounds grow from a minute to four hours.
+/// - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
+///   if the peer is online on three others.
+/// - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
+///   to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten when it
+///   was connected for a minute. If no relay at all is connected, it is our own network: then no relay is blamed, and all
+///   are tried again as soon as one of them works. Another address of a relay, another proxy and another network end the
+///   pauses.
+/// - At most 16 attempts begin at once, and one every two seconds in the long run.
+/// - A peer adds at most 24 relays, with 4 addresses each, and none in a local network (`trc_origin`); the user and lists
+///   add 4096.
+///
+/// One relay at a time carries the data to a peer, so their order is kept. It changes when the relay ends, is silent (5 s
+/// after data were sent, in which nothing was heard), is full, loses data according to `trc_pool_report`, or another one
+/// was faster by a third for a minute; PEER_MOVED reports it. Around a change, data may be lost, and data by the new relay
+/// may overtake those by the old. Nothing is sent twice, and no numbers are added to the packets.
+///
+/// The pings of all relays leave together, so an idle pool wakes up its device for these and their pongs, and for what
+/// relays send.
 pub struct trc_pool(Handle<PoolState>);
 
 handles!(trc_pool: PoolState);
@@ -82,7 +110,8 @@ pub extern "C" fn trc_pool_new(config: *const trc_config, pool: *mut *mut trc_po
     })
 }
 
-/// Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed.
+/// Ends all connections, after what the sockets take at once, and frees the pool. NULL is allowed. `trc_pool_close` returns
+/// how much was not sent.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_free(pool: *mut trc_pool) {
     free(pool);
@@ -109,8 +138,8 @@ pub extern "C" fn trc_pool_public_key(pool: *const trc_pool, public_key: *mut u8
     run(pool, |state| Ok(pointer::write_key(public_key, state.pool.public_key().as_bytes())?))
 }
 
-/// Reads, writes, connects, and handles deadlines: see `trc_client_poll`. Then call `trc_pool_next_event` until it returns
-/// false.
+/// Reads, writes, connects, and handles deadlines: until there is an event, a waker is used, or the timeout has passed. See
+/// `trc_client_poll`. Then call `trc_pool_next_event` until it returns false.
 ///
 /// Errors: `TRC_ERROR_IO`, which is not expected.
 #[unsafe(no_mangle)]

@@ -46,18 +46,26 @@ pub struct trc_relay_status {
     pub origin_peer: u64,
     /// Whether it is connected.
     pub is_connected: bool,
-    /// Whether data were sent, and it has not answered a ping for two seconds.
+    /// Whether data were sent, and it has not answered a ping for two seconds. Others are preferred.
     pub is_silent: bool,
     /// What it is worth, above 0 and at most 1. The relays with the highest scores are connected, as far as they serve as
-    /// many peers.
+    /// many peers. It is the product of:
+    ///
+    /// - the origin: 1 for the user, 1/4 for a list, 1/16 for a peer;
+    /// - its speed: 1 / (1 + round trip / 200 ms), or 1/2 if that is not known;
+    /// - its reliability: 1 / (1 + `failures`);
+    /// - its constancy: 1/2, growing to 1 in an hour of `up_time`;
+    /// - data that were lost: 10^-6 / `lost`, if that is 2 or more;
+    /// - its silence: 10^-3, if `is_silent`.
     pub score: f64,
     /// The smoothed round trip, now or when it was connected last, in microseconds; 0 if it is not known.
     pub round_trip: u64,
-    /// How long it was connected, all in all, in microseconds.
+    /// How long it was connected, all in all, with what was recalled, in microseconds.
     pub up_time: u64,
-    /// How often it has failed since it was last connected for a minute.
+    /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
+    /// connected: those are our own network's.
     pub failures: u32,
-    /// How many peers lose data here, according to trc_pool_report.
+    /// How many peers lose data here, according to `trc_pool_report`.
     pub lost: u32,
     /// Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
     /// once one has begun.
