@@ -1650,13 +1650,23 @@ trc_error trc_pool_remember(const struct trc_pool *pool,
 // Adds the relays that were remembered, and ties them to the peers. No peers are added: add them before. `text` has
 // `length` bytes, and need not end with a zero. It may come from a file that others can write: the bounds of
 // `trc_pool_add_relay` and `trc_pool_tie` hold. Writes how many relays were not added to `*refused`. (`refused` may be
-// NULL.)
+// NULL.) `trc_pool_recall_error` returns which they are, and why.
 //
 // Errors: `TRC_ERROR_JSON` if it is not what `trc_pool_remember` has written. Then nothing is added.
 trc_error trc_pool_recall(struct trc_pool *pool,
                           const char *text,
                           size_t length,
                           size_t *refused);
+
+// Writes the public key of one of the relays that the last successful `trc_pool_recall` has not added, from index 0, to
+// `public_key` (32 bytes), and why it was not added to `*details`: for example `TRC_ERROR_UNKNOWN_PEER` if the peer that
+// has told us about it is not there. Valid until the next poll.
+//
+// Errors: `TRC_ERROR_ARGUMENT` if there are not so many.
+trc_error trc_pool_recall_error(const struct trc_pool *pool,
+                                size_t index,
+                                uint8_t *public_key,
+                                struct trc_error_details *details);
 
 // Frees a text that a function of this library has written to a `char **`. NULL is allowed.
 void trc_text_free(char *text);

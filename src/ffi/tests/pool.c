@@ -180,6 +180,47 @@ static void memory(void) {
     trc_pool_free(pool);
 }
 
+// A relay that a peer has named, in a pool that does not know the peer.
+static void not_recalled(void) {
+    uint8_t key[TRC_KEY_SIZE] = {9}, refused_key[TRC_KEY_SIZE];
+    trc_pool *pools[2];
+    trc_relay *relay = NULL;
+    trc_error_details details;
+    uint64_t peer, id;
+    size_t refused = 0;
+    char *text = NULL;
+    pools[0] = new_pool(refused_key);
+    pools[1] = new_pool(refused_key);
+    OK(trc_relay_new("8.8.8.8:443", key, &relay));
+    OK(trc_pool_add_peer(pools[0], bob_key, 0, &peer));
+    OK(trc_pool_add_relay(pools[0], relay, TRC_ORIGIN_PEER, peer, &id));
+    OK(trc_pool_remember(pools[0], &text));
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_recall_error(pools[1], 0, refused_key, &details));
+    OK(trc_pool_recall(pools[1], text, strlen(text), &refused));
+    CHECK(refused == 1 && trc_pool_relays(pools[1], NULL, 0) == 0);
+    OK(trc_pool_recall_error(pools[1], 0, refused_key, &details));
+    CHECK(memcmp(refused_key, key, sizeof(key)) == 0 && details.error == TRC_ERROR_UNKNOWN_PEER);
+    CHECK(strstr(details.text, "peer") != NULL);
+    RETURNS(TRC_ERROR_NULL, trc_pool_recall_error(pools[1], 0, NULL, &details));
+    RETURNS(TRC_ERROR_NULL, trc_pool_recall_error(pools[1], 0, refused_key, NULL));
+    RETURNS(TRC_ERROR_NULL, trc_pool_recall_error(NULL, 0, refused_key, &details));
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_recall_error(pools[1], 1, refused_key, &details));
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_recall_error(pools[1], SIZE_MAX, refused_key, &details));
+    // Another recall, of nothing.
+    OK(trc_pool_recall(pools[1], "{\"relays\":[],\"peers\":[]}", 24, &refused));
+    CHECK(refused == 0);
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_recall_error(pools[1], 0, refused_key, &details));
+    // A poll forgets them.
+    OK(trc_pool_recall(pools[1], text, strlen(text), NULL));
+    OK(trc_pool_recall_error(pools[1], 0, refused_key, &details));
+    OK(trc_pool_poll(pools[1], 0));
+    RETURNS(TRC_ERROR_ARGUMENT, trc_pool_recall_error(pools[1], 0, refused_key, &details));
+    trc_text_free(text);
+    trc_relay_free(relay);
+    trc_pool_free(pools[0]);
+    trc_pool_free(pools[1]);
+}
+
 static void sending(void) {
     static uint8_t data[2048];
     trc_pool_event event;
@@ -453,6 +494,7 @@ int main(int count, char **arguments) {
     sending();
     statuses();
     memory();
+    not_recalled();
     strangers();
     refusals(arguments[5]);
     settings();

@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use tox_relay_client::pool::Remembered;
 
 use crate::error::trc_error;
+use crate::failure::{Failure, trc_error_details};
 use crate::handle::{catch, run};
 use crate::pointer;
 use crate::pool::trc_pool;
@@ -26,7 +27,7 @@ pub extern "C" fn trc_pool_remember(pool: *const trc_pool, text: *mut *mut c_cha
 /// Adds the relays that were remembered, and ties them to the peers. No peers are added: add them before. `text` has
 /// `length` bytes, and need not end with a zero. It may come from a file that others can write: the bounds of
 /// `trc_pool_add_relay` and `trc_pool_tie` hold. Writes how many relays were not added to `*refused`. (`refused` may be
-/// NULL.)
+/// NULL.) `trc_pool_recall_error` returns which they are, and why.
 ///
 /// Errors: `TRC_ERROR_JSON` if it is not what `trc_pool_remember` has written. Then nothing is added.
 #[unsafe(no_mangle)]
@@ -38,10 +39,31 @@ pub extern "C" fn trc_pool_recall(
 ) -> trc_error {
     run(pool, |state| {
         let remembered: Remembered = serde_json::from_slice(pointer::bytes(text.cast(), length)?)?;
-        let count = state.pool.recall(&remembered).len();
+        state.not_recalled = state.pool.recall(&remembered);
         if let Ok(place) = pointer::out(refused) {
-            place.write(count);
+            place.write(state.not_recalled.len());
         }
+        Ok(())
+    })
+}
+
+/// Writes the public key of one of the relays that the last successful `trc_pool_recall` has not added, from index 0, to
+/// `public_key` (32 bytes), and why it was not added to `*details`: for example `TRC_ERROR_UNKNOWN_PEER` if the peer that
+/// has told us about it is not there. Valid until the next poll.
+///
+/// Errors: `TRC_ERROR_ARGUMENT` if there are not so many.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_recall_error(
+    pool: *const trc_pool,
+    index: usize,
+    public_key: *mut u8,
+    details: *mut trc_error_details,
+) -> trc_error {
+    run(pool, |state| {
+        let place = pointer::out(details)?;
+        let (relay, error) = state.not_recalled.get(index).ok_or(trc_error::Argument)?;
+        pointer::write_key(public_key, relay.as_bytes())?;
+        place.write((&Failure::from(error.clone())).into());
         Ok(())
     })
 }

@@ -9,8 +9,8 @@ mod status;
 use std::borrow::Cow;
 use std::ffi::c_int;
 
-use tox_relay_client::ConnectionStatus;
-use tox_relay_client::pool::{Pool, PoolEvent, PoolEvents};
+use tox_relay_client::pool::{AddRelayError, Pool, PoolEvent, PoolEvents};
+use tox_relay_client::{ConnectionStatus, PublicKey};
 
 use crate::client::{milliseconds, timeout};
 use crate::config::trc_config;
@@ -68,6 +68,8 @@ pub struct PoolState {
     /// The ends among the events that were returned. Boxed: the program has pointers to them.
     #[allow(clippy::vec_box, reason = "they must not move")]
     ended: Vec<Box<Ended>>,
+    /// What was not recalled since the last poll.
+    not_recalled: Vec<(PublicKey, AddRelayError)>,
 }
 
 impl PoolState {
@@ -105,7 +107,8 @@ pub extern "C" fn trc_pool_new(config: *const trc_config, pool: *mut *mut trc_po
         let place = pointer::out(pool)?;
         let events = PoolEvents::with_capacity(config.events);
         let pool = Pool::new(config.config.clone())?;
-        place.write(trc_pool::new(PoolState { pool, events, returned: 0, ended: Vec::new() }));
+        let (ended, not_recalled) = (Vec::new(), Vec::new());
+        place.write(trc_pool::new(PoolState { pool, events, returned: 0, ended, not_recalled }));
         Ok(())
     })
 }
@@ -147,6 +150,7 @@ pub extern "C" fn trc_pool_poll(pool: *mut trc_pool, timeout_ms: c_int) -> trc_e
     run(pool, |state| {
         state.returned = 0;
         state.ended.clear();
+        state.not_recalled = Vec::new();
         Ok(state.pool.poll(&mut state.events, timeout(timeout_ms))?)
     })
 }
