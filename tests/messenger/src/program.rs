@@ -76,14 +76,23 @@ pub(crate) fn sanitizer() -> Option<String> {
     env::var("SANITIZE").ok()
 }
 
-/// Builds the C library with the feature `toxcore`, as its documentation says, and returns its path.
+/// Builds the C library with the feature `toxcore`, as its documentation says, and returns its path. It is in a folder of
+/// its own, since the one with the same name in the target directory is the user's, usually without this feature.
 fn library() -> Outcome<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["rustc", "--release", "--locked", "-p", "tox-relay-client-ffi", "--features", "toxcore"]);
     cargo.args(["--crate-type", "staticlib", "--message-format", "json"]);
+    cargo.arg("--target-dir").arg(target_directory()?.join("messenger"));
     let messages = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")))?;
     let library = messages.split('"').rfind(|text| text.ends_with("libtoxrelayclient.a"));
     Ok(library.ok_or("cargo names no library")?.into())
+}
+
+/// The target directory of this program.
+fn target_directory() -> Outcome<PathBuf> {
+    let program = env::current_exe()?;
+    let found = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    Ok(found.ok_or("no target directory: CACHEDIR.TAG is missing")?.to_owned())
 }
 
 /// Runs a command, which must succeed, and returns its output.

@@ -30,6 +30,16 @@ fn the_linker_takes_either_client_and_never_both() -> Outcome<()> {
     Ok(())
 }
 
+/// A user may have built one without the feature `toxcore`.
+#[test]
+fn the_library_in_the_target_directory_is_not_replaced() -> Outcome<()> {
+    let map = fs::read_to_string(&Program::get(Ours)?.map)?;
+    let mut ours = map.lines().filter(|line| line.contains("libtoxrelayclient.a(")).peekable();
+    assert!(ours.peek().is_some());
+    assert_eq!(ours.find(|line| !line.contains("/messenger/")), None);
+    Ok(())
+}
+
 #[test]
 fn ours_and_its_own_exchange_messages_and_files() -> Outcome<()> {
     let mut pair = Pair::start([Ours, Own])?;
