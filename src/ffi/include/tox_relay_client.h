@@ -54,8 +54,9 @@
 // - Threads: each handle may be used by any thread, but by one at a time: a call during another one with the same handle
 //   returns TRC_ERROR_BUSY, and does nothing. Different handles are independent. A waker may be used by all threads at
 //   any time. A handle that is freed while it is in use lives until that call returns.
-// - Signals: not to be used in signal handlers. All functions may be called until the process ends, also in functions of
-//   atexit and in destructors of a thread's values; trc_last_error has no details there.
+// - Memory: if there is none left, the process is aborted.
+// - Signals: not to be used in signal handlers. No function causes SIGPIPE. All functions may be called until the process
+//   ends, also in functions of atexit and in destructors of a thread's values; trc_last_error has no details there.
 // - A bug of the library (a panic in Rust) does not unwind into the program: the function returns TRC_ERROR_PANICKED, or
 //   the value that it returns for NULL, and so do all later ones with this handle, which can only be freed.
 

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -264,6 +265,7 @@ static void own_socket(const char *address, const char *key) {
     trc_relay *relay = new_relay(address, key);
     trc_event event;
     trc_error_details details;
+    uint8_t stranger[TRC_KEY_SIZE] = {9};
     uint64_t connection = 0;
     int descriptor = socket(AF_INET, SOCK_STREAM, 0);
     memset(&at, 0, sizeof(at));
@@ -272,11 +274,16 @@ static void own_socket(const char *address, const char *key) {
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK(connect(descriptor, (struct sockaddr *)&at, sizeof(at)) == 0);
     OK(trc_client_connect_with(client, relay, descriptor, &connection));
-    CHECK(close(descriptor) == 0);
     do {
         OK(trc_client_poll(client, 1000));
     } while (!trc_client_next_event(client, &event));
     CHECK(event.kind == TRC_EVENT_KIND_CONNECTED && event.connection == connection);
+    // Writing to a socket that takes no more does not kill the program.
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    CHECK(shutdown(descriptor, SHUT_WR) == 0 && close(descriptor) == 0);
+    OK(trc_client_ping(client, connection));
+    OK(trc_client_send_oob(client, connection, stranger, stranger, sizeof(stranger)));
+    OK(trc_client_flush(client));
     CHECK(trc_client_disconnect_all(client) == 1);
     RETURNS(TRC_ERROR_IO, trc_client_connect_with(client, relay, descriptor, &connection));
     trc_last_error(&details);

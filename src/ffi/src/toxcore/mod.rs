@@ -1,7 +1,8 @@
 //! The interface of toxcore's TCP client, on the client of this library: toxcore above it stays as it is.
 //!
 //! These are the 23 functions of `TCP_client.o` that `TCP_connection.o` of libtoxcore 0.2.18 uses; nothing else in that
-//! library uses any. A program that is linked like this has them instead of toxcore's own, which the linker never takes:
+//! library uses any. (Newer versions have other names and arguments there, and are not supported.) A program that is linked
+//! like this has them instead of toxcore's own, which the linker never takes:
 //!
 //! ```text
 //! cargo rustc --release -p tox-relay-client-ffi --features toxcore --crate-type staticlib
