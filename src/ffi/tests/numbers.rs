@@ -139,6 +139,17 @@ fn each_variant_of_the_rust_library_has_a_number() {
     assert!(checked > 90, "{checked}");
 }
 
+#[test]
+fn each_number_has_a_text() {
+    for (file, name, short) in [("src/error.rs", "trc_error", "E"), ("src/reason.rs", "trc_reason", "R")] {
+        let source = read(file);
+        let (_, texts) = source.split_once("\nconst TEXTS").expect("texts");
+        for variant in variants(&source, name) {
+            assert!(texts.contains(&format!("{short}::{variant},")), "{name}::{variant} has no text");
+        }
+    }
+}
+
 /// The names of all functions in the header.
 fn functions() -> Vec<String> {
     let header = read("include/tox_relay_client.h");
