@@ -1564,8 +1564,8 @@ trc_error trc_pool_send_forward_request_by(struct trc_pool *pool,
 // told us about it, and is not used with the other origins.
 //
 // If the relay is known, the user's last description of it counts, with the addresses of the others; lists and peers add
-// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told counts
-// no more when the user or a list names it. If it has failed, another address ends its pause.
+// addresses to what others like them have told, up to 16, of which each peer adds 4 at most, until it is removed; what
+// peers have told counts no more when the user or a list names it. If it has failed, another address ends its pause.
 //
 // Errors: `TRC_ERROR_LOCAL_ADDRESS`, `TRC_ERROR_TOO_MANY_RELAYS`, `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ARGUMENT` if it is
 // not an origin.
@@ -1597,10 +1597,13 @@ trc_error trc_pool_remove_peer(struct trc_pool *pool, uint64_t peer);
 // Errors: `TRC_ERROR_UNKNOWN_PEER`, `TRC_ERROR_UNKNOWN_RELAY`, `TRC_ERROR_TOO_MANY_TIES`.
 trc_error trc_pool_tie(struct trc_pool *pool, uint64_t peer, uint64_t relay);
 
-// The peer is not on this relay any more: closes the route to it there.
+// The peer is not on this relay any more: closes the route to it there. That the peer has told us about this relay counts
+// no more: if nobody else has, and no other peer is tied to it, it is removed.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_UNKNOWN_RELAY` if they were not tied.
-trc_error trc_pool_untie(struct trc_pool *pool, uint64_t peer, uint64_t relay);
+trc_error trc_pool_untie(struct trc_pool *pool,
+                         uint64_t peer,
+                         uint64_t relay);
 
 // Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its routes
 // are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it is awake,
@@ -1648,10 +1651,13 @@ size_t trc_pool_relays(const struct trc_pool *pool,
 trc_error trc_pool_remember(const struct trc_pool *pool,
                             char **text);
 
-// Adds the relays that were remembered, and ties them to the peers. No peers are added: add them before. `text` has
-// `length` bytes, and need not end with a zero. It may come from a file that others can write: the bounds of
-// `trc_pool_add_relay` and `trc_pool_tie` hold. Writes how many relays were not added to `*refused`. (`refused` may be
-// NULL.) `trc_pool_recall_error` returns which they are, and why.
+// Adds the relays that were remembered, and ties them to the peers. Relays that are known get only the addresses of
+// before, and what was known of their speed and failures. No peers are added: add them before. `text` has `length` bytes,
+// and need not end with a zero. It may come from a file that others can write: the bounds of `trc_pool_add_relay` and
+// `trc_pool_tie` hold.
+//
+// Writes how many relays were not added to `*refused`. (`refused` may be NULL.) A relay of a peer that is not there is one,
+// unless another peer was tied to it who is. `trc_pool_recall_error` returns which they are, and why.
 //
 // Errors: `TRC_ERROR_JSON` if it is not what `trc_pool_remember` has written. Then nothing is added.
 trc_error trc_pool_recall(struct trc_pool *pool,
@@ -1767,7 +1773,10 @@ trc_error trc_pool_relay_copy(const struct trc_pool *pool, uint64_t relay, struc
 
 // Copies up to `capacity` relays to tell a peer about, with nothing but their addresses and keys, and writes the copies
 // to the array `copies`: free each with `trc_relay_free`. They are some of those that are connected, others each time.
-// Returns how many these are; 0 if none is connected. `copies` may be NULL if `capacity` is 0.
+// Those that have an identity or a proxy of their own are not for others to know. Returns how many these are; 0 if no
+// other one is connected. `copies` may be NULL if `capacity` is 0.
+//
+// Addresses of the local network are told, too: who receives one from elsewhere may try the sender's address instead.
 size_t trc_pool_relays_to_share(struct trc_pool *pool,
                                 struct trc_relay **copies,
                                 size_t capacity);

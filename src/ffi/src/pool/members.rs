@@ -56,8 +56,8 @@ fn origin(number: i32, peer: u64) -> Result<Origin, trc_error> {
 /// told us about it, and is not used with the other origins.
 ///
 /// If the relay is known, the user's last description of it counts, with the addresses of the others; lists and peers add
-/// addresses to what others like them have told, up to 16, of which each peer adds 4 at most; what peers have told counts
-/// no more when the user or a list names it. If it has failed, another address ends its pause.
+/// addresses to what others like them have told, up to 16, of which each peer adds 4 at most, until it is removed; what
+/// peers have told counts no more when the user or a list names it. If it has failed, another address ends its pause.
 ///
 /// Errors: `TRC_ERROR_LOCAL_ADDRESS`, `TRC_ERROR_TOO_MANY_RELAYS`, `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ARGUMENT` if it is
 /// not an origin.
@@ -119,7 +119,8 @@ pub extern "C" fn trc_pool_tie(pool: *mut trc_pool, peer: u64, relay: u64) -> tr
     run(pool, |state| Ok(state.pool.tie(peer.into(), relay.into())?))
 }
 
-/// The peer is not on this relay any more: closes the route to it there.
+/// The peer is not on this relay any more: closes the route to it there. That the peer has told us about this relay counts
+/// no more: if nobody else has, and no other peer is tied to it, it is removed.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_UNKNOWN_RELAY` if they were not tied.
 #[unsafe(no_mangle)]

@@ -24,10 +24,13 @@ pub extern "C" fn trc_pool_remember(pool: *const trc_pool, text: *mut *mut c_cha
     })
 }
 
-/// Adds the relays that were remembered, and ties them to the peers. No peers are added: add them before. `text` has
-/// `length` bytes, and need not end with a zero. It may come from a file that others can write: the bounds of
-/// `trc_pool_add_relay` and `trc_pool_tie` hold. Writes how many relays were not added to `*refused`. (`refused` may be
-/// NULL.) `trc_pool_recall_error` returns which they are, and why.
+/// Adds the relays that were remembered, and ties them to the peers. Relays that are known get only the addresses of
+/// before, and what was known of their speed and failures. No peers are added: add them before. `text` has `length` bytes,
+/// and need not end with a zero. It may come from a file that others can write: the bounds of `trc_pool_add_relay` and
+/// `trc_pool_tie` hold.
+///
+/// Writes how many relays were not added to `*refused`. (`refused` may be NULL.) A relay of a peer that is not there is one,
+/// unless another peer was tied to it who is. `trc_pool_recall_error` returns which they are, and why.
 ///
 /// Errors: `TRC_ERROR_JSON` if it is not what `trc_pool_remember` has written. Then nothing is added.
 #[unsafe(no_mangle)]

@@ -212,7 +212,10 @@ pub extern "C" fn trc_pool_relay_copy(
 
 /// Copies up to `capacity` relays to tell a peer about, with nothing but their addresses and keys, and writes the copies
 /// to the array `copies`: free each with `trc_relay_free`. They are some of those that are connected, others each time.
-/// Returns how many these are; 0 if none is connected. `copies` may be NULL if `capacity` is 0.
+/// Those that have an identity or a proxy of their own are not for others to know. Returns how many these are; 0 if no
+/// other one is connected. `copies` may be NULL if `capacity` is 0.
+///
+/// Addresses of the local network are told, too: who receives one from elsewhere may try the sender's address instead.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_relays_to_share(
     pool: *mut trc_pool,
