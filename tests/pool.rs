@@ -470,3 +470,13 @@ fn a_route_that_a_relay_refuses_is_reported_and_no_connection_ends() {
     assert!(node.pool.relay(ids[0]).unwrap().is_connected);
     assert_eq!(node.pool.peer(peer).unwrap().used, None);
 }
+
+#[cfg(unix)]
+#[test]
+fn the_descriptor_of_a_pool_is_that_of_its_client() {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    let pool = Node::new().pool;
+    assert_eq!(pool.as_raw_fd(), pool.client().as_raw_fd());
+    assert_eq!(pool.as_fd().as_raw_fd(), pool.as_raw_fd());
+}

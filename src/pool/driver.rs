@@ -12,7 +12,7 @@ use crate::pool::interface::Pool;
 use crate::pool::plan::{Action, Notice, Observation, Plan};
 
 impl Pool {
-    /// How long the plan has nothing to do and nothing to tell.
+    /// How long the plan has nothing to do and nothing to report.
     pub(super) fn own_timeout(&self, now: Instant) -> Option<Duration> {
         if self.plan.has_notice() {
             return Some(Duration::ZERO);
@@ -40,7 +40,7 @@ impl Pool {
             if let Some(record) = self.handle(now, index, relay, event) {
                 events.records.push(record);
             }
-            self.tell(&mut events.records);
+            self.report_notices(&mut events.records);
         }
     }
 
@@ -91,21 +91,22 @@ impl Pool {
     /// Carries out what the plan decides, until it wants nothing more.
     pub(super) fn act(&mut self, now: Instant) {
         let Self { client, plan } = self;
-        while plan.deadline(now).is_some_and(|at| at <= now) {
+        loop {
+            while let Some(action) = plan.next_action() {
+                carry_out(client, plan, now, action);
+            }
+            if plan.deadline(now).is_none_or(|at| at > now) {
+                return;
+            }
             plan.advance(now, |connection| {
                 let status = client.connection(connection)?;
                 Some(Observation { last_heard: status.last_heard, round_trip: status.round_trips.smoothed })
             });
-            while let Some(action) = plan.next_action() {
-                carry_out(client, plan, now, action);
-            }
-        }
-        while let Some(action) = plan.next_action() {
-            carry_out(client, plan, now, action);
         }
     }
 
-    pub(super) fn tell(&mut self, records: &mut Vec<Record>) {
+    /// Adds the notices of the plan to what is reported to the user.
+    pub(super) fn report_notices(&mut self, records: &mut Vec<Record>) {
         while let Some(notice) = self.plan.next_notice() {
             let plan = &self.plan;
             records.push(match notice {

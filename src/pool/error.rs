@@ -39,8 +39,10 @@ pub enum TieError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolSendError {
-    /// The relays that could send it are full. [`PoolEvent::Writable`](crate::pool::PoolEvent::Writable) follows if it was
-    /// for a peer: when one of them has room, or others are there; if all of them end, once one is connected. Otherwise [`RelayWritable`](crate::pool::PoolEvent::RelayWritable) follows for each of them, or its end
+    /// The relays that could send it are full. If it was for a peer,
+    /// [`PoolEvent::Writable`](crate::pool::PoolEvent::Writable) follows: when one of them has room, or others are there;
+    /// if all of them end, once one is connected. Otherwise
+    /// [`RelayWritable`](crate::pool::PoolEvent::RelayWritable) follows for each of them, or its end
     /// ([`RelayDown`](crate::pool::PoolEvent::RelayDown)); a relay that has just connected has room as well.
     #[error("the relays that could send it are full")]
     WouldBlock,

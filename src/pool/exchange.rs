@@ -15,12 +15,13 @@ use crate::wire::Destination;
 mod tests;
 
 impl Pool {
-    /// Sends data to a peer, by the relay that carries them; if that one is full, by another. While the peer is offline,
-    /// they go out of band by one of its relays, another one each time, since the peer may be there.
+    /// Sends data to a peer, by the relay that carries them; if that one is full, by another. While the peer is
+    /// offline, they are sent out of band by one of its relays, another one each time, since the peer may be there.
     ///
-    /// Who sends until [`WouldBlock`](PoolSendError::WouldBlock) fills one relay after the other, so data of one overtake
-    /// those of another: packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got
-    /// keeps to one relay, and in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+    /// A program that sends until [`WouldBlock`](PoolSendError::WouldBlock) fills one relay after the other, so data of
+    /// one overtake those of another: packets of a bulk transfer need numbers. One that waits for the peer to confirm
+    /// what it has got keeps to one relay, and its data stay in order. Nothing bounds what waits for a peer that does not
+    /// read: relays discard it.
     ///
     /// # Errors
     ///
@@ -117,12 +118,48 @@ impl Pool {
         sent.map(drop)
     }
 
+    /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
+    /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer
+    /// now. One that loses the data of a peer is used for it only if there is no other; once two peers have reported it,
+    /// for all. Half of the reports are forgotten after ten minutes. Returns `false` if the peer is not there.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// pool.send(friend, b"message 1")?;
+    /// // Seconds later: the friend is online here, but has not confirmed the message. Send it again, by another relay
+    /// // if there is one.
+    /// pool.report(friend, false);
+    /// pool.send(friend, b"message 1")?;
+    /// # let used = pool.peer(friend).unwrap().used.unwrap();
+    /// # assert_eq!(pool.relay(used).unwrap().lost, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
+        self.plan.handle_report(Instant::now(), peer, was_delivered)
+    }
+
     /// Sends a packet to someone on this relay who need not be a peer: for example an answer to
     /// [`PoolEvent::Oob`](crate::pool::PoolEvent::Oob).
     ///
     /// # Errors
     ///
     /// See [`PoolSendError`].
+    ///
+    /// ```
+    /// # use tox_relay_client::pool::{PoolEvent, PoolEvents};
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let events = PoolEvents::with_capacity(16);
+    /// for event in &events {
+    ///     if let PoolEvent::Oob { relay, sender, .. } = event {
+    ///         pool.send_oob(relay, sender, b"who are you?")?;
+    ///     }
+    /// }
+    /// # let (relay, key) = (pool.relays().next().unwrap(), pool.peer(friend).unwrap().public_key);
+    /// # pool.send_oob(relay, key, b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_oob(
         &mut self,
         relay: RelayId,
@@ -132,9 +169,8 @@ impl Pool {
         self.send_by(relay, |client, connection| client.send_oob(connection, receiver, data))
     }
 
-    /// Sends an onion request by any of the connected relays that have room, each with the same chance; by a silent one only
-    /// if there is no other. Returns by which one. See
-    /// [`Client::send_onion_request`](crate::Client::send_onion_request).
+    /// Sends an onion request by a connected relay that has room, chosen at random; a silent one is chosen only if there
+    /// is no other. Returns its id. See [`Client::send_onion_request`](crate::Client::send_onion_request).
     ///
     /// # Errors
     ///
@@ -157,17 +193,35 @@ impl Pool {
     /// # Errors
     ///
     /// See [`PoolSendError`].
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, _) = shared::pool();
+    /// # let request = [0; 178];
+    /// let first = pool.send_onion_request(&request)?;
+    /// pool.send_onion_request_by(first, &request)?; // again, on the same path
+    /// # Ok::<(), tox_relay_client::pool::PoolSendError>(())
+    /// ```
     pub fn send_onion_request_by(&mut self, relay: RelayId, request: &[u8]) -> Result<(), PoolSendError> {
         self.send_by(relay, |client, connection| client.send_onion_request(connection, request))
     }
 
-    /// Sends a forward request by any of the connected relays that have room, each with the same chance; by a silent one only
-    /// if there is no other. Returns by which one. See
-    /// [`Client::send_forward_request`](crate::Client::send_forward_request).
+    /// Sends a forward request by a connected relay that has room, chosen at random; a silent one is chosen only if there
+    /// is no other. Returns its id. See [`Client::send_forward_request`](crate::Client::send_forward_request).
     ///
     /// # Errors
     ///
     /// See [`PoolSendError`].
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, _) = shared::pool();
+    /// let node = Destination::Udp("192.0.2.7:33445".parse()?);
+    /// let relay = pool.send_forward_request(node, b"a packet of the DHT")?;
+    /// println!("{relay} has it; `Forwarding` events with this relay may be answers");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_forward_request(
         &mut self,
         destination: Destination,
@@ -181,6 +235,16 @@ impl Pool {
     /// # Errors
     ///
     /// See [`PoolSendError`].
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let relay = pool.peer(friend).unwrap().tied[0];
+    /// let node = Destination::Udp("192.0.2.7:33445".parse()?);
+    /// pool.send_forward_request_by(relay, node, b"a packet of the DHT")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_forward_request_by(
         &mut self,
         relay: RelayId,

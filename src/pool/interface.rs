@@ -1,19 +1,15 @@
-//! The interface of a pool, without what is sent.
+//! The pool: its relays and peers, and what is known of them.
 
-use std::io;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::client::{Client, Waker};
-use crate::config::{Config, Proxy, Relay};
-use crate::error::{ClientError, SettingError};
+use crate::client::Client;
+use crate::config::{Config, Relay};
+use crate::error::ClientError;
 use crate::key::PublicKey;
 use crate::pool::error::{AddRelayError, TieError};
-use crate::pool::event::PoolEvents;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 use crate::pool::plan::Plan;
@@ -66,11 +62,29 @@ impl Pool {
     }
 
     /// The public key of its client, under which it is known to relays.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # use tox_relay_client::pool::Pool;
+    /// let secret = SecretKey::generate();
+    /// let public = secret.public_key();
+    /// let pool = Pool::new(Config::new(secret))?;
+    /// assert_eq!(pool.public_key(), public); // friends add this key
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn public_key(&self) -> PublicKey {
         self.client.public_key()
     }
 
     /// Its client, for reading.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, friend) = shared::pool();
+    /// let traffic = pool.client().traffic();
+    /// println!("{} bytes sent, {} of them for pings", traffic.all.bytes_out, traffic.pings.bytes_out);
+    /// # assert!(traffic.all.bytes_out > 0);
+    /// ```
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -106,13 +120,33 @@ impl Pool {
     }
 
     /// Removes a relay and ends its connection. Returns `false` if it is not there.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// let relay = pool.peer(friend).unwrap().tied[0];
+    /// assert!(pool.remove_relay(relay));
+    /// assert!(!pool.remove_relay(relay)); // its id stays stale, even if it is added again
+    /// assert!(pool.peer(friend).unwrap().tied.is_empty());
+    /// ```
     pub fn remove_relay(&mut self, relay: RelayId) -> bool {
-        let removed = self.plan.remove_relay(Instant::now(), relay);
-        self.act(Instant::now());
+        let now = Instant::now();
+        let removed = self.plan.remove_relay(now, relay);
+        self.act(now);
         removed
     }
 
     /// Adds a peer, or finds the one with this key. It is awake.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, _) = shared::pool();
+    /// # let key = SecretKey::generate().public_key();
+    /// let friend = pool.add_peer(key);
+    /// assert_eq!(pool.add_peer(key), friend);
+    /// assert!(pool.peer(friend).unwrap().tied.is_empty()); // it is reached once relays are tied to it
+    /// ```
     pub fn add_peer(&mut self, public_key: PublicKey) -> PeerId {
         self.add_peer_with_token(public_key, 0)
     }
@@ -135,9 +169,23 @@ impl Pool {
 
     /// Removes a peer, closes its routes, and forgets the relays that only it has told us about. Returns `false` if it
     /// is not there.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # use tox_relay_client::pool::Origin;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let key = SecretKey::generate().public_key();
+    /// let named = Origin::Peer { peer: friend, is_local: false };
+    /// pool.add_relay(Relay::new("8.8.8.8:443", key), named)?;
+    /// pool.remove_peer(friend);
+    /// assert_eq!(pool.find_relay(&key), None); // nobody else has named it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_peer(&mut self, peer: PeerId) -> bool {
-        let removed = self.plan.remove_peer(Instant::now(), peer);
-        self.act(Instant::now());
+        let now = Instant::now();
+        let removed = self.plan.remove_peer(now, peer);
+        self.act(now);
         removed
     }
 
@@ -146,6 +194,20 @@ impl Pool {
     /// # Errors
     ///
     /// See [`TieError`].
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// # use tox_relay_client::pool::Origin;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let relay = Relay::new("8.8.8.8:443", SecretKey::generate().public_key());
+    /// // A friend tells us that he is on this relay now. Adding it does not tie it.
+    /// let named = Origin::Peer { peer: friend, is_local: false };
+    /// let relay = pool.add_relay(relay, named)?;
+    /// pool.tie(friend, relay)?;
+    /// # assert_eq!(pool.peer(friend).unwrap().tied.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn tie(&mut self, peer: PeerId, relay: RelayId) -> Result<(), TieError> {
         self.plan.tie(peer, relay)
     }
@@ -153,9 +215,19 @@ impl Pool {
     /// The peer is not on this relay any more: closes the route to it there. That the peer has told us about this relay
     /// counts no more: if nobody else has, and no other peer is tied to it, it is removed. Returns `false` if they were not
     /// tied.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// let relay = pool.peer(friend).unwrap().used.unwrap();
+    /// pool.untie(friend, relay); // the friend tells us that he has left it
+    /// assert_eq!(pool.peer(friend).unwrap().used, None);
+    /// assert!(pool.relay(relay).is_some()); // the user has named it, so it stays
+    /// ```
     pub fn untie(&mut self, peer: PeerId, relay: RelayId) -> bool {
-        let untied = self.plan.untie(Instant::now(), peer, relay);
-        self.act(Instant::now());
+        let now = Instant::now();
+        let untied = self.plan.untie(now, peer, relay);
+        self.act(now);
         untied
     }
 
@@ -172,93 +244,6 @@ impl Pool {
     /// ```
     pub fn set_awake(&mut self, peer: PeerId, is_awake: bool) -> bool {
         self.plan.set_awake(peer, is_awake)
-    }
-
-    /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6. (It
-    /// has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
-    /// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half
-    /// of them; otherwise once one of them has tried the other's.
-    pub fn set_relays_per_peer(&mut self, count: usize) {
-        self.plan.set_wanted(count);
-    }
-
-    /// How many relays are kept connected for onion packets; three are connected in any case.
-    pub fn set_onion_relays(&mut self, count: usize) {
-        self.plan.set_onion_relays(count);
-    }
-
-    /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
-    /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
-    /// a peer that has none, one is disconnected without which all others still have one. While an offline peer is looked
-    /// for, a relay that carries no data may give up its place.
-    pub fn set_max_connections(&mut self, count: usize) {
-        self.plan.set_bound(Instant::now(), count.max(1));
-        self.act(Instant::now());
-    }
-
-    /// See [`Client::set_ping_interval`]. The pings of all relays leave together, a thirtieth of the interval early, so
-    /// that they wake up the device only once. Offline peers are looked for, and speeds are compared, at the same times: a
-    /// longer interval delays that.
-    ///
-    /// # Errors
-    ///
-    /// A [`SettingError`] if it is zero. Then nothing has changed.
-    pub fn set_ping_interval(&mut self, interval: Duration) -> Result<(), SettingError> {
-        self.client.set_ping_interval(interval)?;
-        self.plan.set_ping_interval(interval);
-        Ok(())
-    }
-
-    /// See [`Client::set_pong_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// A [`SettingError`] if it is zero. Then nothing has changed.
-    pub fn set_pong_timeout(&mut self, timeout: Duration) -> Result<(), SettingError> {
-        self.client.set_pong_timeout(timeout)
-    }
-
-    /// See [`Client::set_connect_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// A [`SettingError`] if it is zero. Then nothing has changed.
-    pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<(), SettingError> {
-        self.client.set_connect_timeout(timeout)
-    }
-
-    /// See [`Client::set_window`]. It bounds what each relay has not read, and not what the peers have not.
-    ///
-    /// # Errors
-    ///
-    /// A [`SettingError`] if it is too small. Then nothing has changed.
-    pub fn set_window(&mut self, bytes: impl Into<Option<usize>>) -> Result<(), SettingError> {
-        self.client.set_window(bytes)
-    }
-
-    /// See [`Client::set_proxy`]. Relays that have failed are tried at once, if they use this proxy: it may resolve their
-    /// names, or let through what the last one has refused.
-    pub fn set_proxy(&mut self, proxy: Option<Proxy>) {
-        self.client.set_proxy(proxy);
-        self.plan.handle_new_proxy();
-    }
-
-    /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
-    /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer
-    /// now. One that loses the data of a peer is used for it only if there is no other; once two peers have reported it,
-    /// for all. Half of the reports are forgotten after ten minutes. Returns `false` if the peer is not there.
-    pub fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
-        self.plan.handle_report(Instant::now(), peer, was_delivered)
-    }
-
-    /// The network has changed: relays must answer soon, and those that have failed are tried at once. Attempts that are
-    /// under way begin anew, and up to 16 may begin at once; but if this was called in the last 32 s, attempts go on, and
-    /// no more than otherwise may begin. See [`Client::network_changed`].
-    pub fn network_changed(&mut self) {
-        self.client.network_changed();
-        let now = Instant::now();
-        self.plan.handle_network_changed(now);
-        self.act(now);
     }
 
     /// Relays to tell a peer about, with nothing but their addresses and keys: some of those that are connected, others
@@ -303,22 +288,63 @@ impl Pool {
     /// before, and what was known of their speed and failures. No peers are added: call [`add_peer`](Self::add_peer)
     /// before. What is remembered may come from a file that others can write, so the bounds are those of
     /// [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that were not added, and why; a relay of
-    /// a peer that is not there is one, unless another peer was tied to it who is.
+    /// a peer that is not there is one, unless another peer was tied to it who is. [`remember`](Self::remember) has an
+    /// example.
     pub fn recall(&mut self, remembered: &Remembered) -> Vec<(PublicKey, AddRelayError)> {
         self.plan.recall(remembered)
     }
 
     /// The peer with this key.
+    ///
+    /// ```
+    /// # use tox_relay_client::pool::{PoolEvent, PoolEvents};
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, friend) = shared::pool();
+    /// # let key = pool.peer(friend).unwrap().public_key;
+    /// # let events = PoolEvents::with_capacity(16);
+    /// for event in &events {
+    ///     if let PoolEvent::Oob { sender, relay, .. } = event {
+    ///         match pool.find_peer(&sender) {
+    ///             Some(peer) => println!("{peer} is on {relay}, too, which is not tied to it"),
+    ///             None => println!("a stranger on {relay}"),
+    ///         }
+    ///     }
+    /// }
+    /// # assert_eq!(pool.find_peer(&key), Some(friend));
+    /// ```
     pub fn find_peer(&self, public_key: &PublicKey) -> Option<PeerId> {
         self.plan.find_peer(public_key)
     }
 
     /// The relay with this key.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let relay = pool.relay(pool.relays().next().unwrap()).unwrap().relay;
+    /// # let key = relay.public_key();
+    /// // A friend says that he is on the relay with this key. Perhaps it is one that we have.
+    /// if let Some(relay) = pool.find_relay(&key) {
+    ///     pool.tie(friend, relay)?;
+    /// }
+    /// # assert!(pool.find_relay(&key).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn find_relay(&self, public_key: &PublicKey) -> Option<RelayId> {
         self.plan.find_relay_by_key(public_key)
     }
 
     /// What is known about a peer; `None` after it was removed.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, friend) = shared::pool();
+    /// let status = pool.peer(friend).ok_or("it was removed")?;
+    /// // It goes offline when the last of these relays is lost.
+    /// println!("online on {} of {} relays", status.online.len(), status.tied.len());
+    /// # assert_eq!(status.online.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self, id: PeerId) -> Option<PeerStatus> {
         let peer = self.plan.peer(id)?;
         let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
@@ -334,6 +360,19 @@ impl Pool {
     }
 
     /// What is known about a relay; `None` after it was removed.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, friend) = shared::pool();
+    /// # let relay = pool.peer(friend).unwrap().tied[0];
+    /// let status = pool.relay(relay).ok_or("it was removed")?;
+    /// println!("score {}, {} failures", status.score, status.failures);
+    /// if let Some(connection) = status.connection.and_then(|id| pool.client().connection(id)) {
+    ///     println!("{}: {} bytes queued", connection.address, connection.queued);
+    /// }
+    /// # assert!(status.is_connected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn relay(&self, id: RelayId) -> Option<RelayStatus> {
         let known = self.plan.relay(id)?;
         Some(RelayStatus {
@@ -354,79 +393,27 @@ impl Pool {
     }
 
     /// All peers, in no particular order.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, friend) = shared::pool();
+    /// let offline = pool.peers().filter_map(|id| pool.peer(id)).filter(|peer| peer.used.is_none());
+    /// println!("{} peers are offline", offline.count());
+    /// ```
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {
         self.plan.peers().map(|(id, _)| id)
     }
 
     /// All relays, connected or not, in no particular order.
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (pool, _) = shared::pool();
+    /// let mut relays: Vec<_> = pool.relays().filter_map(|id| pool.relay(id)).collect();
+    /// relays.sort_by(|a, b| b.score.total_cmp(&a.score)); // the best one first
+    /// # assert_eq!(relays.len(), 1);
+    /// ```
     pub fn relays(&self) -> impl Iterator<Item = RelayId> {
         self.plan.relays().map(|(id, _)| id)
-    }
-
-    /// Reads, writes, connects, and handles deadlines, as [`Client::poll`] does: until there is something to report, the
-    /// timeout is over, or the [waker](Self::waker) is used. The events replace those of the last poll.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Client::poll`].
-    pub fn poll(&mut self, events: &mut PoolEvents, timeout: Option<Duration>) -> io::Result<()> {
-        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        events.records.clear();
-        loop {
-            let begun = Instant::now();
-            // After a long absence, what has arrived is read first, and then it is judged who is late.
-            if !self.plan.is_late(begun) {
-                self.act(begun);
-            }
-            self.tell(&mut events.records);
-            let left = match events.records.is_empty() {
-                true => end.map(|end| end.saturating_duration_since(begun)),
-                false => Some(Duration::ZERO),
-            };
-            let wait = [left, self.own_timeout(begun)].into_iter().flatten().min();
-            self.client.poll(&mut events.of_client, wait)?;
-            let now = Instant::now();
-            self.handle_all(now, events);
-            self.act(now);
-            self.tell(&mut events.records);
-            self.client.flush();
-            let was_woken = events.of_client.is_empty() && wait.is_none_or(|wait| now - begun < wait);
-            if !events.records.is_empty() || was_woken || end.is_some_and(|end| end <= now) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Writes what is queued: see [`Client::flush`].
-    pub fn flush(&mut self) {
-        self.client.flush();
-    }
-
-    /// How long a main loop may sleep before it calls [`poll`](Self::poll): see [`Client::next_timeout`].
-    pub fn next_timeout(&self) -> Option<Duration> {
-        let own = self.own_timeout(Instant::now());
-        [self.client.next_timeout(), own].into_iter().flatten().min()
-    }
-
-    /// Closes all connections, after what the sockets take at once. Returns how many bytes of data were not sent.
-    pub fn close(mut self) -> usize {
-        self.client.flush();
-        let queued = |connection| self.client.connection(connection).map_or(0, |status| status.queued);
-        let unsent = self.client.connections().map(queued).sum();
-        self.client.disconnect_all();
-        unsent
-    }
-
-    /// A handle with which another thread can end the wait of a poll: see [`Client::waker`].
-    pub fn waker(&self) -> Waker {
-        self.client.waker()
-    }
-}
-
-/// The descriptor of its client's poller, for another poller.
-#[cfg(unix)]
-impl AsFd for Pool {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.client.as_fd()
     }
 }

@@ -3,7 +3,9 @@
 //! A [`Pool`] owns a [`Client`](crate::Client) and is used like it. The caller adds relays, by the hundred if it has
 //! them, and peers, and [ties](Pool::tie) to each peer the relays on which it is thought to be: those that the peer has
 //! named. The pool keeps three of them connected for each peer, with routes open, sends data by the fastest, and moves
-//! to the next when that one ends or falls silent.
+//! to the next when that one ends or falls silent. Two methods of the client are missing, since a pool does this by
+//! itself: it makes its own sockets (`connect_with`), and asks relays that do not answer (`ping`);
+//! [`Pool::network_changed`] asks all of them at once.
 //!
 //! # Which relays are connected
 //!
@@ -27,6 +29,18 @@
 //!   them to others. A relay that is not connected after 1 s is tried further, and another one besides it.
 //! - A peer adds at most 24 relays, with 4 addresses each, and none in a local network ([`Origin::Peer`]); the user and
 //!   lists add 4096.
+//!
+//! # The search for offline peers
+//!
+//! It begins at the second common ping after a peer went offline, 29 to 58 s later, and goes in rounds. In a round, each
+//! common ping connects one more of the peer's relays for 20 s; relays are tried for all offline peers at once that are
+//! tied to them. So a round with 24 relays takes ten minutes, and longer if the peers have different ones. The relays that
+//! were chosen first stay connected meanwhile; but if there are as many connections as are allowed, each relay that is
+//! tried replaces one that carries no data.
+//!
+//! A peer that comes online on a relay that is connected for it is found at once. If it is a pool as well, and our relays
+//! are tied to us there, it looks for us, too, and finds us in its first round, within 11 minutes. Otherwise it is found
+//! in our next round: at worst after four and a half hours, if it was offline for as long before.
 //!
 //! # Order, loss and duplicates
 //!
@@ -59,10 +73,12 @@ mod event;
 mod exchange;
 mod id;
 mod interface;
+mod main_loop;
 mod origin;
 mod plan;
 mod registry;
 mod remembered;
+mod settings;
 mod status;
 
 pub use error::{AddRelayError, PoolSendError, TieError};
