@@ -16,12 +16,12 @@ const EARLIER: u32 = 30;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 impl Plan {
-    /// The ping interval of the client.
+    /// The ping interval of the client. It counts from the last common ping, however often it is set.
     pub(crate) fn set_ping_interval(&mut self, interval: Duration) {
         let interval = interval.min(LONGEST);
-        self.beat = interval - interval / EARLIER;
-        self.beat_at = None;
-        self.is_outdated = true;
+        let beat = interval - interval / EARLIER;
+        self.beat_at = self.beat_at.map(|at| at - self.beat + beat);
+        self.beat = beat;
     }
 
     /// Asks all relays, if it is time. Returns whether it was.

@@ -49,14 +49,27 @@ fn the_interval_can_be_changed() {
     let mut world = World::new(3);
     world.relays(3);
     world.pass(SECOND);
-    world.plan.set_ping_interval(120 * SECOND);
-    world.pinged.clear();
-    world.pass(3600 * SECOND);
-    assert_eq!(world.pinged.len(), 3 * 31);
-    for interval in [Duration::MAX, Duration::from_nanos(1), 30 * SECOND] {
+    let pings = |world: &mut World, interval, time| {
         world.plan.set_ping_interval(interval);
-        world.plan.advance(world.now, |_| None);
+        world.pinged.clear();
+        world.pass(time);
+        world.pinged.len()
+    };
+    assert_eq!(pings(&mut world, 120 * SECOND, 3600 * SECOND), 3 * 31, "each 116 s");
+    assert_eq!(pings(&mut world, Duration::MAX, 300 * 24 * 3600 * SECOND), 0);
+    assert_eq!(pings(&mut world, 30 * SECOND, Duration::ZERO), 3, "they are overdue");
+    assert_eq!(pings(&mut world, 30 * SECOND, 290 * SECOND), 3 * 10, "each 29 s");
+}
+
+#[test]
+fn an_interval_that_is_set_again_and_again_does_not_put_off_the_pings() {
+    let mut world = World::new(5);
+    world.relays(3);
+    for _ in 0..600 {
+        world.plan.set_ping_interval(30 * SECOND);
+        world.pass(SECOND);
     }
+    assert_eq!(world.pinged.len(), 3 * 20);
 }
 
 #[test]
