@@ -132,6 +132,11 @@ fn what_a_broken_file_says_is_bounded() {
         entry.failures = u32::MAX;
     }
     assert_eq!(world.plan.recall(&remembered), []);
+    for entry in world.plan.remember(world.now).relays {
+        assert_eq!((entry.round_trip, entry.failures), (Some(60 * SECOND), 1_000));
+        assert_eq!(entry.up_time, 10 * 365 * 24 * 3_600 * SECOND);
+    }
+    // What happens next is added to it.
     world.pass(10 * SECOND);
     relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
     world.pass(3600 * SECOND);

@@ -117,12 +117,17 @@ fn a_removed_peer_that_is_added_again_gets_its_routes() {
 #[test]
 fn a_full_relay_is_passed_over() {
     let mut world = World::new(7);
-    let relays = world.relays(8);
-    (0..1_000).for_each(|_| _ = world.peer(&relays[..]));
-    world.pass(600 * SECOND);
-    let reached = world.plan.peers().filter(|(_, peer)| peer.used.is_some()).count();
-    // Eight relays have 1920 routes.
-    assert!(reached >= 320, "{reached}");
+    world.plan.set_wanted(1);
+    let best: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    let other = world.relay(Origin::List);
+    (0..240).for_each(|_| _ = world.peer(&[best[0]]));
+    world.pass(60 * SECOND);
+    assert!(!world.connected().contains(&other), "nobody needs it");
+    (0..60).for_each(|_| _ = world.peer(&[best[0], other]));
+    world.pass(10 * SECOND);
+    let routes = |relay| world.plan.relay(relay).unwrap().routes;
+    assert_eq!((routes(best[0]), routes(other)), (240, 60));
+    assert!(world.plan.peers().all(|(_, peer)| peer.used.is_some()));
 }
 
 #[test]
