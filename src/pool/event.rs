@@ -27,22 +27,22 @@ pub enum PoolEvent<'a> {
         /// Its token.
         token: u64,
     },
-    /// Another relay carries the data to the peer now. If the last one has ended, is silent or loses data, what was sent
-    /// shortly before may be lost. What is sent from now on may overtake what was sent before.
+    /// Another relay carries the data to the peer now. If the previous one has ended, is silent or loses data, what was
+    /// sent shortly before may be lost. What is sent from now on may overtake what was sent before.
     PeerMoved {
         /// The peer.
         peer: PeerId,
         /// Its token.
         token: u64,
-        /// The relay that has carried its data; its id is stale if it was removed.
+        /// The relay that carried its data before; its id is stale if it was removed.
         from: RelayId,
         /// The relay that carries its data now.
         relay: RelayId,
         /// Why.
         cause: MoveCause,
     },
-    /// Data that were accepted will never be sent by this relay: the peer has gone offline there, or its route was closed,
-    /// since it was untied or sleeps. (What a relay has left unsent when it ended is in the status of
+    /// Data that were accepted will never be sent by this relay: the peer has gone offline there, or its route was
+    /// closed, since it was untied or sleeps. (What was unsent when the connection to a relay ended is in the status of
     /// [`RelayDown`](Self::RelayDown); for a peer that was removed, nothing is reported.)
     Unsent {
         /// The peer.
@@ -54,8 +54,8 @@ pub enum PoolEvent<'a> {
         /// How many bytes: the plaintext of each packet and 2 bytes.
         bytes: usize,
     },
-    /// A relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. It is
-    /// asked again after a minute.
+    /// A relay has refused a route to the peer, as it does when it has no room, or when the peer's key is our own. The
+    /// route is requested again after a minute.
     RouteRefused {
         /// The peer.
         peer: PeerId,
@@ -88,8 +88,8 @@ pub enum PoolEvent<'a> {
         /// What was sent: 1 to 1024 bytes.
         data: &'a [u8],
     },
-    /// After [`send`](crate::pool::Pool::send) has returned [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there
-    /// may be room for data to this peer.
+    /// There may be room again for data to this peer, for which [`send`](crate::pool::Pool::send) has returned
+    /// [`WouldBlock`](crate::pool::PoolSendError::WouldBlock).
     Writable {
         /// The peer.
         peer: PeerId,
@@ -103,17 +103,18 @@ pub enum PoolEvent<'a> {
         /// Its token.
         token: u64,
     },
-    /// After a method that sends by this relay, or by any, has returned
-    /// [`WouldBlock`](crate::pool::PoolSendError::WouldBlock), there may be room for packets here.
+    /// There may be room again for packets on this relay, after a method that sends by it, or by any relay, has returned
+    /// [`WouldBlock`](crate::pool::PoolSendError::WouldBlock).
     RelayWritable {
         /// The relay.
         relay: RelayId,
         /// Its token.
         token: u64,
     },
-    /// No attempt to connect to a relay could begin: it has only a host name, and there is no proxy to resolve it; its
-    /// key is our own; the system has no socket for it. [`RelayStatus::refused`](crate::pool::RelayStatus::refused) is
-    /// the error. It is tried again after a pause, which is an hour if a person must change something.
+    /// No attempt to connect to a relay could begin, for example because it has only a host name, and there is no proxy to
+    /// resolve it; because its key is our own; or because the system has no socket for it. The error is
+    /// [`RelayStatus::refused`](crate::pool::RelayStatus::refused). It is tried again after a pause, which is an hour if
+    /// a person must change something.
     RelayRefused {
         /// The relay.
         relay: RelayId,
@@ -127,9 +128,9 @@ pub enum PoolEvent<'a> {
         relay: RelayId,
         /// Its token; that of its connection, in `status`, is the pool's.
         token: u64,
-        /// Why it ended. `ClosedByCaller` if it was of no use, or begins anew on another network.
+        /// Why it ended. `ClosedByCaller` if the pool has ended it: it was not needed, or begins anew on another network.
         reason: DisconnectReason,
-        /// Its final status. `queued` tells how many bytes were accepted and never sent.
+        /// Its final status. `queued` is how many bytes were accepted and never sent.
         status: &'a ConnectionStatus,
     },
     /// An answer to an onion request.
@@ -156,13 +157,13 @@ pub enum PoolEvent<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MoveCause {
-    /// The last one has ended, or the peer is not online there any more.
+    /// The previous one has ended, or the peer is not online there any more.
     Offline,
-    /// Nothing was heard of the last one for five seconds after data were sent.
+    /// Nothing was heard from the previous one for five seconds after data were sent.
     Silent,
-    /// The last one loses data: [`Pool::report`](crate::pool::Pool::report).
+    /// The previous one loses data, according to [`Pool::report`](crate::pool::Pool::report).
     Loses,
-    /// The last one can take no more.
+    /// The queue of the previous one is full.
     Full,
     /// The new one was faster by a third for a minute.
     Faster,
@@ -176,7 +177,7 @@ pub struct PoolEvents {
     pub(super) records: Vec<Record>,
 }
 
-/// An event. Those with a payload point to the client's event that has it.
+/// An event. Those with a payload have the index of the client's event that contains it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Record {
     PeerOnline(Peer, RelayId),

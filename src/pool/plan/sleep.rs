@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::pool::id::PeerId;
 use crate::pool::plan::state::Plan;
 
-/// A peer that wakes up within this time keeps its routes.
-const DROWSY: Duration = Duration::from_secs(10);
+/// The routes of a peer are closed after it has slept for so long: one that wakes up earlier keeps them.
+const CLOSED_AFTER: Duration = Duration::from_secs(10);
 
 impl Plan {
     /// Closes the routes of peers that have slept for a while.
@@ -14,7 +14,7 @@ impl Plan {
         let sleepers = self.peers().filter(|(_, peer)| !peer.is_awake && peer.routes() > 0);
         for id in sleepers.map(|(id, _)| id).collect::<Vec<_>>() {
             let Some(peer) = self.peers.get_mut(id.0) else { continue };
-            let due_at = *peer.sleeps_since.get_or_insert(now) + DROWSY;
+            let due_at = *peer.sleeps_since.get_or_insert(now) + CLOSED_AFTER;
             if due_at > now {
                 self.wake(due_at);
             } else {
