@@ -1,0 +1,40 @@
+//! Tools for those who run and choose Tox TCP relays: see the [README](../README.md).
+
+mod load;
+mod probe;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Tox TCP relays.
+#[derive(Parser)]
+#[command(name = "tox-relay", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    Probe(probe::Arguments),
+    Load(load::Arguments),
+}
+
+/// A wrong command line, or a proxy that does not work. clap's own status is 2, which here means an unreachable relay.
+const USAGE: u8 = 3;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing can be done if the terminal is gone.
+            _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.tool {
+        Tool::Probe(arguments) => probe::run(arguments),
+        Tool::Load(arguments) => load::run(arguments),
+    }
+}
