@@ -244,7 +244,15 @@ impl Proxy {
         }
     }
 
-    fn scheme(&self) -> &'static str {
+    /// The kind of proxy, as in its URL: `socks5`, `socks4`, `socks4a` or `http`.
+    ///
+    /// ```
+    /// # use tox_relay_client::*;
+    /// let proxy: Proxy = "socks5h://127.0.0.1:9050".parse()?;
+    /// assert_eq!(proxy.scheme(), "socks5");
+    /// # Ok::<(), ProxyConfigError>(())
+    /// ```
+    pub fn scheme(&self) -> &'static str {
         match self.protocol {
             Protocol::Socks5(_) => "socks5",
             Protocol::Socks4 { names: false, .. } => "socks4",

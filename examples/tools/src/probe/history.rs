@@ -1,0 +1,89 @@
+//! What is remembered of a relay from round to round.
+
+use std::time::SystemTime;
+
+use crate::probe::list::Target;
+use crate::probe::report::Report;
+use crate::probe::verdict::{Limits, State, Verdict};
+
+/// A target, its last report, and a small history.
+pub struct Probed {
+    pub target: Target,
+    /// How it is reached: `ipv4`, `ipv6`, or the kind of the proxy.
+    pub way: &'static str,
+    pub report: Report,
+    pub verdict: Verdict,
+    /// When the last round ended.
+    pub time: SystemTime,
+    pub history: History,
+}
+
+/// Of the rounds so far.
+#[derive(Default)]
+pub struct History {
+    /// The last 8 rounds, the newest in the lowest bit: 1 if the relay has proved its key.
+    pub reach: u8,
+    /// How many rounds there were.
+    pub rounds: u64,
+    /// In how many of them the relay has proved its key.
+    pub reached: u64,
+    /// How often the state has changed.
+    pub changes: u64,
+}
+
+impl Probed {
+    /// `proxy`: its kind, if there is one.
+    pub fn new(target: Target, proxy: Option<&'static str>) -> Self {
+        let family = match target.address.socket_addr() {
+            Some(address) if address.is_ipv4() => "ipv4",
+            Some(_) => "ipv6",
+            None => "name",
+        };
+        Self {
+            way: proxy.unwrap_or(family),
+            target,
+            report: Report::default(),
+            verdict: Verdict { state: State::Unknown, problems: Vec::new() },
+            time: SystemTime::now(),
+            history: History::default(),
+        }
+    }
+
+    /// Adds the result of a round.
+    pub fn add(&mut self, mut report: Report, limits: &Limits) {
+        self.verdict = Verdict::new(&mut report, limits);
+        self.time = SystemTime::now();
+        // An interrupted round says nothing about the relay.
+        if !report.is_interrupted {
+            self.history.add(report.phases.proof.is_some());
+        }
+        self.report = report;
+    }
+}
+
+impl History {
+    fn add(&mut self, is_reached: bool) {
+        self.reach = self.reach << 1 | u8::from(is_reached);
+        self.rounds += 1;
+        self.reached += u64::from(is_reached);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reach_has_the_last_eight_rounds() {
+        let mut history = History::default();
+        let octal = |history: &History| format!("{:o}", history.reach);
+        for (is_reached, expected) in [(true, "1"), (true, "3"), (false, "6"), (true, "15")] {
+            history.add(is_reached);
+            assert_eq!(octal(&history), expected);
+        }
+        for _ in 0..8 {
+            history.add(true);
+        }
+        assert_eq!((octal(&history), history.rounds, history.reached), ("377".to_owned(), 12, 11));
+    }
+}

@@ -1,0 +1,225 @@
+//! Which relays to probe: from the command line, lines of text, or the JSON of the network's status page.
+//!
+//! ```text
+//! # ADDRESS... KEY [NAME]
+//! 198.51.100.7:33445 [2001:db8::7]:33445 3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25 my relay
+//! ```
+//!
+//! Of the JSON of <https://nodes.tox.chat/json>, these fields are read:
+//!
+//! ```json
+//! {"nodes": [{"ipv4": "198.51.100.7", "ipv6": "-", "tcp_ports": [443, 3389], "public_key": "...", "maintainer": "me"}]}
+//! ```
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use tox_relay_client::{Address, PublicKey};
+
+/// A relay with all its addresses.
+#[derive(Debug, PartialEq)]
+pub struct Listed {
+    pub addresses: Vec<(Address, Families)>,
+    pub key: PublicKey,
+    pub name: Option<String>,
+}
+
+/// Which families of addresses to use, and to look names up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Families {
+    pub ipv4: bool,
+    pub ipv6: bool,
+}
+
+impl Families {
+    const BOTH: Self = Self { ipv4: true, ipv6: true };
+}
+
+/// A relay at one of its addresses, which is probed by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    pub address: Address,
+    pub key: PublicKey,
+    /// What it is called in the list, or the name of its host.
+    pub name: Option<String>,
+}
+
+/// Reads `ADDRESS... KEY [NAME]`, which is split into words.
+pub fn relay<S: AsRef<str>>(words: &[S]) -> Result<Listed, String> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let key = words.iter().position(|word| word.parse::<PublicKey>().is_ok());
+    // Without a key, the last word is the one that should be it: its error says why it is not.
+    let (addresses, rest) = words.split_at(key.unwrap_or(words.len().saturating_sub(1)));
+    let [key, name @ ..] = rest else { return Err(FORM.to_owned()) };
+    let key = key.parse().map_err(|error| format!("{key:?} is not a public key: {error}; {FORM}"))?;
+    if addresses.is_empty() {
+        return Err(format!("an address is missing; {FORM}"));
+    }
+    let parse = |text: &&str| match text.parse() {
+        Ok(address) => Ok((address, Families::BOTH)),
+        Err(error) => Err(format!("{text:?} is not an address: {error}")),
+    };
+    let addresses = addresses.iter().map(parse).collect::<Result<_, _>>()?;
+    let name = Some(name.join(" ")).filter(|name| !name.is_empty());
+    Ok(Listed { addresses, key, name })
+}
+
+const FORM: &str = "a relay is written as ADDRESS... KEY [NAME]";
+
+/// Adds the relays of a file, or of standard input if it is `-`.
+pub fn read(file: &Path, relays: &mut Vec<Listed>) -> Result<(), Box<dyn Error>> {
+    let (place, text) = if file == Path::new("-") {
+        let mut text = String::new();
+        ("standard input".to_owned(), io::stdin().read_to_string(&mut text).map(|_| text))
+    } else {
+        (file.display().to_string(), fs::read_to_string(file))
+    };
+    let text = text.map_err(|error| format!("{place}: {error}"))?;
+    let added = if text.trim_start().starts_with('{') { json(&text) } else { lines(&text) };
+    relays.extend(added.map_err(|error| format!("{place}: {error}"))?);
+    Ok(())
+}
+
+fn lines(text: &str) -> Result<Vec<Listed>, String> {
+    let mut relays = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.first().is_some_and(|first| !first.starts_with('#')) {
+            relays.push(relay(&words).map_err(|error| format!("line {}: {error}", index + 1))?);
+        }
+    }
+    Ok(relays)
+}
+
+#[derive(Deserialize)]
+struct List {
+    nodes: Vec<Node>,
+}
+
+/// What concerns relays. Other fields are ignored.
+#[derive(Deserialize)]
+#[serde(expecting = "an object that describes a node")]
+struct Node {
+    /// An IP address or, for some nodes, a host name; "-" or "NONE" if there is none.
+    #[serde(default)]
+    ipv4: String,
+    #[serde(default)]
+    ipv6: String,
+    /// The ports on which it is a relay.
+    #[serde(default)]
+    tcp_ports: Vec<u16>,
+    public_key: String,
+    #[serde(default)]
+    maintainer: String,
+}
+
+fn json(text: &str) -> Result<Vec<Listed>, String> {
+    let list: List = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut relays = Vec::new();
+    for (index, node) in list.nodes.into_iter().enumerate() {
+        relays.push(node.listed().map_err(|error| format!("node {}: {error}", index + 1))?);
+    }
+    relays.retain(|relay| !relay.addresses.is_empty()); // nodes that are no relays
+    Ok(relays)
+}
+
+impl Node {
+    fn listed(self) -> Result<Listed, String> {
+        let key = &self.public_key;
+        let key = key.parse().map_err(|error| format!("public_key {key:?}: {error}"))?;
+        let hosts = [
+            (&self.ipv4, Families { ipv4: true, ipv6: false }),
+            (&self.ipv6, Families { ipv4: false, ipv6: true }),
+        ];
+        let mut addresses = Vec::new();
+        for (host, families) in
+            hosts.into_iter().filter(|(host, _)| !["", "-", "NONE"].contains(&host.as_str()))
+        {
+            for port in &self.tcp_ports {
+                let address = Address::try_from((host, *port));
+                addresses
+                    .push((address.map_err(|error| format!("{host:?}, port {port}: {error}"))?, families));
+            }
+        }
+        Ok(Listed { addresses, key, name: Some(self.maintainer).filter(|name| !name.is_empty()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25";
+
+    fn addresses(relay: &Listed) -> Vec<String> {
+        relay.addresses.iter().map(|(address, _)| address.to_string()).collect()
+    }
+
+    #[test]
+    fn a_line_has_addresses_a_key_and_perhaps_a_name() {
+        let text = format!(
+            "# mine\n\n192.0.2.1:1 [2001:db8::7]:2 {KEY} the one  at home\r\nrelay.example:3 {KEY}\n"
+        );
+        let relays = lines(&text).unwrap();
+        assert_eq!(addresses(&relays[0]), ["192.0.2.1:1", "[2001:db8::7]:2"]);
+        assert_eq!(
+            (relays[0].key.to_string(), relays[0].name.as_deref()),
+            (KEY.to_owned(), Some("the one at home"))
+        );
+        assert_eq!((addresses(&relays[1]), &relays[1].name), (vec!["relay.example:3".to_owned()], &None));
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_is_named_with_the_reason() {
+        for (line, reason) in [
+            ("192.0.2.1:1".to_owned(), "not a public key"),
+            (KEY.to_owned(), "address is missing"),
+            (format!("192.0.2.1 {KEY}"), "there is no port"),
+            (format!("192.0.2.1:1 {KEY}00"), "64 hexadecimal digits"),
+            (format!("192.0.2.1:1 {}", "0".repeat(76)), "Tox ID"),
+        ] {
+            let error = lines(&format!("\n{line}\n")).unwrap_err();
+            assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_port_of_a_node_of_the_status_page_is_an_address() {
+        let text = format!(
+            r#"{{"last_scan": 1, "nodes": [
+                {{"ipv4": "192.0.2.1", "ipv6": "2001:db8::7", "port": 33445, "tcp_ports": [443, 3389],
+                  "public_key": "{KEY}", "maintainer": "me", "status_tcp": true}},
+                {{"ipv4": "relay.example", "ipv6": "-", "tcp_ports": [1], "public_key": "{KEY}"}},
+                {{"ipv4": "192.0.2.3", "ipv6": "NONE", "tcp_ports": [], "public_key": "{KEY}"}}
+            ]}}"#
+        );
+        let relays = json(&text).unwrap();
+        let expected = ["192.0.2.1:443", "192.0.2.1:3389", "[2001:db8::7]:443", "[2001:db8::7]:3389"];
+        assert_eq!(
+            (addresses(&relays[0]), relays[0].name.as_deref()),
+            (expected.map(str::to_owned).to_vec(), Some("me"))
+        );
+        // The name is looked up only for the family in whose field it is.
+        let name = ("relay.example:1".parse().unwrap(), Families { ipv4: true, ipv6: false });
+        assert_eq!((&relays[1].addresses, relays.len()), (&vec![name], 2));
+    }
+
+    #[test]
+    fn a_node_that_is_wrong_is_named_with_the_reason() {
+        for (node, reason) in [
+            (
+                r#"{"ipv4": "192.0.2.1", "tcp_ports": [1], "public_key": "12"}"#.to_owned(),
+                "node 1: public_key",
+            ),
+            (format!(r#"{{"ipv4": "a b", "tcp_ports": [1], "public_key": "{KEY}"}}"#), "node 1: \"a b\""),
+            (r#"{"ipv4": "192.0.2.1"}"#.to_owned(), "public_key"),
+            ("7".to_owned(), "an object that describes a node"),
+        ] {
+            let error = json(&format!(r#"{{"nodes": [{node}]}}"#)).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

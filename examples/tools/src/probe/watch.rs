@@ -1,0 +1,60 @@
+//! Round after round, until Ctrl-C.
+
+use std::error::Error;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::probe::history::Probed;
+use crate::probe::output::Output;
+use crate::probe::verdict::State;
+use crate::probe::{INTERRUPTED, Probe, worst};
+
+/// How often Ctrl-C is looked for: a sleep goes on after a signal.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Begins a round each `interval`, or as soon as the one before is over. Returns the status of the last whole round.
+pub(super) fn run(
+    probe: &Probe,
+    probed: &mut [Probed],
+    interval: Duration,
+    output: &Output,
+) -> Result<u8, Box<dyn Error>> {
+    let mut status = INTERRUPTED;
+    for round in 0.. {
+        let began = Instant::now();
+        let before: Vec<(State, &'static str)> = probed.iter().map(judgement).collect();
+        probe.round(probed)?;
+        if probe.signals.has_stopped() {
+            break;
+        }
+        status = worst(probed);
+        let changed: Vec<bool> = probed
+            .iter()
+            .zip(&before)
+            .map(|(probed, before)| round > 0 && judgement(probed) != *before)
+            .collect();
+        for (probed, _) in probed.iter_mut().zip(&changed).filter(|(_, changed)| **changed) {
+            probed.history.changes += 1;
+        }
+        let changes: Vec<(&Probed, State)> = probed
+            .iter()
+            .zip(before.iter().zip(changed))
+            .filter_map(|(probed, (before, changed))| changed.then_some((probed, before.0)))
+            .collect();
+        if !output.write_round(round, probed, &changes)? {
+            return Ok(status); // nobody reads on
+        }
+        while !probe.signals.has_stopped() && began.elapsed() < interval {
+            thread::sleep(LOOK.min(interval.saturating_sub(began.elapsed())));
+        }
+        if probe.signals.has_stopped() {
+            break;
+        }
+    }
+    output.write_history(probed)?;
+    Ok(status)
+}
+
+fn judgement(probed: &Probed) -> (State, &'static str) {
+    (probed.verdict.state, probed.verdict.word())
+}
