@@ -13,11 +13,12 @@ pub fn targets(relays: Vec<Listed>, families: Families, direct: bool) -> Vec<Tar
     for Listed { addresses, key, name } in relays {
         for (address, meant) in addresses {
             let both = Families { ipv4: families.ipv4 && meant.ipv4, ipv6: families.ipv6 && meant.ipv6 };
-            let host = address.host_name().filter(|_| direct);
-            let name = name.clone().or_else(|| host.map(str::to_owned));
+            let host = address.host_name().map(str::to_owned);
             for address in look_up(address, both, direct) {
+                let found = host.clone().filter(|_| address.host_name().is_none());
+                let name = name.clone().or(found);
                 if !targets.iter().any(|target| target.address == address && target.key == key) {
-                    targets.push(Target { address, key, name: name.clone() });
+                    targets.push(Target { address, key, name });
                 }
             }
         }

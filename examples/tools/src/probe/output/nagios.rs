@@ -13,7 +13,8 @@ pub fn all(probed: &[&Probed], limits: &Limits) -> String {
         let well = probed.iter().filter(|probed| probed.verdict.state.status() == 0).count();
         let (all, worst) =
             (probed.len(), if well == probed.len() { String::new() } else { format!("; {}", tell(worst)) });
-        let data: Vec<_> = probed.iter().map(|probed| data(probed, limits, true)).collect();
+        let data: Vec<_> =
+            probed.iter().map(|probed| data(probed, limits, true)).filter(|data| !data.is_empty()).collect();
         let lines: String = probed.iter().map(|probed| tell(probed) + "\n").collect();
         return format!(
             "TOX {state} - {well} of {all} relays are well{worst} | well={well};;;0;{all} {}\n{lines}",

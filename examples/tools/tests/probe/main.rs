@@ -1,0 +1,10 @@
+//! What users of `tox-relay probe` see, with the program itself, on loopback.
+
+mod formats;
+mod many;
+mod program;
+mod proxies;
+mod relays;
+mod servers;
+mod usage;
+mod watch;

@@ -1,0 +1,112 @@
+//! Ports where something else listens, or nothing.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
+
+use serde_json::{Value, json};
+
+use crate::program::{any_key, dead_port, drain, probe_one, serve, silent_port};
+
+/// A server that greets.
+fn greets(greeting: &'static [u8]) -> SocketAddr {
+    serve(move |mut client| {
+        _ = client.write_all(greeting);
+        drain(client);
+    })
+}
+
+/// A server that answers the first bytes that it gets, and ends the connection.
+fn answers(answer: &'static [u8]) -> SocketAddr {
+    serve(move |mut client| {
+        _ = client.read(&mut [0; 512]);
+        _ = client.write_all(answer);
+    })
+}
+
+/// A TLS alert: protocol version.
+const ALERT: &[u8] = &[0x15, 3, 1, 0, 2, 2, 70];
+
+#[track_caller]
+fn assert_told(address: SocketAddr, others: &[&str], reason: &str, message: &str) -> Value {
+    let (object, status) = probe_one(address, any_key(), others);
+    assert_eq!((status, &object["reason"]), (2, &json!(reason)), "{object}");
+    assert!(object["message"].as_str().unwrap().contains(message), "{object}");
+    object
+}
+
+#[test]
+fn other_servers_that_speak_first_or_answer_our_hello_are_named() {
+    for (address, reason, message) in [
+        (greets(b"SSH-2.0-OpenSSH_9.6\r\n"), "ssh", "the port is open, but an SSH server answers"),
+        (answers(ALERT), "tls", "the port is open, but a TLS server answers"),
+        (
+            answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            "http",
+            "the port is open, but an HTTP server answers",
+        ),
+    ] {
+        let object = assert_told(address, &[], reason, message);
+        assert_eq!((&object["state"], &object["listens"]), (&json!("impostor"), &json!(null)));
+    }
+}
+
+#[test]
+fn what_listens_there_is_looked_at_if_asked_for() {
+    for (address, reason, listens) in [
+        (greets(b"SSH-2.0-OpenSSH_9.6\r\n"), "ssh", "SSH: SSH-2.0-OpenSSH_9.6"),
+        (answers(ALERT), "tls", "TLS"),
+        (greets(b"220 mail.example ESMTP\r\n"), "not-tox", "text: 220 mail.example ESMTP"),
+    ] {
+        let object = assert_told(address, &["--test", "banner"], reason, "the port is open, but");
+        assert_eq!(object["listens"], listens);
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_a_whole_request_is_recognised_by_its_answer() {
+    // It says nothing to our hello, which has no line.
+    let address = serve(|mut client| {
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|len| len > 0) {
+            request.push(byte[0]);
+        }
+        if request.starts_with(b"HEAD / HTTP/1.0\r\n") {
+            _ = client.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+        }
+    });
+    assert_told(address, &[], "silent", "nothing answers the handshake");
+    let object = assert_told(address, &["--test", "banner"], "http", "an HTTP server answers");
+    assert_eq!(object["listens"], "HTTP: HTTP/1.0 200 OK");
+}
+
+#[test]
+fn a_silent_port_is_open_and_silent() {
+    let (_listener, address) = silent_port();
+    let object =
+        assert_told(address, &["--test", "banner"], "silent", "the port is open, but nothing answers");
+    assert_eq!((&object["state"], &object["listens"]), (&json!("down"), &json!("silence")));
+    assert!(object["tcp"].is_f64() && object["handshake"].is_null(), "{object}");
+}
+
+#[test]
+fn a_dead_port_is_refused_and_nobody_looks_at_it_again() {
+    let (_socket, address) = dead_port();
+    let object = assert_told(address, &["--test", "banner"], "refused", "nothing listens at this port");
+    assert_eq!((&object["tcp"], &object["listens"]), (&json!(null), &json!(null)));
+}
+
+#[test]
+fn the_plain_connection_sends_nothing_before_it_has_listened() {
+    let (sender, requests) = channel();
+    let address = serve(move |mut client: TcpStream| {
+        let mut first = [0; 512];
+        let len = client.read(&mut first).unwrap_or_default();
+        _ = sender.send(first[..len].to_vec());
+        _ = client.write_all(b"?\n");
+    });
+    probe_one(address, any_key(), &["--test", "banner"]);
+    let (hello, request) = (requests.recv().unwrap(), requests.recv().unwrap());
+    assert_eq!((hello.len(), &*request), (128, &b"HEAD / HTTP/1.0\r\n\r\n"[..]));
+}

@@ -1,0 +1,78 @@
+//! The command line and lists.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tox_relay_client::PublicKey;
+use tox_test_relay::Conduct;
+
+use crate::program::{any_key, line, probe, probe_with_input, relay};
+
+#[test]
+fn what_is_wrong_with_the_command_line_is_status_three_with_the_reason() {
+    let key = &any_key().to_string();
+    for (arguments, reason) in [
+        (&[][..], "ADDRESS"),
+        (&["192.0.2.1:1"], "2 values"),
+        (&["192.0.2.1", key], "there is no port"),
+        (&["192.0.2.1:1", "12"], "64 hexadecimal digits"),
+        (&["192.0.2.1:1", key, "-i", "0"], "time"),
+        (&["192.0.2.1:1", key, "-W", "never"], "a time is"),
+        (&["192.0.2.1:1", key, "-c", "0"], "1..=10000"),
+        (&["192.0.2.1:1", key, "-t", "everything"], "possible values"),
+        (&["192.0.2.1:1", key, "-x", "https://127.0.0.1:1"], "URL of a proxy"),
+        (&["192.0.2.1:1", key, "--format", "nagios", "--watch", "1"], "--watch"),
+        (&["-f", "/no/such/file"], "/no/such/file"),
+        (&["192.0.2.1:1", key, "-6"], "no relay to probe"),
+    ] {
+        let ended = probe(arguments);
+        assert_eq!((ended.status, &*ended.stdout), (3, ""), "{arguments:?}");
+        assert!(ended.stderr.contains(reason), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_list_that_is_wrong_is_named_with_the_line() {
+    let text = format!("192.0.2.1:1 {}\nnonsense\n", any_key());
+    let ended = probe_with_input(&["-f", "-"], &text);
+    assert_eq!(ended.status, 3);
+    assert!(ended.stderr.contains("standard input: line 2: "), "{}", ended.stderr);
+    assert_eq!(probe_with_input(&["-f", "-"], "# nothing\n").status, 3);
+}
+
+#[test]
+fn the_json_of_the_status_page_is_a_list() {
+    let relay = relay(Conduct::Honest);
+    let (port, key) = (relay.addr().port(), PublicKey::from(relay.public_key()));
+    let text = format!(
+        r#"{{"last_scan": 1, "nodes": [{{"ipv4": "127.0.0.1", "ipv6": "-", "port": 33445, "tcp_ports": [{port}],
+            "public_key": "{key}", "maintainer": "somebody", "status_tcp": true}}]}}"#
+    );
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nodes-{}.json", std::process::id()));
+    fs::write(&file, text).unwrap();
+    let ended = probe(&["--file", file.to_str().unwrap(), "-c", "1", "--format", "json"]);
+    fs::remove_file(&file).unwrap();
+    assert_eq!((ended.status, &ended.json()[0]["name"]), (0, &"somebody".into()), "{}", ended.stderr);
+}
+
+#[test]
+fn a_name_is_looked_up_without_a_proxy() {
+    let relay = relay(Conduct::Honest);
+    let text = line(&relay);
+    let key = text.split(' ').nth(1).unwrap();
+    let ended =
+        probe(&[&format!("localhost:{}", relay.addr().port()), key, "-4", "-c", "1", "--format", "json"]);
+    let object = &ended.json()[0];
+    assert_eq!(
+        (&object["address"], &object["name"]),
+        (&relay.addr().to_string().into(), &"localhost".into())
+    );
+    let ended = probe(&["no-such-relay.invalid:1", key, "--format", "json"]);
+    assert_eq!((ended.status, &ended.json()[0]["reason"]), (2, &"no-name".into()));
+}
+
+#[test]
+fn a_key_that_no_relay_can_have_is_told_as_such() {
+    let ended = probe(&["127.0.0.1:1", &"0".repeat(64), "--format", "json"]);
+    assert_eq!((ended.status, &ended.json()[0]["reason"]), (2, &"bad-key".into()));
+}

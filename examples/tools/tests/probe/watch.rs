@@ -1,0 +1,110 @@
+//! Round after round, and Ctrl-C.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tox_test_relay::Conduct;
+
+use crate::program::{GUARD, any_key, command, line, relay, silent_port};
+
+/// The program while it runs, line by line. Ends with the test.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) -> String {
+        let until = Instant::now() + GUARD;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C, and returns the status and the lines until the end.
+    fn interrupt(&mut self) -> (ExitStatus, Vec<String>) {
+        assert!(
+            Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success()
+        );
+        let lines = std::iter::from_fn(|| self.lines.recv_timeout(GUARD).ok()).collect();
+        (self.child.wait().unwrap(), lines)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn watching_tells_what_changes_and_at_the_end_what_was() {
+    let relay = relay(Conduct::Honest);
+    let text = line(&relay);
+    let arguments: Vec<&str> =
+        text.split(' ').chain(["--watch", "0.05", "-c", "1", "-i", "0.01", "-W", "1"]).collect();
+    let mut running = Running::start(&arguments);
+    running.wait_for("1 relay: 1 up");
+    relay.set_conduct(Conduct::WrongKey);
+    let change = running.wait_for("U -> I");
+    assert!(change.contains(&relay.addr().to_string()) && change.contains("with another key"), "{change}");
+    relay.set_conduct(Conduct::Honest);
+    let change = running.wait_for("I -> U");
+    assert!(change.ends_with(": all well"), "{change}");
+    let (status, lines) = running.interrupt();
+    assert_eq!(status.code(), Some(0), "the last round was well");
+    assert!(lines.iter().any(|line| line.contains(" rounds, changed 2 times")), "{lines:?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("1 relay: ")), "{lines:?}");
+}
+
+#[test]
+fn watching_as_json_has_the_history_in_each_object() {
+    let relay = relay(Conduct::Honest);
+    let text = line(&relay);
+    let arguments: Vec<&str> =
+        text.split(' ').chain(["--watch", "0.05", "-c", "1", "--format", "json"]).collect();
+    let mut running = Running::start(&arguments);
+    for reach in ["1", "3", "7"] {
+        running.wait_for(&format!("\"reach\":\"{reach}\""));
+    }
+    running.interrupt();
+}
+
+#[test]
+fn an_interrupted_probe_tells_what_it_knows() {
+    let relay = relay(Conduct::Honest);
+    let (_listener, silent) = silent_port();
+    let (text, key) = (line(&relay), any_key().to_string());
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join(format!("interrupted-{}", std::process::id()));
+    std::fs::write(&file, format!("{text}\n{silent} {key}\n")).unwrap();
+    let mut running =
+        Running::start(&["-f", file.to_str().unwrap(), "-c", "1", "-W", "60", "--format", "json"]);
+    // The first is done when both of its connections have ended.
+    let is_done = relay.wait_until(GUARD, |statistics| statistics.accepted == 2 && statistics.connected == 0);
+    assert!(is_done.is_some());
+    let began = Instant::now();
+    let (status, lines) = running.interrupt();
+    std::fs::remove_file(&file).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "at once");
+    assert_eq!((status.code(), lines.len()), (Some(130), 2));
+    assert!(lines[0].contains("\"state\":\"up\""), "{}", lines[0]);
+    assert!(lines[1].contains("\"reason\":\"interrupted\""), "{}", lines[1]);
+}
