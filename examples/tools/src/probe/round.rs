@@ -40,17 +40,31 @@ pub fn run(
     let (mut begun, mut finished, mut next_begin) = (0, 0, now);
     let most = most_at_once();
     let mut events = Events::with_capacity(1024);
-    while finished < running.len() {
+    loop {
         if signals.has_stopped() {
             running.iter_mut().for_each(|running| running.session.interrupt());
             break;
         }
-        if begun < running.len() && begun - finished < most && Instant::now() >= next_begin {
+        if begun < targets.len() && begun - finished < most && Instant::now() >= next_begin {
             running[begun].session = Session::new(plan, Instant::now());
             begun += 1;
             next_begin = Instant::now() + STAGGER;
         }
         let active = &mut running[..begun];
+        let now = Instant::now();
+        for (index, running) in active.iter_mut().enumerate().filter(|(_, running)| !running.is_over) {
+            running.look_for_pong(&round.client, now);
+            running.session.handle_timeout(now);
+            round.execute(index, running);
+            if running.session.is_done() {
+                running.end(&mut round.client);
+                finished += 1;
+                done(index);
+            }
+        }
+        if finished == targets.len() {
+            break;
+        }
         let begins = (begun < targets.len() && begun - finished < most).then_some(next_begin);
         round.client.poll(&mut events, Some(wait(active, begins)))?;
         let now = Instant::now();
@@ -61,16 +75,6 @@ pub fn run(
         }
         if active.iter().any(|running| running.session.awaits_node()) {
             round.node.answer();
-        }
-        for (index, running) in active.iter_mut().enumerate().filter(|(_, running)| !running.is_over) {
-            running.look_for_pong(&round.client, now);
-            running.session.handle_timeout(now);
-            round.execute(index, running);
-            if running.session.is_done() {
-                running.end(&mut round.client);
-                finished += 1;
-                done(index);
-            }
         }
     }
     Ok(running.into_iter().map(|running| running.session.into_report()).collect())

@@ -62,6 +62,21 @@ pub fn probe_one(address: SocketAddr, key: PublicKey, others: &[&str]) -> (Value
     (object.clone(), ended.status)
 }
 
+/// Probes all of these at once and quickly. Returns their objects in this order.
+#[track_caller]
+pub fn probe_all(targets: &[(SocketAddr, PublicKey)], others: &[&str]) -> Vec<Value> {
+    let list: String = targets.iter().map(|(address, key)| format!("{address} {key}\n")).collect();
+    let quick = ["-f", "-", "-c", "2", "-i", "0.01", "-W", "1", "--format", "json"];
+    let ended = probe_with_input(&[&quick, others].concat(), &list);
+    let objects = ended.json();
+    let find = |(address, key): &(SocketAddr, PublicKey)| {
+        let (address, key) = (address.to_string(), key.to_string());
+        let found = objects.iter().find(|object| object["address"] == *address && object["key"] == *key);
+        found.unwrap_or_else(|| panic!("{address} in {}\n{}", ended.stdout, ended.stderr)).clone()
+    };
+    targets.iter().map(find).collect()
+}
+
 /// The same for an embedded relay with this conduct.
 #[track_caller]
 pub fn probe_conduct(conduct: Conduct, others: &[&str]) -> (Value, i32) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tox_test_relay::switch::Rules;
 use tox_test_relay::{Conduct, Options, Relay, kind};
 
-use crate::program::{any_key, probe_conduct, probe_one, relay};
+use crate::program::{any_key, probe_all, probe_conduct, probe_one, relay, slowed};
 
 #[track_caller]
 fn assert_reason(conduct: Conduct, state: &str, reason: &str) -> Value {
@@ -105,7 +105,7 @@ fn impostors_are_named() {
 
 #[test]
 fn a_server_that_closes_resets_or_says_nothing_is_told_with_the_step() {
-    for (conduct, reason, step) in [
+    let cases = [
         (Conduct::CloseOnAccept, "closed", "handshake"),
         (Conduct::CloseAfterHello, "closed", "handshake"),
         (Conduct::ResetAfterHello, "closed", "handshake"),
@@ -115,12 +115,18 @@ fn a_server_that_closes_resets_or_says_nothing_is_told_with_the_step() {
         (Conduct::ResetAfterHandshake, "unproved", "confirming"),
         (Conduct::DeafAfterHandshake, "unproved", "confirming"),
         (Conduct::NoPong, "unproved", "confirming"),
-    ] {
-        let object = assert_reason(conduct, "down", reason);
-        assert_eq!(object["errors"][0]["stage"], step, "{object}");
-        assert_eq!(object["proof"], json!(null));
-        assert_eq!(object["handshake"].is_null(), step == "handshake", "{object}");
-        assert_eq!(object["reach"], "0");
+    ];
+    let relays: Vec<Relay> = cases.iter().map(|(conduct, ..)| relay(conduct.clone())).collect();
+    let targets: Vec<_> = relays.iter().map(|relay| (relay.addr(), relay.public_key().into())).collect();
+    for ((conduct, reason, step), object) in cases.iter().zip(probe_all(&targets, &[])) {
+        assert_eq!(
+            (&object["state"], &object["reason"]),
+            (&json!("down"), &json!(reason)),
+            "{conduct:?}: {object}"
+        );
+        assert_eq!(object["errors"][0]["stage"], *step, "{conduct:?}: {object}");
+        assert_eq!((&object["proof"], &object["reach"]), (&json!(null), &json!("0")), "{conduct:?}");
+        assert_eq!(object["handshake"].is_null(), *step == "handshake", "{conduct:?}: {object}");
     }
 }
 
@@ -142,8 +148,8 @@ fn a_packet_that_breaks_the_protocol_is_a_violation() {
 fn a_relay_is_slow_if_it_is_slower_than_asked() {
     let (object, status) = probe_conduct(Conduct::Honest, &["--warn", "10s", "--crit", "20s"]);
     assert_eq!((status, &object["state"]), (0, &json!("up")));
-    // The smallest limit is a millisecond, so a delay of more is needed: a real relay has one, see the interop tests.
-    let slow = crate::program::slowed(relay(Conduct::Honest));
+    // The smallest limit is a millisecond; the embedded relay is faster.
+    let slow = slowed(relay(Conduct::Honest));
     let (object, status) = probe_one(slow.address, slow.key, &["--warn", "2ms"]);
     assert_eq!(
         (status, &object["state"], &object["reason"]),

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use serde_json::{Value, json};
 
-use crate::program::{any_key, dead_port, drain, probe_one, serve, silent_port};
+use crate::program::{any_key, dead_port, drain, probe_all, probe_one, serve, silent_port};
 
 /// A server that greets.
 fn greets(greeting: &'static [u8]) -> SocketAddr {
@@ -35,32 +35,44 @@ fn assert_told(address: SocketAddr, others: &[&str], reason: &str, message: &str
     object
 }
 
-#[test]
-fn other_servers_that_speak_first_or_answer_our_hello_are_named() {
-    for (address, reason, message) in [
-        (greets(b"SSH-2.0-OpenSSH_9.6\r\n"), "ssh", "the port is open, but an SSH server answers"),
-        (answers(ALERT), "tls", "the port is open, but a TLS server answers"),
-        (
-            answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            "http",
-            "the port is open, but an HTTP server answers",
-        ),
-    ] {
-        let object = assert_told(address, &[], reason, message);
-        assert_eq!((&object["state"], &object["listens"]), (&json!("impostor"), &json!(null)));
+/// Probes all of these at once.
+#[track_caller]
+fn assert_all_told(cases: &[(SocketAddr, &str, &str, Value)], others: &[&str]) {
+    let targets: Vec<_> = cases.iter().map(|(address, ..)| (*address, any_key())).collect();
+    for ((_, reason, message, listens), object) in cases.iter().zip(probe_all(&targets, others)) {
+        assert_eq!((&object["reason"], &object["listens"]), (&json!(reason), listens), "{object}");
+        assert!(object["message"].as_str().unwrap().contains(message), "{object}");
     }
 }
 
 #[test]
+fn other_servers_that_speak_first_or_answer_our_hello_are_named() {
+    let cases = [
+        (
+            greets(b"SSH-2.0-OpenSSH_9.6\r\n"),
+            "ssh",
+            "the port is open, but an SSH server answers",
+            json!(null),
+        ),
+        (answers(ALERT), "tls", "the port is open, but a TLS server answers", json!(null)),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "http", "but an HTTP server answers", json!(null)),
+    ];
+    assert_all_told(&cases, &[]);
+}
+
+#[test]
 fn what_listens_there_is_looked_at_if_asked_for() {
-    for (address, reason, listens) in [
-        (greets(b"SSH-2.0-OpenSSH_9.6\r\n"), "ssh", "SSH: SSH-2.0-OpenSSH_9.6"),
-        (answers(ALERT), "tls", "TLS"),
-        (greets(b"220 mail.example ESMTP\r\n"), "not-tox", "text: 220 mail.example ESMTP"),
-    ] {
-        let object = assert_told(address, &["--test", "banner"], reason, "the port is open, but");
-        assert_eq!(object["listens"], listens);
-    }
+    let cases = [
+        (greets(b"SSH-2.0-OpenSSH_9.6\r\n"), "ssh", "an SSH server", json!("SSH: SSH-2.0-OpenSSH_9.6")),
+        (answers(ALERT), "tls", "a TLS server", json!("TLS")),
+        (
+            greets(b"220 mail.example ESMTP\r\n"),
+            "not-tox",
+            "is not a relay",
+            json!("text: 220 mail.example ESMTP"),
+        ),
+    ];
+    assert_all_told(&cases, &["--test", "banner"]);
 }
 
 #[test]
