@@ -19,9 +19,13 @@ use crate::probe::{resolve, seconds};
 /// protocol, passes no packets on or is slower than --crit; 3 the command line is wrong, or the proxy does not work;
 /// 130 interrupted. With many relays, the worst.
 #[derive(Args)]
+#[command(
+    args_override_self = true, // so that a script can append what its user wants instead
+    override_usage = "tox-relay probe [OPTIONS] ADDRESS... KEY\n       tox-relay probe [OPTIONS] --file FILE"
+)]
 pub struct Arguments {
-    /// One relay: an address or several, such as 192.0.2.1:33445, and its public key
-    #[arg(value_name = "ADDRESS... KEY", num_args = 2.., required_unless_present = "files")]
+    /// One relay: its address, such as 192.0.2.1:33445, or several of them, and its public key
+    #[arg(value_names = ["ADDRESS", "KEY"], num_args = 2.., required_unless_present = "files")]
     relay: Vec<String>,
     /// A list of relays: lines of `ADDRESS... KEY [NAME]`, or the JSON of the status page; - is standard input
     #[arg(short, long = "file", value_name = "FILE")]
