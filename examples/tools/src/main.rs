@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Tool {
-    Probe(probe::Arguments),
+    Probe(Box<probe::Arguments>),
     Load(load::Arguments),
 }
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     match arguments.tool {
-        Tool::Probe(arguments) => probe::run(arguments),
+        Tool::Probe(arguments) => probe::run(&arguments),
         Tool::Load(arguments) => load::run(arguments),
     }
 }

@@ -40,8 +40,8 @@ use verdict::Limits;
 /// Ended by Ctrl-C before all was probed: 128 and the number of the signal, as shells count.
 const INTERRUPTED: u8 = 130;
 
-pub fn run(arguments: Arguments) -> ExitCode {
-    match try_run(&arguments) {
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match try_run(arguments) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("tox-relay: {error}");
