@@ -33,6 +33,7 @@ use crate::USAGE;
 use history::Probed;
 use list::Target;
 use output::{Format, Output};
+use report::Report;
 use session::Plan;
 use signals::Signals;
 use verdict::Limits;
@@ -64,7 +65,8 @@ fn try_run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if let Some(interval) = arguments.watch {
         return watch::run(&probe, &mut probed, interval, &output);
     }
-    probe.round(&mut probed)?;
+    let reports = probe.round(&probed)?;
+    probe.add(reports, &mut probed);
     output.write(&probed)?; // if nobody reads on, as with `| head`, the status still counts
     if probe.signals.has_stopped() { Ok(INTERRUPTED) } else { Ok(worst(&probed)) }
 }
@@ -83,21 +85,25 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Probes all of them once, at the same time.
-    fn round(&self, probed: &mut [Probed]) -> Result<(), Box<dyn Error>> {
+    /// Probes all of them once, at the same time. After Ctrl-C, the reports are what is known until then.
+    fn round(&self, probed: &[Probed]) -> io::Result<Vec<Report>> {
         let proxy = self.arguments.proxy.as_ref();
         let progress = progress(probed.len());
         let targets: Vec<&Target> = probed.iter().map(|probed| &probed.target).collect();
-        let mut reports = round::run(&targets, &self.plan, proxy, &self.signals, |_| progress.inc(1))?;
+        let tell = |done: usize| progress.set_position(done as u64);
+        let mut reports = round::run(&targets, &self.plan, proxy, &self.signals, tell)?;
         if self.arguments.looks_at_others() {
             progress.set_message("what listens there?");
             banner::look(&targets, &mut reports, proxy, self.plan.timeout, &self.signals)?;
         }
         progress.finish_and_clear();
+        Ok(reports)
+    }
+
+    fn add(&self, reports: Vec<Report>, probed: &mut [Probed]) {
         for (probed, report) in probed.iter_mut().zip(reports) {
             probed.add(report, &self.limits);
         }
-        Ok(())
     }
 }
 

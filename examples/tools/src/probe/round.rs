@@ -25,14 +25,14 @@ const LOOK: Duration = Duration::from_millis(5);
 const DESCRIPTORS_EACH: u64 = 2;
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Probes all targets, and calls `done` with the index of each that is done. After Ctrl-C, the reports of the others
+/// Probes all targets, and calls `tell` with the number of those that are done. After Ctrl-C, the reports of the others
 /// are what is known of them.
 pub fn run(
     targets: &[&Target],
     plan: &Plan,
     proxy: Option<&Proxy>,
     signals: &Signals,
-    mut done: impl FnMut(usize),
+    mut tell: impl FnMut(usize),
 ) -> io::Result<Vec<Report>> {
     let mut round = Round::new(proxy, plan)?;
     let now = Instant::now();
@@ -59,9 +59,9 @@ pub fn run(
             if running.session.is_done() {
                 running.end(&mut round.client);
                 finished += 1;
-                done(index);
             }
         }
+        tell(finished);
         if finished == targets.len() {
             break;
         }

@@ -23,7 +23,11 @@ pub(super) fn run(
     for round in 0.. {
         let began = Instant::now();
         let before: Vec<(State, &'static str)> = probed.iter().map(judgement).collect();
-        probe.round(probed)?;
+        let reports = probe.round(probed)?;
+        // A round that was interrupted says little, and is told only if there is nothing else.
+        if round == 0 || !probe.signals.has_stopped() {
+            probe.add(reports, probed);
+        }
         if probe.signals.has_stopped() {
             break;
         }

@@ -64,7 +64,10 @@ impl Output {
     /// After the last round, tells what was remembered of all.
     pub fn write_history(&self, probed: &[Probed]) -> io::Result<bool> {
         if self.format == Format::Text && self.file.is_none() {
-            return self.emit(text::history(&by_importance(probed), self.width()).as_bytes());
+            // The terminal has shown ^C at the beginning of the line.
+            let break_line = if io::stdout().is_terminal() { "\n" } else { "" };
+            let history = text::history(&by_importance(probed), self.width());
+            return self.emit(format!("{break_line}{history}").as_bytes());
         }
         Ok(true)
     }

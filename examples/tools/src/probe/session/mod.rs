@@ -179,6 +179,7 @@ impl Session {
     /// Ends the probe before it is done.
     pub fn interrupt(&mut self) {
         self.report.is_interrupted |= !self.is_done();
+        self.report.pings.sent -= u32::from(self.awaits_pong()); // its answer may be on its way
         self.finish();
     }
 

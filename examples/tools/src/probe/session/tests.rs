@@ -259,6 +259,10 @@ fn an_interrupted_probe_says_so_and_a_finished_one_does_not() {
     let mut probe = Probe::connected(&[]);
     probe.session.interrupt();
     assert!(probe.words().is_empty() && probe.session.report.is_interrupted);
+    let mut probe = Probe::new(&[]);
+    probe.handle(Input::Connected(Side::First, ConnectTimes::default()));
+    probe.session.interrupt();
+    assert_eq!(probe.session.report.pings.lost(), 0, "its answer may be on its way");
     let mut probe = Probe::met(&[]);
     probe.session.interrupt();
     assert!(!probe.session.report.is_interrupted);
