@@ -76,3 +76,28 @@ fn a_key_that_no_relay_can_have_is_told_as_such() {
     let ended = probe(&["127.0.0.1:1", &"0".repeat(64), "--format", "json"]);
     assert_eq!((ended.status, &ended.json()[0]["reason"]), (2, &"bad-key".into()));
 }
+
+#[test]
+fn the_readme_has_each_reason_and_no_other() {
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("| word | state |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let told: Vec<&str> =
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    let sources = [
+        include_str!("../../src/probe/problem.rs"),
+        include_str!("../../src/probe/verdict.rs"),
+        include_str!("../../src/probe/round.rs"),
+        include_str!("../../src/probe/session/mod.rs"),
+    ];
+    let program: String = sources.iter().map(|source| source.split("mod tests {").next().unwrap()).collect();
+    for word in &told {
+        assert!(program.contains(&format!("\"{word}\"")), "{word} is not in the program");
+    }
+    // A word stands in quotes before its state.
+    let words =
+        program.match_indices("\", State::").map(|(end, _)| program[..end].rsplit_once('"').unwrap().1);
+    for quoted in words {
+        assert!(told.contains(&quoted) || quoted == "ended", "{quoted} is not in the README");
+    }
+}
