@@ -24,7 +24,7 @@ mod watch;
 pub use arguments::Arguments;
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -107,11 +107,8 @@ impl Probe<'_> {
     }
 }
 
-/// Shows how many relays are done, if standard error is a terminal.
+/// Shows how many relays are done; indicatif shows it only if standard error is a terminal.
 fn progress(relays: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} relays, {elapsed} {msg}");
     ProgressBar::new(relays as u64).with_style(style.expect("a valid template"))
 }

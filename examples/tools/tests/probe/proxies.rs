@@ -120,13 +120,17 @@ fn a_relay_that_a_working_proxy_cannot_reach_is_down() {
 }
 
 #[test]
-fn what_listens_there_is_looked_at_through_the_proxy() {
-    let ssh = serve(|mut client| {
-        _ = client.write_all(b"SSH-2.0-behind\r\n");
+fn what_listens_there_is_looked_at_through_the_proxy_alone() {
+    // Wherever it is asked to connect to, it is the server itself, whose greeting follows at once.
+    let proxy = serve(|mut client| {
+        _ = client.read(&mut [0; 64]);
+        _ = client.write_all(&[5, 0]);
+        _ = client.read(&mut [0; 64]);
+        _ = client.write_all(b"\x05\0\0\x01\0\0\0\0\0\0SSH-2.0-behind\r\n");
         drain(client);
     });
-    let name = format!("some-name.invalid:{}", ssh.port());
-    let key = any_key().to_string();
-    let ended = probe(&[&name, &key, "-x", &url(socks5()), "-W", "2", "-t", "banner", "--format", "json"]);
-    assert_eq!(ended.json()[0]["listens"], "SSH: SSH-2.0-behind");
+    let (_socket, dead) = dead_port();
+    let (object, status) = probe_one(dead, any_key(), &["-x", &url(proxy), "-t", "banner"]);
+    assert_eq!((status, &object["reason"]), (2, &json!("ssh")), "{object}");
+    assert_eq!(object["listens"], "SSH: SSH-2.0-behind");
 }

@@ -79,6 +79,17 @@ fn watching_tells_what_changes_and_at_the_end_what_was() {
 }
 
 #[test]
+fn the_first_round_is_not_a_change() {
+    let relay = relay(Conduct::Honest);
+    let text = line(&relay);
+    let arguments: Vec<&str> = text.split(' ').chain(["--watch", "0.05", "-c", "1"]).collect();
+    let mut running = Running::start(&arguments);
+    running.wait_for("1 relay: 1 up");
+    let (_, lines) = running.interrupt();
+    assert!(lines.iter().any(|line| line.ends_with(" rounds, changed 0 times")), "{lines:?}");
+}
+
+#[test]
 fn watching_as_json_has_the_history_in_each_object() {
     let relay = relay(Conduct::Honest);
     let text = line(&relay);
