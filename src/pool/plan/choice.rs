@@ -15,7 +15,8 @@ use crate::pool::plan::state::Plan;
 const GOOD: (bool, u32) = (false, 0);
 
 impl Plan {
-    /// The other relays and routes that can, the best one first: none that is silent or loses data.
+    /// The relays besides the used one that can carry the data of this peer, with the routes to it, the best one first:
+    /// none that is silent or loses data.
     pub(crate) fn others(&self, id: PeerId) -> Vec<(RelayId, RouteId)> {
         let Some(peer) = self.peer(id) else { return Vec::new() };
         let good =

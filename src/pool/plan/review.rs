@@ -44,7 +44,7 @@ impl Plan {
         [self.review_at, self.beat_at].into_iter().flatten().min()
     }
 
-    /// Whether a deadline has passed.
+    /// Whether a review is overdue. After a long absence, what has arrived is read before it.
     pub(crate) fn is_late(&self, now: Instant) -> bool {
         self.review_at.is_some_and(|at| at <= now)
     }
@@ -69,13 +69,9 @@ impl Plan {
         }
     }
 
-    pub(crate) fn wake(&mut self, at: Instant) {
-        self.review_at = Some(self.review_at.map_or(at, |other| other.min(at)));
-    }
-
     /// Looks for better relays, after the round trips were taken down.
     pub(crate) fn compare(&mut self, now: Instant) {
-        self.relays.iter_mut().for_each(|(_, known)| known.losses.forget(now));
+        self.relays.values_mut().for_each(|known| known.losses.forget(now));
         let several = |peer: &Peer| peer.ties.iter().filter(|tie| tie.route.online().is_some()).count() > 1;
         let peers: Vec<PeerId> = self.peers().filter(|(_, peer)| several(peer)).map(|(id, _)| id).collect();
         peers.into_iter().for_each(|peer| self.choose_again(now, peer));
@@ -84,7 +80,7 @@ impl Plan {
     /// Connects what is missing: what peers lack that have none comes first, then what most peers lack.
     fn connect(&mut self, now: Instant) {
         let mut missing = self.missing(now);
-        let covering = self.relays().filter(|(_, known)| covers(known, now)).count();
+        let (covering, _) = self.covering(now);
         self.wake_for_slow(now);
         let mut spare = self.always().saturating_sub(covering);
         let mut candidates = self.candidates(now, &missing, spare > 0);

@@ -69,7 +69,7 @@ impl Plan {
         }
         // One route is left to the relays that are tried.
         full.into_iter().for_each(|(peer, relay)| self.close_route(peer, relay));
-        self.relays.iter_mut().for_each(|(_, known)| known.tried_until = None);
+        self.relays.values_mut().for_each(|known| known.tried_until = None);
         seekers
     }
 

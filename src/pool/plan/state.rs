@@ -85,6 +85,11 @@ impl Plan {
         plan
     }
 
+    /// A review is due then, at the latest.
+    pub(crate) fn wake(&mut self, at: Instant) {
+        self.review_at = Some(self.review_at.map_or(at, |other| other.min(at)));
+    }
+
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
