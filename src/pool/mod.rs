@@ -16,7 +16,8 @@
 //!   that is full is passed over.
 //! - If more relays are wanted than may be connected, each peer gets one before any gets its second.
 //! - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
-//!   at a time, with the common pings, and then the pauses between rounds grow from a minute to four hours.
+//!   at a time, with the common pings, and then the pauses between rounds grow from a minute to four hours. A relay that
+//!   has no route for the peer, or is paused since it has failed, is left to the next round.
 //! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
 //!   if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up

@@ -19,7 +19,7 @@ impl Plan {
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
         }
-        self.forget_routes(now, id);
+        self.forget_routes(now, id, true);
     }
 
     /// Ends the connection of a relay that is not needed.
@@ -29,8 +29,9 @@ impl Plan {
             self.by_connection.remove(&connection);
             self.actions.push_back(Action::Disconnect(connection));
         }
+        let is_attempt = !known.is_connected();
         known.handle_end(now);
-        self.forget_routes(now, id);
+        self.forget_routes(now, id, is_attempt);
     }
 
     /// Closes a route that is not wanted for now.
@@ -43,12 +44,13 @@ impl Plan {
         }
     }
 
-    /// The routes of a relay have ended with its connection.
-    fn forget_routes(&mut self, now: Instant, id: RelayId) {
+    /// The routes of a relay have ended with its connection. `in_vain`: the searches for all its peers have tried it.
+    fn forget_routes(&mut self, now: Instant, id: RelayId, in_vain: bool) {
         let tied: Vec<PeerId> =
             self.relay(id).into_iter().flat_map(|known| known.tied.iter().copied()).collect();
         for peer in tied {
             if let Some(tie) = self.peers.get_mut(peer.0).and_then(|peer| peer.tie_mut(id)) {
+                tie.is_tried |= in_vain || tie.route.id().is_some();
                 tie.route = Route::CLOSED;
             }
             self.handle_changed_ways(now, peer);

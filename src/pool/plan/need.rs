@@ -16,6 +16,9 @@ pub(crate) const STAGGER: Duration = Duration::from_secs(1);
 /// The most routes of a relay.
 pub(crate) const MAX_ROUTES: usize = 240;
 
+/// A relay with so many is left to peers that have fewer than they want, and to those that are looked for.
+pub(crate) const MANY_ROUTES: usize = 180;
+
 impl Plan {
     /// The relays that are kept connected whatever the peers want.
     pub(crate) fn always(&self) -> usize {
@@ -34,12 +37,9 @@ impl Plan {
 
     /// Whether a peer may count on this tie. Relays that are tried for offline peers count only for those that are there.
     pub(crate) fn covers_tie(&self, relay: RelayId, route: Route, now: Instant) -> bool {
-        let has_route = |known: &Known| match route {
-            Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
-            _ => true,
-        };
         let is_there = |known: &Known| known.is_tried(now) && route.online().is_some();
-        self.relay(relay).is_some_and(|known| has_route(known) && (covers(known, now) || is_there(known)))
+        self.relay(relay)
+            .is_some_and(|known| can_have_route(known, route, now) && (covers(known, now) || is_there(known)))
     }
 
     /// How many relays count as wanted ones, and how many of them are connected.
@@ -101,6 +101,14 @@ impl Plan {
             });
             others.filter(|tie| self.covers_tie(tie.relay, tie.route, now)).count() >= count
         })
+    }
+}
+
+/// Whether a peer has a route on this relay, or can have one.
+pub(crate) fn can_have_route(known: &Known, route: Route, now: Instant) -> bool {
+    match route {
+        Route::None { not_before } => not_before.is_none_or(|at| at <= now) && known.routes < MAX_ROUTES,
+        _ => true,
     }
 }
 

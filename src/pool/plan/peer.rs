@@ -44,7 +44,7 @@ pub(crate) struct Peer {
 pub(crate) struct Tie {
     pub(crate) relay: RelayId,
     pub(crate) route: Route,
-    /// Whether it was tried in this round of the search for the peer.
+    /// Whether it was tried in this round of the search for the peer; all count as tried when the round has ended.
     pub(crate) is_tried: bool,
 }
 
@@ -114,7 +114,17 @@ impl Peer {
 
     /// The relays that the search for it has still to try.
     pub(crate) fn untried(&self) -> impl Iterator<Item = &Tie> {
-        self.ties.iter().filter(|tie| self.search.is_some() && !tie.is_tried)
+        self.ties.iter().filter(|tie| self.is_untried(tie))
+    }
+
+    pub(crate) fn is_untried(&self, tie: &Tie) -> bool {
+        self.search.is_some() && !tie.is_tried && tie.route.id().is_none()
+    }
+
+    /// The most routes besides those on which the search has still to try it: room is left for these.
+    pub(crate) fn most_routes(&self, wanted: usize) -> usize {
+        let is_searched = self.untried().next().is_some();
+        if is_searched { wanted.min(MAX_ROUTES_OF_PEER - 1) } else { MAX_ROUTES_OF_PEER }
     }
 
     /// The routes that are open, requested or planned.

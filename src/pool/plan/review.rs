@@ -9,16 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
-use crate::pool::plan::need::{MAX_ROUTES, STAGGER, covers};
+use crate::pool::plan::need::{MANY_ROUTES, MAX_ROUTES, STAGGER, covers};
 use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
 
 /// How long a relay is kept without which nothing would be missing.
 const SURPLUS: Duration = Duration::from_secs(10);
-
-/// A relay with so many is left to peers that have fewer than they want.
-const MANY_ROUTES: usize = 180;
 
 /// What a peer lacks.
 struct Missing {
@@ -228,21 +225,20 @@ impl Plan {
     }
 
     /// Requests the routes of awake peers on all relays that are connected or about to be: first those that a peer wants,
-    /// then more, as long as a relay has many left.
+    /// and those on which it is looked for; then more, as long as a relay has many left.
     fn open_routes(&mut self, now: Instant) {
         let mut planned = Vec::new();
         for (id, peer) in self.peers().filter(|(_, peer)| peer.is_awake) {
             let mut routes = peer.routes();
-            // While it is searched for, one route is left to the relays that are tried.
-            let left = usize::from(peer.untried().next().is_some());
-            let others = peer.ties.iter().filter(|tie| left == 0 || tie.is_tried);
-            let untried = peer.untried().map(|tie| (tie, MAX_ROUTES_OF_PEER));
-            for (tie, most) in untried.chain(others.map(|tie| (tie, MAX_ROUTES_OF_PEER - left))) {
+            let untried = peer.untried().map(|tie| (tie, MAX_ROUTES_OF_PEER, MAX_ROUTES_OF_PEER));
+            let (wanted, most) = (self.wanted, peer.most_routes(self.wanted));
+            let others = peer.ties.iter().filter(|tie| !peer.is_untried(tie)).map(|tie| (tie, wanted, most));
+            for (tie, wanted, most) in untried.chain(others) {
                 let is_ready = self.relay(tie.relay).is_some_and(|known| is_ready(known, now));
                 let Route::None { not_before } = tie.route else { continue };
                 if is_ready && routes < most {
                     routes += 1;
-                    planned.push((routes > self.wanted, id, tie.relay, not_before));
+                    planned.push((routes > wanted, id, tie.relay, not_before));
                 }
             }
         }

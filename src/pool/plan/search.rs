@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
-use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Search};
+use crate::pool::plan::need::{MANY_ROUTES, can_have_route};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Search, Tie};
+use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 /// A peer that is offline for so long is searched for, at the second common ping after it went offline.
@@ -45,32 +47,43 @@ impl Plan {
 
     /// The relays that can be tried, and for which peers.
     fn seekers(&mut self, now: Instant) -> BTreeMap<RelayId, BTreeSet<PeerId>> {
-        let tried: BTreeSet<RelayId> =
-            self.relays().filter(|(_, known)| known.tried_until.is_some()).map(|(id, _)| id).collect();
         let mut seekers: BTreeMap<RelayId, BTreeSet<PeerId>> = BTreeMap::new();
-        let mut full = Vec::new();
+        let mut held_routes = Vec::new();
         let begun = *self.searches_since.get_or_insert(now);
+        let (relays, wanted) = (&self.relays, self.wanted);
         for (id, peer) in self.peers.iter_mut() {
             if !peer.is_awake || peer.used.is_some() {
                 peer.search = None;
                 continue;
             }
-            search_for(peer, now, begun, &tried);
-            let can_try = |relay: &RelayId| {
-                self.relays.get(relay.0).is_some_and(|known| known.is_idle() && known.retry_at(now).is_none())
-            };
-            for relay in peer.untried().map(|tie| tie.relay).filter(can_try) {
-                seekers.entry(relay).or_default().insert(PeerId(id));
+            let can_try =
+                |tie: &Tie| relays.get(tie.relay.0).is_some_and(|known| can_try(known, tie.route, now));
+            search_for(peer, now, begun, can_try);
+            let is_idle = |tie: &&Tie| relays.get(tie.relay.0).is_some_and(Known::is_idle);
+            for tie in peer.untried().filter(is_idle).filter(|tie| can_try(tie)) {
+                seekers.entry(tie.relay).or_default().insert(PeerId(id));
             }
-            if peer.untried().next().is_some() && peer.routes() == MAX_ROUTES_OF_PEER {
-                let last = peer.ties.iter().rfind(|tie| tie.route.id().is_some());
-                full.extend(last.map(|tie| (PeerId(id), tie.relay)));
-            }
+            let most = peer.most_routes(wanted);
+            let held = peer.ties.iter().filter(|tie| tie.is_tried && tie.route.id().is_some());
+            held_routes.extend(held.enumerate().map(|(at, tie)| (PeerId(id), tie.relay, at >= most)));
+            peer.ties.iter_mut().for_each(|tie| tie.is_tried |= tie.route.id().is_some());
         }
-        // One route is left to the relays that are tried.
-        full.into_iter().for_each(|(peer, relay)| self.close_route(peer, relay));
+        for (peer, relay, is_surplus) in held_routes.into_iter().rev() {
+            self.give_back(peer, relay, is_surplus);
+        }
         self.relays.values_mut().for_each(|known| known.tried_until = None);
         seekers
+    }
+
+    /// An offline peer has had a route here since the last common ping at least. It is closed, if the search needs it
+    /// elsewhere, or the relay has many and the peer has more than it wants.
+    fn give_back(&mut self, id: PeerId, relay: RelayId, is_surplus: bool) {
+        let (Some(peer), Some(known)) = (self.peer(id), self.relay(relay)) else { return };
+        let is_full = peer.routes() == MAX_ROUTES_OF_PEER && peer.untried().next().is_some();
+        let is_crowded = known.routes > MANY_ROUTES && peer.routes() > self.wanted;
+        if is_surplus || is_full || is_crowded {
+            self.close_route(id, relay);
+        }
     }
 
     /// Connects a relay for a search. Returns whether that is possible.
@@ -87,28 +100,32 @@ impl Plan {
     }
 }
 
-/// Goes on with the search for an offline peer. `tried` are the relays that were tried since the last time, `begun` is
-/// when the first search began.
-fn search_for(peer: &mut Peer, now: Instant, begun: Instant, tried: &BTreeSet<RelayId>) {
+/// Goes on with the search for an offline peer. `begun` is when the first search began.
+fn search_for(peer: &mut Peer, now: Instant, begun: Instant, can_try: impl Fn(&Tie) -> bool) {
+    let can_go_on = peer.untried().any(can_try);
     let Peer { search, ties, .. } = peer;
     let Some(search) = search else {
         *search = Some(Search { next_at: Some(now + OFFLINE_FOR), pause: FIRST_PAUSE });
         return ties.iter_mut().for_each(|tie| tie.is_tried = true);
     };
     match search.next_at {
-        None if ties.iter().all(|tie| tie.is_tried) => {
+        // Relays that cannot be tried now are left out: there may always be one.
+        None if !can_go_on => {
             let pauses = (now - begun).div_duration_f64(search.pause) as u32;
             search.next_at = Some(begun + search.pause * (pauses + 1));
             search.pause = (search.pause * 2).min(LONGEST_PAUSE);
+            ties.iter_mut().for_each(|tie| tie.is_tried = true);
         }
         Some(at) if at <= now => {
             search.next_at = None;
-            ties.iter_mut().for_each(|tie| tie.is_tried = false);
+            ties.iter_mut().for_each(|tie| tie.is_tried &= tie.route.id().is_some());
         }
         _ => {}
     }
-    for tie in ties {
-        // One with a route is tried anyway.
-        tie.is_tried |= tie.route.id().is_some() || tried.contains(&tie.relay);
-    }
+}
+
+/// Whether a peer can get a route on this relay: the relay can be connected, or is connected and has room.
+fn can_try(known: &Known, route: Route, now: Instant) -> bool {
+    let is_ready = known.is_connected() || known.is_idle() && known.retry_at(now).is_none();
+    is_ready && can_have_route(known, route, now)
 }

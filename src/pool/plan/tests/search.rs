@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::World;
+use super::world::Conduct;
+use crate::advice::Retry;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
 
@@ -105,4 +107,89 @@ fn two_peers_that_are_offline_and_share_one_place_take_turns_seldom() {
     let attempts = world.attempts.len();
     world.pass(24 * 3_600 * SECOND);
     assert_eq!((world.attempts.len(), is_online(&world, peer)), (attempts, true));
+}
+
+/// Whether a peer is found that is tied to four good relays and to this one, and comes on the one that is not connected.
+fn is_found_besides(odd: impl Fn(&mut World) -> RelayId, refuses_routes: bool) -> bool {
+    let mut world = World::new(6);
+    let mut tied: Vec<RelayId> = (0..4).map(|_| world.relay(Origin::User)).collect();
+    let odd = odd(&mut world);
+    world.pass(60 * SECOND);
+    tied.push(odd);
+    let peer = world.peer_on(&tied, &[]);
+    let pass = |world: &mut World, seconds: usize| {
+        for _ in 0..seconds * 10 {
+            world.pass(SECOND / 10);
+            if refuses_routes {
+                world.refuse_route(odd, peer);
+            }
+        }
+    };
+    pass(&mut world, 3_600);
+    let late = tied.into_iter().find(|relay| !world.connected().contains(relay)).unwrap();
+    world.tie_there(peer, late);
+    pass(&mut world, 3 * 3_600);
+    is_online(&world, peer)
+}
+
+/// A list's relay, wanted by so many other peers.
+fn relay_of_others(world: &mut World, conduct: Conduct, peers: usize) -> RelayId {
+    let relay = world.relay(Origin::List);
+    world.set(relay, conduct);
+    (0..peers).for_each(|_| _ = world.peer(&[relay]));
+    relay
+}
+
+#[test]
+fn a_relay_that_cannot_be_tried_does_not_keep_a_peer_from_being_found_on_others() {
+    for conduct in [
+        Conduct::Refuses,
+        Conduct::IsSilent,
+        Conduct::Closes,
+        Conduct::CannotBeTried,
+        Conduct::IsHijacked(Retry::Seldom),
+    ] {
+        assert!(is_found_besides(|world| relay_of_others(world, conduct, 1), false), "{conduct:?}");
+    }
+    let is_full = |world: &mut World| relay_of_others(world, Conduct::Works, 240);
+    assert!(is_found_besides(is_full, false), "it is full");
+    let is_free = |world: &mut World| relay_of_others(world, Conduct::Works, 1);
+    assert!(is_found_besides(is_free, true), "it refuses routes to the peer");
+}
+
+#[test]
+fn a_peer_is_found_on_a_relay_with_many_routes_and_leaves_it_to_others_otherwise() {
+    let mut world = World::new(7);
+    let busy = relay_of_others(&mut world, Conduct::Works, 200);
+    let relays: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    relays.iter().for_each(|relay| _ = world.peer(&[*relay]));
+    let peers: Vec<PeerId> = (0..100).map(|_| world.peer_on(&relays, &[])).collect();
+    world.pass(60 * SECOND);
+    peers.iter().for_each(|peer| world.plan.tie(*peer, busy).unwrap());
+    world.pass(600 * SECOND);
+    assert_eq!(world.plan.relay(busy).unwrap().routes, 200, "none keeps a route in vain");
+    peers.iter().for_each(|peer| world.tie_there(*peer, busy));
+    world.pass(4 * 3_600 * SECOND);
+    assert_eq!(
+        peers.iter().filter(|peer| is_online(&world, **peer)).count(),
+        40,
+        "as many as there are routes"
+    );
+}
+
+#[test]
+fn three_hundred_peers_that_are_tied_to_one_more_relay_are_all_looked_for_there() {
+    let mut world = World::new(8);
+    let relays: Vec<RelayId> = (0..6).map(|_| world.relay(Origin::User)).collect();
+    let more = world.relay(Origin::List);
+    let peers: Vec<PeerId> =
+        (0..300).map(|index| world.peer_on(&relays[index % 2 * 3..][..3], &[])).collect();
+    world.pass(10 * SECOND);
+    peers.iter().for_each(|peer| world.plan.tie(*peer, more).unwrap());
+    world.pass(10 * SECOND);
+    assert!(!world.connected().contains(&more));
+    let last = *peers.last().unwrap();
+    world.tie_there(last, more);
+    world.pass(300 * SECOND);
+    assert!(is_online(&world, last));
 }
