@@ -14,12 +14,28 @@ use crate::pool::plan::state::Plan;
 impl Plan {
     /// The connection, or the attempt, of a relay has ended by itself.
     pub(crate) fn fail(&mut self, now: Instant, id: RelayId, retry: Retry) {
-        let in_outage = !self.relays().any(|(other, known)| other != id && known.is_connected());
+        self.given_up = self.given_up.filter(|given_up| *given_up != id && self.relay(*given_up).is_some());
+        let in_outage = self.given_up.is_none() && !self.has_connected_besides(id);
         let jitter = self.random.random_range(0.0..1.0);
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
         }
         self.forget_routes(now, id, true);
+        if in_outage {
+            self.relays.values_mut().for_each(Known::handle_outage);
+        }
+    }
+
+    /// The user has removed a relay: if no other one is connected, all are tried soon, as after the failure of the last one.
+    pub(crate) fn handle_removed(&mut self, id: RelayId) {
+        if !self.has_connected_besides(id) {
+            self.relays.values_mut().for_each(Known::handle_outage);
+        }
+    }
+
+    /// Whether another relay is connected.
+    fn has_connected_besides(&self, id: RelayId) -> bool {
+        self.relays().any(|(other, known)| other != id && known.is_connected())
     }
 
     /// Ends the connection of a relay that is not needed.
@@ -29,9 +45,12 @@ impl Plan {
             self.by_connection.remove(&connection);
             self.actions.push_back(Action::Disconnect(connection));
         }
-        let is_attempt = !known.is_connected();
+        let (is_connected, is_silent) = (known.is_connected(), known.is_silent);
         known.handle_end(now);
-        self.forget_routes(now, id, is_attempt);
+        self.forget_routes(now, id, !is_connected);
+        if is_connected && !is_silent && !self.has_connected_besides(id) {
+            self.given_up = Some(id);
+        }
     }
 
     /// Closes a route that is not wanted for now.
@@ -54,9 +73,6 @@ impl Plan {
                 tie.route = Route::CLOSED;
             }
             self.handle_changed_ways(now, peer);
-        }
-        if !self.relays().any(|(_, known)| known.is_connected()) {
-            self.relays.values_mut().for_each(Known::handle_outage);
         }
         self.is_outdated = true;
     }

@@ -30,9 +30,10 @@ impl Plan {
         self.bound.saturating_sub(self.relays().filter(|(_, known)| !known.is_idle()).count())
     }
 
-    /// Whether no relay of this peer is connected or about to be.
-    pub(crate) fn has_none(&self, peer: &Peer) -> bool {
-        peer.ties.iter().all(|tie| self.relay(tie.relay).is_none_or(Known::is_idle))
+    /// Whether no relay of this peer is connected or about to be, though one of them may soon be.
+    pub(crate) fn has_none(&self, peer: &Peer, now: Instant) -> bool {
+        let mut relays = peer.ties.iter().filter_map(|tie| self.relay(tie.relay));
+        relays.clone().all(Known::is_idle) && relays.any(|known| !known.is_hopeless(now))
     }
 
     /// Whether a peer may count on this tie. Relays that are tried for offline peers count only for those that are there.
@@ -83,16 +84,22 @@ impl Plan {
         self.least(now, |id, known| !known.tied.iter().any(|peer| carries(id, peer)))
     }
 
-    /// The relay that is worth the least, of those that are in use, not just being tried for a search, and chosen.
+    /// The relay that is worth the least, of those that are in use, not just being tried for a search, and chosen. The last
+    /// one that is connected and answers stays, unless there is only one place.
     fn least(&self, now: Instant, is_chosen: impl Fn(RelayId, &Known) -> bool) -> Option<RelayId> {
+        let (_, connected) = self.covering(now);
+        let is_last = |known: &Known| connected == 1 && known.is_connected() && covers(known, now);
         let used = self.relays().filter(|(_, known)| !known.is_idle() && !known.is_tried(now));
+        let used = used.filter(|(_, known)| self.bound == 1 || !is_last(known));
         used.filter(|(id, known)| is_chosen(*id, known)).map(|(id, _)| id).min_by_key(|id| self.value(*id))
     }
 
-    /// Whether each awake peer that is tied to this relay has so many others that are as good.
+    /// Whether each awake peer that is tied to this relay has so many others that are as good. Those that are just tried for
+    /// a search do not count yet: they come and go.
     fn leaves(&self, known: &Known, id: RelayId, now: Instant, count: usize) -> bool {
-        let as_good =
-            |other: &Known| if known.is_connected() { other.is_connected() } else { !other.is_idle() };
+        let as_good = |other: &Known| {
+            !other.is_tried(now) && if known.is_connected() { other.is_connected() } else { !other.is_idle() }
+        };
         known.tied.iter().filter_map(|peer| self.peer(*peer)).filter(|peer| peer.is_awake).all(|peer| {
             let is_online = peer.tie(id).is_some_and(|tie| tie.route.online().is_some());
             let others = peer.ties.iter().filter(|tie| {

@@ -238,6 +238,11 @@ impl Known {
         self.retry_at.max(self.seldom_until).filter(|at| *at > now)
     }
 
+    /// Whether it is tried only seldom, as another try hardly helps.
+    pub(crate) fn is_hopeless(&self, now: Instant) -> bool {
+        self.seldom_until.is_some_and(|until| until > now)
+    }
+
     /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
     pub(crate) fn score(&self) -> f64 {
         let round_trip = self.round_trip.unwrap_or(MIDDLE);

@@ -21,7 +21,7 @@ const SURPLUS: Duration = Duration::from_secs(10);
 struct Missing {
     /// How many relays.
     count: usize,
-    /// Whether it has none at all.
+    /// Whether it has none at all, and may soon have one.
     is_first: bool,
 }
 
@@ -50,8 +50,8 @@ impl Plan {
     pub(crate) fn review(&mut self, now: Instant) {
         self.is_outdated = false;
         self.doubtful.clear();
-        self.connect(now);
         self.drop_surplus(now, self.relays().map(|(id, _)| id).collect());
+        self.connect(now);
         self.close_routes_of_slow(now);
         self.open_routes(now);
         self.close_routes_of_sleepers(now);
@@ -77,6 +77,7 @@ impl Plan {
     /// Connects what is missing: what peers lack that have none comes first, then what most peers lack.
     fn connect(&mut self, now: Instant) {
         let mut missing = self.missing(now);
+        let is_searching = self.relays().any(|(_, known)| known.is_tried(now));
         let (covering, _) = self.covering(now);
         self.wake_for_slow(now);
         let mut spare = self.always().saturating_sub(covering);
@@ -89,7 +90,8 @@ impl Plan {
             // The last place is left to peers that have none, or relays would come and go with their tries.
             let kept = usize::from(votes.of_first == 0 && missing.values().any(|missing| missing.is_first));
             let has_place = self.places() > kept;
-            let displaces = !has_place && votes.of_first > 0;
+            // What a search has displaced comes back after it: it must not displace another one meanwhile.
+            let displaces = !has_place && votes.of_first > 0 && !is_searching;
             let displaced = displaces.then(|| self.least_missed(now)).flatten();
             if !has_place && displaced.is_none() {
                 return;
@@ -146,7 +148,7 @@ impl Plan {
         let awake = self.peers().filter(|(_, peer)| peer.is_awake && !peer.ties.is_empty());
         let lacking = awake.map(|(id, peer)| {
             let count = self.wanted.saturating_sub(covered(peer));
-            (id, Missing { count, is_first: self.has_none(peer) })
+            (id, Missing { count, is_first: self.has_none(peer, now) })
         });
         lacking.filter(|(_, missing)| missing.count > 0).collect()
     }

@@ -89,3 +89,42 @@ fn a_relay_that_fails_again_and_again_makes_no_other_come_and_go() {
     let others: Vec<RelayId> = world.attempts[attempts..].iter().map(|(_, relay)| *relay).collect();
     assert!(others.len() > 20 && others.iter().all(|relay| *relay == dead), "{others:?}");
 }
+
+/// How many seconds of an hour no relay is connected.
+fn seconds_without_a_relay(world: &mut World) -> usize {
+    let is_without = |world: &mut World| {
+        world.pass(SECOND);
+        world.connected().is_empty()
+    };
+    (0..3_600).filter(|_| is_without(world)).count()
+}
+
+#[test]
+fn a_search_leaves_one_relay_connected() {
+    for bound in 2..7 {
+        let mut world = with_bound(4, bound);
+        let good: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+        world.pass(60 * SECOND);
+        for silent in world.relays(8) {
+            world.set(silent, Conduct::IsSilent);
+            world.peer_on(&[silent, good[0], good[1]], &[]);
+        }
+        assert_eq!(seconds_without_a_relay(&mut world), 0, "{bound} connections");
+        assert!(world.attempts.len() > 30);
+    }
+}
+
+#[test]
+fn peers_whose_only_relays_do_not_work_leave_one_connected() {
+    for bound in 2..4 {
+        let mut world = with_bound(5, bound);
+        world.relays(3);
+        world.pass(60 * SECOND);
+        for silent in world.relays(8) {
+            world.set(silent, Conduct::IsSilent);
+            world.peer(&[silent]);
+        }
+        assert_eq!(seconds_without_a_relay(&mut world), 0, "{bound} connections");
+        assert!(world.attempts.len() > 100);
+    }
+}

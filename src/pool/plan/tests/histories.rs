@@ -346,22 +346,23 @@ impl History {
         }
     }
 
-    /// No relay that nobody needs is connected for long, as is counted here from the whole state. One that is tried for
-    /// offline peers replaces another only for those who are online there.
+    /// No relay that nobody needs is connected for long, as is counted here from the whole state. One that is only tried for
+    /// offline peers replaces no other.
     fn check_surplus(&mut self) {
         let (plan, now) = (&self.world.plan, self.world.now);
         let connected = self.world.connected();
-        let answers = |relay: RelayId| connected.contains(&relay) && !plan.relay(relay).unwrap().is_silent;
-        let is_tried = |relay: RelayId| plan.relay(relay).unwrap().is_tried(now);
+        let counts = |relay: RelayId| {
+            let known = plan.relay(relay).unwrap();
+            connected.contains(&relay) && !known.is_silent && !known.is_tried(now)
+        };
         let unneeded = connected.iter().copied().filter(|relay| {
-            let others =
-                connected.iter().filter(|other| *other != relay && answers(**other) && !is_tried(**other));
+            let others = connected.iter().filter(|other| *other != relay && counts(**other));
             let awake = self.peers.iter().map(|peer| plan.peer(*peer).unwrap()).filter(|peer| peer.is_awake);
             let is_needed = awake.filter_map(|peer| Some((peer, peer.tie(*relay)?))).any(|(peer, here)| {
-                let others = peer.ties.iter().filter(|tie| tie.relay != *relay && answers(tie.relay));
+                let others = peer.ties.iter().filter(|tie| tie.relay != *relay && counts(tie.relay));
                 let good = others.filter(|tie| match here.route.online() {
                     Some(_) => tie.route.online().is_some(),
-                    None => !matches!(tie.route, Route::None { .. }) && !is_tried(tie.relay),
+                    None => !matches!(tie.route, Route::None { .. }),
                 });
                 good.count() < plan.wanted
             });

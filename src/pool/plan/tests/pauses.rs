@@ -226,3 +226,39 @@ fn relays_that_never_work_leave_attempts_to_those_that_may() {
     world.pass(10 * SECOND);
     assert!(world.connected().contains(&good));
 }
+
+#[test]
+fn relays_that_answer_wrongly_are_tried_once_an_hour_however_few_connections_are_allowed() {
+    for bound in 1..5 {
+        for has_other in [true, false] {
+            let mut world = World::new(14);
+            world.plan.set_bound(world.now, bound);
+            let good = world.relays(3);
+            world.pass(60 * SECOND);
+            let bad = world.relays(8);
+            set(&mut world, &bad, Conduct::IsHijacked(Retry::Seldom));
+            bad.iter().for_each(|bad| _ = world.peer_on(&[*bad, good[0]][..1 + usize::from(has_other)], &[]));
+            world.pass(10 * HOUR);
+            let attempts =
+                |relay: &RelayId| world.attempts.iter().filter(|(_, other)| other == relay).count();
+            let most = bad.iter().map(attempts).max().unwrap();
+            assert!(
+                most <= 14,
+                "{most} attempts in 10 hours, {bound} connections, another relay: {has_other}"
+            );
+            assert!(!world.connected().is_empty());
+        }
+    }
+}
+
+#[test]
+fn when_the_user_removes_the_last_relay_that_works_those_that_were_paused_for_an_hour_are_tried() {
+    let mut world = World::new(15);
+    let relays = world.relays(4);
+    let peer = world.peer(&relays[..3]);
+    set(&mut world, &relays[..3], Conduct::IsHijacked(Retry::Seldom));
+    world.pass(600 * SECOND);
+    set(&mut world, &relays[..3], Conduct::Works);
+    world.plan.remove_relay(world.now, relays[3]);
+    time_until_online(&mut world, peer, 2 * SECOND);
+}
