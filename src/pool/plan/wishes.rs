@@ -39,11 +39,13 @@ impl Plan {
         true
     }
 
-    /// The peer is thought to be on this relay.
+    /// The peer is thought to be on this relay. If that is known, it is a hint: if the peer is being looked for, this relay
+    /// is tried next.
     pub(crate) fn tie(&mut self, id: PeerId, relay: RelayId) -> Result<(), TieError> {
         let peer = self.peers.get_mut(id.0).ok_or(TieError::UnknownPeer)?;
         let known = self.relays.get_mut(relay.0).ok_or(TieError::UnknownRelay)?;
-        if peer.tie(relay).is_some() {
+        if let Some(tie) = peer.tie_mut(relay) {
+            tie.is_tried = false;
             return Ok(());
         }
         if peer.ties.len() == MAX_RELAYS_OF_PEER {

@@ -138,7 +138,7 @@ impl History {
             }
             14 if self.world.is_there(peer, relay) => self.world.leave(relay, peer),
             14 if self.world.plan.peer(peer).is_some_and(|peer| peer.tie(relay).is_some()) => {
-                self.world.tie_there(peer, relay);
+                self.world.come(relay, peer);
             }
             11 => {
                 let is_awake = self.random.random_range(0..2) == 0;
@@ -160,7 +160,8 @@ impl History {
                     self.world.plan.handle_overflow(peer, *other);
                 }
             }
-            18 => self.name_again(relay, peer),
+            18 if self.random.random_range(0..2) == 0 => self.name_again(relay, peer),
+            18 => _ = self.world.plan.tie(peer, relay),
             _ => {
                 for peer in &self.peers {
                     if let Some((relay, _)) = self.world.plan.used(*peer) {
@@ -256,7 +257,7 @@ impl History {
             self.asleep.remove(&peer);
             let (tied, there) = self.relays_of(peer);
             if there.is_empty() && !tied.is_empty() {
-                self.world.tie_there(peer, tied[tied.len() - 1]);
+                self.world.come(tied[tied.len() - 1], peer);
             }
         }
         self.world.plan.set_bound(self.world.now, 128);

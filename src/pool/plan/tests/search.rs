@@ -86,7 +86,7 @@ fn the_search_for_peers_that_stay_offline_becomes_rare() {
     assert!(attempts[0] > 48 && attempts[1] < 48 * 6 && attempts[2] < 48 * 6, "{attempts:?}");
     // One that comes is found in the next round.
     let peer = world.plan.peers().next().unwrap().0;
-    world.tie_there(peer, relays[23]);
+    world.come(relays[23], peer);
     world.pass((15_360 + 24 * 29) * SECOND);
     assert!(is_online(&world, peer));
 }
@@ -101,7 +101,7 @@ fn two_peers_that_are_offline_and_share_one_place_take_turns_seldom() {
     assert!(world.attempts.len() < 40, "{}", world.attempts.len());
     // Once one of them is there, it keeps the place.
     let peer = world.plan.peers().next().unwrap().0;
-    world.tie_there(peer, relays[0]);
+    world.come(relays[0], peer);
     world.pass(2 * 15_360 * SECOND);
     assert!(is_online(&world, peer));
     let attempts = world.attempts.len();
@@ -127,7 +127,7 @@ fn is_found_besides(odd: impl Fn(&mut World) -> RelayId, refuses_routes: bool) -
     };
     pass(&mut world, 3_600);
     let late = tied.into_iter().find(|relay| !world.connected().contains(relay)).unwrap();
-    world.tie_there(peer, late);
+    world.come(late, peer);
     pass(&mut world, 3 * 3_600);
     is_online(&world, peer)
 }
@@ -168,7 +168,7 @@ fn a_peer_is_found_on_a_relay_with_many_routes_and_leaves_it_to_others_otherwise
     peers.iter().for_each(|peer| world.plan.tie(*peer, busy).unwrap());
     world.pass(600 * SECOND);
     assert_eq!(world.plan.relay(busy).unwrap().routes, 200, "none keeps a route in vain");
-    peers.iter().for_each(|peer| world.tie_there(*peer, busy));
+    peers.iter().for_each(|peer| world.come(busy, *peer));
     world.pass(4 * 3_600 * SECOND);
     assert_eq!(
         peers.iter().filter(|peer| is_online(&world, **peer)).count(),
@@ -189,7 +189,32 @@ fn three_hundred_peers_that_are_tied_to_one_more_relay_are_all_looked_for_there(
     world.pass(10 * SECOND);
     assert!(!world.connected().contains(&more));
     let last = *peers.last().unwrap();
-    world.tie_there(last, more);
+    world.come(more, last);
     world.pass(300 * SECOND);
     assert!(is_online(&world, last));
+}
+
+#[test]
+fn a_peer_that_is_tied_again_to_the_relay_where_it_is_is_found_at_the_next_common_ping() {
+    let mut world = World::new(6);
+    let relays = world.relays(24);
+    let peer = world.peer_on(&relays, &[]);
+    world.pass(24 * 3_600 * SECOND); // until the pauses are long
+    let there = *relays.iter().find(|relay| !world.connected().contains(relay)).unwrap();
+    world.tie_there(peer, there);
+    world.pass(60 * SECOND);
+    assert!(is_online(&world, peer));
+    // A program that ties it again and again does not keep it from being found elsewhere.
+    world.leave(there, peer);
+    world.pass(24 * 3_600 * SECOND);
+    let elsewhere = *relays.iter().find(|relay| !world.connected().contains(relay)).unwrap();
+    world.come(elsewhere, peer);
+    let attempts = world.attempts.len();
+    for _ in 0..5 * 3_600 / 10 {
+        world.plan.tie(peer, there).unwrap();
+        world.pass(10 * SECOND);
+    }
+    assert!(is_online(&world, peer));
+    let attempts = world.attempts.len() - attempts;
+    assert!(attempts <= 5 * 3_600 / 29 + 48, "{attempts} attempts in five hours");
 }

@@ -127,6 +127,11 @@ impl World {
     /// Ties a peer to a relay on which it is.
     pub(super) fn tie_there(&mut self, peer: PeerId, relay: RelayId) {
         self.plan.tie(peer, relay).unwrap();
+        self.come(relay, peer);
+    }
+
+    /// A peer comes to a relay.
+    pub(super) fn come(&mut self, relay: RelayId, peer: PeerId) {
         self.there.insert((relay, peer));
         let open = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);
         open.into_iter().for_each(|route| self.plan_for(ANSWER, Later::RouteOnline(route)));
