@@ -236,9 +236,9 @@ impl Plan {
             let (wanted, most) = (self.wanted, peer.most_routes(self.wanted));
             let others = peer.ties.iter().filter(|tie| !peer.is_untried(tie)).map(|tie| (tie, wanted, most));
             for (tie, wanted, most) in untried.chain(others) {
-                let is_ready = self.relay(tie.relay).is_some_and(|known| is_ready(known, now));
+                let has_room = |known: &Known| is_ready(known, now) && known.routes < MAX_ROUTES;
                 let Route::None { not_before } = tie.route else { continue };
-                if is_ready && routes < most {
+                if self.relay(tie.relay).is_some_and(has_room) && routes < most {
                     routes += 1;
                     planned.push((routes > wanted, id, tie.relay, not_before));
                 }
@@ -253,9 +253,12 @@ impl Plan {
             }
             let routes = self.relay(relay).map_or(MAX_ROUTES, |known| known.routes);
             let taken = taken.entry(relay).or_insert(routes);
-            if *taken < if is_more { MANY_ROUTES } else { MAX_ROUTES }
-                && let Some(tie) = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay))
-            {
+            if *taken >= if is_more { MANY_ROUTES } else { MAX_ROUTES } {
+                // Another relay may have room for what this one has not.
+                self.is_outdated |= !is_more;
+                continue;
+            }
+            if let Some(tie) = self.peers.get_mut(id.0).and_then(|peer| peer.tie_mut(relay)) {
                 *taken += 1;
                 tie.route = Route::Planned;
                 self.actions.push_back(Action::OpenRoute(id, relay));

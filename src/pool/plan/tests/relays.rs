@@ -131,6 +131,18 @@ fn a_full_relay_is_passed_over() {
 }
 
 #[test]
+fn peers_for_which_a_relay_has_no_route_left_get_one_on_another() {
+    let mut world = World::new(14);
+    world.plan.set_wanted(1);
+    let own = [(); 3].map(|()| world.relay(Origin::User));
+    let other = world.relay(Origin::List);
+    let peers: Vec<_> = (0..300).map(|_| world.peer(&[own[0], other])).collect();
+    world.pass(10 * SECOND);
+    let online = peers.iter().filter(|peer| world.plan.used(**peer).is_some()).count();
+    assert_eq!(online, 300);
+}
+
+#[test]
 fn a_peer_adds_at_most_24_relays_and_none_of_a_local_network() {
     let mut world = World::new(8);
     let peer = world.peer(&[]);
