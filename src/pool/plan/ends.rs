@@ -1,6 +1,6 @@
 //! Ends of connections and routes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
@@ -11,11 +11,15 @@ use crate::pool::plan::peer::Route;
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
+/// If the last relay that was connected gave its place to another, it is no outage of our own network for so long that none
+/// is connected: enough for the attempt, and for the way back.
+const GAVE_WAY: Duration = Duration::from_secs(60);
+
 impl Plan {
     /// The connection, or the attempt, of a relay has ended by itself.
     pub(crate) fn fail(&mut self, now: Instant, id: RelayId, retry: Retry) {
-        self.given_up = self.given_up.filter(|given_up| *given_up != id && self.relay(*given_up).is_some());
-        let in_outage = self.given_up.is_none() && !self.has_connected_besides(id);
+        let gave_way = self.gave_way_at.is_some_and(|at| now.saturating_duration_since(at) < GAVE_WAY);
+        let in_outage = !gave_way && !self.has_connected_besides(id);
         let jitter = self.random.random_range(0.0..1.0);
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
@@ -49,7 +53,7 @@ impl Plan {
         known.handle_end(now);
         self.forget_routes(now, id, !is_connected);
         if is_connected && !is_silent && !self.has_connected_besides(id) {
-            self.given_up = Some(id);
+            self.gave_way_at = Some(now);
         }
     }
 

@@ -13,7 +13,6 @@ impl Plan {
     pub(crate) fn handle_network_changed(&mut self, now: Instant) {
         self.relays.values_mut().for_each(Known::end_pause);
         self.peers.values_mut().for_each(|peer| peer.search = None);
-        self.given_up = None;
         if self.allowance.refill(now) {
             let is_tried = |known: &Known| matches!(known.state, State::Connecting { .. });
             let tried = self.relays().filter(|(_, known)| is_tried(known)).map(|(id, _)| id);

@@ -95,7 +95,6 @@ impl Plan {
         if let State::Connecting { connection: Some(connection), .. } = relay.state {
             relay.state = State::Connected { connection, since: now };
             self.notices.push_back(Notice::RelayUp(id));
-            self.given_up = None;
             if relay.ends_outage() {
                 self.relays.values_mut().for_each(Known::handle_end_of_outage);
             }
