@@ -18,7 +18,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Tool {
     Probe(Box<probe::Arguments>),
-    Load(load::Arguments),
+    Load(Box<load::Arguments>),
 }
 
 /// A wrong command line, or a proxy that does not work. clap's own status is 2, which here means an unreachable relay.
@@ -35,6 +35,6 @@ fn main() -> ExitCode {
     };
     match arguments.tool {
         Tool::Probe(arguments) => probe::run(&arguments),
-        Tool::Load(arguments) => load::run(arguments),
+        Tool::Load(arguments) => load::run(*arguments),
     }
 }

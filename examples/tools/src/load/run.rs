@@ -1,0 +1,382 @@
+//! The loop: one thread, one client, and phases that follow one another.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tox_relay_client::Events;
+
+use crate::load::cpu::Cpu;
+use crate::load::failures::{Counted, Failure};
+use crate::load::issuer::Issuer;
+use crate::load::latency::Quantiles;
+use crate::load::line::{Line, Phase};
+use crate::load::payload::Content;
+use crate::load::report::Report;
+use crate::load::schedule::Schedule;
+use crate::load::step::{Load, Step};
+use crate::load::traffic::Traffic;
+use crate::load::users::{PROBE, Users};
+
+/// The most events of one poll.
+const EVENTS: usize = 1024;
+
+const LINE: Duration = Duration::from_secs(1);
+
+/// Each user of the probe sends a packet of this many bytes ten times a second.
+const PROBE_RATE: f64 = 10.0 * PROBE.end as f64;
+const PROBE_CONTENT: Content = Content { sizes: 64..=64, oob: 0.0 };
+
+/// How long the relay is probed before it has any load.
+const PROBE_TIME: Duration = Duration::from_secs(1);
+
+/// How long routes may take to come online after the last connection was established.
+const PAIRING: Duration = Duration::from_secs(10);
+
+/// After the load, what is on its way has this long to arrive, and is lost if nothing arrives for `QUIET`.
+const DRAIN: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(2);
+
+/// How long a user that leaves stays away.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// How a run is made, whatever the load.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// Connections that begin, and that leave and return, each second.
+    pub connect_rate: f64,
+    pub churn: f64,
+    pub content: Content,
+    pub warm_up: Duration,
+    pub time: Duration,
+    pub abort_above: Duration,
+}
+
+/// Why a run ends before its time.
+#[derive(Debug)]
+pub enum Stop {
+    /// By Ctrl-C, or since nobody reads the output.
+    Interrupted,
+    /// The connection of the probe has failed.
+    Lost(Failure),
+    /// The latency of the probe has passed the bound.
+    Overloaded(Duration),
+    /// The operating system, or the arguments.
+    Other(String),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted => f.write_str("it was interrupted"),
+            Self::Lost(failure) if failure.is_proxys => {
+                write!(f, "the proxy does not work: {}", failure.message)
+            }
+            Self::Lost(failure) => write!(f, "the relay is lost: {}", failure.message),
+            Self::Overloaded(bound) => write!(f, "the latency of the probe has passed {bound:?}"),
+            Self::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+/// A run in progress.
+pub struct Run {
+    manner: Manner,
+    traffic: Traffic,
+    events: Events,
+    report: Report,
+    is_interrupted: Arc<AtomicBool>,
+    began: Instant,
+    phase: Phase,
+    next_line: Duration,
+    line_cpu: Cpu,
+    /// Users that are to connect, the moments for it, and how many have begun to.
+    opening: VecDeque<usize>,
+    opening_schedule: (Duration, Schedule),
+    opened: u64,
+    /// The same for users that leave, and those that are away, with the moments of their return.
+    churn_schedule: Option<(Duration, Schedule)>,
+    churned: u64,
+    away: VecDeque<(Duration, usize)>,
+    step: Begun,
+}
+
+/// What is known of the current step before its end.
+struct Begun {
+    asked: Load,
+    planned: Option<u64>,
+    cpu: Option<Cpu>,
+    /// The share of the CPU, once the load has ended.
+    cpu_share: f64,
+    unsent: u64,
+}
+
+impl Run {
+    pub fn new(manner: Manner, users: Users, report: Report, is_interrupted: Arc<AtomicBool>) -> Self {
+        let idle = Load { connections: 0, rate: Some(0.0) };
+        Self {
+            opening_schedule: (Duration::ZERO, Schedule::new(manner.connect_rate, Duration::ZERO)),
+            manner,
+            traffic: Traffic::new(users),
+            events: Events::with_capacity(EVENTS),
+            report,
+            is_interrupted,
+            began: Instant::now(),
+            phase: Phase::Probe,
+            next_line: LINE,
+            line_cpu: Cpu::start(),
+            opening: VecDeque::new(),
+            opened: 0,
+            churn_schedule: None,
+            churned: 0,
+            away: VecDeque::new(),
+            step: Begun { asked: idle, planned: None, cpu: None, cpu_share: 0.0, unsent: 0 },
+        }
+    }
+
+    pub fn report(&mut self) -> &mut Report {
+        &mut self.report
+    }
+
+    pub fn failures(&self) -> Vec<Counted> {
+        self.traffic.failures.list()
+    }
+
+    /// Connects the probe, and returns its latency while the relay has no load.
+    pub fn probe(&mut self) -> Result<Option<Quantiles>, Stop> {
+        for user in PROBE {
+            self.traffic.connect(user).map_err(|error| Stop::Other(error.to_string()))?;
+        }
+        // The library's own timeouts end this.
+        self.until(Duration::MAX, |run| run.is_open(PROBE.end))?;
+        let now = self.now();
+        let schedule = Schedule::new(PROBE_RATE, Duration::ZERO);
+        self.traffic.probe = Some(Issuer::new(now, Some(schedule), PROBE, PROBE_CONTENT));
+        self.traffic.books.begin_step();
+        self.traffic.books.measure(now..now + PROBE_TIME);
+        self.until(now + PROBE_TIME, |_| false)?;
+        Ok(self.traffic.books.step.probe.quantiles())
+    }
+
+    /// Brings the relay to a load, and measures it. The result is in [`Run::result`], also after an early end.
+    pub fn step(&mut self, load: Load) -> Result<(), Stop> {
+        self.traffic.books.begin_step();
+        self.step = Begun { asked: load, planned: None, cpu: None, cpu_share: 0.0, unsent: 0 };
+        let outcome = self.load();
+        self.end_load();
+        outcome?;
+        self.drain()
+    }
+
+    fn load(&mut self) -> Result<(), Stop> {
+        self.connect()?;
+        let Manner { warm_up, time, .. } = self.manner;
+        let (begin, asked) = (self.now(), self.step.asked);
+        let measured = begin + warm_up..begin + warm_up + time;
+        let schedule = asked.rate.map(|rate| Schedule::new(rate, warm_up));
+        self.step.planned = schedule
+            .as_ref()
+            .map(|schedule| schedule.due(warm_up + time).saturating_sub(schedule.due(warm_up)));
+        self.traffic.books.measure(measured.clone());
+        let senders = self.traffic.users.loaders();
+        self.traffic.load = Some(Issuer::new(begin, schedule, senders, self.manner.content.clone()));
+        if self.manner.churn > 0.0 {
+            self.churn_schedule = Some((begin, Schedule::new(self.manner.churn, Duration::ZERO)));
+            self.churned = 0;
+        }
+        self.phase = Phase::WarmUp;
+        self.until(measured.start, |_| false)?;
+        self.phase = Phase::Load;
+        self.step.cpu = Some(Cpu::start());
+        self.until(measured.end, |_| false)
+    }
+
+    /// Connects or disconnects users, until there are as many as the step asks for.
+    fn connect(&mut self) -> Result<(), Stop> {
+        self.phase = Phase::Connect;
+        let now = self.now();
+        let wanted = PROBE.end + self.step.asked.connections;
+        let mut user = wanted;
+        while self.traffic.users.connection(user).is_some() || user < self.traffic.users.len() {
+            self.traffic.leave(user, now);
+            user += 1;
+        }
+        self.away.clear();
+        self.opening = (PROBE.end..wanted).filter(|user| !self.traffic.users.is_present(*user)).collect();
+        self.opening_schedule.0 = now;
+        self.opened = 0;
+        self.until(Duration::MAX, |run| run.opening.is_empty() && run.traffic.users.connecting() == 0)?;
+        let paired = wanted.min(self.traffic.users.loaders().end);
+        self.until(self.now() + PAIRING, |run| run.traffic.are_paired(PROBE.end..paired))
+    }
+
+    /// Whether these first users are connected and have their routes.
+    fn is_open(&self, users: usize) -> bool {
+        self.traffic.users.connecting() == 0 && self.traffic.are_paired(0..users)
+    }
+
+    fn end_load(&mut self) {
+        self.churn_schedule = None;
+        self.step.unsent = self.traffic.end_load();
+        if let Some(mut cpu) = self.step.cpu.take() {
+            self.step.cpu_share = cpu.lap();
+        }
+    }
+
+    /// Waits for what is on its way.
+    fn drain(&mut self) -> Result<(), Stop> {
+        self.phase = Phase::Drain;
+        let begin = self.now();
+        let is_quiet = move |run: &Self| run.now() > run.traffic.last_received.max(begin) + QUIET;
+        self.until(begin + DRAIN, move |run| run.traffic.in_flight() == 0 || is_quiet(run))?;
+        if is_quiet(self) {
+            let now = self.now();
+            self.traffic.give_up(now);
+        }
+        Ok(())
+    }
+
+    /// What was measured in the current step.
+    pub fn result(&self) -> Step {
+        let (books, begun) = (&self.traffic.books, &self.step);
+        let seconds = books.measured_until(self.now()).as_secs_f64();
+        let each_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        // A run that was interrupted had no time for all of its plan.
+        let done = (seconds / self.manner.time.as_secs_f64().max(1e-9)).min(1.0);
+        let tally = &books.step;
+        Step {
+            asked: begun.asked,
+            seconds,
+            connections: self.traffic.users.connected(),
+            failed: tally.failed,
+            planned: begun.planned.map(|planned| (planned as f64 * done) as u64),
+            sent: tally.sent,
+            received: tally.received,
+            received_per_second: each_second(tally.received),
+            bytes_per_second: each_second(tally.bytes),
+            lost: tally.lost,
+            unsent: begun.unsent,
+            absent: tally.absent,
+            abandoned: tally.abandoned,
+            unfinished: self.traffic.in_flight(),
+            latency: tally.latency.quantiles(),
+            probe: tally.probe.quantiles(),
+            late: tally.late.quantiles(),
+            cpu: begun.cpu_share,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Runs the loop until this moment, or until something is done.
+    fn until(&mut self, moment: Duration, is_done: impl Fn(&Self) -> bool) -> Result<(), Stop> {
+        while self.now() < moment && !is_done(self) {
+            self.turn(moment)?;
+        }
+        Ok(())
+    }
+
+    /// Receives, sends what is due, and waits for the next thing to do.
+    fn turn(&mut self, until: Duration) -> Result<(), Stop> {
+        let traffic = &mut self.traffic;
+        traffic.users.client.poll(&mut self.events, Some(Duration::ZERO)).map_err(other)?;
+        let now = self.began.elapsed();
+        for event in &self.events {
+            traffic.handle(&event, now);
+        }
+        let is_full = self.events.len() == self.events.capacity();
+        self.come_and_go(now);
+        let has_more = self.traffic.send_due(now);
+        self.traffic.users.client.flush();
+        self.check(now)?;
+        if now >= self.next_line {
+            self.write_line(now)?;
+        }
+        if is_full || has_more { Ok(()) } else { self.wait(until) }
+    }
+
+    /// Connects users and lets others leave, as planned.
+    fn come_and_go(&mut self, now: Duration) {
+        let (begin, schedule) = self.opening_schedule;
+        while !self.opening.is_empty() && self.opened < schedule.due(now.saturating_sub(begin)) {
+            self.opened += 1;
+            // A failure is counted, and the run goes on.
+            _ = self.opening.pop_front().map(|user| self.traffic.connect(user));
+        }
+        while self.away.front().is_some_and(|(back, _)| *back <= now) {
+            _ = self.away.pop_front().map(|(_, user)| self.traffic.connect(user));
+        }
+        let Some((begin, schedule)) = self.churn_schedule else { return };
+        while self.churned < schedule.due(now.saturating_sub(begin)) {
+            let user = PROBE.end + (self.churned % self.step.asked.connections.max(1) as u64) as usize;
+            self.churned += 1;
+            if self.traffic.users.is_present(user) {
+                self.traffic.leave(user, now);
+                self.away.push_back((now + AWAY, user));
+            }
+        }
+    }
+
+    /// Whether the run must end.
+    fn check(&mut self, now: Duration) -> Result<(), Stop> {
+        if self.is_interrupted.load(Ordering::Relaxed) {
+            return Err(Stop::Interrupted);
+        }
+        if let Some(failure) = self.traffic.lost.take() {
+            return Err(Stop::Lost(failure));
+        }
+        if self.traffic.probe_age(now) > self.manner.abort_above {
+            return Err(Stop::Overloaded(self.manner.abort_above));
+        }
+        Ok(())
+    }
+
+    fn write_line(&mut self, now: Duration) -> Result<(), Stop> {
+        let interval = LINE + now.saturating_sub(self.next_line);
+        let line = Line::new(now, interval, self.phase, &self.traffic, self.line_cpu.lap());
+        self.traffic.books.next_interval();
+        self.next_line = now + LINE;
+        self.report.line(&line).map_err(|_| Stop::Interrupted)
+    }
+
+    /// Waits until a socket is ready or something is due. The client's own wait is exact to a millisecond only.
+    fn wait(&self, until: Duration) -> Result<(), Stop> {
+        let client = &self.traffic.users.client;
+        let opening = (!self.opening.is_empty())
+            .then(|| self.opening_schedule.1.moment(self.opened))
+            .flatten()
+            .map(|moment| self.opening_schedule.0 + moment);
+        let churn =
+            self.churn_schedule.and_then(|(begin, schedule)| Some(begin + schedule.moment(self.churned)?));
+        let due = [
+            Some(until),
+            Some(self.next_line),
+            opening,
+            churn,
+            self.away.front().map(|(back, _)| *back),
+            self.traffic.probe.as_ref().and_then(Issuer::next_moment),
+            self.traffic.load.as_ref().and_then(Issuer::next_moment),
+        ];
+        let due = due.into_iter().flatten().min().unwrap_or(until).saturating_sub(self.now());
+        let wait = client.next_timeout().map_or(due, |timeout| timeout.min(due));
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(client, PollFlags::IN)], Some(&timeout)) {
+            // A signal: its handler has noted it.
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(other(error)),
+        }
+    }
+}
+
+fn other(error: impl Into<io::Error>) -> Stop {
+    Stop::Other(error.into().to_string())
+}

@@ -1,0 +1,91 @@
+//! When something is planned to happen: a fixed rate that grows from nothing at the beginning.
+
+use std::time::Duration;
+
+/// The moments of an open loop. They do not depend on what happens, so that a relay that stops for a while delays all
+/// packets that users would have sent meanwhile, and not just one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    /// Events a second, after the ramp; 0 for none at all.
+    rate: f64,
+    /// Seconds in which the rate grows linearly from 0.
+    ramp: f64,
+}
+
+impl Schedule {
+    /// `rate` events a second, reached after `ramp`.
+    pub fn new(rate: f64, ramp: Duration) -> Self {
+        Self { rate, ramp: ramp.as_secs_f64() }
+    }
+
+    /// How many events are due after this time.
+    pub fn due(&self, elapsed: Duration) -> u64 {
+        if self.rate == 0.0 {
+            return 0;
+        }
+        let elapsed = elapsed.as_secs_f64();
+        let whole = if elapsed < self.ramp {
+            self.rate * elapsed * elapsed / (2.0 * self.ramp)
+        } else {
+            self.rate * (elapsed - self.ramp / 2.0)
+        };
+        whole as u64 + 1
+    }
+
+    /// The moment of the event with this number, from 0; `None` if there are no events.
+    pub fn moment(&self, number: u64) -> Option<Duration> {
+        if self.rate == 0.0 {
+            return None;
+        }
+        let number = number as f64;
+        let in_ramp = self.rate * self.ramp / 2.0;
+        Some(Duration::from_secs_f64(if number < in_ramp {
+            (2.0 * self.ramp * number / self.rate).sqrt()
+        } else {
+            self.ramp / 2.0 + number / self.rate
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn without_a_ramp_the_moments_are_evenly_spaced() {
+        let schedule = Schedule::new(4.0, Duration::ZERO);
+        let moments: Vec<_> = (0..4).map(|number| schedule.moment(number).unwrap().as_millis()).collect();
+        assert_eq!(moments, [0, 250, 500, 750]);
+        assert_eq!(schedule.due(Duration::ZERO), 1);
+        assert_eq!(schedule.due(Duration::from_millis(749)), 3);
+        assert_eq!(schedule.due(SECOND), 5);
+    }
+
+    #[test]
+    fn a_ramp_has_half_of_the_events_of_the_full_rate() {
+        let schedule = Schedule::new(1000.0, 2 * SECOND);
+        assert_eq!(schedule.due(SECOND), 251);
+        assert_eq!(schedule.due(2 * SECOND), 1001);
+        assert_eq!(schedule.due(3 * SECOND), 2001);
+    }
+
+    #[test]
+    fn each_event_is_due_at_its_moment_and_not_before() {
+        let schedule = Schedule::new(300.0, SECOND);
+        let moments: Vec<_> = (0..1000).map(|number| schedule.moment(number).unwrap()).collect();
+        assert!(moments.is_sorted());
+        for (number, moment) in moments.into_iter().enumerate() {
+            let (before, after) = (moment.saturating_sub(SECOND / 100_000), moment + SECOND / 100_000);
+            assert!(schedule.due(after) > number as u64, "{number}");
+            assert!(number == 0 || schedule.due(before) <= number as u64, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_has_no_events() {
+        let schedule = Schedule::new(0.0, SECOND);
+        assert_eq!((schedule.due(3 * SECOND), schedule.moment(0)), (0, None));
+    }
+}

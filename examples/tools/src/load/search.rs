@@ -1,0 +1,106 @@
+//! The search for the largest load that a relay bears: it doubles the load until the target is missed, then bisects.
+
+/// A search over whole numbers of connections, or of packets a second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    start: u64,
+    most: u64,
+    kept: Option<u64>,
+    missed: Option<u64>,
+}
+
+/// The search ends when the largest load that was kept and the smallest that was missed are within this share.
+const PRECISION: f64 = 0.05;
+
+/// The smallest load that is tried, as a share of the first.
+const LEAST: u64 = 64;
+
+impl Search {
+    /// Begins with the load `start`, and tries none above `most`.
+    pub fn new(start: u64, most: u64) -> Self {
+        Self { start: start.clamp(1, most.max(1)), most: most.max(1), kept: None, missed: None }
+    }
+
+    /// The load to try next; `None` at the end of the search.
+    pub fn next(&self) -> Option<u64> {
+        match (self.kept, self.missed) {
+            (None, None) => Some(self.start),
+            (Some(kept), None) => (kept < self.most).then(|| kept.saturating_mul(2).min(self.most)),
+            (None, Some(missed)) => Some(missed / 2).filter(|load| *load >= (self.start / LEAST).max(1)),
+            (Some(kept), Some(missed)) => {
+                let is_precise = (missed - kept) as f64 <= PRECISION * missed as f64;
+                Some(kept + (missed - kept) / 2).filter(|middle| *middle > kept && !is_precise)
+            }
+        }
+    }
+
+    /// Whether this load kept the target.
+    pub fn record(&mut self, load: u64, is_kept: bool) {
+        if is_kept { self.kept = self.kept.max(Some(load)) } else { self.missed = Some(load) }
+    }
+
+    /// The largest load that kept the target.
+    pub fn largest(&self) -> Option<u64> {
+        self.kept
+    }
+
+    /// The smallest load that missed the target; `None` if none did.
+    pub fn smallest_missed(&self) -> Option<u64> {
+        self.missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searches on a relay that bears at most `limit`, and returns the loads that were tried.
+    fn search(mut search: Search, limit: u64) -> (Vec<u64>, Search) {
+        let mut tried = Vec::new();
+        while let Some(load) = search.next() {
+            tried.push(load);
+            search.record(load, load <= limit);
+            assert!(tried.len() < 50, "{tried:?}");
+        }
+        (tried, search)
+    }
+
+    #[test]
+    fn it_steps_up_then_bisects() {
+        let (tried, found) = search(Search::new(1000, 1_000_000), 5500);
+        assert_eq!(tried, [1000, 2000, 4000, 8000, 6000, 5000, 5500, 5750]);
+        assert_eq!((found.largest(), found.smallest_missed()), (Some(5500), Some(5750)));
+    }
+
+    #[test]
+    fn it_steps_down_if_the_first_load_is_too_much() {
+        let (tried, found) = search(Search::new(1000, 10_000), 300);
+        assert_eq!(tried[..3], [1000, 500, 250]);
+        assert!((286..=300).contains(&found.largest().unwrap()), "{found:?}");
+    }
+
+    #[test]
+    fn it_ends_at_the_most_that_may_be_tried() {
+        let (tried, found) = search(Search::new(100, 1000), u64::MAX);
+        assert_eq!(tried, [100, 200, 400, 800, 1000]);
+        assert_eq!((found.largest(), found.smallest_missed()), (Some(1000), None));
+    }
+
+    #[test]
+    fn it_gives_up_if_nothing_is_kept() {
+        let (tried, found) = search(Search::new(1000, 10_000), 0);
+        assert_eq!(found.largest(), None);
+        assert_eq!(tried.last(), Some(&15));
+        let (tried, found) = search(Search::new(1, 10), 0);
+        assert_eq!((tried, found.largest()), (vec![1], None));
+    }
+
+    #[test]
+    fn the_result_is_within_the_precision_for_any_limit() {
+        for limit in 20..3000 {
+            let (_, found) = search(Search::new(500, 1_000_000), limit);
+            let largest = found.largest().unwrap();
+            assert!(largest <= limit && limit as f64 * 0.94 <= largest as f64 + 1.0, "{limit} {found:?}");
+        }
+    }
+}

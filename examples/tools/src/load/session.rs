@@ -1,0 +1,305 @@
+//! From the arguments to the exit status: one load, or a search over many.
+
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use tox_relay_client::{Client, Config, Relay, SecretKey};
+
+use crate::load::guard;
+use crate::load::latency::Quantiles;
+use crate::load::line::{Line, Phase};
+use crate::load::options::{Arguments, Rate};
+use crate::load::payload::Content;
+use crate::load::plot::{self, Point, Series};
+use crate::load::report::{End, Found, Outcome, Report, Start, Tried, Unit};
+use crate::load::run::{Manner, Run, Stop};
+use crate::load::search::Search;
+use crate::load::step::{Load, Step};
+use crate::load::target::{Miss, Target};
+use crate::load::users::{PROBE, Users};
+
+/// Each connection may queue so many bytes here. Further packets wait where they are counted as blocked.
+const SEND_QUEUE: usize = 32 * 1024;
+
+/// The target of a search, as far as the user says nothing else.
+const SEARCHED: &str = "p99<100ms,loss<0.1%,failed<1%,reached>95%";
+
+/// The times if the user gives none: of one load, and of a step in a search.
+const TIME: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
+const WARM_UP: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
+
+/// No search goes beyond so many packets a second.
+const MOST_PACKETS: u64 = 10_000_000;
+
+/// Runs `tox-relay load`.
+pub fn run(arguments: Arguments) -> ExitCode {
+    match begin(arguments) {
+        Ok(outcome) => ExitCode::from(outcome.status()),
+        Err(message) => {
+            eprintln!("tox-relay load: {message}");
+            ExitCode::from(Outcome::Error.status())
+        }
+    }
+}
+
+/// A run, and what is needed to judge it.
+struct Session {
+    arguments: Arguments,
+    target: Target,
+    run: Run,
+    before: Option<Quantiles>,
+    /// The steps of a search.
+    tried: Vec<Tried>,
+    search: Option<Search>,
+}
+
+/// Checks everything that can be checked without a connection, and then runs.
+fn begin(arguments: Arguments) -> Result<Outcome, String> {
+    arguments.check()?;
+    if !arguments.i_run_this_relay && !guard::is_private(&arguments.address) {
+        return Err(format!(
+            "{} is neither on this machine nor in a private network. A load like this is an attack on a relay of \
+             others: if you run it, or those who do have agreed, add --i-run-this-relay",
+            arguments.address
+        ));
+    }
+    let descriptors = guard::descriptors(PROBE.end + arguments.connections);
+    guard::allow(if arguments.search == Some(Unit::Connections) {
+        guard::descriptors(PROBE.end + most_connections(&arguments) as usize)
+    } else {
+        descriptors
+    })?;
+
+    let is_search = usize::from(arguments.search.is_some());
+    let searched: Target = SEARCHED.parse()?;
+    let target = arguments.until.clone().unwrap_or_default();
+    let target = if is_search == 1 { target.or(searched) } else { target };
+    let manner = Manner {
+        connect_rate: arguments.connect_rate,
+        churn: arguments.churn,
+        content: Content { sizes: arguments.size.clone(), oob: arguments.oob },
+        warm_up: arguments.warm_up.unwrap_or(WARM_UP[is_search]),
+        time: arguments.time.unwrap_or(TIME[is_search]),
+        abort_above: arguments.abort_above,
+    };
+
+    let mut config = Config::new(SecretKey::generate()).send_queue(SEND_QUEUE);
+    if let Some(proxy) = &arguments.proxy {
+        config = config.proxy(proxy.clone());
+    }
+    let client = Client::new(config).map_err(|error| error.to_string())?;
+    let relay = Relay::new(arguments.address.clone(), arguments.key);
+    let users = Users::new(client, relay, PROBE.end + 2 * arguments.pairs);
+
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second one ends the program at once.
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&is_interrupted))
+            .and_then(|_| flag::register(signal, Arc::clone(&is_interrupted)))
+            .map_err(|error| error.to_string())?;
+    }
+    let mut report = Report::new(arguments.json);
+    // Nobody reads the output: there is nothing to do.
+    if report.start(&start(&arguments, &manner, &target, descriptors)).is_err() {
+        return Ok(Outcome::Interrupted);
+    }
+    let run = Run::new(manner, users, report, is_interrupted);
+    Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
+}
+
+/// The most connections of a search: what the system allows.
+fn most_connections(arguments: &Arguments) -> u64 {
+    let most = guard::most_connections().saturating_sub(PROBE.end as u64);
+    // One address of this machine has so many ports for connections to one relay.
+    most.min(28_000).max(arguments.connections as u64)
+}
+
+fn start(arguments: &Arguments, manner: &Manner, target: &Target, descriptors: u64) -> Start {
+    let (from, to) = (arguments.size.start(), arguments.size.end());
+    Start {
+        relay: arguments.address.to_string(),
+        key: arguments.key.to_string(),
+        proxy: arguments.proxy.as_ref().map(ToString::to_string),
+        connections: arguments.connections,
+        connect_rate: manner.connect_rate,
+        pairs: arguments.pairs,
+        sizes: if from == to { from.to_string() } else { format!("{from}-{to}") },
+        rate: arguments.rate.per_second(),
+        oob: arguments.oob,
+        churn: arguments.churn,
+        warm_up: manner.warm_up.as_secs_f64(),
+        time: manner.time.as_secs_f64(),
+        abort_above: manner.abort_above.as_secs_f64(),
+        search: arguments.search,
+        until: target.to_string(),
+        descriptors,
+    }
+}
+
+impl Session {
+    fn run(mut self) -> Result<Outcome, String> {
+        let stop = self.go().err();
+        if let Some(Stop::Other(message)) = stop {
+            return Err(message);
+        }
+        let end = self.end(stop);
+        let outcome = end.outcome;
+        // If nobody reads the output, the exit status still says how it ended.
+        _ = self.run.report().end(&end);
+        if let Some(path) = self.arguments.plot.take() {
+            fs::write(&path, self.plot()).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(outcome)
+    }
+
+    fn go(&mut self) -> Result<(), Stop> {
+        self.before = self.run.probe()?;
+        let (connections, rate) = (self.arguments.connections, self.arguments.rate.per_second());
+        let asked = Load { connections, rate: if self.arguments.pairs == 0 { Some(0.0) } else { rate } };
+        match self.arguments.search {
+            None => self.run.step(asked),
+            Some(Unit::Connections) => {
+                let most = most_connections(&self.arguments);
+                self.search(Unit::Connections, Search::new(connections as u64, most), |load| Load {
+                    connections: load as usize,
+                    ..asked
+                })
+            }
+            Some(Unit::Throughput) => {
+                let first = rate.unwrap_or_default() as u64;
+                self.search(Unit::Throughput, Search::new(first, MOST_PACKETS), |load| Load {
+                    rate: Some(load as f64),
+                    ..asked
+                })
+            }
+        }
+    }
+
+    fn search(&mut self, unit: Unit, search: Search, load: impl Fn(u64) -> Load) -> Result<(), Stop> {
+        let search = self.search.insert(search);
+        while let Some(number) = search.next() {
+            let stop = self.run.step(load(number)).err();
+            if matches!(stop, Some(Stop::Interrupted | Stop::Other(_))) {
+                return stop.map_or(Ok(()), Err);
+            }
+            let step = self.run.result();
+            let mut misses: Vec<_> =
+                self.target.misses(&step.measured()).iter().map(Miss::to_string).collect();
+            misses.extend(stop.as_ref().map(Stop::to_string));
+            search.record(number, misses.is_empty());
+            let tried = Tried { unit, misses, own_limit: step.own_limit(), step };
+            self.run.report().tried(&tried).map_err(|_| Stop::Interrupted)?;
+            self.tried.push(tried);
+            if let Some(stop) = stop {
+                return Err(stop);
+            }
+        }
+        Ok(())
+    }
+
+    /// The summary of a run that ended by itself or for this reason.
+    fn end(&mut self, stop: Option<Stop>) -> End {
+        let step = match self.search {
+            // The one that the search has found.
+            Some(_) => {
+                self.tried.iter().rfind(|tried| tried.misses.is_empty()).map(|tried| tried.step.clone())
+            }
+            None => Some(self.run.result()).filter(|step| step.seconds > 0.0),
+        };
+        let misses: Vec<_> = match (&self.search, &step) {
+            (None, Some(step)) => self.target.misses(&step.measured()).iter().map(Miss::to_string).collect(),
+            _ => Vec::new(),
+        };
+        let is_kept = match &self.search {
+            Some(search) => search.largest().is_some(),
+            None => misses.is_empty(),
+        };
+        let outcome = match &stop {
+            None if is_kept => Outcome::Kept,
+            None => Outcome::Missed,
+            Some(Stop::Interrupted) => Outcome::Interrupted,
+            Some(Stop::Lost(failure)) if failure.is_proxys => Outcome::Proxy,
+            Some(Stop::Lost(_)) => Outcome::Lost,
+            Some(Stop::Overloaded(_)) => Outcome::Overloaded,
+            Some(Stop::Other(_)) => Outcome::Error,
+        };
+        let message = match (&stop, outcome) {
+            (Some(stop), _) => stop.to_string(),
+            (None, Outcome::Missed) => format!("the target {} was missed", self.target),
+            (None, _) if self.target.is_empty() => "the run is complete".into(),
+            (None, _) => format!("the target {} was kept", self.target),
+        };
+        let search = self.arguments.search.zip(self.search.as_ref()).map(|(unit, search)| Found {
+            unit,
+            largest: search.largest(),
+            smallest_missed: search.smallest_missed(),
+        });
+        let notes = self.notes(step.as_ref());
+        End {
+            outcome,
+            message,
+            before: self.before,
+            step,
+            search,
+            misses,
+            failures: self.run.failures(),
+            notes,
+        }
+    }
+
+    /// What the figures do not show.
+    fn notes(&self, step: Option<&Step>) -> Vec<String> {
+        let mut notes = vec!["what other users carry over this relay cannot be seen".to_owned()];
+        if guard::is_loopback(&self.arguments.address) {
+            notes.push(
+                "the relay is on this machine: the generator competes with it for the processors".into(),
+            );
+        }
+        let limit =
+            step.into_iter().chain(self.tried.last().map(|tried| &tried.step)).find_map(Step::own_limit);
+        if let Some(limit) = limit {
+            notes.push(format!("the generator itself may be the limit, and not the relay: {limit}"));
+        }
+        if self.arguments.rate == Rate::Max {
+            notes.push("nothing was planned: latency counts from the moment of sending".into());
+        }
+        notes
+    }
+
+    fn plot(&mut self) -> String {
+        let name = self.arguments.address.to_string();
+        let (points, unit) = match self.arguments.search {
+            Some(unit) => (self.tried.iter().filter_map(of_step).collect(), unit.noun()),
+            None => (
+                self.run.report().kept_lines.iter().filter_map(of_line).collect(),
+                "packets received in a second",
+            ),
+        };
+        plot::draw(&[Series { name, points }], unit)
+    }
+}
+
+fn of_step(tried: &Tried) -> Option<Point> {
+    let latency = tried.step.latency.or(tried.step.probe)?;
+    let Load { connections, rate } = tried.step.asked;
+    let load = match tried.unit {
+        Unit::Connections => connections as f64,
+        Unit::Throughput => rate?,
+    };
+    Some(point(load, latency, tried.misses.is_empty()))
+}
+
+fn of_line(line: &Line) -> Option<Point> {
+    let is_loaded = matches!(line.phase, Phase::WarmUp | Phase::Load);
+    let latency = line.latency.filter(|_| is_loaded)?;
+    Some(point(line.received as f64, latency, true))
+}
+
+fn point(load: f64, Quantiles { p50, p99, p999, .. }: Quantiles, is_kept: bool) -> Point {
+    Point { load, latencies: [p50, p99, p999], is_kept }
+}

@@ -1,0 +1,258 @@
+//! The report for people.
+
+use std::fmt::{Display, Write};
+
+use crate::load::latency::Quantiles;
+use crate::load::line::{Line, Phase};
+use crate::load::report::{End, Found, Start, Tried, Unit};
+use crate::load::step::Step;
+
+/// The head of the table is written again after so many lines.
+pub const PAGE: u64 = 20;
+
+/// The names of the columns.
+pub fn head() -> String {
+    format!(
+        "{:>6} {:<8} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>4}",
+        "time",
+        "phase",
+        "conns",
+        "conn/s",
+        "failed",
+        "sent",
+        "recv",
+        "MB/s",
+        "lost",
+        "blocked",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "largest",
+        "probe",
+        "cpu"
+    )
+}
+
+pub fn line(line: &Line) -> String {
+    let latency = |of: fn(&Quantiles) -> f64| line.latency.as_ref().map_or("-".into(), |all| time(of(all)));
+    format!(
+        "{:>6.1} {:<8} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6.2} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>4}",
+        line.time,
+        phase(line.phase),
+        line.connections,
+        line.connects,
+        line.failed,
+        line.sent,
+        line.received,
+        line.bytes_per_second / 1e6,
+        line.lost,
+        line.blocked,
+        latency(|all| all.p50),
+        latency(|all| all.p90),
+        latency(|all| all.p99),
+        latency(|all| all.p999),
+        latency(|all| all.largest),
+        line.probe.map_or("-".into(), |probe| time(probe.largest)),
+        percent(line.cpu, 0),
+    )
+}
+
+/// Everything that is known before the first connection.
+pub fn start(start: &Start) -> String {
+    let Start { relay, key, connections, pairs, connect_rate, warm_up, time, descriptors, .. } = start;
+    let mut text = format!("relay      {relay} {key}");
+    if let Some(proxy) = &start.proxy {
+        _ = write!(text, ", through {proxy}");
+    }
+    let searched = |unit| start.search == Some(unit);
+    let most = if searched(Unit::Connections) { "from " } else { "" };
+    _ = write!(
+        text,
+        "\nasked      {most}{connections} connections, {connect_rate} a second, {pairs} pairs of them; \
+         {}, of {} bytes, {} OOB",
+        rate(start.rate, searched(Unit::Throughput)),
+        start.sizes,
+        percent(start.oob, 1),
+    );
+    if start.churn > 0.0 {
+        _ = write!(text, "; {} a second leave and return", start.churn);
+    }
+    _ = write!(text, "\n           {warm_up} s of warm-up, then {time} s");
+    if let Some(unit) = start.search {
+        _ = write!(text, " for each step of the search for the most {}", unit.noun());
+    }
+    if !start.until.is_empty() {
+        _ = write!(text, "\ntarget     {}", start.until);
+    }
+    text + &format!(
+        "\nneeds      {descriptors} file descriptors here (ulimit -n), and as many on the relay's machine\n"
+    )
+}
+
+fn rate(rate: Option<f64>, is_searched: bool) -> String {
+    let from = if is_searched { "from " } else { "" };
+    rate.map_or("as many packets as it carries".into(), |rate| format!("{from}{rate} packets a second"))
+}
+
+/// One step of a search.
+pub fn tried(tried: &Tried) -> String {
+    let Step { asked, received_per_second, bytes_per_second, .. } = tried.step;
+    let load = match tried.unit {
+        Unit::Connections => format!("{} connections", asked.connections),
+        Unit::Throughput => rate(asked.rate, false),
+    };
+    let verdict =
+        if tried.misses.is_empty() { "kept".into() } else { format!("missed: {}", tried.misses.join(", ")) };
+    let mut text = format!(
+        "step       {load}: {verdict}; {received_per_second:.0} packets/s and {:.2} MB/s arrived",
+        bytes_per_second / 1e6
+    );
+    if let Some(own) = &tried.own_limit {
+        _ = write!(text, "; the generator may be the limit: {own}");
+    }
+    text
+}
+
+/// The summary.
+pub fn end(end: &End) -> String {
+    let mut text = String::from("\n");
+    let mut row = |name: &str, words: &dyn Display| _ = writeln!(text, "{name:<10} {words}");
+    if let Some(step) = &end.step {
+        summary(step, &mut row);
+    }
+    if let Some(Found { unit, largest, smallest_missed, .. }) = &end.search {
+        let noun = unit.noun();
+        match (largest, smallest_missed) {
+            (Some(largest), Some(missed)) => {
+                row("largest", &format!("{largest} {noun} kept the target, and {missed} missed it"));
+            }
+            (Some(largest), None) => {
+                row(
+                    "largest",
+                    &format!("{largest} {noun} kept the target; no load that was tried missed it"),
+                );
+            }
+            (None, _) => row("largest", &format!("no number of {noun} that was tried kept the target")),
+        }
+    }
+    row("probe", &format!("before the load: {}", quantiles(end.before)));
+    if let Some(step) = &end.step {
+        row("", &format!("under load:      {}", quantiles(step.probe)));
+    }
+    for counted in &end.failures {
+        row("failed", &format!("{} {}: {}", counted.count, counted.failure.reason, counted.failure.message));
+    }
+    for miss in &end.misses {
+        row("missed", miss);
+    }
+    for note in &end.notes {
+        row("note", note);
+    }
+    row("end", &end.message);
+    text
+}
+
+fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
+    let Step { asked, planned, sent, received, lost, .. } = step;
+    row("asked", &format!("{} connections, {}", asked.connections, rate(asked.rate, false)));
+    row(
+        "reached",
+        &format!(
+            "{} connections, {:.1} packets/s, {:.2} MB/s, in {:.1} s",
+            step.connections,
+            step.received_per_second,
+            step.bytes_per_second / 1e6,
+            step.seconds
+        ),
+    );
+    let planned = planned.map_or(String::new(), |planned| format!("{planned} planned, "));
+    let loss = percent(step.measured().loss, 3);
+    row("packets", &format!("{planned}{sent} sent, {received} received, {lost} lost ({loss})"));
+    for (count, what) in [
+        (step.unsent, "were due and not sent: the send queues were full"),
+        (step.absent, "were due to peers who were not there"),
+        (step.abandoned, "were on their way to or from users who left"),
+        (step.unfinished, "were still on their way at the end"),
+    ] {
+        if count > 0 {
+            row("", &format!("{count} {what}"));
+        }
+    }
+    row("latency", &quantiles(step.latency));
+    let late = step.late.map_or("-".into(), |late| time(late.p99));
+    row(
+        "generator",
+        &format!("{} of a processor; 99% of the packets at most {late} late", percent(step.cpu, 0)),
+    );
+}
+
+fn quantiles(quantiles: Option<Quantiles>) -> String {
+    quantiles.map_or("nothing arrived".into(), |Quantiles { p50, p90, p99, p999, largest }| {
+        let times = [p50, p90, p99, p999, largest].map(time);
+        let names = ["p50", "p90", "p99", "p99.9", "largest"];
+        let words: Vec<_> = names.iter().zip(times).map(|(name, time)| format!("{name} {time}")).collect();
+        words.join(", ")
+    })
+}
+
+/// A time with three digits.
+pub fn time(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        ..1e-3 => (seconds * 1e6, "µs"),
+        ..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.decimals$}{unit}")
+}
+
+fn percent(share: f64, decimals: usize) -> String {
+    format!("{:.decimals$}%", share * 100.0)
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Probe => "probe",
+        Phase::Connect => "connect",
+        Phase::WarmUp => "warm-up",
+        Phase::Load => "load",
+        Phase::Drain => "drain",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits() {
+        let times = [0.000_001_234, 0.000_85, 0.001_234, 0.0123, 0.1, 1.0, 12.345].map(time);
+        assert_eq!(times, ["1.23µs", "850µs", "1.23ms", "12.3ms", "100ms", "1.00s", "12.3s"]);
+    }
+
+    #[test]
+    fn a_line_is_aligned_with_the_head() {
+        let quantiles = Quantiles { p50: 0.001, p90: 0.002, p99: 0.123, p999: 0.2, largest: 3.0 };
+        let full = Line {
+            time: 123.4,
+            phase: Phase::WarmUp,
+            connections: 10_000,
+            connects: 100,
+            failed: 3,
+            sent: 50_000,
+            received: 49_000,
+            bytes_per_second: 70.5e6,
+            lost: 12,
+            blocked: 1234,
+            latency: Some(quantiles),
+            probe: Some(quantiles),
+            cpu: 1.0,
+        };
+        let empty = Line { latency: None, probe: None, ..full.clone() };
+        for text in [line(&full), line(&empty)] {
+            assert_eq!(text.chars().count(), head().chars().count(), "{text}");
+            assert_eq!(text.split_whitespace().count(), head().split_whitespace().count());
+        }
+    }
+}
