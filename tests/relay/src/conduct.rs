@@ -55,6 +55,9 @@ pub enum Conduct {
     /// Sends these plaintexts after the answer to the client's first packet, legal or not.
     Unsolicited(Vec<Vec<u8>>),
 
+    /// Discards each packet of data for the client, with a route or out of band, whose number is a multiple of this.
+    /// They are counted from 1.
+    DropEvery(u64),
     /// Writes everything to the socket one byte at a time.
     OneByte,
 }

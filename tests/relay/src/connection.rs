@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub key: Option<Key>,
     /// Whether it is in the list of connections that have something to write.
     pub dirty: bool,
+    /// Packets of data for the client, discarded ones included.
+    pub data_packets: u64,
     queue: Vec<u8>,
     /// How many bytes at the beginning of the queue are already written.
     written: usize,
@@ -75,6 +77,7 @@ impl Connection {
             conduct,
             key: None,
             dirty: false,
+            data_packets: 0,
             queue: Vec::new(),
             written: 0,
             kept: 0,

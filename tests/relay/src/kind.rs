@@ -34,3 +34,8 @@ pub const ROUTES: RangeInclusive<u8> = 16..=255;
 pub fn is_kept(kind: u8) -> bool {
     matches!(kind, ROUTING_RESPONSE | CONNECTION_NOTIFICATION | DISCONNECT_NOTIFICATION | PING | PONG)
 }
+
+/// Whether a packet of this kind carries data from one client to another.
+pub fn is_data(kind: u8) -> bool {
+    kind == OOB_RECEIVE || ROUTES.contains(&kind)
+}

@@ -157,6 +157,22 @@ fn no_pong() {
 }
 
 #[test]
+fn drop_every() {
+    let relay = relay(Conduct::DropEvery(3));
+    let (alice, bob) = (Identity::new(), Identity::new());
+    let mut sender = Client::connect(&relay, &alice);
+    let mut receiver = Client::connect(&relay, &bob);
+    for n in 1..=7 {
+        sender.send(&[&[OOB_SEND], &bob.key()[..], &[n]].concat());
+    }
+    sender.sync();
+    for n in [1, 2, 4, 5, 7] {
+        receiver.expect(&[&[OOB_RECEIVE], &alice.key(), &[n]]);
+    }
+    receiver.sync();
+}
+
+#[test]
 fn unsolicited() {
     let odd: Vec<Vec<u8>> = vec![vec![CONNECTION_NOTIFICATION, 99], vec![], vec![99; 2032], vec![1; 3000]];
     let relay = relay(Conduct::Unsolicited(odd.clone()));

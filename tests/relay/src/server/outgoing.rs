@@ -40,6 +40,12 @@ impl Server {
         match *connection.conduct {
             Conduct::SilentAfterHandshake => return,
             Conduct::NoPong if plaintext[0] == kind::PONG => return,
+            Conduct::DropEvery(nth) if kind::is_data(plaintext[0]) => {
+                connection.data_packets += 1;
+                if connection.data_packets.is_multiple_of(nth) {
+                    return;
+                }
+            }
             _ => {}
         }
         if kind::is_kept(plaintext[0]) {
