@@ -16,7 +16,7 @@ use crate::load::target::{Target, percentage};
 /// Latency counts from the planned moment of a packet to its receipt, so that packets that had to wait before they were
 /// sent are not left out. What other users carry over the relay cannot be seen.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXIT)]
+#[command(after_help = EXIT, args_override_self = true)]
 pub struct Arguments {
     /// The relay's address, such as 127.0.0.1:33445 or [::1]:33445
     pub address: Address,

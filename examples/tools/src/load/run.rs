@@ -178,9 +178,8 @@ impl Run {
         let (begin, asked) = (self.now(), self.step.asked);
         let measured = begin + warm_up..begin + warm_up + time;
         let schedule = asked.rate.map(|rate| Schedule::new(rate, warm_up));
-        self.step.planned = schedule
-            .as_ref()
-            .map(|schedule| schedule.due(warm_up + time).saturating_sub(schedule.due(warm_up)));
+        let planned = schedule.as_ref().map(|schedule| schedule.count(warm_up..warm_up + time));
+        self.step.planned = planned;
         self.traffic.books.measure(measured.clone());
         let senders = self.traffic.users.loaders();
         self.traffic.load = Some(Issuer::new(begin, schedule, senders, self.manner.content.clone()));

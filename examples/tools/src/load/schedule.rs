@@ -1,5 +1,6 @@
 //! When something is planned to happen: a fixed rate that grows from nothing at the beginning.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// The moments of an open loop. They do not depend on what happens, so that a relay that stops for a while delays all
@@ -30,6 +31,19 @@ impl Schedule {
             self.rate * (elapsed - self.ramp / 2.0)
         };
         whole as u64 + 1
+    }
+
+    /// How many events have their moments in this time, its end not included.
+    pub fn count(&self, time: Range<Duration>) -> u64 {
+        let before = |end: Duration| {
+            let mut count = self.due(end);
+            // The count is rounded, and the moments decide.
+            while count > 0 && self.moment(count - 1).is_some_and(|moment| moment >= end) {
+                count -= 1;
+            }
+            count
+        };
+        before(time.end) - before(time.start)
     }
 
     /// The moment of the event with this number, from 0; `None` if there are no events.
@@ -80,6 +94,21 @@ mod tests {
             let (before, after) = (moment.saturating_sub(SECOND / 100_000), moment + SECOND / 100_000);
             assert!(schedule.due(after) > number as u64, "{number}");
             assert!(number == 0 || schedule.due(before) <= number as u64, "{number}");
+        }
+    }
+
+    #[test]
+    fn the_events_of_a_time_are_counted_by_their_moments() {
+        let ms = Duration::from_millis;
+        for (rate, ramp, time) in [
+            (200.0, ms(200), ms(200)..ms(1200)),
+            (3.0, ms(0), ms(0)..ms(1000)),
+            (777.7, ms(900), ms(100)..ms(950)),
+        ] {
+            let schedule = Schedule::new(rate, ramp);
+            let moments = (0..2000).filter_map(|number| schedule.moment(number));
+            let expected = moments.filter(|moment| time.contains(moment)).count();
+            assert_eq!(schedule.count(time) as usize, expected);
         }
     }
 
