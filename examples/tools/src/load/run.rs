@@ -92,6 +92,8 @@ pub struct Run {
     is_interrupted: Arc<AtomicBool>,
     began: Instant,
     phase: Phase,
+    /// Whether there is more to send than the last turn could.
+    has_more: bool,
     next_line: Duration,
     line_cpu: Cpu,
     /// Users that are to connect, the moments for it, and how many have begun to.
@@ -127,6 +129,7 @@ impl Run {
             is_interrupted,
             began: Instant::now(),
             phase: Phase::Probe,
+            has_more: false,
             next_line: LINE,
             line_cpu: Cpu::start(),
             opening: VecDeque::new(),
@@ -281,23 +284,22 @@ impl Run {
         Ok(())
     }
 
-    /// Receives, sends what is due, and waits for the next thing to do.
+    /// Waits for the next thing to do, receives, and sends what is due.
     fn turn(&mut self, until: Duration) -> Result<(), Stop> {
+        if !self.has_more {
+            self.wait(until)?;
+        }
         let traffic = &mut self.traffic;
         traffic.users.client.poll(&mut self.events, Some(Duration::ZERO)).map_err(other)?;
         let now = self.began.elapsed();
         for event in &self.events {
             traffic.handle(&event, now);
         }
-        let is_full = self.events.len() == self.events.capacity();
         self.come_and_go(now);
-        let has_more = self.traffic.send_due(now);
+        self.has_more = self.traffic.send_due(now);
         self.traffic.users.client.flush();
         self.check(now)?;
-        if now >= self.next_line {
-            self.write_line(now)?;
-        }
-        if is_full || has_more { Ok(()) } else { self.wait(until) }
+        if now >= self.next_line { self.write_line(now) } else { Ok(()) }
     }
 
     /// Connects users and lets others leave, as planned.

@@ -44,12 +44,12 @@ fn a_loss_that_grows_with_the_number_of_packets_ends_the_search() {
     // Each step at this rate sends fewer packets to one user than are needed for a loss; a much higher one more.
     let relay = relay(Conduct::DropEvery(100));
     let search =
-        ["--search", "throughput", "--rate", "16", "--until", "loss<0.001%,p99<60s,failed<100%,reached>0%"];
+        ["--search", "throughput", "--rate", "256", "--until", "loss<0.001%,p99<60s,failed<100%,reached>0%"];
     let ended = run(&target(&relay), &[&STEP[..], &search].concat());
     let summary = ended.summary();
     let found = &summary["search"];
     assert_eq!(ended.status, 0, "{}", ended.output);
-    assert!(found["largest"].as_u64() >= Some(16), "{found}");
+    assert!(found["largest"].as_u64() >= Some(256), "{found}");
     assert!(found["smallest_missed"].as_u64() > found["largest"].as_u64(), "{found}");
     assert_eq!(summary["step"]["lost"], 0, "{summary}");
 }
