@@ -9,7 +9,6 @@
 #[path = "../../../examples/tools/src/load/plot.rs"]
 mod plot;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -31,15 +30,16 @@ const USERS: [&str; 4] = ["--connections", "100", "--pairs", "10"];
 /// Clock ticks a second in `/proc`, on every Linux.
 const TICKS: f64 = 100.0;
 
-/// What is measured with a rate: latencies, what was reached and lost, and the relay's CPU time.
-#[derive(Clone, Copy)]
-struct Measured {
-    latencies: [f64; 3],
-    reached: f64,
-    loss: f64,
-    relay_cpu: f64,
-    own_cpu: f64,
-}
+/// Connections, if `ulimit -n` allows them.
+const CONNECTIONS: [&str; 3] = ["1000", "5000", "19000"];
+
+/// Each figure is the median of so many runs.
+const ROUNDS: usize = 3;
+
+/// What is measured with a rate: the median, the 99th and the 99.9th percentile of latency in seconds, packets that
+/// arrived in a second, the share of lost ones, and CPU time of the relay and of the generator, in shares of a
+/// processor.
+type Measured = [f64; 7];
 
 /// A running relay, and its name in tables.
 struct Subject {
@@ -60,51 +60,71 @@ fn main() -> Outcome<()> {
     let svg = arguments.iter().find(|argument| !argument.starts_with('-'));
     let bootstrapd = Bootstrapd::start()?;
     let subjects = [real(&bootstrapd)?, embedded()?];
-    let (rounds, rates, time) = if is_brief { (1, &RATES[..2], "0.5") } else { (5, &RATES[..], "3") };
-
-    let mut found: BTreeMap<(usize, u32), Vec<Measured>> = BTreeMap::new();
-    for round in 0..rounds {
-        for &rate in rates {
-            for index in (0..subjects.len()).map(|index| (index + round) % subjects.len()) {
-                let measured = measure(&subjects[index], rate, time)?;
-                found.entry((index, rate)).or_default().push(measured);
-            }
-        }
-        eprintln!("round {} of {rounds}", round + 1);
+    let (rates, time) = if is_brief { (&RATES[..2], "0.5") } else { (&RATES[..], "3") };
+    let mut found = Vec::new();
+    for &rate in rates {
+        found.push((rate, in_turns(&subjects, is_brief, |subject| measure(subject, rate, time))?));
     }
-    let medians: BTreeMap<_, _> = found.into_iter().map(|(key, all)| (key, medians(&all))).collect();
-    print_latencies(&subjects, rates, &medians);
+    print_latencies(&subjects, &found);
     if let Some(path) = svg {
-        let series: Vec<_> = subjects
-            .iter()
-            .enumerate()
-            .map(|(index, subject)| series(subject.name, index, &medians))
-            .collect();
+        let series = [0, 1].map(|index| series(subjects[index].name, index, &found));
         fs::write(path, plot::draw(&series, "packets of 1400 bytes offered a second"))?;
     }
-    let searches: [&[&str]; 3] = [
-        &["--search", "throughput", "--rate", "1000"],
-        &["--search", "throughput", "--rate", "1000", "--size", "100"],
-        &["--search", "connections", "--connections", "1000", "--connect-rate", "1000", "--rate", "200"],
-    ];
-    println!("\n| most within `p99<100ms,loss<0.1%` | {} | {} |", subjects[0].name, subjects[1].name);
+    print_searches(&subjects, is_brief)?;
+    print_connections(&subjects, is_brief)
+}
+
+/// The largest loads within the target of a search.
+fn print_searches(subjects: &[Subject; 2], is_brief: bool) -> Outcome<()> {
+    println!(
+        "\n| most packets a second within `p99<100ms,loss<0.1%` | {} | {} |",
+        subjects[0].name, subjects[1].name
+    );
     println!("| --- | ---: | ---: |");
-    for (words, search) in ["packets of 1400 bytes a second", "packets of 100 bytes a second", "connections"]
-        .into_iter()
-        .zip(searches)
-    {
-        let mut largest = [Vec::new(), Vec::new()];
-        for round in 0..if is_brief { 1 } else { 3 } {
-            for index in (0..subjects.len()).map(|index| (index + round) % subjects.len()) {
-                let time = ["--warm-up", "0.5", "--time", if is_brief { "0.2" } else { "2" }];
-                let end = load(&subjects[index], &[&time[..], search].concat())?;
-                largest[index].push(end["search"]["largest"].as_f64().unwrap_or_default());
-            }
-        }
-        let [real, embedded] = largest.map(|mut all| median(&mut all));
-        println!("| {words} | {real:.0} | {embedded:.0} |");
+    for size in ["1400", "100"] {
+        let time = if is_brief { "0.2" } else { "2" };
+        let search =
+            ["--search", "throughput", "--rate", "2000", "--size", size, "--warm-up", "0.5", "--time", time];
+        let [real, embedded] = in_turns(subjects, is_brief, |subject| {
+            Ok([load(subject, &search)?["search"]["largest"].as_f64().unwrap_or_default()])
+        })?;
+        println!("| of {size} bytes | {:.0} | {:.0} |", real[0], embedded[0]);
     }
     Ok(())
+}
+
+/// Latencies with many connections, nearly all of which are idle.
+fn print_connections(subjects: &[Subject; 2], is_brief: bool) -> Outcome<()> {
+    let [real, embedded] = [subjects[0].name, subjects[1].name];
+    println!("\n| connections | {real}: p50, p99 | {embedded}: p50, p99 |");
+    println!("| ---: | ---: | ---: |");
+    for connections in if is_brief { &CONNECTIONS[..1] } else { &CONNECTIONS } {
+        let idle = ["--connections", connections, "--connect-rate", "1000", "--rate", "200"];
+        let found = in_turns(subjects, is_brief, |subject| {
+            let end = load(subject, &[&idle[..], &["--warm-up", "1", "--time", "3"]].concat())?;
+            Ok(["p50", "p99"].map(|name| end["step"]["latency"][name].as_f64().unwrap_or(f64::NAN)))
+        })?;
+        let [real, embedded] = found.map(|[p50, p99]| format!("{:.1} ms, {:.1} ms", p50 * 1e3, p99 * 1e3));
+        println!("| {connections} | {real} | {embedded} |");
+    }
+    Ok(())
+}
+
+/// Measures both relays in turns, and returns the medians for each.
+fn in_turns<const N: usize>(
+    subjects: &[Subject; 2],
+    is_brief: bool,
+    mut measure: impl FnMut(&Subject) -> Outcome<[f64; N]>,
+) -> Outcome<[[f64; N]; 2]> {
+    let mut found = [Vec::new(), Vec::new()];
+    for round in 0..if is_brief { 1 } else { ROUNDS } {
+        for index in [round % 2, (round + 1) % 2] {
+            found[index].push(measure(&subjects[index])?);
+        }
+    }
+    Ok(found.map(|all: Vec<[f64; N]>| {
+        std::array::from_fn(|figure| median(&mut all.iter().map(|one| one[figure]).collect::<Vec<_>>()))
+    }))
 }
 
 /// Runs the embedded relay: `relays relay`.
@@ -150,16 +170,13 @@ fn measure(subject: &Subject, rate: u32, time: &str) -> Outcome<Measured> {
     let end = load(subject, &["--rate", &rate, "--warm-up", "1", "--time", time])?;
     let step = &end["step"];
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    let sent = number(&step["sent"]);
     // Of the whole run: the load had half of its rate in the second of warm-up.
     let seconds = number(&step["seconds"]) + 0.5;
-    Ok(Measured {
-        latencies: ["p50", "p99", "p99.9"].map(|name| number(&step["latency"][name])),
-        reached: number(&step["received_per_second"]),
-        loss: number(&step["lost"]) / sent,
-        relay_cpu: (cpu_time(subject.process)? - before) / seconds,
-        own_cpu: number(&step["cpu"]),
-    })
+    let [p50, p99, p999] = ["p50", "p99", "p99.9"].map(|name| number(&step["latency"][name]));
+    let (reached, loss) =
+        (number(&step["received_per_second"]), number(&step["lost"]) / number(&step["sent"]));
+    let relay_cpu = (cpu_time(subject.process)? - before) / seconds;
+    Ok([p50, p99, p999, reached, loss, relay_cpu, number(&step["cpu"])])
 }
 
 /// The CPU time of a process in seconds, that of the kernel for it included.
@@ -171,49 +188,36 @@ fn cpu_time(process: u32) -> Outcome<f64> {
     Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
 }
 
-fn medians(all: &[Measured]) -> Measured {
-    let of = |value: fn(&Measured) -> f64| median(&mut all.iter().map(value).collect::<Vec<_>>());
-    Measured {
-        latencies: [of(|one| one.latencies[0]), of(|one| one.latencies[1]), of(|one| one.latencies[2])],
-        reached: of(|one| one.reached),
-        loss: of(|one| one.loss),
-        relay_cpu: of(|one| one.relay_cpu),
-        own_cpu: of(|one| one.own_cpu),
-    }
-}
-
 fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     if figures.len() % 2 == 1 { figures[middle] } else { (figures[middle - 1] + figures[middle]) / 2.0 }
 }
 
-fn print_latencies(subjects: &[Subject; 2], rates: &[u32], medians: &BTreeMap<(usize, u32), Measured>) {
+fn print_latencies(subjects: &[Subject; 2], found: &[(u32, [Measured; 2])]) {
     for (index, subject) in subjects.iter().enumerate() {
         println!("\n{}:\n", subject.name);
         println!("| offered a second | arrived | lost | p50 | p99 | p99.9 | relay's CPU | generator's CPU |");
         println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-        for rate in rates {
-            let Measured { latencies: [p50, p99, p999], reached, loss, relay_cpu, own_cpu } =
-                medians[&(index, *rate)];
+        for (rate, measured) in found {
+            let [p50, p99, p999, reached, loss, relay_cpu, own_cpu] = measured[index];
             let [p50, p99, p999] = [p50, p99, p999].map(|seconds| format!("{:.1} ms", seconds * 1e3));
+            let [relay_cpu, own_cpu] = [relay_cpu, own_cpu].map(|share| format!("{:.0}%", share * 1e2));
             println!(
-                "| {rate} | {reached:.0} | {:.2}% | {p50} | {p99} | {p999} | {:.0}% | {:.0}% |",
-                loss * 1e2,
-                relay_cpu * 1e2,
-                own_cpu * 1e2
+                "| {rate} | {reached:.0} | {:.2}% | {p50} | {p99} | {p999} | {relay_cpu} | {own_cpu} |",
+                loss * 1e2
             );
         }
     }
 }
 
-fn series(name: &str, index: usize, medians: &BTreeMap<(usize, u32), Measured>) -> Series {
-    let own = medians.iter().filter(|((of, _), _)| *of == index);
-    let points = own.map(|((_, rate), measured)| Point {
-        load: f64::from(*rate),
-        latencies: measured.latencies,
+fn series(name: &str, index: usize, found: &[(u32, [Measured; 2])]) -> Series {
+    let points = found.iter().map(|(rate, measured)| {
+        let [p50, p99, p999, reached, ..] = measured[index];
         // Hollow where the relay does not carry what is offered.
-        is_kept: measured.reached > 0.95 * f64::from(*rate),
+        let (load, is_kept) = (f64::from(*rate), reached > 0.95 * f64::from(*rate));
+        Point { load, latencies: [p50, p99, p999], is_kept }
     });
-    Series { name: name.replace('`', ""), points: points.collect() }
+    let has_latencies = |point: &Point| point.latencies.iter().all(|latency| latency.is_finite());
+    Series { name: name.replace('`', ""), points: points.filter(has_latencies).collect() }
 }

@@ -94,7 +94,8 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     }
     let client = Client::new(config).map_err(|error| error.to_string())?;
     let relay = Relay::new(arguments.address.clone(), arguments.key);
-    let users = Users::new(client, relay, PROBE.end + 2 * arguments.pairs);
+    let paired = PROBE.end + 2 * arguments.pairs;
+    let users = Users::new(client, relay, arguments.proxy.is_some(), paired);
 
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -115,8 +116,9 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
 /// The most connections of a search: what the system allows.
 fn most_connections(arguments: &Arguments) -> u64 {
     let most = guard::most_connections().saturating_sub(PROBE.end as u64);
-    // One address of this machine has so many ports for connections to one relay.
-    most.min(28_000).max(arguments.connections as u64)
+    // One address of this machine has so many ports for connections to one relay or proxy.
+    let ports = if guard::is_loopback(&arguments.address) { u64::MAX } else { 28_000 };
+    most.min(ports).max(arguments.connections as u64)
 }
 
 fn start(arguments: &Arguments, manner: &Manner, target: &Target, descriptors: u64) -> Start {

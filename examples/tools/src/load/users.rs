@@ -1,16 +1,23 @@
 //! The users: each has a key pair and a connection of its own, all on one client.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
-use tox_relay_client::{Client, ConnectError, ConnectionId, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Address, Client, ConnectError, ConnectionId, PublicKey, Relay, SecretKey};
 
 /// The first two users are the probe's, which measure the relay while the others load it.
 pub const PROBE: Range<usize> = 0..2;
+
+/// So many connections share a local address, if there are several. Linux finds a free port at once while at most half
+/// of the 28,232 that it gives out are in use with one relay; after that, it tries one after the other.
+const PER_ADDRESS: usize = 10_000;
 
 /// All users. Those at 2n and 2n + 1 are peers, up to the number of pairs; the others are idle.
 pub struct Users {
     pub client: Client,
     relay: Relay,
+    /// Whether the relay is at an IPv4 address of this machine's loopback interface, and reached without a proxy.
+    is_loopback: bool,
     users: Vec<User>,
     /// How many of them have peers.
     paired: usize,
@@ -27,8 +34,11 @@ struct User {
 
 impl Users {
     /// No users yet. So many of them will have peers, those of the probe included.
-    pub fn new(client: Client, relay: Relay, paired: usize) -> Self {
-        Self { client, relay, users: Vec::new(), paired, connected: 0 }
+    pub fn new(client: Client, relay: Relay, is_proxied: bool, paired: usize) -> Self {
+        let addresses = relay.addresses().unwrap_or_default();
+        let mut ips = addresses.iter().filter_map(Address::socket_addr).map(|address| address.ip());
+        let is_loopback = !is_proxied && ips.any(|ip| ip.is_loopback() && ip.is_ipv4());
+        Self { client, relay, is_loopback, users: Vec::new(), paired, connected: 0 }
     }
 
     /// Those with peers, apart from the probe's.
@@ -79,7 +89,10 @@ impl Users {
             self.users.push(User { secret_key, public_key, connection: None, is_connected: false });
         }
         let secret_key = self.users[user].secret_key.clone();
-        let relay = self.relay.clone().identity(secret_key).token(user as u64);
+        let mut relay = self.relay.clone().identity(secret_key).token(user as u64);
+        if let Some(address) = self.is_loopback.then(|| local_address(user)).flatten() {
+            relay = relay.local_address(address);
+        }
         let connection = self.client.connect(relay)?;
         self.users[user].connection = Some(connection);
         if let Some(peer) = self.peer(user) {
@@ -112,5 +125,24 @@ impl Users {
         let user = self.users.get_mut(user)?;
         self.connected -= usize::from(std::mem::take(&mut user.is_connected));
         user.connection.take()
+    }
+}
+
+/// An address of the loopback interface, of which it has 16 million; `None` for the usual one.
+fn local_address(user: usize) -> Option<SocketAddr> {
+    let number = u32::try_from(user / PER_ADDRESS).ok().filter(|number| *number > 0)?;
+    let ip = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
+    Some(SocketAddr::new(IpAddr::V4(ip), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_users_share_several_local_addresses() {
+        assert_eq!(local_address(9_999), None);
+        assert_eq!(local_address(10_000), Some("127.0.0.2:0".parse().unwrap()));
+        assert_eq!(local_address(39_999), Some("127.0.0.4:0".parse().unwrap()));
     }
 }
