@@ -1,5 +1,6 @@
 //! Tools for those who run and choose Tox TCP relays: see the [README](../README.md).
 
+#[cfg(unix)]
 mod load;
 mod probe;
 
@@ -18,6 +19,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Tool {
     Probe(Box<probe::Arguments>),
+    #[cfg(unix)]
     Load(Box<load::Arguments>),
 }
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     };
     match arguments.tool {
         Tool::Probe(arguments) => probe::run(&arguments),
+        #[cfg(unix)]
         Tool::Load(arguments) => load::run(*arguments),
     }
 }

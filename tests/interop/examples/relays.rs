@@ -12,6 +12,7 @@ mod plot;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 use std::{env, fs, io};
 
 use interop::Bootstrapd;
@@ -165,16 +166,16 @@ fn load(subject: &Subject, arguments: &[&str]) -> Outcome<Value> {
 }
 
 fn measure(subject: &Subject, rate: u32, time: &str) -> Outcome<Measured> {
-    let before = cpu_time(subject.process)?;
+    let (before, begin) = (cpu_time(subject.process)?, Instant::now());
     let rate = rate.to_string();
     let end = load(subject, &["--rate", &rate, "--warm-up", "1", "--time", time])?;
     let step = &end["step"];
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    // Of the whole run: the load had half of its rate in the second of warm-up.
-    let seconds = number(&step["seconds"]) + 0.5;
+    // In the first two seconds the probe and the users connect; in the next one the load has half of its rate.
+    let seconds = begin.elapsed().as_secs_f64() - 2.5;
     let [p50, p99, p999] = ["p50", "p99", "p99.9"].map(|name| number(&step["latency"][name]));
     let (reached, loss) =
-        (number(&step["received_per_second"]), number(&step["lost"]) / number(&step["sent"]));
+        (number(&step["arrived_per_second"]), number(&step["lost"]) / number(&step["sent"]));
     let relay_cpu = (cpu_time(subject.process)? - before) / seconds;
     Ok([p50, p99, p999, reached, loss, relay_cpu, number(&step["cpu"])])
 }

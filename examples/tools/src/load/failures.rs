@@ -19,14 +19,14 @@ impl From<DisconnectReason> for Failure {
     fn from(reason: DisconnectReason) -> Self {
         let word = match reason {
             DisconnectReason::Refused(_) => "refused",
-            DisconnectReason::TimedOut { .. } => "timed_out",
-            DisconnectReason::NoPong(_) => "no_pong",
+            DisconnectReason::TimedOut { .. } => "timeout",
+            DisconnectReason::NoPong(_) => "no-pong",
             DisconnectReason::Closed { .. } => "closed",
             DisconnectReason::Transport { .. } => "transport",
-            DisconnectReason::Proxy(_) => "proxy",
-            DisconnectReason::Impostor(_) => "not_the_relay",
-            DisconnectReason::Protocol(_) => "protocol",
-            DisconnectReason::PingFlood => "ping_flood",
+            DisconnectReason::Proxy(_) => "proxy-error",
+            DisconnectReason::Impostor(_) => "impostor",
+            DisconnectReason::Protocol(_) => "violation",
+            DisconnectReason::PingFlood => "ping-flood",
             _ => "other",
         };
         // Wrong credentials are the caller's fault, and it is the proxy that rejects them.
@@ -42,13 +42,13 @@ impl From<DisconnectReason> for Failure {
 impl Failure {
     /// A relay has refused the route between a pair.
     pub fn route_refused() -> Self {
-        Self { reason: "route_refused", message: "the relay refused a route".into(), is_proxys: false }
+        Self { reason: "route-refused", message: "the relay refused a route".into(), is_proxys: false }
     }
 }
 
 impl From<&ConnectError> for Failure {
     fn from(error: &ConnectError) -> Self {
-        Self { reason: "not_started", message: error.to_string(), is_proxys: false }
+        Self { reason: "not-started", message: error.to_string(), is_proxys: false }
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
         }
         let list = failures.list();
         let words: Vec<_> = list.iter().map(|counted| (counted.count, counted.failure.reason)).collect();
-        assert_eq!(words, [(3, "refused"), (1, "no_pong")]);
+        assert_eq!(words, [(3, "refused"), (1, "no-pong")]);
     }
 
     #[test]

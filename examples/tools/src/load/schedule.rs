@@ -61,6 +61,44 @@ impl Schedule {
     }
 }
 
+/// A schedule that has begun, and how many of its events were taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    begin: Duration,
+    schedule: Schedule,
+    taken: u64,
+}
+
+impl Pace {
+    /// Begins at this moment.
+    pub fn new(begin: Duration, schedule: Schedule) -> Self {
+        Self { begin, schedule, taken: 0 }
+    }
+
+    /// Takes the next event, if it is due.
+    pub fn take(&mut self, now: Duration) -> bool {
+        let is_due =
+            now.checked_sub(self.begin).is_some_and(|elapsed| self.taken < self.schedule.due(elapsed));
+        self.taken += u64::from(is_due);
+        is_due
+    }
+
+    /// How many events were taken.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// When the next event is due; `None` if there are no events.
+    pub fn next_moment(&self) -> Option<Duration> {
+        self.moment(self.taken)
+    }
+
+    /// The moment of the event with this number.
+    pub fn moment(&self, number: u64) -> Option<Duration> {
+        self.schedule.moment(number).map(|moment| self.begin + moment)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +148,15 @@ mod tests {
             let expected = moments.filter(|moment| time.contains(moment)).count();
             assert_eq!(schedule.count(time) as usize, expected);
         }
+    }
+
+    #[test]
+    fn a_pace_takes_each_event_once_and_none_before_its_moment() {
+        let mut pace = Pace::new(5 * SECOND, Schedule::new(2.0, Duration::ZERO));
+        assert_eq!((pace.take(4 * SECOND), pace.next_moment()), (false, Some(5 * SECOND)));
+        let taken = [5.0, 5.4, 5.6, 6.6, 6.6, 6.6].map(|now| pace.take(Duration::from_secs_f64(now)));
+        assert_eq!(taken, [true, false, true, true, true, false]);
+        assert_eq!((pace.taken(), pace.next_moment()), (4, Some(7 * SECOND)));
     }
 
     #[test]

@@ -68,12 +68,8 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
             arguments.address
         ));
     }
-    let descriptors = guard::descriptors(PROBE.end + arguments.connections);
-    guard::allow(if arguments.search == Some(Unit::Connections) {
-        guard::descriptors(PROBE.end + most_connections(&arguments) as usize)
-    } else {
-        descriptors
-    })?;
+    let descriptors = guard::descriptors(PROBE.end + most_connections(&arguments) as usize);
+    guard::allow(descriptors)?;
 
     let is_search = usize::from(arguments.search.is_some());
     let searched: Target = SEARCHED.parse()?;
@@ -113,12 +109,15 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
 }
 
-/// The most connections of a search: what the system allows.
+/// The most connections at the same time. A search for connections takes what the system allows.
 fn most_connections(arguments: &Arguments) -> u64 {
-    let most = guard::most_connections().saturating_sub(PROBE.end as u64);
+    let asked = arguments.connections as u64;
+    if arguments.search != Some(Unit::Connections) {
+        return asked;
+    }
     // One address of this machine has so many ports for connections to one relay or proxy.
-    let ports = if guard::is_loopback(&arguments.address) { u64::MAX } else { 28_000 };
-    most.min(ports).max(arguments.connections as u64)
+    let ports = if guard::is_loopback(&arguments.address) { 1_000_000 } else { 28_000 };
+    guard::most_connections().saturating_sub(PROBE.end as u64).min(ports).max(asked)
 }
 
 fn start(arguments: &Arguments, manner: &Manner, target: &Target, descriptors: u64) -> Start {

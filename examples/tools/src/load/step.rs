@@ -27,9 +27,10 @@ pub struct Step {
     /// Packets that were planned for the measured time; `None` if there was no plan.
     pub planned: Option<u64>,
     pub sent: u64,
+    /// Those of them that arrived, by the end of the run.
     pub received: u64,
-    pub received_per_second: f64,
-    /// Payload that was received.
+    /// Packets, and their payload, that arrived in the measured time, whenever they were planned.
+    pub arrived_per_second: f64,
     pub bytes_per_second: f64,
     pub lost: u64,
     /// Packets that were due and never sent, since the send queues were full.
@@ -102,7 +103,7 @@ pub mod tests {
             planned: Some(10_000),
             sent: 10_000,
             received: 10_000,
-            received_per_second: 1000.0,
+            arrived_per_second: 1000.0,
             bytes_per_second: 1.4e6,
             lost: 0,
             unsent: 0,

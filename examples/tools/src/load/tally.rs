@@ -14,8 +14,10 @@ pub struct Tally {
     pub failed: u64,
     /// Packets that the client has accepted.
     pub sent: u64,
+    /// Packets that have arrived. In a step: those that were planned in its measured time, whenever they arrived.
     pub received: u64,
-    /// Payload that was received, in bytes.
+    /// Packets that have arrived in this time, whenever they were planned, and their payload in bytes.
+    pub arrived: u64,
     pub bytes: u64,
     /// Packets that the relay has not delivered: those after them arrived, or their connection ended.
     pub lost: u64,
@@ -31,19 +33,30 @@ pub struct Tally {
     pub late: Latencies,
 }
 
+impl Tally {
+    /// Begins anew. The histograms are large, so they are used again.
+    fn clear(&mut self) {
+        let Self { connected, failed, sent, received, arrived, bytes, lost, absent, abandoned, .. } = self;
+        for count in [connected, failed, sent, received, arrived, bytes, lost, absent, abandoned] {
+            *count = 0;
+        }
+        [&mut self.latency, &mut self.probe, &mut self.late].into_iter().for_each(Latencies::clear);
+    }
+}
+
 /// The tallies of the current interval and of the current step.
 #[derive(Debug, Default)]
 pub struct Books {
     pub interval: Tally,
     pub step: Tally,
-    /// The measured time of the step, since the run began. Packets count if they were planned in it.
+    /// The measured time of the step, since the run began.
     measured: Range<Duration>,
 }
 
 impl Books {
     /// Begins a step, whose measured time is not known yet.
     pub fn begin_step(&mut self) {
-        self.step = Tally::default();
+        self.step.clear();
         self.measured = Duration::MAX..Duration::MAX;
     }
 
@@ -57,10 +70,11 @@ impl Books {
         self.measured.end.min(now).saturating_sub(self.measured.start)
     }
 
-    /// Counts something that concerns a packet planned for this moment.
-    pub fn packet(&mut self, planned: Duration, count: impl Fn(&mut Tally)) {
+    /// Counts something for the interval, and for the step if this moment is in its measured time: the planned moment of
+    /// a packet, or that of its arrival.
+    pub fn packet(&mut self, moment: Duration, count: impl Fn(&mut Tally)) {
         count(&mut self.interval);
-        if self.measured.contains(&planned) {
+        if self.measured.contains(&moment) {
             count(&mut self.step);
         }
     }
@@ -82,10 +96,7 @@ impl Books {
 
     /// Ends an interval.
     pub fn next_interval(&mut self) {
-        let Tally { mut latency, mut probe, mut late, .. } = std::mem::take(&mut self.interval);
-        // The histograms are large, so they are used again.
-        [&mut latency, &mut probe, &mut late].into_iter().for_each(Latencies::clear);
-        self.interval = Tally { latency, probe, late, ..Tally::default() };
+        self.interval.clear();
     }
 }
 

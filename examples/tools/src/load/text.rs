@@ -85,8 +85,9 @@ pub fn start(start: &Start) -> String {
     if !start.until.is_empty() {
         _ = write!(text, "\ntarget     {}", start.until);
     }
+    let most = if searched(Unit::Connections) { "up to " } else { "" };
     text + &format!(
-        "\nneeds      {descriptors} file descriptors here (ulimit -n), and as many on the relay's machine\n"
+        "\nneeds      {most}{descriptors} file descriptors here (ulimit -n), and as many on the relay's machine\n"
     )
 }
 
@@ -97,7 +98,7 @@ fn rate(rate: Option<f64>, is_searched: bool) -> String {
 
 /// One step of a search.
 pub fn tried(tried: &Tried) -> String {
-    let Step { asked, received_per_second, bytes_per_second, .. } = tried.step;
+    let Step { asked, arrived_per_second, bytes_per_second, .. } = tried.step;
     let load = match tried.unit {
         Unit::Connections => format!("{} connections", asked.connections),
         Unit::Throughput => rate(asked.rate, false),
@@ -105,7 +106,7 @@ pub fn tried(tried: &Tried) -> String {
     let verdict =
         if tried.misses.is_empty() { "kept".into() } else { format!("missed: {}", tried.misses.join(", ")) };
     let mut text = format!(
-        "step       {load}: {verdict}; {received_per_second:.0} packets/s and {:.2} MB/s arrived",
+        "step       {load}: {verdict}; {arrived_per_second:.0} packets/s and {:.2} MB/s arrived",
         bytes_per_second / 1e6
     );
     if let Some(own) = &tried.own_limit {
@@ -161,7 +162,7 @@ fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
         &format!(
             "{} connections, {:.1} packets/s, {:.2} MB/s, in {:.1} s",
             step.connections,
-            step.received_per_second,
+            step.arrived_per_second,
             step.bytes_per_second / 1e6,
             step.seconds
         ),

@@ -193,8 +193,11 @@ impl Traffic {
         self.last_received = now;
         self.books.packet(stamp.planned, |tally| {
             tally.received += 1;
-            tally.bytes += packet.len() as u64;
             tally.latency.record(latency);
+        });
+        self.books.packet(now, |tally| {
+            tally.arrived += 1;
+            tally.bytes += packet.len() as u64;
         });
         if lost > 0 {
             self.books.packets_now(now, |tally| tally.lost += lost);

@@ -38,7 +38,8 @@ fn the_run_ends_when_nobody_reads_its_output() {
     let relay = relay(Conduct::Honest);
     let mut program = Program::load(&target(&relay), &[&SHORT[..], &["--time", "1h"]].concat());
     program.line_with(" load ");
-    let ended = program.stop_reading();
+    program.stop_reading();
+    let ended = program.end();
     assert_eq!((ended.status, ended.errors.as_str()), (130, ""));
 }
 

@@ -31,7 +31,8 @@ pub fn hex(key: &[u8; 32]) -> String {
 /// A running program, which is killed when this is dropped.
 pub struct Program {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    /// `None` once its output is closed.
+    lines: Option<Lines<BufReader<ChildStdout>>>,
     errors: Option<JoinHandle<String>>,
 }
 
@@ -61,7 +62,7 @@ impl Program {
     fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = Some(BufReader::new(child.stdout.take().unwrap()).lines());
         let mut errors = child.stderr.take().unwrap();
         let errors = thread::spawn(move || {
             let mut text = String::new();
@@ -77,26 +78,20 @@ impl Program {
 
     /// The next line that contains this.
     pub fn line_with(&mut self, part: &str) -> String {
-        let line = self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(part));
+        let mut lines = self.lines.iter_mut().flatten().map(Result::unwrap);
+        let line = lines.find(|line| line.contains(part));
         line.unwrap_or_else(|| panic!("no line with {part:?}"))
     }
 
     /// Closes its output, as `head` does.
-    pub fn stop_reading(mut self) -> Ended {
-        let (reader, _) = std::io::pipe().unwrap();
-        drop(reader);
-        let empty = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
-        let mut empty = empty;
-        let lines = BufReader::new(empty.stdout.take().unwrap()).lines();
-        empty.wait().unwrap();
-        drop(std::mem::replace(&mut self.lines, lines));
-        self.end()
+    pub fn stop_reading(&mut self) {
+        self.lines = None;
     }
 
     /// Waits for its end.
     pub fn end(mut self) -> Ended {
         let watch = Instant::now();
-        let output: Vec<_> = self.lines.by_ref().map(Result::unwrap).collect();
+        let output: Vec<_> = self.lines.iter_mut().flatten().map(Result::unwrap).collect();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

@@ -139,7 +139,7 @@ fn another_server_is_not_loaded() {
     let ended = run(&target(&relay), &[]);
     let summary = ended.summary();
     assert_eq!((ended.status, &summary["outcome"]), (2, &"lost".into()), "{}", ended.output);
-    assert_eq!(summary["failures"][0]["reason"], "not_the_relay");
+    assert_eq!(summary["failures"][0]["reason"], "impostor");
     assert_eq!(relay.statistics().accepted, 2);
 }
 
