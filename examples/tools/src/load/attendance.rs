@@ -114,7 +114,7 @@ mod tests {
         let mut attendance = Attendance::default();
         attendance.begin_churn(2..4, 1.0, SECOND);
         let moves = all(&mut attendance, SECOND * 5 / 2);
-        assert_eq!(moves, [(1000, Move::Leave(2)), (2000, Move::Leave(3)), (2000, Move::Connect(2))]);
+        assert_eq!(moves, [(1000, Move::Leave(2)), (2000, Move::Connect(2)), (2000, Move::Leave(3))]);
         attendance.end_churn();
         assert_eq!(all(&mut attendance, 10 * SECOND), [(3000, Move::Connect(3))]);
     }
