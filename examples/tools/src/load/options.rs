@@ -80,6 +80,9 @@ const EXIT: &str = "\
 Exit status: 0 the target was kept, or there was none; 1 it was missed, or the probe's latency passed its bound;
 2 the relay cannot be reached or was lost; 3 wrong usage, or the proxy does not work; 130 interrupted.";
 
+/// The most connections.
+pub const MOST_CONNECTIONS: usize = 1_000_000;
+
 /// How many packets are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
@@ -101,8 +104,12 @@ impl Arguments {
     /// What is wrong with the arguments together.
     pub fn check(&self) -> Result<(), String> {
         let Self { connections, pairs, .. } = self;
-        if 2 * pairs > *connections {
-            return Err(format!("{pairs} pairs need {} connections, and there are {connections}", 2 * pairs));
+        if *connections > MOST_CONNECTIONS {
+            return Err(format!("at most {MOST_CONNECTIONS} connections are possible"));
+        }
+        let paired = pairs.saturating_mul(2);
+        if paired > *connections {
+            return Err(format!("{pairs} pairs need {paired} connections, and there are {connections}"));
         }
         if *pairs == 0 && self.rate == Rate::Max {
             return Err("without pairs nobody sends: --rate max needs --pairs".into());

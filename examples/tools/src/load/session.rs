@@ -1,6 +1,7 @@
 //! From the arguments to the exit status: one load, or a search over many.
 
 use std::fs;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +14,7 @@ use tox_relay_client::{Client, Config, Relay, SecretKey};
 use crate::load::guard;
 use crate::load::latency::Quantiles;
 use crate::load::line::{Line, Phase};
-use crate::load::options::{Arguments, Rate};
+use crate::load::options::{Arguments, MOST_CONNECTIONS, Rate};
 use crate::load::payload::Content;
 use crate::load::plot::{self, Point, Series};
 use crate::load::report::{End, Found, Outcome, Report, Start, Tried, Unit};
@@ -29,9 +30,9 @@ const SEND_QUEUE: usize = 32 * 1024;
 /// The target of a search, as far as the user says nothing else.
 const SEARCHED: &str = "p99<100ms,loss<0.1%,failed<1%,reached>95%";
 
-/// The times if the user gives none: of one load, and of a step in a search.
-const TIME: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
-const WARM_UP: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
+/// The times of warm-up and of measuring, if the user gives none: of one load, and of each step in a search.
+const TIMES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
+const STEP_TIMES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// No search goes beyond so many packets a second.
 const MOST_PACKETS: u64 = 10_000_000;
@@ -71,35 +72,13 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     let descriptors = guard::descriptors(PROBE.end + most_connections(&arguments) as usize);
     guard::allow(descriptors)?;
 
-    let is_search = usize::from(arguments.search.is_some());
-    let searched: Target = SEARCHED.parse()?;
-    let target = arguments.until.clone().unwrap_or_default();
-    let target = if is_search == 1 { target.or(searched) } else { target };
-    let manner = Manner {
-        connect_rate: arguments.connect_rate,
-        churn: arguments.churn,
-        content: Content { sizes: arguments.size.clone(), oob: arguments.oob },
-        warm_up: arguments.warm_up.unwrap_or(WARM_UP[is_search]),
-        time: arguments.time.unwrap_or(TIME[is_search]),
-        abort_above: arguments.abort_above,
-    };
-
-    let mut config = Config::new(SecretKey::generate()).send_queue(SEND_QUEUE);
-    if let Some(proxy) = &arguments.proxy {
-        config = config.proxy(proxy.clone());
+    let mut target = arguments.until.clone().unwrap_or_default();
+    if arguments.search.is_some() {
+        target = target.or(SEARCHED.parse()?);
     }
-    let client = Client::new(config).map_err(|error| error.to_string())?;
-    let relay = Relay::new(arguments.address.clone(), arguments.key);
-    let paired = PROBE.end + 2 * arguments.pairs;
-    let users = Users::new(client, relay, arguments.proxy.is_some(), paired);
-
-    let is_interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second one ends the program at once.
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&is_interrupted))
-            .and_then(|_| flag::register(signal, Arc::clone(&is_interrupted)))
-            .map_err(|error| error.to_string())?;
-    }
+    let manner = manner(&arguments);
+    let users = users(&arguments)?;
+    let is_interrupted = catch_signals().map_err(|error| error.to_string())?;
     let mut report = Report::new(arguments.json);
     // Nobody reads the output: there is nothing to do.
     if report.start(&start(&arguments, &manner, &target, descriptors)).is_err() {
@@ -109,6 +88,39 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
 }
 
+fn manner(arguments: &Arguments) -> Manner {
+    let [warm_up, time] = if arguments.search.is_some() { STEP_TIMES } else { TIMES };
+    Manner {
+        connect_rate: arguments.connect_rate,
+        churn: arguments.churn,
+        content: Content { sizes: arguments.size.clone(), oob: arguments.oob },
+        warm_up: arguments.warm_up.unwrap_or(warm_up),
+        time: arguments.time.unwrap_or(time),
+        abort_above: arguments.abort_above,
+    }
+}
+
+fn users(arguments: &Arguments) -> Result<Users, String> {
+    let mut config = Config::new(SecretKey::generate()).send_queue(SEND_QUEUE);
+    if let Some(proxy) = &arguments.proxy {
+        config = config.proxy(proxy.clone());
+    }
+    let client = Client::new(config).map_err(|error| error.to_string())?;
+    let relay = Relay::new(arguments.address.clone(), arguments.key);
+    Ok(Users::new(client, relay, arguments.proxy.is_some(), PROBE.end + 2 * arguments.pairs))
+}
+
+/// Becomes true on Ctrl-C. The second one ends the program at once.
+fn catch_signals() -> io::Result<Arc<AtomicBool>> {
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let status = Outcome::Interrupted.status().into();
+        flag::register_conditional_shutdown(signal, status, Arc::clone(&is_interrupted))?;
+        flag::register(signal, Arc::clone(&is_interrupted))?;
+    }
+    Ok(is_interrupted)
+}
+
 /// The most connections at the same time. A search for connections takes what the system allows.
 fn most_connections(arguments: &Arguments) -> u64 {
     let asked = arguments.connections as u64;
@@ -116,7 +128,7 @@ fn most_connections(arguments: &Arguments) -> u64 {
         return asked;
     }
     // One address of this machine has so many ports for connections to one relay or proxy.
-    let ports = if guard::is_loopback(&arguments.address) { 1_000_000 } else { 28_000 };
+    let ports = if guard::is_loopback(&arguments.address) { MOST_CONNECTIONS as u64 } else { 28_000 };
     guard::most_connections().saturating_sub(PROBE.end as u64).min(ports).max(asked)
 }
 

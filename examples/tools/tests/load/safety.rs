@@ -60,6 +60,8 @@ fn wrong_usage_is_told_and_nothing_is_connected() {
     let relay = [listener.local_addr().unwrap().to_string(), hex(&[9; 32])];
     for (arguments, words) in [
         (&["--pairs", "51"][..], "102 connections"),
+        (&["--pairs", "9999999999999999999"], "pairs need"),
+        (&["--connections", "9999999999999999999"], "1000000 connections"),
         (&["--size", "10"], "20 to 2031"),
         (&["--size", "1400-100"], "20 to 2031"),
         (&["--rate", "fast"], "number"),
