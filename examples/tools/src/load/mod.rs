@@ -2,9 +2,9 @@
 //!
 //! The way of a packet: [`issuer`] knows when it is due and for whom ([`schedule`]), and what is in it ([`payload`]).
 //! [`traffic`] sends it by the connection of a user ([`users`]), and counts it where it arrives: in a [`flow`], which
-//! finds losses, and in the [`tally`] with its histograms ([`latency`]). [`attendance`] plans who comes
-//! and goes. [`run`] is the loop, whose phases make a
-//! [`step`]; [`session`] makes one step, or those of a [`search`], and compares them with the [`target`].
+//! finds losses, and in the [`tally`] with its histograms ([`latency`]). [`attendance`] plans who comes and goes.
+//! [`mod@run`] is the loop, whose phases make a [`step`]; [`session`] makes one step, or those of a [`search`], and
+//! compares them with the [`target`].
 
 mod attendance;
 mod cpu;

@@ -18,7 +18,7 @@ use crate::load::target::{Target, percentage};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT, args_override_self = true)]
 pub struct Arguments {
-    /// The relay's address, such as 127.0.0.1:33445 or [::1]:33445
+    /// The relay's address, such as 127.0.0.1:33445; one of IPv6 is in brackets
     pub address: Address,
     /// The relay's public key: 64 hexadecimal digits
     pub key: PublicKey,
