@@ -137,6 +137,9 @@ impl Traffic {
     }
 
     fn handle_online(&mut self, user: usize, route: RouteId, now: Duration) {
+        if !self.users.peer(user).is_some_and(|peer| self.users.is_present(peer)) {
+            return; // it was told before the peer left, and that it has left will follow
+        }
         // Its end may not have been reported, if the peer came back at once.
         let lost = self.close_flow(user);
         self.books.packets_now(now, |tally| tally.lost += lost);
