@@ -76,9 +76,9 @@ const _: () = assert!(offset_of!(IpPort, port) == 24);
 
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
-/// A node that is reached by TCP.
-const TCP_IPV4: u8 = 130;
-const TCP_IPV6: u8 = 138;
+/// A node that is reached by TCP. (In packets, these are 130 and 138.)
+const TCP_IPV4: u8 = 12;
+const TCP_IPV6: u8 = 13;
 
 impl IpPort {
     /// What is returned if there is no connection.
@@ -173,6 +173,7 @@ mod tests {
             (TCP_IPV4, Some(Destination::Tcp(ipv4))),
             (TCP_IPV6, Some(Destination::Tcp(ipv6))),
             (0, None),
+            (130, None), // as in packets
             (0xff, None),
         ] {
             assert_eq!(ip_port(family).destination(), destination);
