@@ -58,7 +58,11 @@ impl Program {
             linker.arg("-Wl,-u,new_TCP_connection").arg(library()?);
         }
         // The static library: the shared one has its own TCP client inside.
-        linker.args(["-l:libtoxcore.a", "-lsodium", "-lpthread", "-lm", "-ldl"]);
+        match toxcore() {
+            Some(folder) => linker.arg("-I").arg(folder.join("usr/include")).arg(folder.join("libtoxcore.a")),
+            None => linker.arg("-l:libtoxcore.a"),
+        };
+        linker.args(["-lsodium", "-lpthread", "-lm", "-ldl"]);
         run(&mut linker)?;
         Ok(Self { path, map })
     }
@@ -74,6 +78,11 @@ impl Drop for Program {
 /// The sanitizer of this program, which `sanitize` in this folder sets: the messengers get the same one.
 pub(crate) fn sanitizer() -> Option<String> {
     env::var("SANITIZE").ok()
+}
+
+/// The folder of a libtoxcore that is not the one of this machine. `newer` in this folder sets it.
+pub fn toxcore() -> Option<PathBuf> {
+    env::var_os("TOXCORE").map(PathBuf::from)
 }
 
 /// Builds the C library with the feature `toxcore`, as its documentation says, and returns its path. It is in a folder of

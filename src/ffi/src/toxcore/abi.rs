@@ -1,6 +1,7 @@
-//! The values that toxcore 0.2.18 passes to its TCP client, and what they are here.
+//! The values that toxcore passes to its TCP client, and what they are here.
 //!
-//! Layouts and numbers were observed: by calling the functions, and from the machine code of their callers.
+//! Layouts and numbers were observed: by calling the functions, and from the machine code of their callers. They are the
+//! same in 0.2.18, 0.2.20 and 0.2.22.
 
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
@@ -139,7 +140,7 @@ impl ProxyInfo {
     }
 }
 
-/// A kind of proxy, or of address, that toxcore 0.2.18 does not have.
+/// A kind of proxy, or of address, that toxcore does not have.
 #[derive(Debug, PartialEq)]
 pub(crate) struct UnknownProxy;
 

@@ -1,8 +1,7 @@
 //! The interface of toxcore's TCP client, on the client of this library: toxcore above it stays as it is.
 //!
-//! These are the 23 functions of `TCP_client.o` that `TCP_connection.o` of libtoxcore 0.2.18 uses; nothing else in that
-//! library uses any. (Newer versions have other names and arguments there, and are not supported.) A program that is linked
-//! like this has them instead of toxcore's own, which the linker never takes:
+//! These are the 23 functions of `TCP_client.o` that `TCP_connection.o` of libtoxcore uses; nothing else in that library
+//! uses any. A program that is linked like this has them instead of toxcore's own, which the linker never takes:
 //!
 //! ```text
 //! cargo rustc --release -p tox-relay-client-ffi --features toxcore --crate-type staticlib
@@ -11,6 +10,19 @@
 //!
 //! `-u` makes the linker take them while nothing uses them yet; without it, toxcore's own would be the first that it
 //! finds. All of them are in this file, since a linker takes a whole object, and a compiler makes one of each module.
+//!
+//! One library serves libtoxcore 0.2.18 to 0.2.22. They differ in three functions, which are here by their old and their
+//! new names; the other 20, the callbacks and all values are the same:
+//!
+//! | libtoxcore | names | arguments of the first |
+//! | --- | --- | --- |
+//! | 0.2.18 | `new_TCP_connection`, `do_TCP_connection`, `kill_TCP_connection` | 9 |
+//! | 0.2.19, 0.2.20 | `new_tcp_connection`, `do_tcp_connection`, `kill_tcp_connection` | 10: the second is new, a memory allocator |
+//! | 0.2.21, 0.2.22 | as before | 11: the last is new, a network profile, in which toxcore counts packets and bytes |
+//!
+//! The network profile is not declared, and nothing is counted in it: in C's calling conventions, the caller puts
+//! arguments on the stack and removes them, so one more than the function knows does no harm. 0.2.18, 0.2.20 and 0.2.22
+//! are tested (`tests/messenger`); 0.2.19 and 0.2.21 were not tried.
 //!
 //! What toxcore expects, and how it is met:
 //!
@@ -114,8 +126,9 @@ fn set<F: Copy>(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn new_TCP_connection(
+pub extern "C" fn new_tcp_connection(
     _logger: *const c_void,
+    _memory: *const c_void,
     clock: *const c_void,
     _random: *const c_void,
     _network: *const c_void,
@@ -154,7 +167,7 @@ pub extern "C" fn new_TCP_connection(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn kill_TCP_connection(connection: *mut Connection) {
+pub extern "C" fn kill_tcp_connection(connection: *mut Connection) {
     run((), || {
         let connection = registry::remove(connection).ok()?;
         connection.instance.lock().ok()?.remove(connection.link);
@@ -163,7 +176,7 @@ pub extern "C" fn kill_TCP_connection(connection: *mut Connection) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn do_TCP_connection(
+pub extern "C" fn do_tcp_connection(
     _logger: *const c_void,
     _clock: *const c_void,
     connection: *mut Connection,
@@ -174,6 +187,40 @@ pub extern "C" fn do_TCP_connection(
         let connection = registry::find(connection).ok()?;
         instance::take_turn(&connection.instance, connection.link, userdata)
     });
+}
+
+/// The name and the arguments in 0.2.18, like the two after it.
+#[unsafe(no_mangle)]
+pub extern "C" fn new_TCP_connection(
+    logger: *const c_void,
+    clock: *const c_void,
+    random: *const c_void,
+    network: *const c_void,
+    address: *const IpPort,
+    relay_key: *const u8,
+    public_key: *const u8,
+    secret_key: *const u8,
+    proxy: *const ProxyInfo,
+) -> *mut Connection {
+    let memory = null();
+    new_tcp_connection(
+        logger, memory, clock, random, network, address, relay_key, public_key, secret_key, proxy,
+    )
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn kill_TCP_connection(connection: *mut Connection) {
+    kill_tcp_connection(connection);
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn do_TCP_connection(
+    logger: *const c_void,
+    clock: *const c_void,
+    connection: *mut Connection,
+    userdata: *mut c_void,
+) {
+    do_tcp_connection(logger, clock, connection, userdata);
 }
 
 #[unsafe(no_mangle)]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tox_test_relay::{Options, Relay as TestRelay};
@@ -70,6 +71,8 @@ extern "C" fn on_oob(
 
 /// A part of a Tox instance: its connections, of which each is served once an iteration.
 struct Tox {
+    /// Whether it is toxcore 0.2.18, which has other names.
+    is_old: bool,
     /// Whose address is the clock.
     clock: Box<u8>,
     secret_key: [u8; 32],
@@ -81,6 +84,7 @@ impl Tox {
     fn new() -> Self {
         let secret_key = SecretKey::generate();
         Self {
+            is_old: false,
             clock: Box::new(0),
             secret_key: *secret_key.as_bytes(),
             public_key: *secret_key.public_key().as_bytes(),
@@ -88,24 +92,33 @@ impl Tox {
         }
     }
 
+    /// The clock, as toxcore passes it.
+    fn clock(&self) -> *const c_void {
+        (&raw const *self.clock).cast()
+    }
+
     fn try_connect(&self, relay: SocketAddr, relay_key: &[u8; 32]) -> *mut Connection {
         let address = IpPort::ipv4([127, 0, 0, 1], relay.port());
-        new_TCP_connection(
-            null(),
-            (&raw const *self.clock).cast(),
-            null(),
-            null(),
-            &address,
-            relay_key.as_ptr(),
-            self.public_key.as_ptr(),
-            self.secret_key.as_ptr(),
-            null(),
-        )
+        let (relay_key, public_key) = (relay_key.as_ptr(), self.public_key.as_ptr());
+        let (clock, secret_key, proxy) = (self.clock(), self.secret_key.as_ptr(), null());
+        let (logger, memory, random, network) = (null(), null(), null(), null());
+        if self.is_old {
+            new_TCP_connection(
+                logger, clock, random, network, &address, relay_key, public_key, secret_key, proxy,
+            )
+        } else {
+            new_tcp_connection(
+                logger, memory, clock, random, network, &address, relay_key, public_key, secret_key, proxy,
+            )
+        }
     }
 
     fn connect(&mut self, relay: SocketAddr, relay_key: &[u8; 32]) -> *mut Connection {
         let connection = self.try_connect(relay, relay_key);
         assert!(!connection.is_null());
+        let identity = self.secret_key.into();
+        let instance = instance::of_clock(self.clock().addr(), &identity).unwrap();
+        assert!(Arc::ptr_eq(&instance, &registry::find(connection).unwrap().instance));
         self.connections.push(connection);
         routing_response_handler(connection, Some(on_response), connection.cast());
         routing_status_handler(connection, Some(on_status), connection.cast());
@@ -115,15 +128,17 @@ impl Tox {
     }
 
     fn iterate(&self) {
+        let take_turn = if self.is_old { do_TCP_connection } else { do_tcp_connection };
         for connection in &self.connections {
-            do_TCP_connection(null(), (&raw const *self.clock).cast(), *connection, null_mut());
+            take_turn(null(), self.clock(), *connection, null_mut());
         }
     }
 }
 
 impl Drop for Tox {
     fn drop(&mut self) {
-        self.connections.iter().for_each(|connection| kill_TCP_connection(*connection));
+        let kill = if self.is_old { kill_TCP_connection } else { kill_tcp_connection };
+        self.connections.iter().for_each(|connection| kill(*connection));
     }
 }
 
@@ -146,7 +161,8 @@ fn was_told(connection: *mut Connection, told: &Told) -> bool {
     })
 }
 
-/// Two instances on one relay, with a route between them that is online at both ends and has the number 0.
+/// Two instances on one relay, with a route between them that is online at both ends and has the number 0. One is
+/// toxcore 0.2.18, and the other a newer one.
 struct Pair {
     relay: TestRelay,
     one: Tox,
@@ -158,6 +174,7 @@ struct Pair {
 fn pair() -> Pair {
     let relay = TestRelay::start(Options::default()).unwrap();
     let (mut one, mut other) = (Tox::new(), Tox::new());
+    one.is_old = true;
     let [from, to] = [&mut one, &mut other].map(|tox| tox.connect(relay.addr(), &relay.public_key()));
     let online = Told::Status { peer: 100, number: 0, status: ONLINE };
     until(&[&one, &other], || [from, to].iter().all(|end| tcp_con_status(*end) == CONFIRMED));
@@ -215,13 +232,14 @@ fn a_callback_may_send_end_connections_and_make_others() {
     until(&[&other], || tcp_con_status(third) == CONFIRMED);
     other.connections.retain(|connection| *connection != third);
     let made = std::rc::Rc::new(RefCell::new(null_mut()));
-    let (place, secret_key, clock) = (made.clone(), other.secret_key, (&raw const *other.clock).addr());
+    let (place, secret_key, clock) = (made.clone(), other.secret_key, other.clock().addr());
     REACTION.replace(Some(Box::new(move || {
         assert_eq!(send_data(null(), to, 0, b"answer".as_ptr(), 6), SENT);
-        kill_TCP_connection(third);
+        kill_tcp_connection(third);
         let clock = std::ptr::without_provenance(clock);
         let address = IpPort::ipv4([127, 0, 0, 1], address.port());
-        *place.borrow_mut() = new_TCP_connection(
+        *place.borrow_mut() = new_tcp_connection(
+            null(),
             null(),
             clock,
             null(),
@@ -241,11 +259,11 @@ fn a_callback_may_send_end_connections_and_make_others() {
 
     // Even its own connection.
     other.connections.retain(|connection| *connection != to);
-    REACTION.replace(Some(Box::new(move || kill_TCP_connection(to))));
+    REACTION.replace(Some(Box::new(move || kill_tcp_connection(to))));
     assert_eq!(send_data(null(), from, 0, b"hello".as_ptr(), 5), SENT);
     until(&[&one], || {
         if REACTION.with_borrow(Option::is_some) {
-            do_TCP_connection(null(), (&raw const *other.clock).cast(), to, null_mut());
+            do_tcp_connection(null(), other.clock(), to, null_mut());
         }
         was_told(from, &Told::Status { peer: 100, number: 0, status: OFFLINE })
     });
@@ -280,9 +298,8 @@ fn what_cannot_be_connected_is_null() {
     let address = "127.0.0.1:1".parse().unwrap();
     assert!(tox.try_connect(address, &tox.public_key).is_null(), "our own key");
     assert!(tox.try_connect(address, &[0; 32]).is_null(), "a key of low order");
-    assert!(
-        new_TCP_connection(null(), null(), null(), null(), null(), null(), null(), null(), null()).is_null()
-    );
+    let none = null();
+    assert!(new_TCP_connection(none, none, none, none, null(), null(), null(), null(), null()).is_null());
 }
 
 #[test]
@@ -290,6 +307,6 @@ fn null_is_a_connection_that_has_ended() {
     assert_eq!(tcp_con_status(null()), DISCONNECTED);
     assert_eq!(send_data(null(), null_mut(), 0, null(), 0), FAILED);
     assert!(tcp_con_public_key(null()).is_null());
-    do_TCP_connection(null(), null(), null_mut(), null_mut());
-    kill_TCP_connection(null_mut());
+    do_tcp_connection(null(), null(), null_mut(), null_mut());
+    kill_tcp_connection(null_mut());
 }
