@@ -189,8 +189,8 @@ impl Pool {
         removed
     }
 
-    /// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: while
-    /// the peer is looked for, this relay is tried next, at the next common ping.
+    /// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
+    /// the rounds in which the peer is looked for, this relay is tried at the next common ping.
     ///
     /// # Errors
     ///

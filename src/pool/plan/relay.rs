@@ -238,6 +238,11 @@ impl Known {
         self.retry_at.max(self.seldom_until).filter(|at| *at > now)
     }
 
+    /// Whether it has failed since it has proved itself, also in an outage.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.retries > 0
+    }
+
     /// Whether it is tried only seldom, as another try hardly helps.
     pub(crate) fn is_hopeless(&self, now: Instant) -> bool {
         self.seldom_until.is_some_and(|until| until > now)

@@ -39,13 +39,15 @@ impl Plan {
         true
     }
 
-    /// The peer is thought to be on this relay. If that is known, it is a hint: if the peer is being looked for, this relay
-    /// is tried next.
+    /// The peer is thought to be on this relay. If that is known, it is a hint: if the peer is being looked for, and the
+    /// next round has not begun, this relay is tried before it.
     pub(crate) fn tie(&mut self, id: PeerId, relay: RelayId) -> Result<(), TieError> {
         let peer = self.peers.get_mut(id.0).ok_or(TieError::UnknownPeer)?;
         let known = self.relays.get_mut(relay.0).ok_or(TieError::UnknownRelay)?;
+        let is_in_round = peer.search.as_ref().is_some_and(|search| search.next_at.is_none());
         if let Some(tie) = peer.tie_mut(relay) {
-            tie.is_tried = false;
+            // During a round it has its turn anyway: again and again, it would take the turns of others.
+            tie.is_tried &= is_in_round;
             return Ok(());
         }
         if peer.ties.len() == MAX_RELAYS_OF_PEER {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::World;
 use super::world::Conduct;
+use crate::pool::event::MoveCause;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::origin::Origin;
+use crate::pool::plan::Notice;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -127,4 +129,51 @@ fn peers_whose_only_relays_do_not_work_leave_one_connected() {
         assert_eq!(seconds_without_a_relay(&mut world), 0, "{bound} connections");
         assert!(world.attempts.len() > 100);
     }
+}
+
+/// Adds a peer that is online on a fast relay, which carries its data, and on a slow one. Returns these relays.
+fn with_a_fast_and_a_slow_relay(world: &mut World) -> [RelayId; 2] {
+    let [fast, slow] = [world.relay(Origin::User), world.relay(Origin::User)];
+    world.round_trips.insert(fast, SECOND / 100);
+    world.round_trips.insert(slow, SECOND / 3);
+    world.peer(&[fast, slow]);
+    [fast, slow]
+}
+
+/// Lets a day pass, in which no relay ends that carries data.
+#[track_caller]
+fn pass_without_moves(world: &mut World) {
+    world.pass(20 * SECOND); // before any search begins
+    world.notices();
+    let attempts = world.attempts.len();
+    world.pass(24 * 3_600 * SECOND);
+    assert!(world.attempts.len() > attempts);
+    let notices = world.notices();
+    let is_end = |notice: &&Notice| match notice {
+        Notice::PeerMoved(_, moved) => moved.cause == MoveCause::Offline,
+        notice => matches!(notice, Notice::PeerOffline(_)),
+    };
+    assert_eq!(notices.iter().find(is_end), None);
+}
+
+#[test]
+fn a_relay_that_a_search_has_displaced_does_not_displace_one_that_carries_data() {
+    let mut world = with_bound(6, 3);
+    let [_, slow] = with_a_fast_and_a_slow_relay(&mut world);
+    let others = world.relays(2);
+    world.peer_on(&others[..1], &[]);
+    world.peer_on(&[slow, others[1]], &[]);
+    pass_without_moves(&mut world);
+}
+
+#[test]
+fn relays_that_fail_again_and_again_at_the_same_time_do_not_displace_one_that_carries_data() {
+    let mut world = with_bound(7, 3);
+    let [_, slow] = with_a_fast_and_a_slow_relay(&mut world);
+    world.peer(&[slow]);
+    for dead in world.relays(2) {
+        world.set(dead, Conduct::IsSilent);
+        world.peer(&[dead]);
+    }
+    pass_without_moves(&mut world);
 }

@@ -204,15 +204,23 @@ fn a_peer_that_is_tied_again_to_the_relay_where_it_is_is_found_at_the_next_commo
     world.tie_there(peer, there);
     world.pass(60 * SECOND);
     assert!(is_online(&world, peer));
-    // A program that ties it again and again does not keep it from being found elsewhere.
-    world.leave(there, peer);
+}
+
+#[test]
+fn a_program_that_ties_a_peer_again_and_again_to_its_best_relay_does_not_keep_it_from_being_found_elsewhere()
+{
+    let mut world = World::new(9);
+    let chosen: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    let peer = world.peer_on(&chosen, &[]);
+    world.pass(20 * SECOND);
+    let others = [world.relay(Origin::User), world.relay(Origin::List), world.relay(Origin::List)];
+    others.iter().for_each(|relay| world.plan.tie(peer, *relay).unwrap());
     world.pass(24 * 3_600 * SECOND);
-    let elsewhere = *relays.iter().find(|relay| !world.connected().contains(relay)).unwrap();
-    world.come(elsewhere, peer);
+    world.come(others[2], peer);
     let attempts = world.attempts.len();
-    for _ in 0..5 * 3_600 / 10 {
-        world.plan.tie(peer, there).unwrap();
-        world.pass(10 * SECOND);
+    for _ in 0..5 * 3_600 {
+        world.plan.tie(peer, others[0]).unwrap();
+        world.pass(SECOND);
     }
     assert!(is_online(&world, peer));
     let attempts = world.attempts.len() - attempts;
