@@ -77,7 +77,6 @@ impl Plan {
     /// Connects what is missing: what peers lack that have none comes first, then what most peers lack.
     fn connect(&mut self, now: Instant) {
         let mut missing = self.missing(now);
-        let is_searching = self.relays().any(|(_, known)| known.is_tried(now));
         let (covering, _) = self.covering(now);
         self.wake_for_slow(now);
         let mut spare = self.always().saturating_sub(covering);
@@ -90,8 +89,7 @@ impl Plan {
             // The last place is left to peers that have none, or relays would come and go with their tries.
             let kept = usize::from(votes.of_first == 0 && missing.values().any(|missing| missing.is_first));
             let has_place = self.places() > kept;
-            // What a search has displaced comes back after it: it must not displace another one meanwhile.
-            let displaces = !has_place && votes.of_first > 0 && !is_searching;
+            let displaces = !has_place && votes.of_first > 0 && !self.can_wait(id, now);
             let displaced = displaces.then(|| self.least_missed(now)).flatten();
             if !has_place && displaced.is_none() {
                 return;
@@ -120,6 +118,15 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// Whether a relay waits for a place: a search gives back the one that it has taken, and of the relays that have failed,
+    /// one after the other is tried again.
+    fn can_wait(&self, id: RelayId, now: Instant) -> bool {
+        let is_searching = self.relays().any(|(_, known)| known.is_tried(now));
+        let is_retry = |known: &Known| matches!(known.state, State::Connecting { .. }) && known.has_failed();
+        let is_retrying = self.relays().any(|(_, known)| is_retry(known));
+        is_searching || is_retrying && self.relay(id).is_some_and(Known::has_failed)
     }
 
     /// Begins an attempt.
