@@ -12,14 +12,14 @@ use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 /// If the last relay that was connected gave its place to another, it is no outage of our own network for so long that none
-/// is connected: enough for the attempt, and for the way back.
+/// is connected: enough for the attempt, and for the way back. If that relay itself fails, it is one.
 const GAVE_WAY: Duration = Duration::from_secs(60);
 
 impl Plan {
     /// The connection, or the attempt, of a relay has ended by itself.
     pub(crate) fn fail(&mut self, now: Instant, id: RelayId, retry: Retry) {
-        let gave_way = self.gave_way_at.is_some_and(|at| now.saturating_duration_since(at) < GAVE_WAY);
-        let in_outage = !gave_way && !self.has_connected_besides(id);
+        self.gave_way.take_if(|(relay, at)| *relay == id || *at + GAVE_WAY <= now);
+        let in_outage = self.gave_way.is_none() && !self.has_connected_besides(id);
         let jitter = self.random.random_range(0.0..1.0);
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
@@ -53,7 +53,7 @@ impl Plan {
         known.handle_end(now);
         self.forget_routes(now, id, !is_connected);
         if is_connected && !is_silent && !self.has_connected_besides(id) {
-            self.gave_way_at = Some(now);
+            self.gave_way = Some((id, now));
         }
     }
 

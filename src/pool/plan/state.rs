@@ -41,8 +41,8 @@ pub(crate) struct Plan {
     pub(crate) beat: Duration,
     /// When it is due; `None` if no relay is connected.
     pub(crate) beat_at: Option<Instant>,
-    /// When the last relay that was connected gave its place to another.
-    pub(crate) gave_way_at: Option<Instant>,
+    /// The last relay that was connected and gave its place to another, and when, until it fails.
+    pub(crate) gave_way: Option<(RelayId, Instant)>,
     /// When the first search for a peer began.
     pub(crate) searches_since: Option<Instant>,
     /// When the next review is due, if nothing happens before.
@@ -76,7 +76,7 @@ impl Plan {
             random: StdRng::from_seed(seed),
             beat: Duration::ZERO,
             beat_at: None,
-            gave_way_at: None,
+            gave_way: None,
             searches_since: None,
             review_at: None,
             is_outdated: true,

@@ -262,3 +262,21 @@ fn when_the_user_removes_the_last_relay_that_works_those_that_were_paused_for_an
     world.plan.remove_relay(world.now, relays[3]);
     time_until_online(&mut world, peer, 2 * SECOND);
 }
+
+#[test]
+fn a_network_that_answers_for_all_relays_while_the_only_one_gives_its_place_to_another_pauses_none_for_an_hour()
+ {
+    let mut world = World::new(16);
+    world.plan.set_bound(world.now, 1);
+    let relays = world.relays(2);
+    let peer = world.peer_on(&relays, &[]);
+    let attempts = world.attempts.len();
+    while world.attempts.len() < attempts + 2 {
+        world.pass(SECOND / 100);
+    }
+    set(&mut world, &relays, Conduct::IsHijacked(Retry::Seldom));
+    world.pass(600 * SECOND);
+    set(&mut world, &relays, Conduct::Works);
+    relays.iter().for_each(|relay| world.come(*relay, peer));
+    time_until_online(&mut world, peer, 150 * SECOND);
+}
