@@ -90,18 +90,22 @@ impl Pool {
 
     /// Carries out what the plan decides, until it wants nothing more.
     pub(super) fn act(&mut self, now: Instant) {
-        let Self { client, plan } = self;
-        loop {
-            while let Some(action) = plan.next_action() {
-                carry_out(client, plan, now, action);
-            }
-            if plan.deadline(now).is_none_or(|at| at > now) {
-                return;
-            }
-            plan.advance(now, |connection| {
+        self.act_without_review(now);
+        while self.plan.deadline(now).is_some_and(|at| at <= now) {
+            let client = &self.client;
+            self.plan.advance(now, |connection| {
                 let status = client.connection(connection)?;
                 Some(Observation { last_heard: status.last_heard, round_trip: status.round_trips.smoothed })
             });
+            self.act_without_review(now);
+        }
+    }
+
+    /// Carries out what the plan has decided. The review, which takes as long as there are peers, is left to the next poll:
+    /// one for all that the user changes meanwhile.
+    pub(super) fn act_without_review(&mut self, now: Instant) {
+        while let Some(action) = self.plan.next_action() {
+            carry_out(&mut self.client, &mut self.plan, now, action);
         }
     }
 

@@ -132,7 +132,7 @@ impl Pool {
     pub fn remove_relay(&mut self, relay: RelayId) -> bool {
         let now = Instant::now();
         let removed = self.plan.remove_relay(now, relay);
-        self.act(now);
+        self.act_without_review(now);
         removed
     }
 
@@ -185,7 +185,7 @@ impl Pool {
     pub fn remove_peer(&mut self, peer: PeerId) -> bool {
         let now = Instant::now();
         let removed = self.plan.remove_peer(now, peer);
-        self.act(now);
+        self.act_without_review(now);
         removed
     }
 
@@ -228,7 +228,7 @@ impl Pool {
     pub fn untie(&mut self, peer: PeerId, relay: RelayId) -> bool {
         let now = Instant::now();
         let untied = self.plan.untie(now, peer, relay);
-        self.act(now);
+        self.act_without_review(now);
         untied
     }
 

@@ -141,3 +141,19 @@ fn a_relay_is_watched_whatever_was_sent_by_it() {
         alice.pool.plan.relays.get_mut(relay.into()).unwrap().handle_heard();
     }
 }
+
+#[test]
+fn removing_ten_thousand_peers_does_not_cost_as_many_reviews() {
+    let relays = [TestRelay::start(Default::default()).unwrap()];
+    let [mut alice, _bob] = friends(&relays);
+    let relay = alice.pool.peer(alice.friend).unwrap().used.unwrap();
+    let connection = alice.pool.relay(relay).unwrap().connection.unwrap();
+    let routes = |pool: &Pool| pool.client.routes(connection).count();
+    assert_eq!(routes(&alice.pool), 1);
+    assert!(alice.pool.remove_peer(alice.friend));
+    assert_eq!(routes(&alice.pool), 0, "the route is closed at once");
+    assert!(alice.pool.plan.is_outdated, "the review is left to the next poll");
+    assert_eq!(alice.pool.next_timeout(), Some(Duration::ZERO));
+    poll(&mut alice);
+    assert!(!alice.pool.plan.is_outdated);
+}
