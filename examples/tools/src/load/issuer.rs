@@ -39,6 +39,12 @@ impl Issuer {
         self.pace.as_ref().filter(|_| !self.senders.is_empty())?.next_moment()
     }
 
+    /// How many packets are due and were not issued.
+    pub fn overdue(&self, now: Duration) -> u64 {
+        let pace = self.pace.as_ref().filter(|_| !self.senders.is_empty());
+        pace.map_or(0, |pace| pace.overdue(now))
+    }
+
     /// Whether it sends as fast as it goes.
     pub fn is_unlimited(&self) -> bool {
         self.pace.is_none()

@@ -209,7 +209,8 @@ impl Run {
 
     fn end_load(&mut self) {
         self.attendance.end_churn();
-        self.step.unsent = self.traffic.end_load();
+        let now = self.now();
+        self.step.unsent = self.traffic.end_load(now);
         if let Some(mut cpu) = self.step.cpu.take() {
             self.step.cpu_share = cpu.lap();
         }

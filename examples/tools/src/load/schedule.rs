@@ -53,11 +53,12 @@ impl Schedule {
         }
         let number = number as f64;
         let in_ramp = self.rate * self.ramp / 2.0;
-        Some(Duration::from_secs_f64(if number < in_ramp {
+        let seconds = if number < in_ramp {
             (2.0 * self.ramp * number / self.rate).sqrt()
         } else {
             self.ramp / 2.0 + number / self.rate
-        }))
+        };
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 }
 
@@ -83,6 +84,11 @@ impl Pace {
         is_due
     }
 
+    /// How many events are due and were not taken.
+    pub fn overdue(&self, now: Duration) -> u64 {
+        self.schedule.due(now.saturating_sub(self.begin)).saturating_sub(self.taken)
+    }
+
     /// How many events were taken.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -95,7 +101,7 @@ impl Pace {
 
     /// The moment of the event with this number.
     pub fn moment(&self, number: u64) -> Option<Duration> {
-        self.schedule.moment(number).map(|moment| self.begin + moment)
+        self.schedule.moment(number).map(|moment| self.begin.saturating_add(moment))
     }
 }
 
@@ -157,6 +163,13 @@ mod tests {
         let taken = [5.0, 5.4, 5.6, 6.6, 6.6, 6.6].map(|now| pace.take(Duration::from_secs_f64(now)));
         assert_eq!(taken, [true, false, true, true, true, false]);
         assert_eq!((pace.taken(), pace.next_moment()), (4, Some(7 * SECOND)));
+    }
+
+    #[test]
+    fn at_a_rate_of_next_to_nothing_the_second_event_is_never_due() {
+        let mut pace = Pace::new(SECOND, Schedule::new(1e-300, Duration::ZERO));
+        assert!(pace.take(SECOND) && !pace.take(1_000_000 * SECOND));
+        assert_eq!(pace.next_moment(), Some(Duration::MAX));
     }
 
     #[test]

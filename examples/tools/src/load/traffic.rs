@@ -14,6 +14,10 @@ use crate::load::users::{PROBE, Users};
 /// The most packets that are sent before the client is polled again: less than a millisecond of work.
 const BUDGET: usize = 256;
 
+/// The most packets that are planned before that, also if none of them can be sent: a rate may be higher than that at
+/// which they can be counted.
+const MOST_PLANNED: u64 = 4096;
+
 /// The users, and the packets between them.
 pub struct Traffic {
     pub users: Users,
@@ -103,9 +107,9 @@ impl Traffic {
     }
 
     /// Ends the load. Returns how many packets were due and not sent.
-    pub fn end_load(&mut self) -> u64 {
-        self.load = None;
-        self.users.loaders().map(|user| self.flows[user].forget_plan()).sum()
+    pub fn end_load(&mut self, now: Duration) -> u64 {
+        let overdue = self.load.take().map_or(0, |load| load.overdue(now));
+        overdue + self.users.loaders().map(|user| self.flows[user].forget_plan()).sum::<u64>()
     }
 
     pub fn handle(&mut self, event: &Event, now: Duration) {
@@ -219,8 +223,9 @@ impl Traffic {
             self.send_planned(sender, now, &mut budget);
         }
         // Without a schedule, it ends when none of the senders has room.
-        let mut full = 0;
+        let (mut full, mut planned_now) = (0, 0);
         while budget > 0
+            && planned_now < MOST_PLANNED
             && let Some(load) = &mut self.load
             && full < load.senders.len()
             && let Some(sender) = load.next(now)
@@ -231,12 +236,13 @@ impl Traffic {
                 continue;
             }
             full = 0;
+            planned_now += 1;
             let (planned, ..) = load.packet(sender, flow.planned(), now);
             flow.plan();
             self.books.packet(planned, |tally| tally.late.record(now.saturating_sub(planned)));
             self.send_planned(sender, now, &mut budget);
         }
-        budget == 0
+        budget == 0 || planned_now == MOST_PLANNED
     }
 
     /// Sends packets of one sender that are due, as far as its queue has room.
@@ -297,5 +303,30 @@ fn send(
             };
             users.client.send_oob(connection, peer, packet)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tox_relay_client::{Client, Config, Relay, SecretKey};
+
+    use super::*;
+    use crate::load::payload::Content;
+    use crate::load::schedule::Schedule;
+
+    #[test]
+    fn a_rate_that_no_machine_can_count_does_not_stop_the_loop() {
+        let relay = Relay::new("127.0.0.1:1".parse::<tox_relay_client::Address>().unwrap(), [9; 32].into());
+        let client = Client::new(Config::new(SecretKey::generate())).unwrap();
+        let mut traffic = Traffic::new(Users::new(client, relay, false, PROBE.end + 2));
+        let (senders, second) = (traffic.users.loaders(), Duration::from_secs(1));
+        senders.clone().for_each(|sender| traffic.flows[sender].is_blocked = true);
+        let schedule = Schedule::new(1e8, Duration::ZERO);
+        let content = Content { sizes: 100..=100, oob: 0.0 };
+        traffic.load = Some(Issuer::new(Duration::ZERO, Some(schedule), senders, content));
+        assert!(traffic.send_due(second), "there is more");
+        assert_eq!(traffic.blocked(), MOST_PLANNED);
+        // All of them were due, planned or not.
+        assert_eq!(traffic.end_load(second), 100_000_001);
     }
 }
