@@ -4,6 +4,7 @@
 mod load;
 mod probe;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +26,11 @@ enum Tool {
 
 /// A wrong command line, or a proxy that does not work. clap's own status is 2, which here means an unreachable relay.
 const USAGE: u8 = 3;
+
+/// Tells what is wrong. If nobody reads it, the exit status still does (`eprintln!` would panic).
+fn complain(message: &str) {
+    _ = writeln!(io::stderr(), "{message}");
+}
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {

@@ -45,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value = "0", value_parser = not_negative)]
     pub churn: f64,
     /// How long to measure: seconds, or such as 2m [default: 30; of a search, 5 for each step]
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = positive_duration)]
     pub time: Option<Duration>,
     /// How long the rate grows before that [default: 3; of a search, 1 for each step]
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_name = "URL")]
     pub proxy: Option<Proxy>,
     /// End when the latency of the probe passes this
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub abort_above: Duration,
     /// Allow a relay that is not on this machine or in a private network: only with the consent of those who run it
     #[arg(long)]
@@ -79,6 +79,9 @@ pub struct Arguments {
 const EXIT: &str = "\
 Exit status: 0 the target was kept, or there was none; 1 it was missed, or the probe's latency passed its bound;
 2 the relay cannot be reached or was lost; 3 wrong usage, or the proxy does not work; 130 interrupted.";
+
+/// Longer times are a mistake.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The most connections.
 pub const MOST_CONNECTIONS: usize = 1_000_000;
@@ -110,6 +113,11 @@ impl Arguments {
         let paired = pairs.saturating_mul(2);
         if paired > *connections {
             return Err(format!("{pairs} pairs need {paired} connections, and there are {connections}"));
+        }
+        if self.churn > *connections as f64 {
+            return Err(format!(
+                "each connection that leaves returns a second later: --churn is at most {connections}"
+            ));
         }
         if *pairs == 0 && self.rate == Rate::Max {
             return Err("without pairs nobody sends: --rate max needs --pairs".into());
@@ -154,10 +162,15 @@ fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
 
 /// Seconds, or a number with a unit.
 fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
+    let time = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-    }
+    }?;
+    if time <= LONGEST { Ok(time) } else { Err("at most a week is possible".into()) }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| if time.is_zero() { Err("zero is too short".into()) } else { Ok(time) })
 }
 
 #[cfg(test)]
@@ -181,6 +194,7 @@ mod tests {
         assert!(positive("0").is_err());
         assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("-1").is_err() && duration("long").is_err());
+        assert!(duration("-1").is_err() && duration("long").is_err() && duration("8d").is_err());
+        assert!(duration("0").is_ok() && positive_duration("0").is_err());
     }
 }

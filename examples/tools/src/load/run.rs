@@ -140,8 +140,12 @@ impl Run {
         for user in PROBE {
             self.traffic.connect(user).map_err(|error| Stop::Other(error.to_string()))?;
         }
-        // The library's own timeouts end this.
-        self.until(Duration::MAX, |run| run.is_open(PROBE.end))?;
+        // The library's own timeouts end this; it has none for routes.
+        self.until(Duration::MAX, |run| run.traffic.users.connecting() == 0)?;
+        self.until(self.now() + PAIRING, |run| run.traffic.are_paired(PROBE))?;
+        if !self.traffic.are_paired(PROBE) {
+            return Err(Stop::Lost(Failure::no_route()));
+        }
         let now = self.now();
         let schedule = Schedule::new(PROBE_RATE, Duration::ZERO);
         self.traffic.probe = Some(Issuer::new(now, Some(schedule), PROBE, PROBE_CONTENT));
@@ -200,11 +204,6 @@ impl Run {
     fn senders(&self) -> Range<usize> {
         let Range { start, end } = self.traffic.users.loaders();
         start..end.min(start + self.step.asked.connections / 2 * 2)
-    }
-
-    /// Whether these first users are connected and have their routes.
-    fn is_open(&self, users: usize) -> bool {
-        self.traffic.users.connecting() == 0 && self.traffic.are_paired(0..users)
     }
 
     fn end_load(&mut self) {

@@ -42,7 +42,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     match begin(arguments) {
         Ok(outcome) => ExitCode::from(outcome.status()),
         Err(message) => {
-            eprintln!("tox-relay load: {message}");
+            crate::complain(&format!("tox-relay load: {message}"));
             ExitCode::from(Outcome::Error.status())
         }
     }
@@ -71,6 +71,11 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     }
     let descriptors = guard::descriptors(PROBE.end + most_connections(&arguments) as usize);
     guard::allow(descriptors)?;
+    if let Some(path) = &arguments.plot {
+        // A path that is wrong would be told only after the run. What is in the file is kept until then.
+        let file = fs::File::options().append(true).create(true).open(path);
+        file.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
 
     let mut target = arguments.until.clone().unwrap_or_default();
     if arguments.search.is_some() {

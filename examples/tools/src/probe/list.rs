@@ -63,8 +63,14 @@ pub fn relay<S: AsRef<str>>(words: &[S]) -> Result<Listed, String> {
         Err(error) => Err(format!("{text:?} is not an address: {error}")),
     };
     let addresses = addresses.iter().map(parse).collect::<Result<_, _>>()?;
-    let name = Some(name.join(" ")).filter(|name| !name.is_empty());
-    Ok(Listed { addresses, key, name })
+    Ok(Listed { addresses, key, name: printable(&name.join(" ")) })
+}
+
+/// A name as it can be shown: lists are written by strangers, and control characters could control the terminal. `None`
+/// if it is empty.
+fn printable(name: &str) -> Option<String> {
+    let name: String = name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    Some(name).filter(|name| !name.is_empty())
 }
 
 const FORM: &str = "a relay is written as ADDRESS... KEY [NAME]";
@@ -144,7 +150,7 @@ impl Node {
                     .push((address.map_err(|error| format!("{host:?}, port {port}: {error}"))?, families));
             }
         }
-        Ok(Listed { addresses, key, name: Some(self.maintainer).filter(|name| !name.is_empty()) })
+        Ok(Listed { addresses, key, name: printable(&self.maintainer) })
     }
 }
 
@@ -205,6 +211,15 @@ mod tests {
         // The name is looked up only for the family in whose field it is.
         let name = ("relay.example:1".parse().unwrap(), Families { ipv4: true, ipv6: false });
         assert_eq!((&relays[1].addresses, relays.len()), (&vec![name], 2));
+    }
+
+    #[test]
+    fn a_name_cannot_control_the_terminal() {
+        let line = format!("192.0.2.1:1 {KEY} a\x1b[2J\u{9b}2Jb\x07");
+        assert_eq!(lines(&line).unwrap()[0].name.as_deref(), Some("a?[2J?2Jb?"));
+        let node = r#""ipv4": "192.0.2.1", "tcp_ports": [1], "maintainer": "a\u001b[2J\nU b""#;
+        let text = format!(r#"{{"nodes": [{{{node}, "public_key": "{KEY}"}}]}}"#);
+        assert_eq!(json(&text).unwrap()[0].name.as_deref(), Some("a?[2J?U b"));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match try_run(arguments) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("tox-relay: {error}");
+            crate::complain(&format!("tox-relay: {error}"));
             ExitCode::from(USAGE)
         }
     }
@@ -60,6 +60,7 @@ fn try_run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let signals = Signals::new()?;
     let probe = Probe { arguments, plan: arguments.plan(), limits: arguments.limits(), signals };
     let output = Output::new(arguments.format, arguments.output.clone(), probe.limits);
+    output.check()?;
     let way = arguments.proxy.as_ref().map(|proxy| proxy.scheme());
     let mut probed: Vec<_> = targets.into_iter().map(|target| Probed::new(target, way)).collect();
     if let Some(interval) = arguments.watch {

@@ -73,6 +73,11 @@ fn wrong_usage_is_told_and_nothing_is_connected() {
         (&["--rate", "max", "--pairs", "0"], "--pairs"),
         (&["--proxy", "ftp://127.0.0.1:1"], "ftp"),
         (&["--time", "soon"], "--time"),
+        (&["--time", "0"], "zero"),
+        (&["--warm-up", "18446744073709000000"], "a week"),
+        (&["--abort-above", "0"], "zero"),
+        (&["--churn", "101"], "at most 100"),
+        (&["--plot", "/no-such-folder/plot.svg"], "/no-such-folder/plot.svg"),
         (&["--connect-rate", "0"], "zero"),
         (&["--unknown"], "--unknown"),
     ] {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tox_relay_client::PublicKey;
 use tox_test_relay::Conduct;
 
-use crate::program::{any_key, line, probe, probe_with_input, relay};
+use crate::program::{any_key, command, line, probe, probe_with_input, relay};
 
 #[test]
 fn what_is_wrong_with_the_command_line_is_status_three_with_the_reason() {
@@ -29,6 +29,27 @@ fn what_is_wrong_with_the_command_line_is_status_three_with_the_reason() {
         assert_eq!((ended.status, &*ended.stdout), (3, ""), "{arguments:?}");
         assert!(ended.stderr.contains(reason), "{arguments:?}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_probed() {
+    let relay = relay(Conduct::Honest);
+    let (address, key) = (relay.addr().to_string(), PublicKey::from(relay.public_key()).to_string());
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    for file in [folder, "/no/such/folder/file"] {
+        let ended = probe(&[&address, &key, "--output", file]);
+        assert_eq!(ended.status, 3, "{file}");
+        assert!(ended.stderr.contains(file), "{}", ended.stderr);
+    }
+    assert_eq!(relay.statistics().accepted, 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_status_counts_also_if_the_reason_cannot_be_written() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = command(&["192.0.2.1", &any_key().to_string()]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(3));
 }
 
 #[test]

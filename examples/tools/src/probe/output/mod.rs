@@ -43,6 +43,14 @@ impl Output {
         Self { format, file, limits }
     }
 
+    /// Tries whether the file can be written, before anything is probed.
+    pub fn check(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let tried = temporary(file).and_then(|new| fs::write(&new, "").and_then(|()| fs::remove_file(new)));
+        let tried = if file.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { tried };
+        tried.map_err(|error| naming(file, &error))
+    }
+
     /// Tells all results. Returns `false` if nobody reads standard output any more.
     pub fn write(&self, probed: &[Probed]) -> io::Result<bool> {
         self.emit(&self.all(probed, true)?)
@@ -105,13 +113,22 @@ impl Output {
 
 /// Whoever reads the file sees the old content or the new one, and never a part.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = file.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
-    let new = file.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let new = temporary(file)?;
     let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, file));
     if written.is_err() {
         _ = fs::remove_file(&new);
     }
-    written.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
+    written.map_err(|error| naming(file, &error))
+}
+
+/// Next to the file, so that it can be renamed.
+fn temporary(file: &Path) -> io::Result<PathBuf> {
+    let name = file.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
+    Ok(file.with_file_name(format!(".{name}.{}.tmp", std::process::id())))
+}
+
+fn naming(file: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }
 
 /// The best and fastest first: the worst are then next to the summary, where the eye is when a long list has gone by.
