@@ -151,8 +151,11 @@ impl Run {
         self.traffic.probe = Some(Issuer::new(now, Some(schedule), PROBE, PROBE_CONTENT));
         self.traffic.books.begin_step();
         self.traffic.books.measure(now..now + PROBE_TIME);
-        self.until(now + PROBE_TIME, |_| false)?;
-        Ok(self.traffic.books.step.probe.quantiles())
+        let outcome = self.until(now + PROBE_TIME, |_| false);
+        let latency = self.traffic.books.step.probe.quantiles();
+        // If this is the end, no load was measured.
+        self.traffic.books.begin_step();
+        outcome.map(|()| latency)
     }
 
     /// Brings the relay to a load, and measures it. The result is in [`Run::result`], also after an early end.
@@ -208,8 +211,9 @@ impl Run {
 
     fn end_load(&mut self) {
         self.attendance.end_churn();
-        let now = self.now();
-        self.step.unsent = self.traffic.end_load(now);
+        // What is due later is not of this load.
+        let last_moment = self.traffic.books.last_moment(self.now());
+        self.step.unsent = self.traffic.end_load(last_moment);
         if let Some(mut cpu) = self.step.cpu.take() {
             self.step.cpu_share = cpu.lap();
         }

@@ -33,7 +33,7 @@ pub struct Step {
     pub arrived_per_second: f64,
     pub bytes_per_second: f64,
     pub lost: u64,
-    /// Packets that were due and never sent, since the send queues were full.
+    /// Packets that were due and never sent, since the send queues were full or the generator was too slow.
     pub unsent: u64,
     /// Packets that were due to peers who were not there.
     pub absent: u64,

@@ -70,6 +70,11 @@ impl Books {
         self.measured.end.min(now).saturating_sub(self.measured.start)
     }
 
+    /// The last moment of the measured time, or now if that is earlier.
+    pub fn last_moment(&self, now: Duration) -> Duration {
+        self.measured.end.saturating_sub(Duration::from_nanos(1)).min(now)
+    }
+
     /// Counts something for the interval, and for the step if this moment is in its measured time: the planned moment of
     /// a packet, or that of its arrival.
     pub fn packet(&mut self, moment: Duration, count: impl Fn(&mut Tally)) {
@@ -141,5 +146,7 @@ mod tests {
         books.measure(SECOND..5 * SECOND);
         assert_eq!(books.measured_until(3 * SECOND), 2 * SECOND);
         assert_eq!(books.measured_until(9 * SECOND), 4 * SECOND);
+        assert_eq!(books.last_moment(3 * SECOND), 3 * SECOND);
+        assert!(books.last_moment(9 * SECOND) < 5 * SECOND);
     }
 }

@@ -171,7 +171,7 @@ fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
     let loss = percent(step.measured().loss, 3);
     row("packets", &format!("{planned}{sent} sent, {received} received, {lost} lost ({loss})"));
     for (count, what) in [
-        (step.unsent, "were due and not sent: the send queues were full"),
+        (step.unsent, "were due and not sent: the send queues were full, or the generator too slow"),
         (step.absent, "were due to peers who were not there"),
         (step.abandoned, "were on their way to or from users who left"),
         (step.unfinished, "were still on their way at the end"),

@@ -17,22 +17,28 @@ pub struct Forwarder {
 impl Forwarder {
     /// As if it was the relay at this address.
     pub fn start(relay: SocketAddr) -> Self {
-        Self::new(relay, false)
+        Self::new(&[relay], false)
+    }
+
+    /// As if these were one relay: each takes one connection after the other.
+    pub fn in_turns(relays: &[SocketAddr]) -> Self {
+        Self::new(relays, false)
     }
 
     /// As a SOCKS5 proxy, which leads to this relay, whatever it is asked for.
     pub fn socks5(relay: SocketAddr) -> Self {
-        Self::new(relay, true)
+        Self::new(&[relay], true)
     }
 
-    fn new(relay: SocketAddr, is_proxy: bool) -> Self {
+    fn new(relays: &[SocketAddr], is_proxy: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (is_paused, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (paused, count) = (Arc::clone(&is_paused), Arc::clone(&accepted));
+        let relays = relays.to_vec();
         // The threads end with the test's process.
         thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
+            for (client, relay) in listener.incoming().map_while(Result::ok).zip(relays.into_iter().cycle()) {
                 count.fetch_add(1, Ordering::Relaxed);
                 let paused = Arc::clone(&paused);
                 thread::spawn(move || serve(client, relay, is_proxy, paused));

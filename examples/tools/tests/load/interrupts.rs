@@ -1,6 +1,10 @@
 //! Runs that are ended from outside.
 
+use std::thread;
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tox_test_relay::Conduct;
 
 use crate::program::{Program, SHORT, relay, target};
@@ -31,6 +35,19 @@ fn ctrl_c_before_the_load_ends_the_run_with_what_is_known() {
     let ended = program.end();
     assert_eq!(ended.status, 130);
     assert!(ended.output.contains("probe      before the load: p50"), "{}", ended.output);
+}
+
+#[test]
+fn ctrl_c_while_the_relay_is_only_probed_ends_the_run_without_a_step() {
+    let relay = relay(Conduct::Honest);
+    let program = Program::load(&target(&relay), &[&SHORT[..], &["--json"]].concat());
+    // Of the probe, whose first packets are sent when its time begins.
+    while relay.statistics().packets_in < 8 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&program, Signal::INT);
+    let summary = program.end().summary();
+    assert_eq!((&summary["outcome"], &summary["step"]), (&"interrupted".into(), &Value::Null));
 }
 
 #[test]

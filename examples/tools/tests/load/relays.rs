@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use tox_test_relay::Conduct;
+use tox_test_relay::{Conduct, Options, Relay};
 
 use crate::forwarder::Forwarder;
 use crate::program::{GUARD, Program, SHORT, hex, relay, run, target};
@@ -188,4 +188,16 @@ fn a_relay_that_writes_single_bytes_carries_a_small_load() {
         (Some(0), step["sent"].as_u64()),
         "{step}"
     );
+}
+
+#[test]
+fn a_relay_that_opens_no_route_is_told_as_such() {
+    // The two users of the probe are on two relays with the same key, and never meet.
+    let key = Some([7; 32]);
+    let relays = [(); 2].map(|()| Relay::start(Options { secret_key: key, ..Options::default() }).unwrap());
+    let forwarder = Forwarder::in_turns(&relays.each_ref().map(Relay::addr));
+    let ended = run(&[forwarder.address().to_string(), hex(&relays[0].public_key())], &[]);
+    let summary = ended.summary();
+    assert_eq!((ended.status, &summary["outcome"]), (2, &"lost".into()), "{}", ended.output);
+    assert!(summary["message"].as_str().unwrap().contains("no route"), "{summary}");
 }
