@@ -84,9 +84,13 @@ pub fn read(file: &Path, relays: &mut Vec<Listed>) -> Result<(), Box<dyn Error>>
         (file.display().to_string(), fs::read_to_string(file))
     };
     let text = text.map_err(|error| format!("{place}: {error}"))?;
-    let added = if text.trim_start().starts_with('{') { json(&text) } else { lines(&text) };
-    relays.extend(added.map_err(|error| format!("{place}: {error}"))?);
+    relays.extend(parse(&text).map_err(|error| format!("{place}: {error}"))?);
     Ok(())
+}
+
+fn parse(text: &str) -> Result<Vec<Listed>, String> {
+    let text = text.trim_start_matches('\u{feff}'); // editors on Windows begin a file with it
+    if text.trim_start().starts_with('{') { json(text) } else { lines(text) }
 }
 
 fn lines(text: &str) -> Result<Vec<Listed>, String> {
@@ -211,6 +215,12 @@ mod tests {
         // The name is looked up only for the family in whose field it is.
         let name = ("relay.example:1".parse().unwrap(), Families { ipv4: true, ipv6: false });
         assert_eq!((&relays[1].addresses, relays.len()), (&vec![name], 2));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_list() {
+        assert_eq!(parse(&format!("\u{feff}192.0.2.1:1 {KEY}\n")).unwrap().len(), 1);
+        assert_eq!(parse("\u{feff}{\"nodes\": []}"), Ok(Vec::new()));
     }
 
     #[test]
