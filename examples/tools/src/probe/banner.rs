@@ -13,6 +13,7 @@ use tox_relay_client::{Proxy, Stage};
 use crate::probe::list::Target;
 use crate::probe::problem::Problem;
 use crate::probe::report::Report;
+use crate::probe::round::most_at_once;
 use crate::probe::signals::Signals;
 use crate::probe::tunnel::Tunnel;
 use crate::probe::verdict::State;
@@ -34,12 +35,28 @@ pub fn look(
     timeout: Duration,
     signals: &Signals,
 ) -> io::Result<()> {
+    let indices: Vec<usize> = (0..reports.len()).filter(|index| is_no_relay(&reports[*index])).collect();
+    for some in indices.chunks(most_at_once()) {
+        look_at(some, targets, reports, proxy, timeout, signals)?;
+    }
+    Ok(())
+}
+
+/// Looks at these at once.
+fn look_at(
+    indices: &[usize],
+    targets: &[&Target],
+    reports: &mut [Report],
+    proxy: Option<&Proxy>,
+    timeout: Duration,
+    signals: &Signals,
+) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut lookers = Vec::new();
-    for (index, report) in reports.iter_mut().enumerate().filter(|(_, report)| is_no_relay(report)) {
+    for index in indices.iter().copied() {
         match Looker::begin(&poll, index, targets[index], proxy, timeout) {
             Ok(looker) => lookers.push(looker),
-            Err(error) => report.extras.banner = Some(format!("unknown: {error}")),
+            Err(error) => reports[index].extras.banner = Some(format!("unknown: {error}")),
         }
     }
     let mut events = Events::with_capacity(256);

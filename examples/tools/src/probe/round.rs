@@ -289,7 +289,7 @@ fn explain(error: &ConnectError) -> Problem {
 
 /// How many relays can be probed at once, with as many descriptors as the system allows.
 #[cfg(unix)]
-fn most_at_once() -> usize {
+pub fn most_at_once() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -298,6 +298,6 @@ fn most_at_once() -> usize {
 }
 
 #[cfg(not(unix))]
-fn most_at_once() -> usize {
+pub fn most_at_once() -> usize {
     2000
 }

@@ -49,3 +49,20 @@ fn each_port_of_a_relay_is_probed_by_itself() {
         [("ok".into(), relay.addr().to_string().into()), ("refused".into(), dead.to_string().into())]
     );
 }
+
+#[test]
+#[cfg(unix)]
+fn with_few_descriptors_all_are_looked_at_one_after_the_other() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    let address = serve(drop);
+    let list: String = (0..60).map(|_| format!("{address} {}\n", any_key())).collect();
+    let mut command = Command::new("sh");
+    let limited = "ulimit -n 40; exec \"$0\" probe --file - --test banner --format json";
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_tox-relay")]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+    let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((output.lines().count(), output.matches("Too many open files").count()), (60, 0), "{output}");
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tox_relay_client::PublicKey;
 use tox_test_relay::Conduct;
 
-use crate::program::{any_key, command, line, probe, probe_with_input, relay};
+use crate::program::{any_key, line, probe, probe_with_input, relay};
 
 #[test]
 fn what_is_wrong_with_the_command_line_is_status_three_with_the_reason() {
@@ -48,7 +48,8 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_probed() {
 #[cfg(target_os = "linux")]
 fn the_status_counts_also_if_the_reason_cannot_be_written() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let status = command(&["192.0.2.1", &any_key().to_string()]).stderr(full).status().unwrap();
+    let status =
+        crate::program::command(&["192.0.2.1", &any_key().to_string()]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(3));
 }
 
