@@ -58,7 +58,7 @@ impl Pool {
             return Some(Record::OfRelay((relay, self.plan.token_of_ended(relay)), index));
         }
         let relay = relay?;
-        self.plan.handle_heard(relay);
+        self.plan.handle_heard(now, relay);
         let peer = PeerId::from(event.token());
         match event {
             Event::Connected { .. } => self.plan.handle_connected(now, relay),

@@ -24,7 +24,7 @@ impl Plan {
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
         }
-        self.forget_routes(now, id, true);
+        self.forget_routes(now, id, true, true);
         if in_outage {
             self.relays.values_mut().for_each(Known::handle_outage);
         }
@@ -51,7 +51,7 @@ impl Plan {
         }
         let (is_connected, is_silent) = (known.is_connected(), known.is_silent);
         known.handle_end(now);
-        self.forget_routes(now, id, !is_connected);
+        self.forget_routes(now, id, !is_connected, false);
         if is_connected && !is_silent && !self.has_connected_besides(id) {
             self.gave_way = Some((id, now));
         }
@@ -68,13 +68,16 @@ impl Plan {
     }
 
     /// The routes of a relay have ended with its connection. `in_vain`: the searches for all its peers have tried it.
-    fn forget_routes(&mut self, now: Instant, id: RelayId, in_vain: bool) {
+    fn forget_routes(&mut self, now: Instant, id: RelayId, in_vain: bool, has_failed: bool) {
         let tied: Vec<PeerId> =
             self.relay(id).into_iter().flat_map(|known| known.tied.iter().copied()).collect();
         for peer in tied {
             if let Some(tie) = self.peers.get_mut(peer.0).and_then(|peer| peer.tie_mut(id)) {
                 tie.is_tried |= in_vain || tie.route.id().is_some();
-                tie.route = Route::CLOSED;
+                // A relay that has refused a route is not asked sooner because we have ended its connection.
+                if has_failed || !matches!(tie.route, Route::None { .. }) {
+                    tie.route = Route::CLOSED;
+                }
             }
             self.handle_changed_ways(now, peer);
         }

@@ -12,7 +12,9 @@ impl Plan {
     /// over, unless it has just done so: attempts of the old network begin anew, and as many as at the start are allowed.
     pub(crate) fn handle_network_changed(&mut self, now: Instant) {
         self.relays.values_mut().for_each(Known::end_pause);
-        self.peers.values_mut().for_each(|peer| peer.search = None);
+        for search in self.peers.values_mut().filter_map(|peer| peer.search.as_mut()) {
+            search.begin_soon(now);
+        }
         if self.allowance.refill(now) {
             let is_tried = |known: &Known| matches!(known.state, State::Connecting { .. });
             let tried = self.relays().filter(|(_, known)| is_tried(known)).map(|(id, _)| id);

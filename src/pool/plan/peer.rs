@@ -10,6 +10,12 @@ use crate::pool::id::RelayId;
 /// How long other relays must be faster before the fastest takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
 
+/// A peer that is offline for so long is searched for, at the second common ping after it went offline.
+const OFFLINE_FOR: Duration = Duration::from_secs(25);
+
+/// The first pause between rounds of a search.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The most relays that a peer names, and the most that are tied to it.
 pub(crate) const MAX_RELAYS_OF_PEER: usize = 24;
 
@@ -54,6 +60,18 @@ pub(crate) struct Search {
     pub(crate) next_at: Option<Instant>,
     /// The pause after this round.
     pub(crate) pause: Duration,
+}
+
+impl Search {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { next_at: Some(now + OFFLINE_FOR), pause: FIRST_PAUSE }
+    }
+
+    /// Begins again with the first pause. A round that is under way, or due sooner, is not put off.
+    pub(crate) fn begin_soon(&mut self, now: Instant) {
+        self.next_at = self.next_at.map(|at| at.min(now + OFFLINE_FOR));
+        self.pause = FIRST_PAUSE;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -306,6 +306,14 @@ impl Known {
     pub(crate) fn handle_observation(&mut self, now: Instant, round_trip: Option<Duration>) {
         self.up_time = self.up_time(now);
         self.round_trip = round_trip.or(self.round_trip);
+        self.forget_failures_if_proved(now);
+    }
+
+    /// It has proved itself, if it was connected for a while.
+    fn forget_failures_if_proved(&mut self, now: Instant) {
+        if self.connected_for(now).is_some_and(|time| time >= PROVED) {
+            (self.retries, self.failures, self.ended_early) = (0, 0, false);
+        }
     }
 
     /// Takes over what is remembered of it, as far as nothing is known since the start. It may come from a broken file, so
@@ -364,9 +372,7 @@ impl Known {
 
     /// There is no connection any more.
     pub(crate) fn handle_end(&mut self, now: Instant) {
-        if self.connected_for(now).is_some_and(|time| time >= PROVED) {
-            (self.retries, self.failures, self.ended_early) = (0, 0, false);
-        }
+        self.forget_failures_if_proved(now);
         self.earlier = self.up_time(now);
         self.up_time = self.earlier;
         (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);

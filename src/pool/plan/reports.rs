@@ -83,11 +83,22 @@ impl Plan {
 
 /// What the client has reported.
 impl Plan {
-    pub(crate) fn handle_heard(&mut self, id: RelayId) {
+    pub(crate) fn handle_heard(&mut self, now: Instant, id: RelayId) {
         if let Some(relay) = self.relays.get_mut(id.0) {
-            self.is_outdated |= relay.is_silent;
+            let was_silent = relay.is_silent;
             relay.handle_heard();
+            if was_silent {
+                self.handle_silence(now, id);
+            }
         }
+    }
+
+    /// A relay has fallen silent, or answers again.
+    pub(crate) fn handle_silence(&mut self, now: Instant, id: RelayId) {
+        self.is_outdated = true;
+        let tied: Vec<PeerId> =
+            self.relay(id).into_iter().flat_map(|known| known.tied.iter().copied()).collect();
+        tied.into_iter().for_each(|peer| self.handle_changed_ways(now, peer));
     }
 
     pub(crate) fn handle_connected(&mut self, now: Instant, id: RelayId) {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
-use crate::pool::plan::need::{MANY_ROUTES, MAX_ROUTES, STAGGER, covers};
-use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route};
+use crate::pool::plan::need::{MANY_ROUTES, MAX_ROUTES, STAGGER, can_have_route, covers};
+use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::relay::{Known, State};
 use crate::pool::plan::state::Plan;
 
@@ -103,12 +103,16 @@ impl Plan {
             spare = spare.saturating_sub(1);
             let Some(known) = self.relay(id) else { continue };
             for peer in &known.tied {
-                let Some(lacks) = missing.get_mut(peer) else { continue };
+                let serves = |peer: &Peer| self.wanted_by(peer, now).any(|relay| relay == id);
+                let Some(lacks) = missing.get_mut(peer).filter(|_| self.peer(*peer).is_some_and(serves))
+                else {
+                    continue;
+                };
                 let was_first = std::mem::take(&mut lacks.is_first);
                 lacks.count -= 1;
                 let has_all = lacks.count == 0;
-                for tie in self.peer(*peer).map_or(&[][..], |peer| &peer.ties) {
-                    if let Some(votes) = candidates.get_mut(&tie.relay) {
+                for relay in self.peer(*peer).into_iter().flat_map(|peer| self.wanted_by(peer, now)) {
+                    if let Some(votes) = candidates.get_mut(&relay) {
                         votes.of_first -= usize::from(was_first);
                         votes.of_all -= usize::from(has_all);
                     }
@@ -160,6 +164,14 @@ impl Plan {
         lacking.filter(|(_, missing)| missing.count > 0).collect()
     }
 
+    /// The relays of a peer that may have a route for it.
+    fn wanted_by(&self, peer: &Peer, now: Instant) -> impl Iterator<Item = RelayId> {
+        let can = move |tie: &&Tie| {
+            self.relay(tie.relay).is_some_and(|known| can_have_route(known, tie.route, now))
+        };
+        peer.ties.iter().filter(can).map(|tie| tie.relay)
+    }
+
     /// The relays that may be tried now, with the peers that lack them; `others`: also those that no peer lacks. If some
     /// cannot be tried yet, a review is due when they can.
     fn candidates(
@@ -170,8 +182,8 @@ impl Plan {
     ) -> HashMap<RelayId, Votes> {
         let mut votes: HashMap<RelayId, Votes> = HashMap::new();
         for (id, missing) in missing {
-            for tie in self.peer(*id).map_or(&[][..], |peer| &peer.ties) {
-                let votes = votes.entry(tie.relay).or_default();
+            for relay in self.peer(*id).into_iter().flat_map(|peer| self.wanted_by(peer, now)) {
+                let votes = votes.entry(relay).or_default();
                 votes.of_first += usize::from(missing.is_first);
                 votes.of_all += 1;
             }

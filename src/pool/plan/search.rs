@@ -14,18 +14,14 @@ use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Search, Tie};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
-/// A peer that is offline for so long is searched for, at the second common ping after it went offline.
-const OFFLINE_FOR: Duration = Duration::from_secs(25);
-
 /// A relay is tried for so long: the connect timeout, and as long for the peer. It is less than the pings are apart.
 const TRIED_FOR: Duration = Duration::from_secs(20);
 
 /// The most relays that are tried at a time. Of the attempts that are allowed, most are left for others.
 const MOST_TRIED: usize = 4;
 
-/// The first pause between rounds, and the longest, after eight of them: then all relays that are tied to peers who stay
-/// offline cost one attempt each in four hours.
-const FIRST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause between rounds, after eight of them: then all relays that are tied to peers who stay offline cost one
+/// attempt each in four hours.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 << 8);
 
 impl Plan {
@@ -105,7 +101,7 @@ fn search_for(peer: &mut Peer, now: Instant, begun: Instant, can_try: impl Fn(&T
     let can_go_on = peer.untried().any(can_try);
     let Peer { search, ties, .. } = peer;
     let Some(search) = search else {
-        *search = Some(Search { next_at: Some(now + OFFLINE_FOR), pause: FIRST_PAUSE });
+        *search = Some(Search::new(now));
         return ties.iter_mut().for_each(|tie| tie.is_tried = true);
     };
     match search.next_at {

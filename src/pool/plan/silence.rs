@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::id::ConnectionId;
-use crate::pool::id::{PeerId, RelayId};
+use crate::pool::id::RelayId;
 use crate::pool::plan::action::{Action, Observation};
 use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
@@ -11,8 +11,10 @@ use crate::pool::plan::state::Plan;
 /// A relay is asked if nothing was heard for so long after data were sent. It may be that nobody has answered.
 const ASKED_AFTER: Duration = Duration::from_secs(3);
 
-/// Then other relays take over if it does not answer within this time. It ends later, with the pong timeout.
+/// Then other relays take over if it does not answer within this time, or twice its round trip on a slow line, but not more
+/// than the longest. It ends later, with the pong timeout.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
 impl Plan {
     /// Handles what is due. `observe` looks at a connection.
@@ -75,27 +77,33 @@ impl Plan {
         {
             // The answer came unnoticed. What was sent after it has none yet, since then and not only from now on.
             let has_sent = known.has_sent;
-            self.is_outdated |= known.is_silent;
+            let was_silent = known.is_silent;
             known.handle_heard();
+            if has_sent {
+                (known.unheard_since, since) = (Some(heard), heard);
+            }
+            if was_silent {
+                self.handle_silence(now, id);
+            }
             if !has_sent {
                 return false;
             }
-            (known.unheard_since, since) = (Some(heard), heard);
         }
+        let Some(known) = self.relays.get_mut(id.0) else { return false };
+        let answers_within =
+            ANSWERS_WITHIN.max(known.round_trip.unwrap_or_default().saturating_mul(2)).min(MAX_WAIT);
         let due_at = match known.asked_at {
             None if now < since + ASKED_AFTER => since + ASKED_AFTER,
             None => {
                 known.asked_at = Some(now);
                 known.has_sent = false; // the answer is one to all that was sent before
                 self.actions.push_back(Action::Ping(connection));
-                now + ANSWERS_WITHIN
+                now + answers_within
             }
-            Some(asked_at) if now < asked_at + ANSWERS_WITHIN => asked_at + ANSWERS_WITHIN,
+            Some(asked_at) if now < asked_at + answers_within => asked_at + answers_within,
             Some(_) => {
                 if !std::mem::replace(&mut known.is_silent, true) {
-                    self.is_outdated = true;
-                    let tied: Vec<PeerId> = known.tied.iter().copied().collect();
-                    tied.into_iter().for_each(|peer| self.choose_again(now, peer));
+                    self.handle_silence(now, id);
                 }
                 now + ANSWERS_WITHIN
             }

@@ -172,3 +172,68 @@ fn a_single_burst_of_data_costs_one_ping() {
     assert_eq!(world.asked(), 1);
     assert!(world.plan.watched.is_empty());
 }
+
+#[test]
+fn relays_on_a_slow_line_are_not_taken_for_silent() {
+    for round_trip in [SECOND / 2, 2 * SECOND + SECOND / 10, 3 * SECOND] {
+        let mut world = World::new(20);
+        let relays = world.relays(12);
+        relays.iter().for_each(|relay| _ = world.round_trips.insert(*relay, round_trip));
+        let peer = world.peer(&relays[..6]);
+        world.pass(600 * SECOND);
+        let attempts = world.attempts.len();
+        world.notices();
+        for _ in 0..360 {
+            let (used, _) = world.plan.used(peer).unwrap();
+            world.plan.handle_sent(used);
+            world.pass(10 * SECOND);
+        }
+        assert_eq!((world.notices(), world.attempts.len()), (vec![], attempts), "{round_trip:?}");
+    }
+}
+
+#[test]
+fn data_go_by_the_relay_that_answers_again_when_the_used_one_is_silent() {
+    let mut world = World::new(21);
+    world.plan.set_ping_interval(600 * SECOND);
+    let relays = world.relays(2);
+    let peer = world.peer(&relays);
+    world.pass(60 * SECOND);
+    let first = world.plan.used(peer).unwrap().0;
+    for _ in 0..2 {
+        let (used, _) = world.plan.used(peer).unwrap();
+        world.set(used, Conduct::IsSilent);
+        world.plan.handle_sent(used);
+        world.pass(6 * SECOND);
+    }
+    assert_ne!(world.plan.used(peer).unwrap().0, first);
+    world.set(first, Conduct::Works);
+    world.plan.handle_heard(world.now, first);
+    assert_eq!(world.plan.used(peer).unwrap().0, first);
+}
+
+#[test]
+fn the_failures_of_a_relay_are_forgotten_while_it_is_connected() {
+    let mut world = World::new(22);
+    let relays = world.relays(2);
+    world.peer(&relays);
+    world.pass(90 * SECOND);
+    world.set(relays[0], Conduct::Refuses);
+    world.pass(300 * SECOND);
+    world.set(relays[0], Conduct::Works);
+    assert!(world.plan.relay(relays[0]).unwrap().failures > 1);
+    world.pass(300 * SECOND);
+    assert_eq!(world.plan.relay(relays[0]).unwrap().failures, 0);
+}
+
+#[test]
+fn relays_that_refuse_the_routes_of_a_peer_are_not_connected_again_and_again() {
+    let mut world = World::new(23);
+    let relays = world.relays(12);
+    let peer = world.peer_on(&relays, &[]);
+    for _ in 0..1_200 {
+        relays.iter().for_each(|relay| world.refuse_route(*relay, peer));
+        world.pass(SECOND / 2);
+    }
+    assert!(world.attempts.len() <= 72, "{} attempts in ten minutes", world.attempts.len());
+}

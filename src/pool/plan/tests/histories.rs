@@ -372,7 +372,7 @@ impl History {
         let unneeded: BTreeSet<RelayId> = unneeded.collect();
         self.unneeded.retain(|relay, _| unneeded.contains(relay));
         // They go one after the other, since the next one may be needed then.
-        let most = SECOND * (20 + 15 * unneeded.len() as u32);
+        let most = SECOND * (30 + 15 * unneeded.len() as u32);
         for relay in unneeded {
             let since = *self.unneeded.entry(relay).or_insert(now);
             assert!(now - since <= most, "nobody needs {relay} since {:?}", now - since);

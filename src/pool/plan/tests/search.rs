@@ -226,3 +226,20 @@ fn a_program_that_ties_a_peer_again_and_again_to_its_best_relay_does_not_keep_it
     let attempts = world.attempts.len() - attempts;
     assert!(attempts <= 5 * 3_600 / 29 + 48, "{attempts} attempts in five hours");
 }
+
+#[test]
+fn changes_of_the_network_do_not_put_off_a_search() {
+    for every in [10, 25, 40, 60] {
+        let mut world = World::new(24);
+        let relays = world.relays(8);
+        let peer = world.peer_on(&relays, &[]);
+        world.pass(600 * SECOND);
+        let late = *relays.iter().find(|relay| !world.connected().contains(relay)).unwrap();
+        world.come(late, peer);
+        for _ in 0..600 / every {
+            world.pass(every * SECOND);
+            world.plan.handle_network_changed(world.now);
+        }
+        assert!(is_online(&world, peer), "a change every {every} s");
+    }
+}

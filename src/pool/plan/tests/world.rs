@@ -333,7 +333,9 @@ impl World {
             Action::CloseRoute(route) => _ = self.routes.remove(&route).expect("a route that is open"),
             Action::Ping(connection) => {
                 self.pinged.push((self.now, connection));
-                self.plan_for(ANSWER, Later::Pong(connection));
+                let relay = self.connections.get(&connection).map(|(relay, _)| *relay);
+                let round_trip = relay.and_then(|relay| self.round_trips.get(&relay)).copied();
+                self.plan_for(round_trip.unwrap_or(ANSWER), Later::Pong(connection));
             }
         }
     }
