@@ -37,7 +37,8 @@ impl Pool {
     /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
     /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
     /// a peer that has none, one is disconnected without which all others still have one. While an offline peer is looked
-    /// for, a relay that carries no data may give up its place.
+    /// for, a relay that carries no data may give up its place; the last one that is connected and answers does so only if
+    /// there is but one place.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }

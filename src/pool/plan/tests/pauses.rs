@@ -264,8 +264,7 @@ fn when_the_user_removes_the_last_relay_that_works_those_that_were_paused_for_an
 }
 
 #[test]
-fn a_network_that_answers_for_all_relays_while_the_only_one_gives_its_place_to_another_pauses_none_for_an_hour()
- {
+fn an_outage_that_begins_while_the_only_relay_gives_its_place_to_another_pauses_none_for_an_hour() {
     let mut world = World::new(16);
     world.plan.set_bound(world.now, 1);
     let relays = world.relays(2);

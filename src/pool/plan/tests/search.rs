@@ -207,8 +207,7 @@ fn a_peer_that_is_tied_again_to_the_relay_where_it_is_is_found_at_the_next_commo
 }
 
 #[test]
-fn a_program_that_ties_a_peer_again_and_again_to_its_best_relay_does_not_keep_it_from_being_found_elsewhere()
-{
+fn a_relay_that_is_tied_again_and_again_does_not_take_the_turns_of_others() {
     let mut world = World::new(9);
     let chosen: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
     let peer = world.peer_on(&chosen, &[]);
