@@ -1592,10 +1592,13 @@ trc_error trc_pool_add_peer(struct trc_pool *pool,
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_remove_peer(struct trc_pool *pool, uint64_t peer);
 
-// The peer is thought to be on this relay: the pool may reach it there.
+// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
+// the rounds in which the peer is looked for, this relay is tried at the next common ping.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`, `TRC_ERROR_UNKNOWN_RELAY`, `TRC_ERROR_TOO_MANY_TIES`.
-trc_error trc_pool_tie(struct trc_pool *pool, uint64_t peer, uint64_t relay);
+trc_error trc_pool_tie(struct trc_pool *pool,
+                       uint64_t peer,
+                       uint64_t relay);
 
 // The peer is not on this relay any more: closes the route to it there. That the peer has told us about this relay counts
 // no more: if nobody else has, and no other peer is tied to it, it is removed.
@@ -1691,7 +1694,8 @@ trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 // The most connections that there are at a time: 128 by default; 0 becomes 1. If there are more, the relays that carry no
 // data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 // has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
-// that carries no data may give up its place.
+// that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
+// place.
 trc_error trc_pool_set_max_connections(struct trc_pool *pool,
                                        size_t count);
 

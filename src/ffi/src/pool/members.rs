@@ -111,7 +111,8 @@ pub extern "C" fn trc_pool_remove_peer(pool: *mut trc_pool, peer: u64) -> trc_er
     run(pool, |state| known(state.pool.remove_peer(peer.into()), trc_error::UnknownPeer))
 }
 
-/// The peer is thought to be on this relay: the pool may reach it there.
+/// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
+/// the rounds in which the peer is looked for, this relay is tried at the next common ping.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`, `TRC_ERROR_UNKNOWN_RELAY`, `TRC_ERROR_TOO_MANY_TIES`.
 #[unsafe(no_mangle)]
