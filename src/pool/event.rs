@@ -159,7 +159,7 @@ pub enum PoolEvent<'a> {
 pub enum MoveCause {
     /// The previous one has ended, or the peer is not online there any more.
     Offline,
-    /// Nothing was heard from the previous one for five seconds after data were sent.
+    /// Nothing was heard from the previous one for five seconds after data were sent, or longer on a slow line.
     Silent,
     /// The previous one loses data, according to [`Pool::report`](crate::pool::Pool::report).
     Loses,

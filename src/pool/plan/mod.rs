@@ -8,7 +8,8 @@
 //! [`sleep`] closes routes that nobody needs, [`memory`] is what outlasts a restart, [`paths`] tells by which relay
 //! something goes out, [`wishes`], [`naming`], [`network`] and [`reports`] are what the plan is told, [`need`] tells which
 //! relays are needed, [`ends`] forgets connections, [`choice`] chooses the relay for data, [`room`] tells who was refused
-//! that there is room, [`state`] is what is known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what is known of one, [`losses`] what a relay has lost.
+//! that there is room, [`state`] is what is known, [`allowance`] bounds the attempts, [`relay`] and [`peer`] are what is
+//! known of one, [`losses`] what a relay has lost, [`namers`] who has named it.
 
 mod action;
 mod allowance;
@@ -17,6 +18,7 @@ mod choice;
 mod ends;
 mod losses;
 mod memory;
+mod namers;
 mod naming;
 mod need;
 mod network;

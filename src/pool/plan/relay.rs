@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::address::Address;
 use crate::advice::Retry;
 use crate::config::{ProxyChoice, Relay};
 use crate::error::ConnectError;
@@ -13,6 +12,7 @@ use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
 use crate::pool::plan::losses::Losses;
+use crate::pool::plan::namers::{MAX_ADDRESSES, Namers};
 use crate::pool::remembered::RememberedRelay;
 
 /// The pause after the first failure, and after many: each is 1.6 times as long as the one before (gRPC's numbers).
@@ -41,18 +41,12 @@ const MAX_ROUND_TRIP: Duration = Duration::from_secs(60);
 const MAX_UP_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 const MAX_FAILURES: u32 = 1_000;
 
-/// The most addresses of a relay, as in `Client::connect`.
-const MAX_ADDRESSES: usize = 16;
-
-/// The most of them that one peer contributes: some IPv4 and IPv6 addresses and ports. There is room for what others say.
-const MAX_ADDRESSES_OF_PEER: usize = 4;
-
 /// See the module.
 pub(crate) struct Known {
     pub(crate) relay: Relay,
     pub(crate) origin: Origin,
     /// The peers that have named it, the first one first; empty once the user or a list has.
-    namers: Vec<Namer>,
+    namers: Namers,
     pub(crate) state: State,
     /// The peers that are tied to it.
     pub(crate) tied: BTreeSet<PeerId>,
@@ -100,15 +94,6 @@ pub(crate) struct Known {
     salt: u32,
 }
 
-/// A peer that has named a relay.
-struct Namer {
-    peer: PeerId,
-    /// Whether it was seen at an address of the local network.
-    is_local: bool,
-    /// The addresses that it has named, in this order: at most [`MAX_ADDRESSES`].
-    addresses: Vec<Address>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Idle,
@@ -125,10 +110,10 @@ pub(crate) enum State {
 
 impl Known {
     pub(crate) fn new(mut relay: Relay, origin: Origin, salt: u32) -> Self {
-        let mut namers = Vec::new();
+        let mut namers = Namers::default();
         if let (Origin::Peer { peer, is_local }, Ok(addresses)) = (origin, &mut relay.addresses) {
-            namers.push(Namer { peer, is_local, addresses: std::mem::take(addresses) });
-            *addresses = named_by(&namers);
+            namers.name(peer, is_local, addresses);
+            *addresses = namers.addresses();
         }
         Self {
             relay,
@@ -183,32 +168,28 @@ impl Known {
 
     /// This relay with what a peer has named, as far as it may.
     fn joined_by(&mut self, peer: PeerId, is_local: bool, relay: &Relay) -> Relay {
-        let at = self.namers.iter().position(|namer| namer.peer == peer).unwrap_or_else(|| {
-            self.namers.push(Namer { peer, is_local, addresses: Vec::new() });
-            self.namers.len() - 1
-        });
-        self.origin = self.namers[0].origin();
-        self.namers[at].name(relay.addresses().unwrap_or_default());
+        self.namers.name(peer, is_local, relay.addresses().unwrap_or_default());
+        self.origin = self.namers.origin().unwrap_or(self.origin);
         self.of_namers()
     }
 
     /// This relay with the addresses that its namers have named.
     fn of_namers(&self) -> Relay {
         let mut relay = self.relay.clone();
-        relay.addresses = Ok(named_by(&self.namers));
+        relay.addresses = Ok(self.namers.addresses());
         relay
     }
 
     /// The peers that have named it, if neither the user nor a list has.
     pub(crate) fn namers(&self) -> impl Iterator<Item = PeerId> {
-        self.namers.iter().map(|namer| namer.peer)
+        self.namers.peers()
     }
 
     /// A peer names it no more. If others have, it is theirs, without the addresses that only this one has named.
     pub(crate) fn forget_namer(&mut self, peer: PeerId) {
-        self.namers.retain(|namer| namer.peer != peer);
-        if let Some(first) = self.namers.first() {
-            (self.origin, self.relay) = (first.origin(), self.of_namers());
+        self.namers.forget(peer);
+        if let Some(origin) = self.namers.origin() {
+            (self.origin, self.relay) = (origin, self.of_namers());
         }
     }
 
@@ -418,31 +399,6 @@ impl Known {
     pub(crate) fn handle_network_changed(&mut self) {
         (self.retries, self.ended_early, self.failed_in_outage) = (0, false, false);
     }
-}
-
-impl Namer {
-    fn origin(&self) -> Origin {
-        Origin::Peer { peer: self.peer, is_local: self.is_local }
-    }
-
-    fn name(&mut self, addresses: &[Address]) {
-        let new: Vec<Address> =
-            addresses.iter().filter(|address| !self.addresses.contains(address)).cloned().collect();
-        self.addresses.extend(new);
-        self.addresses.truncate(MAX_ADDRESSES);
-    }
-}
-
-/// The addresses that these peers have named: of each the first few that those before it have not.
-fn named_by(namers: &[Namer]) -> Vec<Address> {
-    let mut named: Vec<Address> = Vec::new();
-    for namer in namers {
-        let new = namer.addresses.iter().filter(|address| !named.contains(address));
-        let new: Vec<Address> = new.take(MAX_ADDRESSES_OF_PEER).cloned().collect();
-        named.extend(new);
-    }
-    named.truncate(MAX_ADDRESSES);
-    named
 }
 
 /// This relay with the addresses of another description of it, until it has as many as it may.
