@@ -108,6 +108,7 @@ const METHODS: &[(&str, &str)] = &[
     ("Proxy::socks4", "trc_config_set_proxy"),
     ("Proxy::socks4a", "trc_config_set_proxy"),
     ("Proxy::socks5", "trc_config_set_proxy"),
+    ("Proxy::scheme", "a C program has the URL that it gave"),
     ("Proxy::user_id", "trc_config_set_proxy"),
     ("PublicKey::as_bytes", "trc_key_to_text"),
     ("PublicKey::from_bytes", "trc_key_from_text"),
