@@ -95,7 +95,11 @@ impl Pool {
             let client = &self.client;
             self.plan.advance(now, |connection| {
                 let status = client.connection(connection)?;
-                Some(Observation { last_heard: status.last_heard, round_trip: status.round_trips.smoothed })
+                Some(Observation {
+                    last_heard: status.last_heard,
+                    round_trip: status.round_trips.smoothed,
+                    queued: status.queued,
+                })
             });
             self.act_without_review(now);
         }

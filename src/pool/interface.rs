@@ -292,7 +292,7 @@ impl Pool {
     /// a peer that is not there is one, unless another peer was tied to it who is. [`remember`](Self::remember) has an
     /// example.
     pub fn recall(&mut self, remembered: &Remembered) -> Vec<(PublicKey, AddRelayError)> {
-        self.plan.recall(remembered)
+        self.plan.recall(Instant::now(), remembered)
     }
 
     /// The peer with this key.

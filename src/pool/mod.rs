@@ -18,13 +18,13 @@
 //! - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
 //!   at a time, with the common pings, and then the pauses between rounds grow from a minute to four hours. A relay that
 //!   has no route for the peer, or is paused since it has failed, is left to the next round.
-//! - A relay without which nothing would be missing is disconnected after 10 s. A route that is online is given up only
-//!   if the peer is online on three others.
+//! - A relay without which nothing would be missing is disconnected after 10 s, or later, when all is sent that was queued
+//!   there. A route that is online is given up only if the peer is online on three others.
 //! - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
 //!   to 120 s, give or take a fifth. (After an hour, if another try [hardly helps](crate::Retry).) This is forgotten when
 //!   it was connected for a minute. If no relay at all is connected, it is our own network, unless the last one has just
-//!   given up its place to another: then no relay is blamed or paused for an hour, and all are tried again as soon as one
-//!   of them works. (A relay that ends within a minute after it was connected is blamed all the same, and one to which no
+//!   given up its place to another: then no relay is blamed or paused for an hour, not even for what failed in the 40 s
+//!   before, and all are tried again as soon as one of them works. (A relay that ends within a minute after it was connected is blamed all the same, and one to which no
 //!   attempt [can begin](PoolEvent::RelayRefused) keeps its pause.) Another address of a relay, another proxy and another
 //!   network end the pauses.
 //! - At most 16 attempts begin at once, and one every two seconds in the long run; relays that were tried in vain leave

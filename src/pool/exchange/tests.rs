@@ -143,7 +143,7 @@ fn a_relay_is_watched_whatever_was_sent_by_it() {
 }
 
 #[test]
-fn removing_ten_thousand_peers_does_not_cost_as_many_reviews() {
+fn removing_a_peer_closes_its_route_at_once_and_leaves_the_review_to_the_next_poll() {
     let relays = [TestRelay::start(Default::default()).unwrap()];
     let [mut alice, _bob] = friends(&relays);
     let relay = alice.pool.peer(alice.friend).unwrap().used.unwrap();

@@ -39,4 +39,6 @@ pub(crate) enum Notice {
 pub(crate) struct Observation {
     pub(crate) last_heard: Option<Instant>,
     pub(crate) round_trip: Option<Duration>,
+    /// The bytes that are not written to the socket yet.
+    pub(crate) queued: usize,
 }

@@ -8,7 +8,6 @@ use crate::advice::Retry;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::Action;
 use crate::pool::plan::peer::Route;
-use crate::pool::plan::relay::Known;
 use crate::pool::plan::state::Plan;
 
 /// If the last relay that was connected gave its place to another, it is no outage of our own network for so long that none
@@ -26,15 +25,19 @@ impl Plan {
         }
         self.forget_routes(now, id, true, true);
         if in_outage {
-            self.relays.values_mut().for_each(Known::handle_outage);
+            self.handle_outage(now);
         }
     }
 
     /// The user has removed a relay: if no other one is connected, all are tried soon, as after the failure of the last one.
-    pub(crate) fn handle_removed(&mut self, id: RelayId) {
+    pub(crate) fn handle_removed(&mut self, now: Instant, id: RelayId) {
         if !self.has_connected_besides(id) {
-            self.relays.values_mut().for_each(Known::handle_outage);
+            self.handle_outage(now);
         }
+    }
+
+    fn handle_outage(&mut self, now: Instant) {
+        self.relays.values_mut().for_each(|known| known.handle_outage(now));
     }
 
     /// Whether another relay is connected.

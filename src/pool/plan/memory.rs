@@ -55,11 +55,15 @@ impl Plan {
 
     /// Adds relays that were remembered, and ties them to the peers that are there. What is known since the start counts
     /// more. Returns the relays that were not added, and why.
-    pub(crate) fn recall(&mut self, remembered: &Remembered) -> Vec<(PublicKey, AddRelayError)> {
+    pub(crate) fn recall(
+        &mut self,
+        now: Instant,
+        remembered: &Remembered,
+    ) -> Vec<(PublicKey, AddRelayError)> {
         let mut refused = Vec::new();
         let users = self.users_of(remembered);
         for entry in &remembered.relays {
-            if let Err(error) = self.recall_relay(entry, &users) {
+            if let Err(error) = self.recall_relay(now, entry, &users) {
                 refused.push((entry.relay.public_key(), error));
             }
         }
@@ -86,6 +90,7 @@ impl Plan {
     /// If the peer that has named it is not there, it is named by one that was tied to it.
     fn recall_relay(
         &mut self,
+        now: Instant,
         entry: &RememberedRelay,
         users: &HashMap<PublicKey, PeerId>,
     ) -> Result<(), AddRelayError> {
@@ -104,7 +109,7 @@ impl Plan {
             Some((_, known)) => self.add_relay(known.with_remembered(&entry.relay), origin)?,
             None => self.add_relay(entry.relay.clone(), origin)?,
         };
-        self.relays.get_mut(id.0).into_iter().for_each(|known| known.recall(entry));
+        self.relays.get_mut(id.0).into_iter().for_each(|known| known.recall(now, entry));
         Ok(())
     }
 }

@@ -77,7 +77,7 @@ impl Plan {
             self.removed.insert(id, known.relay.token);
         }
         self.end(id, now);
-        self.handle_removed(id);
+        self.handle_removed(now, id);
         self.own.remove(&id);
         if let Some(known) = self.relays.remove(id.0) {
             self.by_relay_key.remove(&known.relay.public_key());

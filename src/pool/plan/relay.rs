@@ -29,6 +29,10 @@ const PROVED: Duration = Duration::from_secs(60);
 /// The round trip with which a relay has half of the score that the fastest has; and that of one that is not known.
 const MIDDLE: Duration = Duration::from_millis(200);
 
+/// When our own network fails, it shows within this time at all relays: each is pinged at least every 30 s, and has 10 s to
+/// answer.
+const ONE_OUTAGE: Duration = Duration::from_secs(40);
+
 /// A relay that was connected for so long has twice the score of a new one.
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -88,7 +92,9 @@ pub(crate) struct Known {
     retries: u32,
     /// Whether a connection has ended before it had proved itself, since it has last.
     ended_early: bool,
-    /// Whether it failed while no relay at all was connected.
+    /// Since when it was blamed for failures that may turn out to be ones of our own network, and its failures before.
+    blamed_since: Option<(Instant, u32)>,
+    /// Whether its last failure was one of our own network.
     failed_in_outage: bool,
     /// Decides between relays that are equal otherwise.
     salt: u32,
@@ -140,6 +146,7 @@ impl Known {
             is_outdated: false,
             retries: 0,
             ended_early: false,
+            blamed_since: None,
             failed_in_outage: false,
             salt,
         }
@@ -294,16 +301,19 @@ impl Known {
     fn forget_failures_if_proved(&mut self, now: Instant) {
         if self.connected_for(now).is_some_and(|time| time >= PROVED) {
             (self.retries, self.failures, self.ended_early) = (0, 0, false);
+            self.blamed_since = None;
         }
     }
 
     /// Takes over what is remembered of it, as far as nothing is known since the start. It may come from a broken file, so
     /// it is bounded.
-    pub(crate) fn recall(&mut self, remembered: &RememberedRelay) {
+    pub(crate) fn recall(&mut self, now: Instant, remembered: &RememberedRelay) {
         self.round_trip = self.round_trip.or(remembered.round_trip.map(|time| time.min(MAX_ROUND_TRIP)));
         self.failures = self.failures.max(remembered.failures.min(MAX_FAILURES));
-        self.earlier = self.earlier.max(remembered.up_time.min(MAX_UP_TIME));
-        self.up_time = self.up_time.max(self.earlier);
+        // It may have been remembered a moment ago, with the connection that it still has.
+        let before = remembered.up_time.saturating_sub(self.connected_for(now).unwrap_or_default());
+        self.earlier = self.earlier.max(before.min(MAX_UP_TIME));
+        self.up_time = self.up_time(now);
     }
 
     /// Whether it has no identity and no proxy of its own. If it has, it must be reached in no other way, and it is not for
@@ -334,7 +344,8 @@ impl Known {
     }
 
     /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no other
-    /// relay is connected: then the cause may be our own network, unless this relay had just been connected.
+    /// relay is connected: then the cause may be our own network, unless this relay had just been connected. The same may
+    /// turn out later: see [`handle_outage`](Self::handle_outage).
     pub(crate) fn handle_failure(&mut self, now: Instant, retry: Retry, jitter: f64, in_outage: bool) {
         let has_ended_early = self.connected_for(now).is_some_and(|time| time < PROVED);
         // How an outdated attempt ends says nothing about the next one.
@@ -347,6 +358,10 @@ impl Known {
         self.seldom_until = is_lasting.then(|| now + SELDOM.mul_f64(spread));
         self.retries = self.retries.saturating_add(1);
         let is_blamed = !in_outage || has_ended_early;
+        self.blamed_since.take_if(|(since, _)| has_ended_early || *since + ONE_OUTAGE < now);
+        if is_blamed && !has_ended_early {
+            self.blamed_since.get_or_insert((now, self.failures));
+        }
         self.failures = self.failures.saturating_add(u32::from(is_blamed));
         self.failed_in_outage = !is_blamed;
     }
@@ -362,7 +377,7 @@ impl Known {
     }
 
     /// How long it has been connected, if it is.
-    fn connected_for(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn connected_for(&self, now: Instant) -> Option<Duration> {
         match self.state {
             State::Connected { since, .. } => Some(now.saturating_duration_since(since)),
             State::Idle | State::Connecting { .. } => None,
@@ -370,10 +385,16 @@ impl Known {
     }
 
     /// No relay is connected: what seems to last may be our own network, where somebody else answers for all relays until
-    /// the user has logged in. But `connect` has asked nobody.
-    pub(crate) fn handle_outage(&mut self) {
-        if self.refused.is_none() {
-            self.seldom_until = None;
+    /// the user has logged in. And it was that which has just failed, not the relay. But `connect` has asked nobody.
+    pub(crate) fn handle_outage(&mut self, now: Instant) {
+        if self.refused.is_some() {
+            return;
+        }
+        self.seldom_until = None;
+        if let Some((since, before)) = self.blamed_since.take()
+            && now <= since + ONE_OUTAGE
+        {
+            (self.failures, self.failed_in_outage) = (before, true);
         }
     }
 
@@ -397,7 +418,8 @@ impl Known {
 
     /// It is on another network now: what failed before says nothing.
     pub(crate) fn handle_network_changed(&mut self) {
-        (self.retries, self.ended_early, self.failed_in_outage) = (0, false, false);
+        (self.retries, self.ended_early) = (0, false);
+        (self.blamed_since, self.failed_in_outage) = (None, false);
     }
 }
 

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::id::ConnectionId;
 use crate::pool::id::{PeerId, RelayId};
-use crate::pool::plan::action::Action;
+use crate::pool::plan::action::{Action, Observation};
 use crate::pool::plan::need::{MANY_ROUTES, MAX_ROUTES, STAGGER, can_have_route, covers};
 use crate::pool::plan::peer::{MAX_ROUTES_OF_PEER, Peer, Route, Tie};
 use crate::pool::plan::relay::{Known, State};
@@ -16,6 +17,12 @@ use crate::pool::plan::state::Plan;
 
 /// How long a relay is kept without which nothing would be missing.
 const SURPLUS: Duration = Duration::from_secs(10);
+
+/// How often it is looked at after that, while data are queued there.
+const DRAINS: Duration = Duration::from_secs(1);
+
+/// The only place is left to a relay that works for so long, before one that has failed is tried again.
+const KEEPS_ONLY_PLACE: Duration = Duration::from_secs(600);
 
 /// What a peer lacks.
 struct Missing {
@@ -46,11 +53,11 @@ impl Plan {
         self.review_at.is_some_and(|at| at <= now)
     }
 
-    /// Compares what there is with what is wanted.
-    pub(crate) fn review(&mut self, now: Instant) {
+    /// Compares what there is with what is wanted. `observe` looks at a connection.
+    pub(crate) fn review(&mut self, now: Instant, observe: impl Fn(ConnectionId) -> Option<Observation>) {
         self.is_outdated = false;
         self.doubtful.clear();
-        self.drop_surplus(now, self.relays().map(|(id, _)| id).collect());
+        self.drop_surplus(now, self.relays().map(|(id, _)| id).collect(), observe);
         self.connect(now);
         self.close_routes_of_slow(now);
         self.open_routes(now);
@@ -59,10 +66,14 @@ impl Plan {
 
     /// The same where nothing has happened but that routes came online or went offline: whether a relay is surplus is all
     /// that depends on it.
-    pub(crate) fn review_doubtful(&mut self, now: Instant) {
+    pub(crate) fn review_doubtful(
+        &mut self,
+        now: Instant,
+        observe: impl Fn(ConnectionId) -> Option<Observation>,
+    ) {
         let doubtful = std::mem::take(&mut self.doubtful);
         if !doubtful.is_empty() {
-            self.drop_surplus(now, doubtful.into_iter().collect());
+            self.drop_surplus(now, doubtful.into_iter().collect(), observe);
         }
     }
 
@@ -86,9 +97,7 @@ impl Plan {
             if votes == Votes::default() && spare == 0 {
                 return;
             }
-            // The last place is left to peers that have none, or relays would come and go with their tries.
-            let kept = usize::from(votes.of_first == 0 && missing.values().any(|missing| missing.is_first));
-            let has_place = self.places() > kept;
+            let has_place = self.places() > usize::from(self.keeps_last(votes, &missing));
             let displaces = !has_place && votes.of_first > 0 && !self.can_wait(id, now);
             let displaced = displaces.then(|| self.least_missed(now)).flatten();
             if !has_place && displaced.is_none() {
@@ -124,13 +133,21 @@ impl Plan {
         }
     }
 
+    /// Whether the last place is left to peers that have no relay, or others would come and go with their tries. If there
+    /// is only one, a relay that works uses it between these.
+    fn keeps_last(&self, votes: Votes, missing: &HashMap<PeerId, Missing>) -> bool {
+        self.bound > 1 && votes.of_first == 0 && missing.values().any(|missing| missing.is_first)
+    }
+
     /// Whether a relay waits for a place: a search gives back the one that it has taken, and of the relays that have failed,
     /// one after the other is tried again.
     fn can_wait(&self, id: RelayId, now: Instant) -> bool {
         let is_searching = self.relays().any(|(_, known)| known.is_tried(now));
         let is_retry = |known: &Known| matches!(known.state, State::Connecting { .. }) && known.has_failed();
-        let is_retrying = self.relays().any(|(_, known)| is_retry(known));
-        is_searching || is_retrying && self.relay(id).is_some_and(Known::has_failed)
+        let is_new = |known: &Known| known.connected_for(now).is_some_and(|time| time < KEEPS_ONLY_PLACE);
+        let others_first = |known: &Known| is_retry(known) || self.bound == 1 && is_new(known);
+        let has_failed = self.relay(id).is_some_and(Known::has_failed);
+        is_searching || has_failed && self.relays().any(|(_, known)| others_first(known))
     }
 
     /// Begins an attempt.
@@ -208,8 +225,14 @@ impl Plan {
         self.relay(id).map(Known::attempt_rank)
     }
 
-    /// Disconnects those of these relays without which nothing was missing for a while, the worst one first.
-    fn drop_surplus(&mut self, now: Instant, relays: Vec<RelayId>) {
+    /// Disconnects those of these relays without which nothing was missing for a while, the worst one first. What is queued
+    /// there is sent before.
+    fn drop_surplus(
+        &mut self,
+        now: Instant,
+        relays: Vec<RelayId>,
+        observe: impl Fn(ConnectionId) -> Option<Observation>,
+    ) {
         let mut due = Vec::new();
         let covering = self.covering(now);
         for id in relays {
@@ -221,10 +244,13 @@ impl Plan {
             }
             let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
             let due_at = known.tried_until.map_or(due_at, |until| until.max(due_at));
-            if due_at <= now {
-                due.push(id);
-            } else {
+            let is_draining = || known.connection().and_then(&observe).is_some_and(|seen| seen.queued > 0);
+            if due_at > now {
                 self.wake(due_at);
+            } else if is_draining() {
+                self.wake(now + DRAINS);
+            } else {
+                due.push(id);
             }
         }
         due.sort_by_cached_key(|id| self.value(*id));

@@ -35,9 +35,9 @@ impl Plan {
             }
         }
         if self.is_outdated {
-            self.review(now);
+            self.review(now, &observe);
         } else {
-            self.review_doubtful(now);
+            self.review_doubtful(now, &observe);
         }
     }
 

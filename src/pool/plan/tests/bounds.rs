@@ -131,6 +131,27 @@ fn peers_whose_only_relays_do_not_work_leave_one_connected() {
     }
 }
 
+#[test]
+fn the_only_place_is_not_kept_for_a_peer_whose_relay_does_not_work() {
+    for conduct in [Conduct::Refuses, Conduct::IsSilent, Conduct::Closes, Conduct::CannotBeTried] {
+        let mut world = with_bound(6, 1);
+        let dead = world.relay(Origin::User);
+        world.set(dead, conduct);
+        let works = world.relays(5);
+        let peer = world.peer(&[dead]);
+        let seconds = seconds_without_a_relay(&mut world);
+        assert!(seconds < 3_600 / 20, "{conduct:?}: {seconds} s");
+        let attempts = world.attempts.iter().filter(|(_, relay)| works.contains(relay)).count();
+        assert!(attempts <= 12, "{conduct:?}: others come and go with its tries: {attempts} times");
+        // It is found once its relay works again.
+        world.set(dead, Conduct::Works);
+        world.pass(2 * 600 * SECOND);
+        if conduct != Conduct::CannotBeTried {
+            assert!(is_online(&world, peer), "{conduct:?}");
+        }
+    }
+}
+
 /// Adds a peer that is online on a fast relay, which carries its data, and on a slow one. Returns these relays.
 fn with_a_fast_and_a_slow_relay(world: &mut World) -> [RelayId; 2] {
     let [fast, slow] = [world.relay(Origin::User), world.relay(Origin::User)];

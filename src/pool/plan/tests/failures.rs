@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::world::Conduct;
 use crate::pool::event::{Move, MoveCause};
+use crate::pool::id::RelayId;
 use crate::pool::origin::Origin;
 use crate::pool::plan::Notice;
 
@@ -19,14 +20,46 @@ fn an_outage_of_an_hour_forgets_and_blames_no_relay_and_is_over_soon_after_its_e
     relays.iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
     world.pass(3600 * SECOND);
     assert!(world.plan.peer(peer).unwrap().used.is_none());
-    // The first two that ended may be blamed once: there was still another.
-    assert!(relays.iter().all(|relay| world.plan.relay(*relay).unwrap().failures <= 1));
+    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures;
+    assert!(relays.iter().all(|relay| failures(relay) == 0));
     let attempts = world.attempts.len();
     assert!(attempts < 3 * 40, "{attempts}: at most every 96 s for each");
     relays.iter().for_each(|relay| world.set(*relay, Conduct::Works));
     world.pass(160 * SECOND); // the longest pause and a connect timeout
     assert_eq!(world.connected().len(), 3);
     assert!(world.plan.peer(peer).unwrap().used.is_some());
+}
+
+#[test]
+fn an_outage_that_shows_at_one_relay_after_the_other_blames_none() {
+    let mut world = World::new(1);
+    let relays = world.relays(3);
+    world.peer(&relays);
+    world.pass(90 * SECOND);
+    for relay in &relays {
+        world.set(*relay, Conduct::Refuses);
+        world.pass(15 * SECOND);
+    }
+    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures;
+    assert!(relays.iter().all(|relay| failures(relay) == 0));
+}
+
+#[test]
+fn a_relay_that_had_failed_before_an_outage_is_blamed_after_it() {
+    let mut world = World::new(1);
+    let relays = world.relays(3);
+    let dead = world.relay(Origin::User);
+    world.set(dead, Conduct::Refuses);
+    world.plan.set_wanted(4);
+    world.peer(&[relays.clone(), vec![dead]].concat());
+    world.pass(10 * SECOND);
+    let failures = |world: &World| world.plan.relay(dead).unwrap().failures;
+    let before = failures(&world);
+    assert!(before > 1);
+    world.pass(40 * SECOND);
+    relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
+    world.pass(600 * SECOND);
+    assert!(failures(&world) >= before);
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl History {
     fn restart_of_the_memory(&mut self) {
         let remembered = self.world.plan.remember(self.world.now);
         let (relays, peers) = (self.world.plan.relays().count(), self.world.plan.peers().count());
-        self.world.plan.recall(&remembered);
+        self.world.plan.recall(self.world.now, &remembered);
         assert_eq!((self.world.plan.relays().count(), self.world.plan.peers().count()), (relays, peers));
     }
 

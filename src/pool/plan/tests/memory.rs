@@ -31,7 +31,7 @@ fn after_a_restart_the_relays_that_were_good_are_tried_first() {
 
     let mut world = World::new(2);
     let peer = world.plan.add_peer(key, 0);
-    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.recall(world.now, &remembered), []);
     assert_eq!(world.plan.peer(peer).unwrap().ties.len(), 5);
     world.pass(SECOND);
     let tried = keys(&world, world.attempts.iter().map(|(_, relay)| *relay));
@@ -60,10 +60,10 @@ fn what_a_file_says_of_a_peers_relays_has_the_peers_bounds() {
     let errors = |refused: Vec<(_, AddRelayError)>| -> Vec<AddRelayError> {
         refused.into_iter().map(|(_, error)| error).collect()
     };
-    let refused = errors(world.plan.recall(&remembered));
+    let refused = errors(world.plan.recall(world.now, &remembered));
     assert_eq!(refused, [const { AddRelayError::UnknownPeer }; 32]);
     world.plan.add_peer(key, 0);
-    let refused = errors(world.plan.recall(&remembered));
+    let refused = errors(world.plan.recall(world.now, &remembered));
     assert!(matches!(refused[0], AddRelayError::LocalAddress(_)));
     assert_eq!(refused[1..], [const { AddRelayError::TooMany }; 7]);
     assert_eq!(world.plan.relays().count(), 24);
@@ -131,7 +131,7 @@ fn what_a_broken_file_says_is_bounded() {
         (entry.round_trip, entry.up_time) = (Some(Duration::MAX), Duration::MAX);
         entry.failures = u32::MAX;
     }
-    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.recall(world.now, &remembered), []);
     for entry in world.plan.remember(world.now).relays {
         assert_eq!((entry.round_trip, entry.failures), (Some(60 * SECOND), 1_000));
         assert_eq!(entry.up_time, 10 * 365 * 24 * 3_600 * SECOND);
@@ -149,7 +149,7 @@ fn recalling_again_and_again_does_not_add_up() {
     world.relays(3);
     world.pass(1000 * SECOND);
     let remembered = world.plan.remember(world.now);
-    (0..3).for_each(|_| assert_eq!(world.plan.recall(&remembered), []));
+    (0..3).for_each(|_| assert_eq!(world.plan.recall(world.now, &remembered), []));
     let again = world.plan.remember(world.now);
     assert!(again.relays.iter().all(|entry| entry.up_time <= 2000 * SECOND));
 }
@@ -170,7 +170,7 @@ fn recalling_keeps_the_proxy_and_token_that_were_given_since_the_start() {
     let own = world.plan.add_relay(given.clone(), Origin::User).unwrap();
     let origin = Origin::Peer { peer: friend, is_local: false };
     let told = world.plan.add_relay(Relay::new("7.7.7.7:443", keys[1]).token(9), origin).unwrap();
-    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.recall(world.now, &remembered), []);
     // Only the addresses of before are new.
     let known = world.plan.relay(own).unwrap();
     assert_eq!(known.relay, given.address("8.8.8.8:443").address("8.8.4.4:443"));
@@ -193,7 +193,7 @@ fn a_relay_whose_namer_was_removed_is_remembered_for_those_who_use_it() {
     for remembered in [of_namer, of_user] {
         let mut world = World::new(13);
         let user = world.plan.add_peer(user, 0);
-        assert_eq!(world.plan.recall(&remembered), []);
+        assert_eq!(world.plan.recall(world.now, &remembered), []);
         assert_eq!(world.plan.peer(user).unwrap().ties.len(), 1);
         assert_eq!(world.plan.peer(user).unwrap().named.len(), 1);
     }
@@ -211,6 +211,19 @@ fn what_is_remembered_of_a_peer_says_nothing_about_a_relay_of_the_users() {
     world.plan.add_peer(peer, 0);
     let own = Relay::new("192.168.1.1:443", key);
     let id = world.plan.add_relay(own.clone(), Origin::User).unwrap();
-    assert_eq!(world.plan.recall(&remembered), []);
+    assert_eq!(world.plan.recall(world.now, &remembered), []);
     assert_eq!(world.plan.relay(id).unwrap().relay, own);
+}
+
+#[test]
+fn what_was_just_remembered_adds_no_time_to_a_relay_that_is_still_connected() {
+    let mut world = World::new(9);
+    let relay = world.relays(1)[0];
+    world.pass(600 * SECOND);
+    for _ in 0..10 {
+        let remembered = world.plan.remember(world.now);
+        assert_eq!(world.plan.recall(world.now, &remembered), []);
+        world.pass(SECOND);
+    }
+    assert!(world.plan.relay(relay).unwrap().up_time(world.now) <= world.now - world.start);
 }

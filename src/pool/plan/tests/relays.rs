@@ -99,6 +99,21 @@ fn a_surplus_relay_goes_after_ten_seconds_and_not_before() {
 }
 
 #[test]
+fn a_surplus_relay_does_not_go_before_what_is_queued_there_is_sent() {
+    let mut world = World::new(5);
+    let relays = world.relays(6);
+    let peers = [world.peer(&relays[..3]), world.peer(&relays[3..])];
+    world.pass(60 * SECOND);
+    world.queued.insert(relays[4], 1);
+    world.plan.remove_peer(world.now, peers[1]);
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected(), relays[..3].iter().copied().chain([relays[4]]).collect());
+    world.queued.clear();
+    world.pass(2 * SECOND);
+    assert_eq!(world.connected(), relays[..3].iter().copied().collect());
+}
+
+#[test]
 fn a_removed_peer_that_is_added_again_gets_its_routes() {
     let mut world = World::new(6);
     let relays = world.relays(3);

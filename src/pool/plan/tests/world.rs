@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     conducts: BTreeMap<RelayId, Conduct>,
     pub(super) round_trips: BTreeMap<RelayId, Duration>,
+    /// The bytes that are queued for a relay.
+    pub(super) queued: BTreeMap<RelayId, usize>,
     /// The peers that are on a relay.
     there: BTreeSet<(RelayId, PeerId)>,
     /// What happens later, in the order in which it was planned.
@@ -79,6 +81,7 @@ impl World {
             now,
             conducts: BTreeMap::new(),
             round_trips: BTreeMap::new(),
+            queued: BTreeMap::new(),
             there: BTreeSet::new(),
             later: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -272,11 +275,13 @@ impl World {
     /// Carries out what the plan wants.
     fn run(&mut self) {
         while self.plan.deadline(self.now).is_some_and(|at| at <= self.now) {
-            let (connections, heard, round_trips) = (&self.connections, &self.heard, &self.round_trips);
+            let (connections, heard) = (&self.connections, &self.heard);
+            let (round_trips, queued) = (&self.round_trips, &self.queued);
             self.plan.advance(self.now, |connection| {
                 let (relay, _) = connections.get(&connection)?;
                 let round_trip = round_trips.get(relay).copied().or(Some(ANSWER));
-                Some(Observation { last_heard: heard.get(&connection).copied(), round_trip })
+                let queued = queued.get(relay).copied().unwrap_or_default();
+                Some(Observation { last_heard: heard.get(&connection).copied(), round_trip, queued })
             });
             while let Some(action) = self.plan.next_action() {
                 self.carry_out(action);
