@@ -285,6 +285,29 @@ fn a_removed_relay_is_reported_and_its_peers_go_by_another() {
 }
 
 #[test]
+fn a_program_that_waits_for_whole_milliseconds_does_not_poll_again_and_again_before_a_deadline() {
+    let relays = [honest(), honest()];
+    let (alice, ..) = friends(&relays.each_ref());
+    for _ in 0..100 {
+        let wait = alice.pool.next_timeout().unwrap();
+        assert_eq!(wait.subsec_nanos() % 1_000_000, 0, "{wait:?}");
+    }
+}
+
+#[test]
+fn data_that_are_too_long_for_a_peer_that_is_offline_are_not_refused_for_good() {
+    let relays = [honest(), honest()];
+    let (mut alice, to_bob, _bob, _) = friends(&relays.each_ref());
+    let nobody = alice.pool.add_peer(SecretKey::generate().public_key());
+    let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
+    alice.pool.tie(nobody, used).unwrap();
+    assert_eq!(alice.pool.send(nobody, &[7; 1024]), Ok(()));
+    assert_eq!(alice.pool.send(nobody, &[7; 1025]), Err(PoolSendError::Offline));
+    assert_eq!(alice.pool.send(to_bob, &[7; 1025]), Ok(()));
+    assert!(matches!(alice.pool.send(nobody, &[7; 2032]), Err(PoolSendError::Length(_))));
+}
+
+#[test]
 fn what_the_user_has_caused_is_reported_by_the_next_poll_at_once() {
     let relays = [honest(), honest()];
     let (mut alice, to_bob, _bob, _) = friends(&relays.each_ref());

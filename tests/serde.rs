@@ -116,6 +116,7 @@ fn what_a_pool_remembers_is_read_back() {
     let json = serde_json::to_string(&remembered).unwrap();
     assert_eq!(from_json(&json), Ok(remembered.clone()));
     assert_eq!(from_cbor(&remembered), Ok(remembered.clone()));
+    assert_eq!(from_json("{}"), Ok(Remembered::default()), "the file of a pool that knew nothing");
     let broken = json.replace("198.51.100.7", "198.51.100");
     let error = from_json::<Remembered>(&broken).unwrap_err();
     assert!(error.contains("198.51.100"), "{error}");

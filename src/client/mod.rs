@@ -27,4 +27,5 @@ mod waker;
 
 pub use interface::Client;
 pub use stream::Stream;
+pub(crate) use timers::in_milliseconds;
 pub use waker::Waker;

@@ -41,13 +41,17 @@ impl Timers {
         self.wheel.pop_due(now.saturating_duration_since(self.epoch).as_millis() as Tick)
     }
 
-    /// The time until the next deadline, or less, in whole milliseconds, rounded up: a loop of another program that
-    /// can only wait for whole milliseconds must not poll before the deadline.
+    /// The time until the next deadline, or less.
     pub(super) fn next(&self, now: Instant) -> Option<Duration> {
         let deadline = self.epoch + Duration::from_millis(self.wheel.next()?);
-        let nanos = deadline.saturating_duration_since(now).as_nanos();
-        Some(Duration::from_millis(nanos.div_ceil(1_000_000) as u64))
+        Some(in_milliseconds(deadline.saturating_duration_since(now)))
     }
+}
+
+/// This time in whole milliseconds, rounded up: a loop of another program that can only wait for whole milliseconds must not
+/// poll before the deadline.
+pub(crate) fn in_milliseconds(time: Duration) -> Duration {
+    Duration::from_millis(time.as_nanos().div_ceil(1_000_000) as u64)
 }
 
 #[cfg(test)]

@@ -141,7 +141,9 @@ as_defined!(RememberedPeer, RememberedPeerDef);
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(remote = "Remembered", rename = "Remembered")]
 struct RememberedDef {
+    #[serde(default)]
     relays: Vec<RememberedRelay>,
+    #[serde(default)]
     peers: Vec<RememberedPeer>,
 }
 
@@ -151,7 +153,9 @@ struct RememberedRelayDef {
     relay: Relay,
     origin: RememberedOrigin,
     round_trip: Option<Duration>,
+    #[serde(default)]
     failures: u32,
+    #[serde(default)]
     up_time: Duration,
 }
 

@@ -1,6 +1,7 @@
 //! Why a pool has refused something.
 
 use crate::address::{Address, AddressError};
+use crate::wire::packet::OOB_DATA;
 
 /// Why a relay was not added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,8 +50,10 @@ pub enum PoolSendError {
     /// No relay that could send it is connected: none is tied to the peer, or none could be reached yet.
     #[error("no relay that could send it is connected")]
     Unreachable,
+    /// The peer is offline, and these data are too long for a packet out of band: they have more than 1024 bytes.
+    #[error("the peer is offline, and a packet out of band has at most {} bytes", OOB_DATA.end())]
+    Offline,
     /// The data are too short or too long for this kind of packet: see [`SendError::Length`](crate::SendError::Length).
-    /// While a peer is offline, its data have at most 1024 bytes.
     #[error("the data have a wrong length: {0}")]
     Length(#[source] crate::error::SendError),
     /// The peer or relay was removed.

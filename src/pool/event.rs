@@ -28,7 +28,8 @@ pub enum PoolEvent<'a> {
         token: u64,
     },
     /// Another relay carries the data to the peer now. If the previous one has ended, is silent or loses data, what was
-    /// sent shortly before may be lost. What is sent from now on may overtake what was sent before.
+    /// sent shortly before may be lost. What is sent from now on may overtake what was sent before. A peer that leaves its
+    /// relays one after the other moves before it goes offline.
     PeerMoved {
         /// The peer.
         peer: PeerId,

@@ -10,6 +10,7 @@ use crate::pool::error::PoolSendError;
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::interface::Pool;
 use crate::wire::Destination;
+use crate::wire::packet::{OOB_DATA, ROUTE_DATA};
 
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,9 @@ impl Pool {
     /// The peer is offline, but may be there: it has not asked for a route yet.
     fn send_out_of_band(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
         let key = self.plan.peer(peer).ok_or(PoolSendError::Unknown)?.key;
+        if ROUTE_DATA.contains(&data.len()) && data.len() > *OOB_DATA.end() {
+            return Err(PoolSendError::Offline);
+        }
         let relays = self.plan.out_of_band(peer);
         let sent = by_first(&relays, |connection| self.client.send_oob(connection, key, data));
         match sent {
@@ -119,9 +123,12 @@ impl Pool {
     }
 
     /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
-    /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer
-    /// now. One that loses the data of a peer is used for it only if there is no other; once two peers have reported it,
-    /// for all. Half of the reports are forgotten after ten minutes. Returns `false` if the peer is not there.
+    /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer now;
+    /// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were
+    /// on their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have
+    /// reported it, for all. A packet that was delivered makes up for one that was lost, half of the losses are forgotten
+    /// after ten minutes, and all at the end of the program. Does nothing while the peer is offline; returns `false` if it
+    /// was removed.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }

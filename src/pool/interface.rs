@@ -94,7 +94,7 @@ impl Pool {
     ///
     /// If it is known, the user's last description of it counts, with the addresses of the others; lists and peers add
     /// addresses to what others like them have told, up to 16, of which each peer adds 4 at most, until it is removed; what
-    /// peers have told counts no more when the user or a list names it. If it has failed, another address ends its pause.
+    /// peers have told counts no more when the user or a list has named it. If it has failed, another address ends its pause.
     ///
     /// # Errors
     ///
@@ -234,7 +234,8 @@ impl Pool {
 
     /// Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its
     /// routes are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it
-    /// is awake, its routes are requested as if its relays had just been tied. Returns `false` if it is not there.
+    /// is awake, its routes are requested as if its relays had just been tied. Data that are sent to one that sleeps without
+    /// routes go [out of band](Self::send). Returns `false` if it is not there.
     ///
     /// ```
     /// # use tox_relay_client::*;
@@ -287,7 +288,7 @@ impl Pool {
 
     /// Adds the relays that were remembered, and ties them to the peers. Relays that are known get only the addresses of
     /// before, and what was known of their speed and failures. No peers are added: call [`add_peer`](Self::add_peer)
-    /// before. What is remembered may come from a file that others can write, so the bounds are those of
+    /// before, for example for the keys in [`Remembered::peers`]. What is remembered may come from a file that others can write, so the bounds are those of
     /// [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that were not added, and why; a relay of
     /// a peer that is not there is one, unless another peer was tied to it who is. [`remember`](Self::remember) has an
     /// example.

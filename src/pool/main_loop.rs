@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use crate::client::Waker;
+use crate::client::{Waker, in_milliseconds};
 use crate::pool::event::PoolEvents;
 use crate::pool::interface::Pool;
 
@@ -76,7 +76,8 @@ impl Pool {
         self.client.flush();
     }
 
-    /// How long a main loop may sleep before it calls [`poll`](Self::poll): see [`Client::next_timeout`](crate::Client::next_timeout).
+    /// How long a main loop may sleep before it calls [`poll`](Self::poll), in whole milliseconds, rounded up: see
+    /// [`Client::next_timeout`](crate::Client::next_timeout).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -87,7 +88,7 @@ impl Pool {
     /// std::thread::sleep(pause);
     /// ```
     pub fn next_timeout(&self) -> Option<Duration> {
-        let own = self.own_timeout(Instant::now());
+        let own = self.own_timeout(Instant::now()).map(in_milliseconds);
         [self.client.next_timeout(), own].into_iter().flatten().min()
     }
 

@@ -46,13 +46,14 @@
 //!
 //! # Order, loss and duplicates
 //!
-//! One relay at a time carries the data to a peer, so their order is kept: the fastest. It changes when the relay ends,
-//! is silent (5 s after data were sent, in which nothing was heard; on a slow line 3 s and two round trips, at most
-//! 11 s), is full, loses data according to [`Pool::report`], or another one was faster by a third for a minute; then
-//! [`PoolEvent::PeerMoved`] tells which. Around a change, data
-//! may be lost if the old relay has ended or is silent (everything that it had not passed on, of which
-//! [`PoolEvent::RelayDown`] shows what never left), and data by the new relay may overtake those by the old: often, if
-//! the caller always fills the queues ([`Pool::send`]). Nothing is sent twice, and no numbers are added to the packets.
+//! One relay at a time carries the data to a peer, so their order is kept: the fastest. It changes when the relay
+//! ends, is silent (5 s after data were sent, in which nothing was heard; on a slow line 3 s and two round trips, at
+//! most 11 s), is full, loses data according to [`Pool::report`], or another one was faster by a third for a minute;
+//! then [`PoolEvent::PeerMoved`] tells which. Around a change, data may be lost if the old relay has ended or is
+//! silent (everything that it had not passed on: in the [status](crate::ConnectionStatus) that
+//! [`PoolEvent::RelayDown`] carries, `queued` is what never left, and `unconfirmed` contains what it may not have
+//! read; only the peer knows more), and data by the new relay may overtake those by the old: often, if the caller
+//! always fills the queues ([`Pool::send`]). Nothing is sent twice, and no numbers are added to the packets.
 //!
 //! # Power
 //!

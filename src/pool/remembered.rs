@@ -7,7 +7,7 @@ use crate::key::PublicKey;
 
 /// What a pool knows, for its next start: [`Pool::remember`](crate::pool::Pool::remember) takes it out, and
 /// [`Pool::recall`](crate::pool::Pool::recall) puts it in again. With the feature `serde`, it can be stored, for example as
-/// JSON:
+/// JSON; fields may be missing that have a zero, and fields that are not known are ignored:
 ///
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```ignore")]

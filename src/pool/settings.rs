@@ -7,10 +7,11 @@ use crate::error::SettingError;
 use crate::pool::interface::Pool;
 
 impl Pool {
-    /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6. (It
-    /// has routes on up to six of its relays that are connected anyway.) Two peers who are both tied to more than five
-    /// relays, and cannot tell each other which they use, meet at once only if each has more than half of them; otherwise
-    /// once one of them has tried the other's.
+    /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default, 1 to 6.
+    /// (It has routes on up to six of its relays that are connected anyway.) Each of two peers chooses by itself: with
+    /// four relays in common, at least two are the same. Two peers who are both tied to more than five relays, and
+    /// cannot tell each other which they use, meet at once only if each has more than half of them; otherwise once one
+    /// of them has tried the other's.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
@@ -34,12 +35,12 @@ impl Pool {
         self.plan.set_onion_relays(count);
     }
 
-    /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays that
-    /// carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for
-    /// a peer that has none, one is disconnected without which all others still have one. While an offline peer is looked
-    /// for, a relay that carries no data may give up its place; the last one that is connected and answers does so only if
-    /// there is but one place. With one place, a relay that has failed is tried again only after another that works has
-    /// had it for ten minutes.
+    /// The most connections that there are at a time: 128 by default, and at least one. If there are more, the relays
+    /// that carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its
+    /// second: for a peer that has none, one is disconnected without which all others still have one. While an offline
+    /// peer is looked for, a relay that carries no data may give up its place; the last one that is connected and
+    /// answers does so only if there is but one place. With one place, a relay that has failed is tried again only
+    /// after another that works has had it for ten minutes.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }

@@ -63,7 +63,7 @@ pub struct RelayStatus {
     /// The smoothed round trip, now or when it was connected last.
     pub round_trip: Option<Duration>,
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
-    /// connected: those are our own network's.
+    /// connected, or up to 40 s before: those are our own network's.
     pub failures: u32,
     /// How many peers lose data here, according to [`Pool::report`](crate::pool::Pool::report).
     pub lost: u32,

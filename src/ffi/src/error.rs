@@ -120,9 +120,10 @@ pub enum trc_error {
     /// The send queue, or this route's share of it, is full. An event of the kind WRITABLE follows; in a pool
     /// RELAY_WRITABLE for packets that are not for a peer.
     WouldBlock = 110,
-    /// The data are too short or too long for this kind of packet. (For peers of a pool that are offline: 1 to 1024.)
+    /// The data are too short or too long for this kind of packet.
     Length = 111,
-    /// The peer is offline on this route.
+    /// The peer is offline on this route; or it is offline, and data for it go out of band, but these are longer than 1024
+    /// bytes.
     RouteOffline = 112,
 
     /// A peer has told us about this relay, and its address is not one of the Internet.

@@ -271,6 +271,7 @@ impl Failure {
             PoolSendError::Unknown => unknown,
             PoolSendError::WouldBlock => trc_error::WouldBlock,
             PoolSendError::Unreachable => trc_error::Unreachable,
+            PoolSendError::Offline => return Self::with_text(trc_error::RouteOffline, error.to_string()),
             PoolSendError::Length(error) => return error.into(),
             _ => return Self::with_text(trc_error::Other, error.to_string()),
         })

@@ -50,6 +50,7 @@ impl Plan {
         }
         let before = std::mem::replace(&mut peer.used, chosen);
         peer.faster_since = None;
+        peer.left = before.map(|relay| (relay, now));
         let notice = match (before, chosen) {
             (None, Some(relay)) => Notice::PeerOnline(id, relay),
             (Some(from), Some(to)) => {
@@ -92,13 +93,14 @@ impl Plan {
         if is_silent == was_silent { u64::from(lost) * 3 < u64::from(had_lost) * 2 } else { was_silent }
     }
 
-    /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's, and it
-    /// has no more faults.
+    /// The fastest relay on which the peer is online, if its round trip is less than two thirds of this one's, and it has no
+    /// more faults. One that has failed proves itself first.
     fn faster_than(&self, id: PeerId, peer: &Peer, used: RelayId) -> Option<RelayId> {
         let known = self.relay(used)?;
         let (slow, faults) = (known.round_trip?, known.faults(id));
         let time = |known: &Known| {
-            known.round_trip.filter(|time| *time * 3 < slow * 2 && known.faults(id) <= faults)
+            let has_more = known.faults(id) > faults || known.has_failed();
+            known.round_trip.filter(|time| *time * 3 < slow * 2 && !has_more)
         };
         let faster = self.online(peer).filter_map(|(tie, known)| Some((time(known)?, tie.relay)));
         faster.min().map(|(_, relay)| relay)

@@ -18,11 +18,13 @@ const MAX_OWN: usize = 4_096;
 impl Plan {
     /// Adds a relay. If it is known, it keeps its id: see [`Known::describe`].
     pub(crate) fn add_relay(&mut self, relay: Relay, origin: Origin) -> Result<RelayId, AddRelayError> {
-        if let Some(address) = relay.addresses()?.iter().find(|address| !origin.allows(address)) {
-            return Err(AddRelayError::LocalAddress((*address).clone()));
-        }
         let key = relay.public_key();
         let known = self.by_relay_key.get(&key).copied();
+        let counts =
+            !known.is_some_and(|id| self.own.contains(&id)) || !matches!(origin, Origin::Peer { .. });
+        if let Some(address) = relay.addresses()?.iter().find(|address| counts && !origin.allows(address)) {
+            return Err(AddRelayError::LocalAddress((*address).clone()));
+        }
         self.check_room(known, origin)?;
         let id = if let Some(id) = known {
             self.describe(id, relay, origin);

@@ -269,11 +269,11 @@ impl Known {
         (self.is_silent, self.losses.of(peer))
     }
 
-    /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses them; then
-    /// the fastest.
+    /// The larger, the rather it carries the data of a peer that is online there: not if it is silent or loses them, or has
+    /// just failed; then the fastest.
     pub(crate) fn data_rank(&self, peer: PeerId) -> impl Ord + use<> {
         let round_trip = self.round_trip.unwrap_or(Duration::MAX);
-        (Reverse((self.faults(peer), round_trip)), self.salt)
+        (Reverse((self.faults(peer), self.has_failed(), round_trip)), self.salt)
     }
 
     /// This peer is not tied to it any more.

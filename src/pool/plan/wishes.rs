@@ -112,10 +112,11 @@ impl Plan {
         self.is_outdated = true;
     }
 
-    /// Whether data of this peer arrived that were sent by the relay that is used now, as those know who read the data.
+    /// Whether data of this peer arrived, as those know who read the data.
     pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
         let Some(peer) = self.peer(id) else { return false };
-        if let Some(relay) = peer.used.and_then(|relay| self.relays.get_mut(relay.0)) {
+        let relay = if was_delivered { peer.used } else { peer.loser(now) };
+        if let Some(relay) = relay.and_then(|relay| self.relays.get_mut(relay.0)) {
             relay.losses.report(now, id, was_delivered);
             if !was_delivered {
                 // Others are concerned, too, once several have reported it.

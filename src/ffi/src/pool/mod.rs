@@ -40,11 +40,11 @@ use crate::waker::trc_waker;
 ///   at a time, and then the pauses between rounds grow from a minute to four hours.
 /// - A relay without which nothing would be missing is disconnected after 10 s, or later, when all is sent that was queued
 ///   there. A route that is online is given up only if the peer is online on three others.
-/// - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each, up
-///   to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten when it
-///   was connected for a minute. If no relay at all is connected, it is our own network: then no relay is blamed, not
-///   even for what failed in the 40 s before, and all are tried again as soon as one of them works. Another address of a relay, another proxy and another network end the
-///   pauses.
+/// - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each,
+///   up to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten
+///   when it was connected for a minute. If no relay at all is connected, it is our own network: then no relay is
+///   blamed, not even for what failed in the 40 s before, and all are tried again as soon as one of them works.
+///   Another address of a relay, another proxy and another network end the pauses.
 /// - At most 16 attempts begin at once, and one every two seconds in the long run.
 /// - A peer adds at most 24 relays, with 4 addresses each, and none in a local network (`trc_origin`); the user and lists
 ///   add 4096.

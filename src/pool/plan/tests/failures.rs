@@ -270,3 +270,29 @@ fn relays_that_refuse_the_routes_of_a_peer_are_not_connected_again_and_again() {
     }
     assert!(world.attempts.len() <= 72, "{} attempts in ten minutes", world.attempts.len());
 }
+
+#[test]
+fn when_a_relay_ends_one_that_stays_takes_over_before_one_that_comes_and_goes() {
+    let mut world = World::new(10);
+    let relays = world.relays(3);
+    let peer = world.peer(&relays);
+    for (relay, milliseconds) in relays.iter().zip([20, 30, 300]) {
+        world.round_trips.insert(*relay, Duration::from_millis(milliseconds));
+    }
+    world.pass(300 * SECOND);
+    let used = |world: &World| world.plan.used(peer).unwrap().0;
+    assert_eq!(used(&world), relays[0]);
+    let mut restart = |relay| {
+        world.set(relay, Conduct::Refuses);
+        world.pass(SECOND / 2);
+        let next = used(&world);
+        world.set(relay, Conduct::Works);
+        world.pass(10 * SECOND);
+        next
+    };
+    assert_eq!(restart(relays[0]), relays[1]);
+    assert_eq!(restart(relays[1]), relays[2]);
+    // Once they have stayed for a while, the fastest is used again.
+    world.pass(180 * SECOND);
+    assert_eq!(used(&world), relays[0]);
+}

@@ -134,3 +134,25 @@ fn relays_that_are_all_silent_do_not_take_turns() {
     assert_eq!(world.notices(), []);
     assert!(world.plan.used(peer).is_some());
 }
+
+#[test]
+fn losses_that_are_reported_one_after_the_other_concern_the_relay_that_all_were_sent_by() {
+    let (mut world, relays, [peer]) = with_peers(6);
+    let lost = |world: &World| {
+        let lost = |relay: &RelayId| world.plan.relay(*relay).unwrap().losses.of(peer);
+        relays.iter().map(lost).collect::<Vec<u32>>()
+    };
+    for _ in 0..5 {
+        world.plan.handle_report(world.now, peer, false);
+        world.pass(SECOND / 2);
+    }
+    assert_eq!(lost(&world), [5, 0, 0]);
+    // What was sent after the change of relay has arrived, or is lost later.
+    let next = used(&world, peer);
+    world.plan.handle_report(world.now, peer, true);
+    assert_eq!(lost(&world), [5, 0, 0]);
+    world.pass(5 * SECOND);
+    world.plan.handle_report(world.now, peer, false);
+    assert_ne!(used(&world, peer), next);
+    assert_eq!(lost(&world).iter().sum::<u32>(), 6);
+}

@@ -143,3 +143,15 @@ fn relays_of_a_peer_that_were_untied_leave_room_for_others() {
     assert!(world.plan.untie(world.now, other, id));
     assert_eq!(world.plan.relays().count(), 0);
 }
+
+#[test]
+fn a_peer_that_names_the_users_relay_with_an_address_of_its_own_network_gets_its_id() {
+    let mut world = World::new(1);
+    let relay = world.relay(Origin::User);
+    let known = world.plan.relay(relay).unwrap().relay.clone();
+    let peer = world.peer(&[]);
+    let named = Relay::new("192.168.1.1:443", known.public_key());
+    let origin = Origin::Peer { peer, is_local: false };
+    assert_eq!(world.plan.add_relay(named, origin), Ok(relay));
+    assert_eq!(world.plan.relay(relay).unwrap().relay, known);
+}
