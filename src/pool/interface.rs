@@ -387,7 +387,7 @@ impl Pool {
             score: known.score(),
             round_trip: known.round_trip,
             up_time: known.up_time(Instant::now()),
-            failures: known.failures,
+            failures: known.failures.blamed(),
             lost: known.losses.peers() as u32,
             refused: known.refused.clone(),
             tied: known.tied.len(),

@@ -48,7 +48,7 @@ impl Plan {
                 }
             },
             round_trip: known.round_trip,
-            failures: known.failures,
+            failures: known.failures.blamed(),
             up_time: known.up_time(now),
         })
     }

@@ -16,6 +16,7 @@ mod allowance;
 mod beat;
 mod choice;
 mod ends;
+mod failures;
 mod losses;
 mod memory;
 mod namers;

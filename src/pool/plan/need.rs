@@ -33,7 +33,7 @@ impl Plan {
     /// Whether no relay of this peer is connected or about to be, though one of them may soon be.
     pub(crate) fn has_none(&self, peer: &Peer, now: Instant) -> bool {
         let mut relays = peer.ties.iter().filter_map(|tie| self.relay(tie.relay));
-        relays.clone().all(Known::is_idle) && relays.any(|known| !known.is_hopeless(now))
+        relays.clone().all(Known::is_idle) && relays.any(|known| !known.failures.are_lasting(now))
     }
 
     /// Whether a peer may count on this tie. Relays that are tried for offline peers count only for those that are there.

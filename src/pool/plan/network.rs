@@ -19,7 +19,7 @@ impl Plan {
             let is_tried = |known: &Known| matches!(known.state, State::Connecting { .. });
             let tried = self.relays().filter(|(_, known)| is_tried(known)).map(|(id, _)| id);
             tried.collect::<Vec<RelayId>>().into_iter().for_each(|id| self.end(id, now));
-            self.relays.values_mut().for_each(Known::handle_network_changed);
+            self.relays.values_mut().for_each(|known| known.failures.handle_network_changed());
         }
         self.is_outdated = true;
     }

@@ -11,27 +11,16 @@ use crate::error::ConnectError;
 use crate::id::ConnectionId;
 use crate::pool::id::PeerId;
 use crate::pool::origin::Origin;
+use crate::pool::plan::failures::{Failure, Failures};
 use crate::pool::plan::losses::Losses;
 use crate::pool::plan::namers::{MAX_ADDRESSES, Namers};
 use crate::pool::remembered::RememberedRelay;
-
-/// The pause after the first failure, and after many: each is 1.6 times as long as the one before (gRPC's numbers).
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
-const GROWTH: f64 = 1.6;
-
-/// The pause if another try hardly helps.
-const SELDOM: Duration = Duration::from_secs(3_600);
 
 /// A relay that stayed connected for so long has proved itself: its failures are forgotten.
 const PROVED: Duration = Duration::from_secs(60);
 
 /// The round trip with which a relay has half of the score that the fastest has; and that of one that is not known.
 const MIDDLE: Duration = Duration::from_millis(200);
-
-/// When our own network fails, it shows within this time at all relays: each is pinged at least every 30 s, and has 10 s to
-/// answer.
-const ONE_OUTAGE: Duration = Duration::from_secs(40);
 
 /// A relay that was connected for so long has twice the score of a new one.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -40,10 +29,9 @@ const LONG: Duration = Duration::from_secs(3_600);
 const LOSES: f64 = 1e-6;
 const SILENT: f64 = 1e-3;
 
-/// The most that is recalled of round trips, up-times and failures.
+/// The most that is recalled of round trips and up-times.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(60);
 const MAX_UP_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-const MAX_FAILURES: u32 = 1_000;
 
 /// See the module.
 pub(crate) struct Known {
@@ -58,8 +46,8 @@ pub(crate) struct Known {
     pub(crate) routes: usize,
     /// The smoothed round trip when it was connected last.
     pub(crate) round_trip: Option<Duration>,
-    /// Failures since it has proved itself, without those of an outage of our own network.
-    pub(crate) failures: u32,
+    /// Its failures since it has proved itself.
+    pub(crate) failures: Failures,
     /// Whether it has refused a packet that is not a peer's, since the last notice of room.
     pub(crate) was_full: bool,
     /// The data that were reported to be lost here.
@@ -82,20 +70,8 @@ pub(crate) struct Known {
     pub(crate) asked_at: Option<Instant>,
     /// Whether it did not answer soon. It is used only if there is no other.
     pub(crate) is_silent: bool,
-    /// No attempt begins before this.
-    retry_at: Option<Instant>,
-    /// Nor before this, if the last failure was one that usually lasts.
-    seldom_until: Option<Instant>,
     /// Whether the attempt that is under way is one of before the last change of address, proxy or network.
     is_outdated: bool,
-    /// The failures since it has proved itself, also those of an outage: the next pause depends on them.
-    retries: u32,
-    /// Whether a connection has ended before it had proved itself, since it has last.
-    ended_early: bool,
-    /// Since when it was blamed for failures that may turn out to be ones of our own network, and its failures before.
-    blamed_since: Option<(Instant, u32)>,
-    /// Whether its last failure was one of our own network.
-    failed_in_outage: bool,
     /// Decides between relays that are equal otherwise.
     salt: u32,
 }
@@ -129,7 +105,7 @@ impl Known {
             tied: BTreeSet::new(),
             routes: 0,
             round_trip: None,
-            failures: 0,
+            failures: Failures::default(),
             was_full: false,
             losses: Losses::default(),
             refused: None,
@@ -141,13 +117,7 @@ impl Known {
             has_sent: false,
             asked_at: None,
             is_silent: false,
-            retry_at: None,
-            seldom_until: None,
             is_outdated: false,
-            retries: 0,
-            ended_early: false,
-            blamed_since: None,
-            failed_in_outage: false,
             salt,
         }
     }
@@ -221,19 +191,9 @@ impl Known {
         self.tried_until.is_some_and(|until| until > now)
     }
 
-    /// From when on it may be tried again; `None` if at once.
-    pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        self.retry_at.max(self.seldom_until).filter(|at| *at > now)
-    }
-
     /// Whether it has failed since it has proved itself, also in an outage.
     pub(crate) fn has_failed(&self) -> bool {
-        self.retries > 0
-    }
-
-    /// Whether it is tried only seldom, as another try hardly helps.
-    pub(crate) fn is_hopeless(&self, now: Instant) -> bool {
-        self.seldom_until.is_some_and(|until| until > now)
+        self.failures.count() > 0
     }
 
     /// What it is worth, above 0 and at most 1: see [`RelayStatus::score`](crate::pool::RelayStatus::score).
@@ -246,7 +206,7 @@ impl Known {
             Origin::Peer { .. } => 1.0 / 16.0,
         };
         let speed = 1.0 / (1.0 + round_trip.div_duration_f64(MIDDLE));
-        let reliability = 1.0 / (1.0 + f64::from(self.failures));
+        let reliability = 1.0 / (1.0 + f64::from(self.failures.blamed()));
         let up_time = 0.5 + 0.5 * self.up_time.min(LONG).div_duration_f64(LONG);
         let honesty = if self.losses.are_common() { LOSES / self.losses.peers() as f64 } else { 1.0 };
         let presence = if self.is_silent { SILENT } else { 1.0 };
@@ -261,7 +221,7 @@ impl Known {
     /// The larger, the sooner it is tried. Those that were tried in vain come later, also in an outage: they leave room for
     /// the others.
     pub(crate) fn attempt_rank(&self) -> impl Ord + use<> {
-        ((self.score() / f64::from(1 + self.retries)).to_bits(), self.salt)
+        ((self.score() / (1.0 + f64::from(self.failures.count()))).to_bits(), self.salt)
     }
 
     /// What speaks against it for the data of this peer: silence, then losses.
@@ -300,8 +260,7 @@ impl Known {
     /// It has proved itself, if it was connected for a while.
     fn forget_failures_if_proved(&mut self, now: Instant) {
         if self.connected_for(now).is_some_and(|time| time >= PROVED) {
-            (self.retries, self.failures, self.ended_early) = (0, 0, false);
-            self.blamed_since = None;
+            self.failures.forget();
         }
     }
 
@@ -309,7 +268,7 @@ impl Known {
     /// it is bounded.
     pub(crate) fn recall(&mut self, now: Instant, remembered: &RememberedRelay) {
         self.round_trip = self.round_trip.or(remembered.round_trip.map(|time| time.min(MAX_ROUND_TRIP)));
-        self.failures = self.failures.max(remembered.failures.min(MAX_FAILURES));
+        self.failures.recall(remembered.failures);
         // It may have been remembered a moment ago, with the connection that it still has.
         let before = remembered.up_time.saturating_sub(self.connected_for(now).unwrap_or_default());
         self.earlier = self.earlier.max(before.min(MAX_UP_TIME));
@@ -344,26 +303,13 @@ impl Known {
     }
 
     /// The connection, or the attempt, has ended. `jitter` is a random number below 1; `in_outage` tells whether no other
-    /// relay is connected: then the cause may be our own network, unless this relay had just been connected. The same may
-    /// turn out later: see [`handle_outage`](Self::handle_outage).
+    /// relay is connected.
     pub(crate) fn handle_failure(&mut self, now: Instant, retry: Retry, jitter: f64, in_outage: bool) {
         let has_ended_early = self.connected_for(now).is_some_and(|time| time < PROVED);
         // How an outdated attempt ends says nothing about the next one.
-        let is_lasting = retry != Retry::Soon && !self.is_outdated;
+        let retry = if self.is_outdated { Retry::Soon } else { retry };
         self.handle_end(now);
-        self.ended_early |= has_ended_early;
-        let spread = 0.8 + 0.4 * jitter;
-        let pause = FIRST_PAUSE.mul_f64(GROWTH.powi(self.retries.min(30) as i32)).min(LONGEST_PAUSE);
-        self.retry_at = Some(now + pause.mul_f64(spread));
-        self.seldom_until = is_lasting.then(|| now + SELDOM.mul_f64(spread));
-        self.retries = self.retries.saturating_add(1);
-        let is_blamed = !in_outage || has_ended_early;
-        self.blamed_since.take_if(|(since, _)| has_ended_early || *since + ONE_OUTAGE < now);
-        if is_blamed && !has_ended_early {
-            self.blamed_since.get_or_insert((now, self.failures));
-        }
-        self.failures = self.failures.saturating_add(u32::from(is_blamed));
-        self.failed_in_outage = !is_blamed;
+        self.failures.add(now, &Failure { retry, in_outage, has_ended_early, jitter });
     }
 
     /// There is no connection any more.
@@ -371,8 +317,8 @@ impl Known {
         self.forget_failures_if_proved(now);
         self.earlier = self.up_time(now);
         self.up_time = self.earlier;
-        (self.state, self.routes, self.surplus_since) = (State::Idle, 0, None);
-        (self.was_full, self.is_outdated) = (false, false);
+        (self.state, self.routes) = (State::Idle, 0);
+        (self.was_full, self.is_outdated, self.surplus_since) = (false, false, None);
         self.handle_heard();
     }
 
@@ -384,42 +330,17 @@ impl Known {
         }
     }
 
-    /// No relay is connected: what seems to last may be our own network, where somebody else answers for all relays until
-    /// the user has logged in. And it was that which has just failed, not the relay. But `connect` has asked nobody.
+    /// No relay is connected. But if `connect` has refused it, nobody was asked.
     pub(crate) fn handle_outage(&mut self, now: Instant) {
-        if self.refused.is_some() {
-            return;
-        }
-        self.seldom_until = None;
-        if let Some((since, before)) = self.blamed_since.take()
-            && now <= since + ONE_OUTAGE
-        {
-            (self.failures, self.failed_in_outage) = (before, true);
+        if self.refused.is_none() {
+            self.failures.handle_outage(now);
         }
     }
 
-    /// Whether it shows that our own network works: not if it closes each connection.
-    pub(crate) fn ends_outage(&self) -> bool {
-        !self.ended_early
-    }
-
-    /// Our own network works again: what failed without it is tried at once.
-    pub(crate) fn handle_end_of_outage(&mut self) {
-        if std::mem::take(&mut self.failed_in_outage) {
-            self.retry_at = None;
-        }
-    }
-
-    /// The cause of the last failure may be gone: it is tried at once. If it fails again, the next pause is longer.
+    /// The cause of the last failure may be gone, also of one of the attempt that is under way.
     pub(crate) fn end_pause(&mut self) {
-        (self.retry_at, self.seldom_until) = (None, None);
+        self.failures.end_pause();
         self.is_outdated = matches!(self.state, State::Connecting { .. });
-    }
-
-    /// It is on another network now: what failed before says nothing.
-    pub(crate) fn handle_network_changed(&mut self) {
-        (self.retries, self.ended_early) = (0, false);
-        (self.blamed_since, self.failed_in_outage) = (None, false);
     }
 }
 

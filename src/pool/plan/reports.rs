@@ -10,7 +10,7 @@ use crate::pool::event::{Move, MoveCause};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::plan::action::{Action, Notice};
 use crate::pool::plan::peer::Route;
-use crate::pool::plan::relay::{Known, State};
+use crate::pool::plan::relay::State;
 use crate::pool::plan::state::Plan;
 
 /// A relay that has refused a route is asked again after this time.
@@ -106,8 +106,8 @@ impl Plan {
         if let State::Connecting { connection: Some(connection), .. } = relay.state {
             relay.state = State::Connected { connection, since: now };
             self.notices.push_back(Notice::RelayUp(id));
-            if relay.ends_outage() {
-                self.relays.values_mut().for_each(Known::handle_end_of_outage);
+            if relay.failures.end_with_outage() {
+                self.relays.values_mut().for_each(|known| known.failures.handle_end_of_outage());
             }
             self.handle_writable(id);
             self.is_outdated = true;

@@ -212,7 +212,7 @@ impl Plan {
             if votes == Votes::default() && !others {
                 continue;
             }
-            match known.retry_at(now) {
+            match known.failures.retry_at(now) {
                 None => _ = candidates.insert(id, votes),
                 Some(at) => later = Some(later.map_or(at, |other| other.min(at))),
             }

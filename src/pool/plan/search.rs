@@ -122,6 +122,6 @@ fn search_for(peer: &mut Peer, now: Instant, begun: Instant, can_try: impl Fn(&T
 
 /// Whether a peer can get a route on this relay: the relay can be connected, or is connected and has room.
 fn can_try(known: &Known, route: Route, now: Instant) -> bool {
-    let is_ready = known.is_connected() || known.is_idle() && known.retry_at(now).is_none();
+    let is_ready = known.is_connected() || known.is_idle() && known.failures.retry_at(now).is_none();
     is_ready && can_have_route(known, route, now)
 }

@@ -20,7 +20,7 @@ fn an_outage_of_an_hour_forgets_and_blames_no_relay_and_is_over_soon_after_its_e
     relays.iter().for_each(|relay| world.set(*relay, Conduct::IsSilent));
     world.pass(3600 * SECOND);
     assert!(world.plan.peer(peer).unwrap().used.is_none());
-    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures;
+    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures.blamed();
     assert!(relays.iter().all(|relay| failures(relay) == 0));
     let attempts = world.attempts.len();
     assert!(attempts < 3 * 40, "{attempts}: at most every 96 s for each");
@@ -40,7 +40,7 @@ fn an_outage_that_shows_at_one_relay_after_the_other_blames_none() {
         world.set(*relay, Conduct::Refuses);
         world.pass(15 * SECOND);
     }
-    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures;
+    let failures = |relay: &RelayId| world.plan.relay(*relay).unwrap().failures.blamed();
     assert!(relays.iter().all(|relay| failures(relay) == 0));
 }
 
@@ -53,7 +53,7 @@ fn a_relay_that_had_failed_before_an_outage_is_blamed_after_it() {
     world.plan.set_wanted(4);
     world.peer(&[relays.clone(), vec![dead]].concat());
     world.pass(10 * SECOND);
-    let failures = |world: &World| world.plan.relay(dead).unwrap().failures;
+    let failures = |world: &World| world.plan.relay(dead).unwrap().failures.blamed();
     let before = failures(&world);
     assert!(before > 1);
     world.pass(40 * SECOND);
@@ -254,9 +254,9 @@ fn the_failures_of_a_relay_are_forgotten_while_it_is_connected() {
     world.set(relays[0], Conduct::Refuses);
     world.pass(300 * SECOND);
     world.set(relays[0], Conduct::Works);
-    assert!(world.plan.relay(relays[0]).unwrap().failures > 1);
+    assert!(world.plan.relay(relays[0]).unwrap().failures.blamed() > 1);
     world.pass(300 * SECOND);
-    assert_eq!(world.plan.relay(relays[0]).unwrap().failures, 0);
+    assert_eq!(world.plan.relay(relays[0]).unwrap().failures.blamed(), 0);
 }
 
 #[test]

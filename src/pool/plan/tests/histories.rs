@@ -231,8 +231,9 @@ impl History {
 
     /// For an hour nothing can be reached. Nothing is forgotten, tries go on at a bounded rate, and no relay is blamed.
     fn lose_the_network(&mut self) {
-        let failures =
-            |world: &World| -> Vec<u32> { world.plan.relays().map(|(_, known)| known.failures).collect() };
+        let failures = |world: &World| -> Vec<u32> {
+            world.plan.relays().map(|(_, known)| known.failures.blamed()).collect()
+        };
         self.relays.iter().for_each(|relay| self.world.set(*relay, Conduct::IsSilent));
         self.world.pass(120 * SECOND); // until all connections have ended
         let (before, attempts) = (failures(&self.world), self.world.attempts.len());
