@@ -21,6 +21,8 @@ pub enum Phase {
     Load,
     /// Nothing more is sent, and what is on its way arrives.
     Drain,
+    /// The load of a step was too much, and the relay is left alone until the probe's packets arrive in time again.
+    Recover,
 }
 
 /// One second. Times are in seconds.

@@ -51,7 +51,8 @@ pub struct Arguments {
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub warm_up: Option<Duration>,
 
-    /// Search for the largest load that keeps the target: doubles it, beginning with the given one, and then bisects
+    /// Search for the largest load that keeps the target: doubles it, beginning with the given one, and then bisects.
+    /// Connections are never fewer than the pairs need
     #[arg(long, value_name = "OF")]
     pub search: Option<Unit>,
     /// The target: p50, p90, p99, p99.9, max, loss, failed and reached [default of a search:
@@ -68,7 +69,7 @@ pub struct Arguments {
     /// Reach the relay through this proxy, such as socks5h://127.0.0.1:9050
     #[arg(long, value_name = "URL")]
     pub proxy: Option<Proxy>,
-    /// End when the latency of the probe passes this
+    /// End when the latency of the probe passes this; a search goes on with less
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub abort_above: Duration,
     /// Allow a relay that is not on this machine or in a private network: only with the consent of those who run it

@@ -42,6 +42,10 @@ const PAIRING: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(2);
 
+/// A relay that was overloaded has recovered when the probe's latency is below half of its bound. It may take so many
+/// times the bound for that.
+const RECOVERY: u32 = 10;
+
 /// How a run is made, whatever the load.
 #[derive(Debug, Clone)]
 pub struct Manner {
@@ -63,6 +67,8 @@ pub enum Stop {
     Lost(Failure),
     /// The latency of the probe has passed the bound.
     Overloaded(Duration),
+    /// After that, the relay has not recovered.
+    Stuck,
     /// The operating system, or the arguments.
     Other(String),
 }
@@ -76,6 +82,7 @@ impl fmt::Display for Stop {
             }
             Self::Lost(failure) => write!(f, "the relay is lost: {}", failure.message),
             Self::Overloaded(bound) => write!(f, "the latency of the probe has passed {bound:?}"),
+            Self::Stuck => write!(f, "the relay has not recovered from its overload in time"),
             Self::Other(message) => f.write_str(message),
         }
     }
@@ -165,6 +172,7 @@ impl Run {
         let outcome = self.load();
         self.end_load();
         outcome?;
+        self.phase = Phase::Drain;
         self.drain()
     }
 
@@ -221,7 +229,6 @@ impl Run {
 
     /// Waits for what is on its way.
     fn drain(&mut self) -> Result<(), Stop> {
-        self.phase = Phase::Drain;
         let begin = self.now();
         let is_quiet = move |run: &Self| run.now() > run.traffic.last_received.max(begin) + QUIET;
         self.until(begin + DRAIN, move |run| run.traffic.in_flight() == 0 || is_quiet(run))?;
@@ -230,6 +237,18 @@ impl Run {
             self.traffic.give_up(now);
         }
         Ok(())
+    }
+
+    /// Waits until the relay has recovered from an overload: what was on its way has arrived, or is lost.
+    pub fn recover(&mut self) -> Result<(), Stop> {
+        self.phase = Phase::Recover;
+        let bound = self.manner.abort_above;
+        let has_recovered = move |run: &Self| run.traffic.probe_age(run.now()) < bound / 2;
+        self.until(self.now() + RECOVERY * bound, has_recovered)?;
+        if !has_recovered(self) {
+            return Err(Stop::Stuck);
+        }
+        self.drain()
     }
 
     /// What was measured in the current step.
@@ -312,7 +331,7 @@ impl Run {
         if let Some(failure) = self.traffic.lost.take() {
             return Err(Stop::Lost(failure));
         }
-        if self.traffic.probe_age(now) > self.manner.abort_above {
+        if self.phase != Phase::Recover && self.traffic.probe_age(now) > self.manner.abort_above {
             return Err(Stop::Overloaded(self.manner.abort_above));
         }
         Ok(())

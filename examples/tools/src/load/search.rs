@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
     start: u64,
+    least: u64,
     most: u64,
     kept: Option<u64>,
     missed: Option<u64>,
@@ -12,13 +13,16 @@ pub struct Search {
 /// The search ends when the largest load that was kept and the smallest that was missed are within this share.
 const PRECISION: f64 = 0.05;
 
-/// The smallest load that is tried, as a share of the first.
-const LEAST: u64 = 64;
+/// The smallest load that is tried is this part of the first.
+const SMALLEST_PART: u64 = 64;
 
 impl Search {
-    /// Begins with the load `start`, and tries none above `most`.
-    pub fn new(start: u64, most: u64) -> Self {
-        Self { start: start.clamp(1, most.max(1)), most: most.max(1), kept: None, missed: None }
+    /// Begins with the load `start`, and tries none below `least` or above `most`.
+    pub fn new(start: u64, least: u64, most: u64) -> Self {
+        let most = most.max(1);
+        let start = start.clamp(1, most);
+        let least = least.max(start / SMALLEST_PART).clamp(1, start);
+        Self { start, least, most, kept: None, missed: None }
     }
 
     /// The load to try next; `None` at the end of the search.
@@ -26,7 +30,7 @@ impl Search {
         match (self.kept, self.missed) {
             (None, None) => Some(self.start),
             (Some(kept), None) => (kept < self.most).then(|| kept.saturating_mul(2).min(self.most)),
-            (None, Some(missed)) => Some(missed / 2).filter(|load| *load >= (self.start / LEAST).max(1)),
+            (None, Some(missed)) => (missed > self.least).then(|| (missed / 2).max(self.least)),
             (Some(kept), Some(missed)) => {
                 let is_precise = (missed - kept) as f64 <= PRECISION * missed as f64;
                 Some(kept + (missed - kept) / 2).filter(|middle| *middle > kept && !is_precise)
@@ -67,38 +71,49 @@ mod tests {
 
     #[test]
     fn it_steps_up_then_bisects() {
-        let (tried, found) = search(Search::new(1000, 1_000_000), 5500);
+        let (tried, found) = search(Search::new(1000, 1, 1_000_000), 5500);
         assert_eq!(tried, [1000, 2000, 4000, 8000, 6000, 5000, 5500, 5750]);
         assert_eq!((found.largest(), found.smallest_missed()), (Some(5500), Some(5750)));
     }
 
     #[test]
     fn it_steps_down_if_the_first_load_is_too_much() {
-        let (tried, found) = search(Search::new(1000, 10_000), 300);
+        let (tried, found) = search(Search::new(1000, 1, 10_000), 300);
         assert_eq!(tried[..3], [1000, 500, 250]);
         assert!((286..=300).contains(&found.largest().unwrap()), "{found:?}");
     }
 
     #[test]
     fn it_ends_at_the_most_that_may_be_tried() {
-        let (tried, found) = search(Search::new(100, 1000), u64::MAX);
+        let (tried, found) = search(Search::new(100, 1, 1000), u64::MAX);
         assert_eq!(tried, [100, 200, 400, 800, 1000]);
         assert_eq!((found.largest(), found.smallest_missed()), (Some(1000), None));
     }
 
     #[test]
     fn it_gives_up_if_nothing_is_kept() {
-        let (tried, found) = search(Search::new(1000, 10_000), 0);
+        let (tried, found) = search(Search::new(1000, 1, 10_000), 0);
         assert_eq!(found.largest(), None);
         assert_eq!(tried.last(), Some(&15));
-        let (tried, found) = search(Search::new(1, 10), 0);
+        let (tried, found) = search(Search::new(1, 1, 10), 0);
         assert_eq!((tried, found.largest()), (vec![1], None));
+    }
+
+    #[test]
+    fn it_never_tries_less_than_the_least() {
+        let (tried, found) = search(Search::new(100, 30, 1000), 0);
+        assert_eq!((tried, found.largest()), (vec![100, 50, 30], None));
+        let (tried, found) = search(Search::new(100, 30, 1000), 30);
+        assert_eq!(tried[..4], [100, 50, 30, 40]);
+        assert_eq!(found.largest(), Some(30));
+        let (tried, _) = search(Search::new(100, 100, 1000), 0);
+        assert_eq!(tried, [100]);
     }
 
     #[test]
     fn the_result_is_within_the_precision_for_any_limit() {
         for limit in 20..3000 {
-            let (_, found) = search(Search::new(500, 1_000_000), limit);
+            let (_, found) = search(Search::new(500, 1, 1_000_000), limit);
             let largest = found.largest().unwrap();
             assert!(largest <= limit && limit as f64 * 0.94 <= largest as f64 + 1.0, "{limit} {found:?}");
         }

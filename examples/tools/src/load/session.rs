@@ -183,17 +183,14 @@ impl Session {
             None => self.run.step(asked),
             Some(Unit::Connections) => {
                 let most = most_connections(&self.arguments);
-                self.search(Unit::Connections, Search::new(connections as u64, most), |load| Load {
-                    connections: load as usize,
-                    ..asked
-                })
+                // With fewer, some of the pairs would be missing, and the packets would not be those that were asked for.
+                let least = 2 * self.arguments.pairs as u64;
+                let search = Search::new(connections as u64, least, most);
+                self.search(Unit::Connections, search, |load| Load { connections: load as usize, ..asked })
             }
             Some(Unit::Throughput) => {
-                let first = rate.unwrap_or_default() as u64;
-                self.search(Unit::Throughput, Search::new(first, MOST_PACKETS), |load| Load {
-                    rate: Some(load as f64),
-                    ..asked
-                })
+                let search = Search::new(rate.unwrap_or_default() as u64, 1, MOST_PACKETS);
+                self.search(Unit::Throughput, search, |load| Load { rate: Some(load as f64), ..asked })
             }
         }
     }
@@ -202,8 +199,8 @@ impl Session {
         let search = self.search.insert(search);
         while let Some(number) = search.next() {
             let stop = self.run.step(load(number)).err();
-            if matches!(stop, Some(Stop::Interrupted | Stop::Other(_))) {
-                return stop.map_or(Ok(()), Err);
+            if let Some(stop @ (Stop::Interrupted | Stop::Other(_))) = stop {
+                return Err(stop);
             }
             let step = self.run.result();
             let mut misses: Vec<_> =
@@ -213,8 +210,11 @@ impl Session {
             let tried = Tried { unit, misses, own_limit: step.own_limit(), step };
             self.run.report().tried(&tried).map_err(|_| Stop::Interrupted)?;
             self.tried.push(tried);
-            if let Some(stop) = stop {
-                return Err(stop);
+            match stop {
+                None => {}
+                // This load was too much, and a smaller one may not be.
+                Some(Stop::Overloaded(_)) => self.run.recover()?,
+                Some(stop) => return Err(stop),
             }
         }
         Ok(())
@@ -243,7 +243,7 @@ impl Session {
             Some(Stop::Interrupted) => Outcome::Interrupted,
             Some(Stop::Lost(failure)) if failure.is_proxys => Outcome::Proxy,
             Some(Stop::Lost(_)) => Outcome::Lost,
-            Some(Stop::Overloaded(_)) => Outcome::Overloaded,
+            Some(Stop::Overloaded(_) | Stop::Stuck) => Outcome::Overloaded,
             Some(Stop::Other(_)) => Outcome::Error,
         };
         let message = match (&stop, outcome) {

@@ -219,6 +219,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::WarmUp => "warm-up",
         Phase::Load => "load",
         Phase::Drain => "drain",
+        Phase::Recover => "recover",
     }
 }
 
