@@ -44,11 +44,6 @@ impl Failure {
     pub fn route_refused() -> Self {
         Self { reason: "route-refused", message: "the relay refused a route".into(), is_proxys: false }
     }
-
-    /// Two users have asked for a route to each other, and it does not come online.
-    pub fn no_route() -> Self {
-        Self { reason: "no-route", message: "it opens no route between two users".into(), is_proxys: false }
-    }
 }
 
 impl From<&ConnectError> for Failure {

@@ -76,6 +76,8 @@ pub struct Tried {
 #[derive(Debug, Serialize)]
 pub struct Found {
     pub unit: Unit,
+    /// How many steps were completed.
+    pub steps: usize,
     pub largest: Option<u64>,
     pub smallest_missed: Option<u64>,
 }
@@ -89,6 +91,9 @@ pub enum Outcome {
     Missed,
     /// The latency of the probe passed its bound.
     Overloaded,
+    /// The relay was never reached.
+    Unreached,
+    /// The relay was reached, and then lost; or it opens no route.
     Lost,
     Proxy,
     Interrupted,
@@ -101,7 +106,7 @@ impl Outcome {
         match self {
             Self::Kept => 0,
             Self::Missed | Self::Overloaded => 1,
-            Self::Lost => 2,
+            Self::Unreached | Self::Lost => 2,
             Self::Proxy | Self::Error => 3,
             Self::Interrupted => 130,
         }
@@ -115,8 +120,8 @@ pub struct End {
     pub message: String,
     /// The probe's latency before the load.
     pub before: Option<Quantiles>,
-    /// The last step; of a search, the largest load that kept the target.
-    pub step: Option<Step>,
+    /// Of a search, the largest load that kept the target, if one did; otherwise the last step.
+    pub step: Step,
     pub search: Option<Found>,
     pub misses: Vec<String>,
     pub failures: Vec<Counted>,

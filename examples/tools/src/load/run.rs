@@ -63,8 +63,12 @@ pub struct Manner {
 pub enum Stop {
     /// By Ctrl-C, or since nobody reads the output.
     Interrupted,
-    /// The connection of the probe has failed.
+    /// The connection of the probe has failed before any was established.
+    Unreached(Failure),
+    /// The same after that.
     Lost(Failure),
+    /// The two users of the probe have asked for a route to each other, and it does not come online.
+    NoRoute,
     /// The latency of the probe has passed the bound.
     Overloaded(Duration),
     /// After that, the relay has not recovered.
@@ -77,9 +81,11 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => f.write_str("it was interrupted"),
-            Self::Lost(failure) if failure.is_proxys => {
+            Self::Unreached(failure) | Self::Lost(failure) if failure.is_proxys => {
                 write!(f, "the proxy does not work: {}", failure.message)
             }
+            Self::Unreached(failure) => write!(f, "the relay was never reached: {}", failure.message),
+            Self::NoRoute => f.write_str("the relay opens no route between two users"),
             Self::Lost(failure) => write!(f, "the relay is lost: {}", failure.message),
             Self::Overloaded(bound) => write!(f, "the latency of the probe has passed {bound:?}"),
             Self::Stuck => write!(f, "the relay has not recovered from its overload in time"),
@@ -106,18 +112,35 @@ pub struct Run {
 }
 
 /// What is known of the current step before its end.
+#[derive(Debug)]
 struct Begun {
     asked: Load,
-    planned: Option<u64>,
+    /// The last phase that it has reached, up to the load.
+    phase: Phase,
+    /// When its warm-up began, and the plan since then.
+    begin: Duration,
+    schedule: Option<Schedule>,
     cpu: Option<Cpu>,
     /// The share of the CPU, once the load has ended.
     cpu_share: f64,
     unsent: u64,
 }
 
+impl Begun {
+    fn new(asked: Load, phase: Phase) -> Self {
+        Self { asked, phase, begin: Duration::ZERO, schedule: None, cpu: None, cpu_share: 0.0, unsent: 0 }
+    }
+}
+
 impl Run {
-    pub fn new(manner: Manner, users: Users, report: Report, is_interrupted: Arc<AtomicBool>) -> Self {
-        let idle = Load { connections: 0, rate: Some(0.0) };
+    /// Nothing is connected yet. The first load will be `asked`.
+    pub fn new(
+        manner: Manner,
+        users: Users,
+        report: Report,
+        is_interrupted: Arc<AtomicBool>,
+        asked: Load,
+    ) -> Self {
         Self {
             manner,
             traffic: Traffic::new(users),
@@ -130,7 +153,7 @@ impl Run {
             next_line: LINE,
             line_cpu: Cpu::start(),
             attendance: Attendance::default(),
-            step: Begun { asked: idle, planned: None, cpu: None, cpu_share: 0.0, unsent: 0 },
+            step: Begun::new(asked, Phase::Probe),
         }
     }
 
@@ -151,15 +174,15 @@ impl Run {
         self.until(Duration::MAX, |run| run.traffic.users.connecting() == 0)?;
         self.until(self.now() + PAIRING, |run| run.traffic.are_paired(PROBE))?;
         if !self.traffic.are_paired(PROBE) {
-            return Err(Stop::Lost(Failure::no_route()));
+            return Err(Stop::NoRoute);
         }
         let now = self.now();
         let schedule = Schedule::new(PROBE_RATE, Duration::ZERO);
         self.traffic.probe = Some(Issuer::new(now, Some(schedule), PROBE, PROBE_CONTENT));
         self.traffic.books.begin_step();
-        self.traffic.books.measure(now..now + PROBE_TIME);
+        self.traffic.books.measure(now..now, now..now + PROBE_TIME);
         let outcome = self.until(now + PROBE_TIME, |_| false);
-        let latency = self.traffic.books.step.probe.quantiles();
+        let latency = self.traffic.books.load.tally.probe.quantiles();
         // If this is the end, no load was measured.
         self.traffic.books.begin_step();
         outcome.map(|()| latency)
@@ -168,7 +191,7 @@ impl Run {
     /// Brings the relay to a load, and measures it. The result is in [`Run::result`], also after an early end.
     pub fn step(&mut self, load: Load) -> Result<(), Stop> {
         self.traffic.books.begin_step();
-        self.step = Begun { asked: load, planned: None, cpu: None, cpu_share: 0.0, unsent: 0 };
+        self.step = Begun::new(load, Phase::Connect);
         let outcome = self.load();
         self.end_load();
         outcome?;
@@ -177,28 +200,32 @@ impl Run {
     }
 
     fn load(&mut self) -> Result<(), Stop> {
+        self.enter(Phase::Connect);
         self.connect()?;
-        let Manner { warm_up, time, .. } = self.manner;
         let (begin, asked) = (self.now(), self.step.asked);
-        let measured = begin + warm_up..begin + warm_up + time;
-        let schedule = asked.rate.map(|rate| Schedule::new(rate, warm_up));
-        let planned = schedule.as_ref().map(|schedule| schedule.count(warm_up..warm_up + time));
-        self.step.planned = planned;
-        self.traffic.books.measure(measured.clone());
+        let warm = begin + self.manner.warm_up;
+        let end = warm + self.manner.time;
+        let schedule = asked.rate.map(|rate| Schedule::new(rate, self.manner.warm_up));
+        (self.step.begin, self.step.schedule) = (begin, schedule);
+        self.traffic.books.measure(begin..warm, warm..end);
         let senders = self.senders();
         self.traffic.load = Some(Issuer::new(begin, schedule, senders, self.manner.content.clone()));
         let users = PROBE.end..PROBE.end + asked.connections;
         self.attendance.begin_churn(users, self.manner.churn, begin);
-        self.phase = Phase::WarmUp;
-        self.until(measured.start, |_| false)?;
-        self.phase = Phase::Load;
+        self.enter(Phase::WarmUp);
+        self.until(warm, |_| false)?;
+        self.enter(Phase::Load);
+        self.until(end, |_| false)
+    }
+
+    /// Begins a phase of the step.
+    fn enter(&mut self, phase: Phase) {
+        (self.phase, self.step.phase) = (phase, phase);
         self.step.cpu = Some(Cpu::start());
-        self.until(measured.end, |_| false)
     }
 
     /// Connects or disconnects users, until there are as many as the step asks for.
     fn connect(&mut self) -> Result<(), Stop> {
-        self.phase = Phase::Connect;
         let now = self.now();
         let wanted = PROBE.end + self.step.asked.connections;
         for user in wanted..self.traffic.users.len() {
@@ -219,8 +246,10 @@ impl Run {
 
     fn end_load(&mut self) {
         self.attendance.end_churn();
+        let now = self.now();
+        self.traffic.books.end_load(now);
         // What is due later is not of this load.
-        let last_moment = self.traffic.books.last_moment(self.now());
+        let last_moment = self.traffic.books.load.time.end.saturating_sub(Duration::from_nanos(1)).min(now);
         self.step.unsent = self.traffic.end_load(last_moment);
         if let Some(mut cpu) = self.step.cpu.take() {
             self.step.cpu_share = cpu.lap();
@@ -251,20 +280,21 @@ impl Run {
         self.drain()
     }
 
-    /// What was measured in the current step.
+    /// What was measured in the current step: its load, or what came before it if the step has ended in that.
     pub fn result(&self) -> Step {
         let (books, begun) = (&self.traffic.books, &self.step);
-        let seconds = books.measured_until(self.now()).as_secs_f64();
+        let section = if begun.phase == Phase::Load { &books.load } else { &books.warm_up };
+        let (tally, seconds) = (&section.tally, section.length().as_secs_f64());
         let each_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        // A run that was interrupted had no time for all of its plan.
-        let done = (seconds / self.manner.time.as_secs_f64().max(1e-9)).min(1.0);
-        let tally = &books.step;
+        let since_begin = |moment: Duration| moment.saturating_sub(begun.begin);
+        let planned_in = since_begin(section.time.start)..since_begin(section.time.end);
         Step {
             asked: begun.asked,
+            phase: begun.phase,
             seconds,
             connections: self.traffic.users.connected(),
             failed: tally.failed,
-            planned: begun.planned.map(|planned| (planned as f64 * done) as u64),
+            planned: begun.schedule.map(|schedule| schedule.count(planned_in)),
             sent: tally.sent,
             received: tally.received,
             arrived_per_second: each_second(tally.arrived),
@@ -329,7 +359,8 @@ impl Run {
             return Err(Stop::Interrupted);
         }
         if let Some(failure) = self.traffic.lost.take() {
-            return Err(Stop::Lost(failure));
+            let was_reached = self.traffic.was_reached;
+            return Err(if was_reached { Stop::Lost(failure) } else { Stop::Unreached(failure) });
         }
         if self.phase != Phase::Recover && self.traffic.probe_age(now) > self.manner.abort_above {
             return Err(Stop::Overloaded(self.manner.abort_above));

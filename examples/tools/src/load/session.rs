@@ -89,8 +89,14 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     if report.start(&start(&arguments, &manner, &target, descriptors)).is_err() {
         return Ok(Outcome::Interrupted);
     }
-    let run = Run::new(manner, users, report, is_interrupted);
+    let run = Run::new(manner, users, report, is_interrupted, asked(&arguments));
     Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
+}
+
+/// The load, or the first one of a search.
+fn asked(arguments: &Arguments) -> Load {
+    let rate = if arguments.pairs == 0 { Some(0.0) } else { arguments.rate.per_second() };
+    Load { connections: arguments.connections, rate }
 }
 
 fn manner(arguments: &Arguments) -> Manner {
@@ -177,36 +183,36 @@ impl Session {
 
     fn go(&mut self) -> Result<(), Stop> {
         self.before = self.run.probe()?;
-        let (connections, rate) = (self.arguments.connections, self.arguments.rate.per_second());
-        let asked = Load { connections, rate: if self.arguments.pairs == 0 { Some(0.0) } else { rate } };
+        let asked = asked(&self.arguments);
         match self.arguments.search {
             None => self.run.step(asked),
             Some(Unit::Connections) => {
                 let most = most_connections(&self.arguments);
                 // With fewer, some of the pairs would be missing, and the packets would not be those that were asked for.
                 let least = 2 * self.arguments.pairs as u64;
-                let search = Search::new(connections as u64, least, most);
+                let search = Search::new(asked.connections as u64, least, most);
                 self.search(Unit::Connections, search, |load| Load { connections: load as usize, ..asked })
             }
             Some(Unit::Throughput) => {
-                let search = Search::new(rate.unwrap_or_default() as u64, 1, MOST_PACKETS);
+                let search = Search::new(asked.rate.unwrap_or_default() as u64, 1, MOST_PACKETS);
                 self.search(Unit::Throughput, search, |load| Load { rate: Some(load as f64), ..asked })
             }
         }
     }
 
     fn search(&mut self, unit: Unit, search: Search, load: impl Fn(u64) -> Load) -> Result<(), Stop> {
-        let search = self.search.insert(search);
-        while let Some(number) = search.next() {
+        self.search = Some(search);
+        while let Some(number) = self.search.as_ref().and_then(Search::next) {
             let stop = self.run.step(load(number)).err();
             if let Some(stop @ (Stop::Interrupted | Stop::Other(_))) = stop {
                 return Err(stop);
             }
             let step = self.run.result();
-            let mut misses: Vec<_> =
-                self.target.misses(&step.measured()).iter().map(Miss::to_string).collect();
+            let mut misses = self.misses(&step);
             misses.extend(stop.as_ref().map(Stop::to_string));
-            search.record(number, misses.is_empty());
+            if let Some(search) = &mut self.search {
+                search.record(number, misses.is_empty());
+            }
             let tried = Tried { unit, misses, own_limit: step.own_limit(), step };
             self.run.report().tried(&tried).map_err(|_| Stop::Interrupted)?;
             self.tried.push(tried);
@@ -222,17 +228,10 @@ impl Session {
 
     /// The summary of a run that ended by itself or for this reason.
     fn end(&mut self, stop: Option<Stop>) -> End {
-        let step = match self.search {
-            // The one that the search has found.
-            Some(_) => {
-                self.tried.iter().rfind(|tried| tried.misses.is_empty()).map(|tried| tried.step.clone())
-            }
-            None => Some(self.run.result()).filter(|step| step.seconds > 0.0),
-        };
-        let misses: Vec<_> = match (&self.search, &step) {
-            (None, Some(step)) => self.target.misses(&step.measured()).iter().map(Miss::to_string).collect(),
-            _ => Vec::new(),
-        };
+        // The one that the search has found.
+        let found = self.tried.iter().rfind(|tried| tried.misses.is_empty()).map(|tried| tried.step.clone());
+        let step = found.unwrap_or_else(|| self.run.result());
+        let misses = if self.search.is_some() { Vec::new() } else { self.misses(&step) };
         let is_kept = match &self.search {
             Some(search) => search.largest().is_some(),
             None => misses.is_empty(),
@@ -241,8 +240,9 @@ impl Session {
             None if is_kept => Outcome::Kept,
             None => Outcome::Missed,
             Some(Stop::Interrupted) => Outcome::Interrupted,
-            Some(Stop::Lost(failure)) if failure.is_proxys => Outcome::Proxy,
-            Some(Stop::Lost(_)) => Outcome::Lost,
+            Some(Stop::Unreached(failure) | Stop::Lost(failure)) if failure.is_proxys => Outcome::Proxy,
+            Some(Stop::Unreached(_)) => Outcome::Unreached,
+            Some(Stop::Lost(_) | Stop::NoRoute) => Outcome::Lost,
             Some(Stop::Overloaded(_) | Stop::Stuck) => Outcome::Overloaded,
             Some(Stop::Other(_)) => Outcome::Error,
         };
@@ -254,10 +254,11 @@ impl Session {
         };
         let search = self.arguments.search.zip(self.search.as_ref()).map(|(unit, search)| Found {
             unit,
+            steps: self.tried.len(),
             largest: search.largest(),
             smallest_missed: search.smallest_missed(),
         });
-        let notes = self.notes(step.as_ref());
+        let notes = self.notes(&step);
         End {
             outcome,
             message,
@@ -270,17 +271,27 @@ impl Session {
         }
     }
 
-    /// What the figures do not show.
-    fn notes(&self, step: Option<&Step>) -> Vec<String> {
+    /// The conditions of the target that a step has not met. Only a load can meet them or not.
+    fn misses(&self, step: &Step) -> Vec<String> {
+        if step.phase != Phase::Load {
+            return Vec::new();
+        }
+        self.target.misses(&step.measured()).iter().map(Miss::to_string).collect()
+    }
+
+    /// What the figures do not show, if there are any.
+    fn notes(&self, step: &Step) -> Vec<String> {
+        if step.seconds == 0.0 {
+            return Vec::new();
+        }
         let mut notes = vec!["what other users carry over this relay cannot be seen".to_owned()];
         if guard::is_loopback(&self.arguments.address) {
             notes.push(
                 "the relay is on this machine: the generator competes with it for the processors".into(),
             );
         }
-        let limit =
-            step.into_iter().chain(self.tried.last().map(|tried| &tried.step)).find_map(Step::own_limit);
-        if let Some(limit) = limit {
+        let last = self.tried.last().map(|tried| &tried.step);
+        if let Some(limit) = [Some(step), last].into_iter().flatten().find_map(Step::own_limit) {
             notes.push(format!("the generator itself may be the limit, and not the relay: {limit}"));
         }
         if self.arguments.rate == Rate::Max {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::load::latency::Quantiles;
+use crate::load::line::Phase;
 use crate::load::target::Measured;
 
 /// A load on the relay.
@@ -18,6 +19,8 @@ pub struct Load {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     pub asked: Load,
+    /// What was measured: the load, or the warm-up if it has ended in that; nothing if it has ended earlier.
+    pub phase: Phase,
     /// How long it was measured.
     pub seconds: f64,
     /// How many connections were established at its end.
@@ -97,6 +100,7 @@ pub mod tests {
         };
         Step {
             asked: Load { connections: 100, rate: Some(1000.0) },
+            phase: Phase::Load,
             seconds: 10.0,
             connections: 100,
             failed: 0,

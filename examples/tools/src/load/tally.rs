@@ -48,55 +48,68 @@ impl Tally {
 #[derive(Debug, Default)]
 pub struct Books {
     pub interval: Tally,
-    pub step: Tally,
-    /// The measured time of the step, since the run began.
-    measured: Range<Duration>,
+    pub warm_up: Section,
+    pub load: Section,
+}
+
+/// A part of a step.
+#[derive(Debug, Default)]
+pub struct Section {
+    pub tally: Tally,
+    /// Since the run began.
+    pub time: Range<Duration>,
+}
+
+impl Section {
+    pub fn length(&self) -> Duration {
+        self.time.end.saturating_sub(self.time.start)
+    }
 }
 
 impl Books {
-    /// Begins a step, whose measured time is not known yet.
+    /// Begins a step. The times of its sections are not known yet.
     pub fn begin_step(&mut self) {
-        self.step.clear();
-        self.measured = Duration::MAX..Duration::MAX;
-    }
-
-    /// Measures in this time.
-    pub fn measure(&mut self, time: Range<Duration>) {
-        self.measured = time;
-    }
-
-    /// The measured time, up to now.
-    pub fn measured_until(&self, now: Duration) -> Duration {
-        self.measured.end.min(now).saturating_sub(self.measured.start)
-    }
-
-    /// The last moment of the measured time, or now if that is earlier.
-    pub fn last_moment(&self, now: Duration) -> Duration {
-        self.measured.end.saturating_sub(Duration::from_nanos(1)).min(now)
-    }
-
-    /// Counts something for the interval, and for the step if this moment is in its measured time: the planned moment of
-    /// a packet, or that of its arrival.
-    pub fn packet(&mut self, moment: Duration, count: impl Fn(&mut Tally)) {
-        count(&mut self.interval);
-        if self.measured.contains(&moment) {
-            count(&mut self.step);
+        for section in [&mut self.warm_up, &mut self.load] {
+            section.tally.clear();
+            section.time = Duration::MAX..Duration::MAX;
         }
     }
 
-    /// Counts something that happens now and has no planned moment: it belongs to the step from the beginning of the
-    /// measured time to the end of the step.
+    /// The step has its warm-up and its load at these times, one after the other.
+    pub fn measure(&mut self, warm_up: Range<Duration>, load: Range<Duration>) {
+        (self.warm_up.time, self.load.time) = (warm_up, load);
+    }
+
+    /// The load ends at its planned end, or now if that is earlier.
+    pub fn end_load(&mut self, now: Duration) {
+        for section in [&mut self.warm_up, &mut self.load] {
+            section.time.end = section.time.end.min(now);
+        }
+    }
+
+    /// Counts something for the interval, and for the section to which this moment belongs: the planned moment of a
+    /// packet, or that of its arrival.
+    pub fn packet(&mut self, moment: Duration, count: impl Fn(&mut Tally)) {
+        count(&mut self.interval);
+        for section in [&mut self.warm_up, &mut self.load] {
+            if section.time.contains(&moment) {
+                count(&mut section.tally);
+            }
+        }
+    }
+
+    /// Counts something that happens now and has no planned moment: it belongs to the section that has begun last.
     pub fn packets_now(&mut self, now: Duration, count: impl Fn(&mut Tally)) {
         count(&mut self.interval);
-        if now >= self.measured.start {
-            count(&mut self.step);
+        let sections = [&mut self.load, &mut self.warm_up];
+        if let Some(section) = sections.into_iter().find(|section| now >= section.time.start) {
+            count(&mut section.tally);
         }
     }
 
     /// Counts something that belongs to the whole step, its connecting included.
     pub fn connection(&mut self, count: impl Fn(&mut Tally)) {
-        count(&mut self.interval);
-        count(&mut self.step);
+        [&mut self.interval, &mut self.warm_up.tally, &mut self.load.tally].into_iter().for_each(count);
     }
 
     /// Ends an interval.
@@ -111,19 +124,37 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// A second of warm-up and one of load, one second from now.
+    fn books() -> Books {
+        let mut books = Books::default();
+        books.begin_step();
+        books.measure(SECOND..2 * SECOND, 2 * SECOND..3 * SECOND);
+        books
+    }
+
     #[test]
-    fn only_packets_that_were_planned_in_the_measured_time_count_for_the_step() {
+    fn a_packet_counts_for_the_section_in_which_it_was_planned() {
+        let mut books = books();
+        for planned in [0, 1, 2, 2, 3] {
+            books.packet(planned * SECOND, |tally| tally.sent += 1);
+        }
+        for now in [0, 1, 2, 4] {
+            books.packets_now(now * SECOND, |tally| tally.lost += 1);
+        }
+        let counts =
+            [&books.interval, &books.warm_up.tally, &books.load.tally].map(|tally| (tally.sent, tally.lost));
+        assert_eq!(counts, [(5, 4), (1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn before_the_times_of_a_step_are_known_only_its_connections_count() {
         let mut books = Books::default();
         books.begin_step();
         books.packet(SECOND, |tally| tally.sent += 1);
         books.packets_now(SECOND, |tally| tally.lost += 1);
-        books.measure(2 * SECOND..3 * SECOND);
-        for planned in [1, 2, 3] {
-            books.packet(planned * SECOND, |tally| tally.sent += 1);
-        }
-        books.packets_now(4 * SECOND, |tally| tally.lost += 1);
-        assert_eq!((books.interval.sent, books.step.sent), (4, 1));
-        assert_eq!((books.interval.lost, books.step.lost), (2, 1));
+        books.connection(|tally| tally.failed += 1);
+        let Tally { sent, lost, failed, .. } = books.load.tally;
+        assert_eq!((sent, lost, failed, books.warm_up.tally.failed), (0, 0, 1, 1));
     }
 
     #[test]
@@ -139,14 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_interrupted_has_measured_until_now() {
+    fn a_step_that_is_interrupted_has_measured_until_then() {
+        for (ended, lengths) in [(0, [0, 0]), (1500, [500, 0]), (2500, [1000, 500]), (9000, [1000, 1000])] {
+            let mut books = books();
+            books.end_load(Duration::from_millis(ended));
+            let found = [&books.warm_up, &books.load].map(|section| section.length().as_millis());
+            assert_eq!(found, lengths, "{ended}");
+        }
         let mut books = Books::default();
         books.begin_step();
-        assert_eq!(books.measured_until(SECOND), Duration::ZERO);
-        books.measure(SECOND..5 * SECOND);
-        assert_eq!(books.measured_until(3 * SECOND), 2 * SECOND);
-        assert_eq!(books.measured_until(9 * SECOND), 4 * SECOND);
-        assert_eq!(books.last_moment(3 * SECOND), 3 * SECOND);
-        assert!(books.last_moment(9 * SECOND) < 5 * SECOND);
+        books.end_load(SECOND);
+        assert_eq!(books.load.length(), Duration::ZERO);
     }
 }

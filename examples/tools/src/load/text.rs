@@ -119,10 +119,8 @@ pub fn tried(tried: &Tried) -> String {
 pub fn end(end: &End) -> String {
     let mut text = String::from("\n");
     let mut row = |name: &str, words: &dyn Display| _ = writeln!(text, "{name:<10} {words}");
-    if let Some(step) = &end.step {
-        summary(step, &mut row);
-    }
-    if let Some(Found { unit, largest, smallest_missed, .. }) = &end.search {
+    summary(&end.step, &mut row);
+    if let Some(Found { unit, steps, largest, smallest_missed }) = &end.search {
         let noun = unit.noun();
         match (largest, smallest_missed) {
             (Some(largest), Some(missed)) => {
@@ -134,13 +132,12 @@ pub fn end(end: &End) -> String {
                     &format!("{largest} {noun} kept the target; no load that was tried missed it"),
                 );
             }
+            (None, _) if *steps == 0 => row("largest", &"not known: no step was completed"),
             (None, _) => row("largest", &format!("no number of {noun} that was tried kept the target")),
         }
     }
     row("probe", &format!("before the load: {}", quantiles(end.before)));
-    if let Some(step) = &end.step {
-        row("", &format!("under load:      {}", quantiles(step.probe)));
-    }
+    row("", &format!("under load:      {}", quantiles(end.step.probe)));
     for counted in &end.failures {
         row("failed", &format!("{} {}: {}", counted.count, counted.failure.reason, counted.failure.message));
     }
@@ -157,16 +154,16 @@ pub fn end(end: &End) -> String {
 fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
     let Step { asked, planned, sent, received, lost, .. } = step;
     row("asked", &format!("{} connections, {}", asked.connections, rate(asked.rate, false)));
-    row(
-        "reached",
-        &format!(
-            "{} connections, {:.1} packets/s, {:.2} MB/s, in {:.1} s",
-            step.connections,
-            step.arrived_per_second,
-            step.bytes_per_second / 1e6,
-            step.seconds
-        ),
-    );
+    let rates = || {
+        let (rate, bytes) = (step.arrived_per_second, step.bytes_per_second / 1e6);
+        format!("{rate:.1} packets/s, {bytes:.2} MB/s, in {:.1} s", step.seconds)
+    };
+    let measured = match step.phase {
+        Phase::Load => rates(),
+        Phase::WarmUp => rates() + " of warm-up: the load was not measured",
+        _ => "and nothing was measured: it ended before the load".into(),
+    };
+    row("reached", &format!("{} connections, {measured}", step.connections));
     let planned = planned.map_or(String::new(), |planned| format!("{planned} planned, "));
     let loss = percent(step.measured().loss, 3);
     row("packets", &format!("{planned}{sent} sent, {received} received, {lost} lost ({loss})"));
@@ -181,11 +178,10 @@ fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
         }
     }
     row("latency", &quantiles(step.latency));
-    let late = step.late.map_or("-".into(), |late| time(late.p99));
-    row(
-        "generator",
-        &format!("{} of a processor; 99% of the packets at most {late} late", percent(step.cpu, 0)),
-    );
+    let late = step
+        .late
+        .map_or(String::new(), |late| format!("; 99% of the packets at most {} late", time(late.p99)));
+    row("generator", &format!("{} of a processor{late}", percent(step.cpu, 0)));
 }
 
 fn quantiles(quantiles: Option<Quantiles>) -> String {

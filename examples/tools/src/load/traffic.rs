@@ -27,6 +27,8 @@ pub struct Traffic {
     pub probe: Option<Issuer>,
     /// The load's packets, if there is one now.
     pub load: Option<Issuer>,
+    /// Whether a connection was ever established.
+    pub was_reached: bool,
     /// Why the probe's connection has ended: the relay is lost.
     pub lost: Option<Failure>,
     /// When a packet of the load was last received.
@@ -53,6 +55,7 @@ impl Traffic {
             failures: Failures::default(),
             probe: None,
             load: None,
+            was_reached: false,
             lost: None,
             last_received: Duration::ZERO,
             flows,
@@ -116,6 +119,7 @@ impl Traffic {
         let user = event.token() as usize;
         match *event {
             Event::Connected { .. } => {
+                self.was_reached = true;
                 self.users.handle_connected(user);
                 self.books.connection(|tally| tally.connected += 1);
             }

@@ -4,10 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::json;
 use tox_test_relay::Conduct;
 
-use crate::program::{Program, SHORT, relay, target};
+use crate::program::{Ended, Program, SHORT, relay, target};
 
 #[test]
 fn ctrl_c_ends_the_run_with_a_summary() {
@@ -34,11 +34,41 @@ fn ctrl_c_before_the_load_ends_the_run_with_what_is_known() {
     interrupt(&program, Signal::INT);
     let ended = program.end();
     assert_eq!(ended.status, 130);
+    assert_whole(&ended);
     assert!(ended.output.contains("probe      before the load: p50"), "{}", ended.output);
+    assert!(ended.output.contains("nothing was measured"), "{}", ended.output);
+    assert!(!ended.output.contains("\nnote "), "{}", ended.output);
 }
 
 #[test]
-fn ctrl_c_while_the_relay_is_only_probed_ends_the_run_without_a_step() {
+fn ctrl_c_in_the_warm_up_ends_the_run_with_what_the_warm_up_has_reached() {
+    let relay = relay(Conduct::Honest);
+    let arguments = [&SHORT[..], &["--warm-up", "1h", "--rate", "100000"]].concat();
+    let mut program = Program::load(&target(&relay), &arguments);
+    program.line_with(" warm-up ");
+    program.line_with(" warm-up ");
+    interrupt(&program, Signal::INT);
+    let ended = program.end();
+    assert_eq!(ended.status, 130);
+    assert_whole(&ended);
+    let row = |name: &str| ended.output.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(row("reached").contains("s of warm-up: the load was not measured"), "{}", ended.output);
+    let packets: Vec<_> = row("packets").split_whitespace().collect();
+    assert_eq!((packets[2], packets[4]), ("planned,", "sent,"), "{packets:?}");
+    // At first the rate grows by 28 packets a second.
+    assert!(packets[5].parse::<u64>().unwrap() > 0, "{packets:?}");
+}
+
+/// All rows of the summary are there.
+fn assert_whole(ended: &Ended) {
+    for name in ["asked", "reached", "packets", "latency", "generator", "probe", "end"] {
+        let rows = ended.output.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(rows, 1, "{name}: {}", ended.output);
+    }
+}
+
+#[test]
+fn ctrl_c_while_the_relay_is_only_probed_ends_the_run_with_nothing_measured() {
     let relay = relay(Conduct::Honest);
     let program = Program::load(&target(&relay), &[&SHORT[..], &["--json"]].concat());
     // Of the probe, whose first packets are sent when its time begins.
@@ -47,7 +77,9 @@ fn ctrl_c_while_the_relay_is_only_probed_ends_the_run_without_a_step() {
     }
     interrupt(&program, Signal::INT);
     let summary = program.end().summary();
-    assert_eq!((&summary["outcome"], &summary["step"]), (&"interrupted".into(), &Value::Null));
+    let step = &summary["step"];
+    assert_eq!((&summary["outcome"], &step["phase"]), (&"interrupted".into(), &"probe".into()));
+    assert_eq!((&step["seconds"], &step["sent"], &step["latency"]), (&json!(0.0), &json!(0), &json!(null)));
 }
 
 #[test]

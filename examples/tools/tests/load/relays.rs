@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tox_test_relay::{Conduct, Options, Relay};
 
 use crate::forwarder::Forwarder;
@@ -121,18 +121,21 @@ fn a_relay_that_goes_away_is_lost() {
     let ended = program.end();
     let summary = ended.summary();
     assert_eq!((ended.status, &summary["outcome"]), (2, &"lost".into()), "{}", ended.output);
+    assert!(summary["message"].as_str().unwrap().starts_with("the relay is lost: "), "{summary}");
     assert!(summary["step"]["received"].as_u64() > Some(0), "{summary}");
     assert!(!summary["failures"].as_array().unwrap().is_empty(), "{summary}");
 }
 
 #[test]
-fn without_a_relay_it_says_why() {
+fn a_relay_that_was_never_reached_is_not_lost_and_has_no_limits() {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let ended = run(&[port.to_string(), hex(&[9; 32])], &[]);
     let summary = ended.summary();
-    assert_eq!((ended.status, &summary["outcome"]), (2, &"lost".into()), "{}", ended.output);
+    assert_eq!((ended.status, &summary["outcome"]), (2, &"unreached".into()), "{}", ended.output);
+    assert!(summary["message"].as_str().unwrap().starts_with("the relay was never reached: "), "{summary}");
     assert_eq!(summary["failures"][0]["reason"], "refused");
-    assert!(summary["step"].is_null(), "{summary}");
+    assert_eq!((&summary["step"]["phase"], &summary["step"]["seconds"]), (&"probe".into(), &0.0.into()));
+    assert_eq!((&summary["notes"], &summary["misses"]), (&json!([]), &json!([])));
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn another_server_is_not_loaded() {
     let relay = relay(Conduct::WrongKey);
     let ended = run(&target(&relay), &[]);
     let summary = ended.summary();
-    assert_eq!((ended.status, &summary["outcome"]), (2, &"lost".into()), "{}", ended.output);
+    assert_eq!((ended.status, &summary["outcome"]), (2, &"unreached".into()), "{}", ended.output);
     assert_eq!(summary["failures"][0]["reason"], "impostor");
     assert_eq!(relay.statistics().accepted, 2);
 }
