@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::load::payload::{Content, Kind};
-use crate::load::schedule::{Pace, Schedule};
+use crate::load::schedule::{Growth, Pace, Schedule};
 
 /// Packets that some users send to their peers, in turns.
 #[derive(Debug)]
 pub struct Issuer {
-    /// `None`: as fast as it goes.
-    pace: Option<Pace>,
+    speed: Speed,
     /// The senders.
     pub senders: Range<usize>,
     /// How many packets were issued to the senders.
@@ -18,16 +17,40 @@ pub struct Issuer {
     content: Content,
 }
 
+/// When packets are due.
+#[derive(Debug)]
+enum Speed {
+    Planned(Pace),
+    /// Not faster than this.
+    Growing(Growth),
+    /// As fast as it goes.
+    Full,
+}
+
 impl Issuer {
-    /// Begins at this moment with this schedule; without one, it sends as fast as it goes.
-    pub fn new(begin: Duration, schedule: Option<Schedule>, senders: Range<usize>, content: Content) -> Self {
-        let pace = schedule.map(|schedule| Pace::new(begin, schedule));
-        Self { pace, senders, issued: 0, content }
+    /// Begins at this moment with this schedule.
+    pub fn planned(begin: Duration, schedule: Schedule, senders: Range<usize>, content: Content) -> Self {
+        let speed = Speed::Planned(Pace::new(begin, schedule));
+        Self { speed, senders, issued: 0, content }
+    }
+
+    /// Begins at this moment, becomes faster for so long, and then sends as fast as it goes.
+    pub fn unplanned(begin: Duration, ramp: Duration, senders: Range<usize>, content: Content) -> Self {
+        let speed = Speed::Growing(Growth::new(begin, ramp));
+        Self { speed, senders, issued: 0, content }
     }
 
     /// The next sender, if a packet is due for it.
     pub fn next(&mut self, now: Duration) -> Option<usize> {
-        if self.senders.is_empty() || !self.pace.as_mut().is_none_or(|pace| pace.take(now)) {
+        if matches!(&self.speed, Speed::Growing(growth) if growth.is_over(now)) {
+            self.speed = Speed::Full;
+        }
+        let is_due = match &mut self.speed {
+            Speed::Planned(pace) => pace.take(now),
+            Speed::Growing(growth) => growth.moment(self.issued) <= now,
+            Speed::Full => true,
+        };
+        if self.senders.is_empty() || !is_due {
             return None;
         }
         self.issued += 1;
@@ -36,24 +59,34 @@ impl Issuer {
 
     /// When the next packet is due; `None` if that depends on the senders alone.
     pub fn next_moment(&self) -> Option<Duration> {
-        self.pace.as_ref().filter(|_| !self.senders.is_empty())?.next_moment()
+        match &self.speed {
+            _ if self.senders.is_empty() => None,
+            Speed::Planned(pace) => pace.next_moment(),
+            Speed::Growing(growth) => Some(growth.moment(self.issued)),
+            Speed::Full => None,
+        }
     }
 
     /// How many packets are due and were not issued.
     pub fn overdue(&self, now: Duration) -> u64 {
-        let pace = self.pace.as_ref().filter(|_| !self.senders.is_empty());
-        pace.map_or(0, |pace| pace.overdue(now))
+        match &self.speed {
+            Speed::Planned(pace) if !self.senders.is_empty() => pace.overdue(now),
+            _ => 0,
+        }
     }
 
-    /// Whether it sends as fast as it goes.
-    pub fn is_unlimited(&self) -> bool {
-        self.pace.is_none()
+    /// Whether packets have planned moments, and wait if they cannot be sent.
+    pub fn is_planned(&self) -> bool {
+        matches!(self.speed, Speed::Planned(_))
     }
 
-    /// The moment, kind and length of the packet with this number of a sender. Without a schedule, the moment is now.
+    /// The moment, kind and length of the packet with this number of a sender. Without a plan, the moment is now.
     pub fn packet(&self, sender: usize, number: u64, now: Duration) -> (Duration, Kind, usize) {
         let number = number * self.senders.len() as u64 + (sender - self.senders.start) as u64;
-        let planned = self.pace.as_ref().and_then(|pace| pace.moment(number));
+        let planned = match &self.speed {
+            Speed::Planned(pace) => pace.moment(number),
+            _ => None,
+        };
         let (kind, length) = self.content.packet(number);
         (planned.unwrap_or(now), kind, length)
     }
@@ -72,7 +105,7 @@ mod tests {
     #[test]
     fn senders_take_turns_and_each_packet_has_its_planned_moment() {
         let schedule = Schedule::new(10.0, Duration::ZERO);
-        let mut issuer = Issuer::new(5 * SECOND, Some(schedule), 2..5, content());
+        let mut issuer = Issuer::planned(5 * SECOND, schedule, 2..5, content());
         assert_eq!(issuer.next(4 * SECOND), None);
         assert_eq!(issuer.next_moment(), Some(5 * SECOND));
         let now = 5 * SECOND + SECOND / 2;
@@ -85,18 +118,35 @@ mod tests {
     }
 
     #[test]
-    fn without_a_schedule_packets_are_always_due() {
-        let mut issuer = Issuer::new(SECOND, None, 0..2, content());
+    fn without_a_plan_and_a_ramp_packets_are_always_due() {
+        let mut issuer = Issuer::unplanned(SECOND, Duration::ZERO, 0..2, content());
         assert_eq!([(); 5].map(|()| issuer.next(SECOND)), [0, 1, 0, 1, 0].map(Some));
-        assert_eq!((issuer.next_moment(), issuer.is_unlimited()), (None, true));
+        assert_eq!((issuer.next_moment(), issuer.is_planned()), (None, false));
         assert_eq!(issuer.packet(1, 7, 9 * SECOND).0, 9 * SECOND);
+    }
+
+    #[test]
+    fn without_a_plan_the_speed_grows_and_is_full_after_the_ramp() {
+        let mut issuer = Issuer::unplanned(SECOND, SECOND, 0..2, content());
+        let mut count = |now: f64| {
+            let now = Duration::from_secs_f64(now);
+            let count = std::iter::from_fn(|| issuer.next(now)).take(100_000).count();
+            (count, issuer.next_moment().is_some_and(|moment| moment > now))
+        };
+        assert_eq!(count(1.0), (1, true));
+        // From 10 packets a second, ten times as fast in each fifth of a second.
+        assert_eq!([1.2, 1.4, 1.6].map(&mut count), [(7, true), (78, true), (782, true)]);
+        assert_eq!([2.0, 2.0].map(&mut count), [(100_000, false), (100_000, false)]);
+        assert_eq!(issuer.next_moment(), None);
     }
 
     #[test]
     fn without_senders_nothing_is_due() {
         let schedule = Schedule::new(10.0, Duration::ZERO);
-        for schedule in [Some(schedule), None] {
-            let mut issuer = Issuer::new(Duration::ZERO, schedule, 2..2, content());
+        for mut issuer in [
+            Issuer::planned(Duration::ZERO, schedule, 2..2, content()),
+            Issuer::unplanned(Duration::ZERO, SECOND, 2..2, content()),
+        ] {
             assert_eq!((issuer.next(SECOND), issuer.next_moment()), (None, None));
         }
     }

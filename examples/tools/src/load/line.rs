@@ -15,7 +15,7 @@ pub enum Phase {
     Probe,
     /// Users connect, and nothing is sent.
     Connect,
-    /// The rate grows, and nothing is measured.
+    /// The rate grows, up to that of the load.
     WarmUp,
     /// What happens is measured.
     Load,

@@ -178,7 +178,7 @@ impl Run {
         }
         let now = self.now();
         let schedule = Schedule::new(PROBE_RATE, Duration::ZERO);
-        self.traffic.probe = Some(Issuer::new(now, Some(schedule), PROBE, PROBE_CONTENT));
+        self.traffic.probe = Some(Issuer::planned(now, schedule, PROBE, PROBE_CONTENT));
         self.traffic.books.begin_step();
         self.traffic.books.measure(now..now, now..now + PROBE_TIME);
         let outcome = self.until(now + PROBE_TIME, |_| false);
@@ -209,7 +209,11 @@ impl Run {
         (self.step.begin, self.step.schedule) = (begin, schedule);
         self.traffic.books.measure(begin..warm, warm..end);
         let senders = self.senders();
-        self.traffic.load = Some(Issuer::new(begin, schedule, senders, self.manner.content.clone()));
+        let content = self.manner.content.clone();
+        self.traffic.load = Some(match schedule {
+            Some(schedule) => Issuer::planned(begin, schedule, senders, content),
+            None => Issuer::unplanned(begin, self.manner.warm_up, senders, content),
+        });
         let users = PROBE.end..PROBE.end + asked.connections;
         self.attendance.begin_churn(users, self.manner.churn, begin);
         self.enter(Phase::WarmUp);

@@ -62,6 +62,39 @@ impl Schedule {
     }
 }
 
+/// A speed that is doubled again and again, until it is above what any relay carries. So it comes close to the speed of
+/// a relay, which nobody knows, in steps that are small compared with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Growth {
+    begin: Duration,
+    /// Seconds.
+    length: f64,
+}
+
+/// Events a second at the beginning and at the end of a growth.
+const SLOWEST: f64 = 10.0;
+const FASTEST: f64 = 1e6;
+
+impl Growth {
+    /// Begins at this moment, and takes so long.
+    pub fn new(begin: Duration, length: Duration) -> Self {
+        Self { begin, length: length.as_secs_f64() }
+    }
+
+    /// Whether the full speed is reached.
+    pub fn is_over(&self, now: Duration) -> bool {
+        now.saturating_sub(self.begin).as_secs_f64() >= self.length
+    }
+
+    /// The earliest moment of the event with this number, from 0.
+    pub fn moment(&self, number: u64) -> Duration {
+        // The number is the integral of SLOWEST * exp(growth * time).
+        let growth = (FASTEST / SLOWEST).ln() / self.length;
+        let seconds = (number as f64 * growth / SLOWEST).ln_1p() / growth;
+        self.begin + Duration::from_secs_f64(seconds.min(self.length))
+    }
+}
+
 /// A schedule that has begun, and how many of its events were taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -170,6 +203,23 @@ mod tests {
         let mut pace = Pace::new(SECOND, Schedule::new(1e-300, Duration::ZERO));
         assert!(pace.take(SECOND) && !pace.take(1_000_000 * SECOND));
         assert_eq!(pace.next_moment(), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn a_growth_has_ever_more_events_up_to_its_end() {
+        let growth = Growth::new(5 * SECOND, 5 * SECOND);
+        assert_eq!(growth.moment(0), 5 * SECOND);
+        let until = |end: Duration| (0..).take_while(|number| growth.moment(*number) < end).count();
+        let counts: Vec<_> = (6..10).map(|second| until(second * SECOND)).collect();
+        // From 10 a second, ten times as many in each second.
+        assert_eq!(counts, [40, 430, 4339, 43_426]);
+        assert_eq!(growth.moment(u64::MAX), 10 * SECOND);
+        assert!(!growth.is_over(SECOND) && !growth.is_over(9 * SECOND) && growth.is_over(10 * SECOND));
+    }
+
+    #[test]
+    fn a_growth_without_a_length_is_over_at_once() {
+        assert!(Growth::new(SECOND, Duration::ZERO).is_over(SECOND));
     }
 
     #[test]

@@ -109,10 +109,11 @@ impl Traffic {
         self.books.packets_now(now, |tally| tally.lost += lost);
     }
 
-    /// Ends the load. Returns how many packets were due and not sent.
+    /// Ends the load. Returns how many packets were due and not sent; without a plan, none were due.
     pub fn end_load(&mut self, now: Duration) -> u64 {
-        let overdue = self.load.take().map_or(0, |load| load.overdue(now));
-        overdue + self.users.loaders().map(|user| self.flows[user].forget_plan()).sum::<u64>()
+        let waiting: u64 = self.users.loaders().map(|user| self.flows[user].forget_plan()).sum();
+        let load = self.load.take().filter(Issuer::is_planned);
+        load.map_or(0, |load| load.overdue(now) + waiting)
     }
 
     pub fn handle(&mut self, event: &Event, now: Duration) {
@@ -226,7 +227,7 @@ impl Traffic {
         for sender in std::mem::take(&mut self.unblocked) {
             self.send_planned(sender, now, &mut budget);
         }
-        // Without a schedule, it ends when none of the senders has room.
+        // Without a plan, it ends when none of the senders has room.
         let (mut full, mut planned_now) = (0, 0);
         while budget > 0
             && planned_now < MOST_PLANNED
@@ -235,7 +236,7 @@ impl Traffic {
             && let Some(sender) = load.next(now)
         {
             let flow = &mut self.flows[sender];
-            if load.is_unlimited() && (flow.is_blocked || flow.route().is_none()) {
+            if !load.is_planned() && (flow.is_blocked || flow.route().is_none()) {
                 full += 1;
                 continue;
             }
@@ -327,7 +328,7 @@ mod tests {
         senders.clone().for_each(|sender| traffic.flows[sender].is_blocked = true);
         let schedule = Schedule::new(1e8, Duration::ZERO);
         let content = Content { sizes: 100..=100, oob: 0.0 };
-        traffic.load = Some(Issuer::new(Duration::ZERO, Some(schedule), senders, content));
+        traffic.load = Some(Issuer::planned(Duration::ZERO, schedule, senders, content));
         assert!(traffic.send_due(second), "there is more");
         assert_eq!(traffic.blocked(), MOST_PLANNED);
         // All of them were due, planned or not.
