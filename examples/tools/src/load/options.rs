@@ -79,7 +79,8 @@ pub struct Arguments {
 
 const EXIT: &str = "\
 Exit status: 0 the target was kept, or there was none; 1 it was missed, or the probe's latency passed its bound;
-2 the relay cannot be reached or was lost; 3 wrong usage, or the proxy does not work; 130 interrupted.";
+2 the relay cannot be reached or was lost; 3 wrong usage, the proxy does not work, or the output cannot be written;
+130 interrupted, or nobody reads the output.";
 
 /// Longer times are a mistake.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);

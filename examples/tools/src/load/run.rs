@@ -77,6 +77,16 @@ pub enum Stop {
     Other(String),
 }
 
+impl Stop {
+    /// The output cannot be written.
+    pub fn unwritten(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Interrupted,
+            _ => Self::Other(format!("the output cannot be written: {error}")),
+        }
+    }
+}
+
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -377,7 +387,7 @@ impl Run {
         let line = Line::new(now, interval, self.phase, &self.traffic, self.line_cpu.lap());
         self.traffic.books.next_interval();
         self.next_line = now + LINE;
-        self.report.line(&line).map_err(|_| Stop::Interrupted)
+        self.report.line(&line).map_err(Stop::unwritten)
     }
 
     /// Waits until a socket is ready or something is due. The client's own wait is exact to a millisecond only.

@@ -85,9 +85,11 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     let users = users(&arguments)?;
     let is_interrupted = catch_signals().map_err(|error| error.to_string())?;
     let mut report = Report::new(arguments.json);
-    // Nobody reads the output: there is nothing to do.
-    if report.start(&start(&arguments, &manner, &target, descriptors)).is_err() {
-        return Ok(Outcome::Interrupted);
+    match report.start(&start(&arguments, &manner, &target, descriptors)).map_err(Stop::unwritten) {
+        Ok(()) => {}
+        Err(Stop::Other(message)) => return Err(message),
+        // Nobody reads the output: there is nothing to do.
+        Err(_) => return Ok(Outcome::Interrupted),
     }
     let run = Run::new(manner, users, report, is_interrupted, asked(&arguments));
     Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
@@ -173,12 +175,15 @@ impl Session {
         }
         let end = self.end(stop);
         let outcome = end.outcome;
-        // If nobody reads the output, the exit status still says how it ended.
-        _ = self.run.report().end(&end);
+        let written = self.run.report().end(&end).map_err(Stop::unwritten);
         if let Some(path) = self.arguments.plot.take() {
             fs::write(&path, self.plot()).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        Ok(outcome)
+        match written {
+            Err(Stop::Other(message)) => Err(message),
+            // If nobody reads the output, the exit status still says how it ended.
+            _ => Ok(outcome),
+        }
     }
 
     fn go(&mut self) -> Result<(), Stop> {
@@ -214,7 +219,7 @@ impl Session {
                 search.record(number, misses.is_empty());
             }
             let tried = Tried { unit, misses, own_limit: step.own_limit(), step };
-            self.run.report().tried(&tried).map_err(|_| Stop::Interrupted)?;
+            self.run.report().tried(&tried).map_err(Stop::unwritten)?;
             self.tried.push(tried);
             match stop {
                 None => {}

@@ -92,6 +92,17 @@ fn the_run_ends_when_nobody_reads_its_output() {
     assert_eq!((ended.status, ended.errors.as_str()), (130, ""));
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn an_output_that_cannot_be_written_is_an_error_and_no_interruption() {
+    let relay = relay(Conduct::Honest);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (status, errors) = Program::load_into(full, &target(&relay), &SHORT);
+    assert_eq!(status, 3, "{errors}");
+    assert!(errors.contains("the output cannot be written: No space left"), "{errors}");
+    assert_eq!(relay.statistics().accepted, 0);
+}
+
 fn interrupt(program: &Program, signal: Signal) {
     let pid = Pid::from_raw(program.id() as i32).unwrap();
     kill_process(pid, signal).unwrap();

@@ -59,6 +59,14 @@ impl Program {
         Self::start(command)
     }
 
+    /// Runs it to its end with this as its output. Returns the exit status and the errors.
+    pub fn load_into(output: std::fs::File, target: &[String; 2], arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tox-relay"));
+        command.arg("load").args(target).args(arguments).stdin(Stdio::null()).stdout(output);
+        let ended = command.output().unwrap();
+        (ended.status.code().unwrap(), String::from_utf8(ended.stderr).unwrap())
+    }
+
     fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
