@@ -3,17 +3,26 @@
 use std::net::IpAddr;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tox_relay_client::Address;
+use tox_relay_client::{Address, Proxy};
 
 /// Descriptors other than those of connections: the poller's, those of files and of the terminal.
 const OTHERS: u64 = 32;
 
-/// Whether the address is of this machine or of a private network. A host name is not: nobody knows where it leads.
+/// Whether the address is of this machine or of a private network. A host name is not: nobody knows where it leads. Nor
+/// are link-local addresses: in a data centre, the provider's own services have them.
 pub fn is_private(address: &Address) -> bool {
-    match address.socket_addr().map(|address| address.ip()) {
-        Some(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        None => false,
+    address.socket_addr().is_some_and(|address| is_private_ip(address.ip()))
+}
+
+/// The same of a proxy's address. What is behind the proxy is the relay's address.
+pub fn is_private_proxy(proxy: &Proxy) -> bool {
+    is_private_ip(proxy.address().ip())
+}
+
+fn is_private_ip(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
     }
 }
 
@@ -65,10 +74,8 @@ mod tests {
             ("172.16.0.1:1", true),
             ("172.31.255.255:1", true),
             ("192.168.7.7:1", true),
-            ("169.254.1.1:1", true),
             ("[::1]:1", true),
             ("[fd00::1]:1", true),
-            ("[fe80::1]:1", true),
             ("[::ffff:192.168.1.1]:1", true),
             ("0.0.0.0:1", false),
             ("[::]:1", false),
@@ -76,12 +83,32 @@ mod tests {
             ("192.0.2.1:1", false),
             ("172.32.0.1:1", false),
             ("100.64.0.1:1", false),
+            ("169.254.1.1:1", false),
+            ("255.255.255.255:1", false),
+            ("[fe80::1]:1", false),
+            ("[ff02::1]:1", false),
+            ("[64:ff9b::8.8.8.8]:1", false),
             ("[2001:db8::1]:1", false),
             ("[::ffff:8.8.8.8]:1", false),
             ("localhost:1", false),
             ("relay.example:1", false),
         ] {
             assert_eq!(is_private(&address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_of_others_is_not_private() {
+        for (url, expected) in [
+            ("socks5://127.0.0.1:1080", true),
+            ("http://192.168.1.1:3128", true),
+            ("socks5h://[::1]:9050", true),
+            ("socks5://8.8.8.8:1080", false),
+            ("socks5://0.0.0.0:1080", false),
+            ("http://[::ffff:8.8.8.8]:3128", false),
+            ("socks4://169.254.1.1:1080", false),
+        ] {
+            assert_eq!(is_private_proxy(&url.parse().unwrap()), expected, "{url}");
         }
     }
 

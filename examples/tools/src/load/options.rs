@@ -72,7 +72,8 @@ pub struct Arguments {
     /// End when the latency of the probe passes this; a search goes on with less
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub abort_above: Duration,
-    /// Allow a relay that is not on this machine or in a private network: only with the consent of those who run it
+    /// Allow a relay or a proxy that is not on this machine or in a private network: only with the consent of those who
+    /// run it
     #[arg(long)]
     pub i_run_this_relay: bool,
 }

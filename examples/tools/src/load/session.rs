@@ -62,12 +62,8 @@ struct Session {
 /// Checks everything that can be checked without a connection, and then runs.
 fn begin(arguments: Arguments) -> Result<Outcome, String> {
     arguments.check()?;
-    if !arguments.i_run_this_relay && !guard::is_private(&arguments.address) {
-        return Err(format!(
-            "{} is neither on this machine nor in a private network. A load like this is an attack on a relay of \
-             others: if you run it, or those who do have agreed, add --i-run-this-relay",
-            arguments.address
-        ));
+    if !arguments.i_run_this_relay {
+        refuse_others(&arguments)?;
     }
     let descriptors = guard::descriptors(PROBE.end + most_connections(&arguments) as usize);
     guard::allow(descriptors)?;
@@ -93,6 +89,19 @@ fn begin(arguments: Arguments) -> Result<Outcome, String> {
     }
     let run = Run::new(manner, users, report, is_interrupted, asked(&arguments));
     Session { arguments, target, run, before: None, tried: Vec::new(), search: None }.run()
+}
+
+/// A relay or a proxy of others.
+fn refuse_others(arguments: &Arguments) -> Result<(), String> {
+    let foreign = match &arguments.proxy {
+        _ if !guard::is_private(&arguments.address) => arguments.address.to_string(),
+        Some(proxy) if !guard::is_private_proxy(proxy) => format!("the proxy {}", proxy.address()),
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "{foreign} is neither on this machine nor in a private network. A load like this is an attack on a relay or \
+         a proxy of others: if you run it, or those who do have agreed, add --i-run-this-relay"
+    ))
 }
 
 /// The load, or the first one of a search.

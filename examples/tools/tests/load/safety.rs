@@ -7,9 +7,15 @@ use tox_test_relay::Conduct;
 use crate::forwarder::Forwarder;
 use crate::program::{Program, SHORT, hex, relay, target};
 
-/// Nobody may be connected to these by a test: a documentation address and a public one.
-const FOREIGN: [&str; 4] =
-    ["192.0.2.1:33445", "8.8.8.8:33445", "[2001:db8::1]:33445", "[::ffff:8.8.8.8]:33445"];
+/// Nobody may be connected to these by a test: documentation addresses, public ones, and others that are not private.
+const FOREIGN: [&str; 6] = [
+    "192.0.2.1:33445",
+    "8.8.8.8:33445",
+    "[2001:db8::1]:33445",
+    "[::ffff:8.8.8.8]:33445",
+    "0.0.0.0:33445",
+    "100.64.0.1:33445",
+];
 
 #[test]
 fn relays_of_others_are_refused() {
@@ -31,6 +37,20 @@ fn relays_of_others_are_not_reached_through_a_proxy_either() {
         assert_eq!((ended.status, ended.output.as_str()), (3, ""), "{address}");
     }
     assert_eq!(proxy.accepted(), 0);
+}
+
+#[test]
+fn proxies_of_others_are_refused_also_for_a_private_relay() {
+    let relay = relay(Conduct::Honest);
+    for address in FOREIGN {
+        let url = format!("socks5://{address}");
+        let arguments = [&SHORT[..], &["--proxy", &url]].concat();
+        let ended = Program::load(&target(&relay), &arguments).end();
+        assert_eq!((ended.status, ended.output.as_str()), (3, ""), "{address}");
+        assert!(ended.errors.contains("the proxy"), "{}", ended.errors);
+        assert!(ended.errors.contains("--i-run-this-relay"), "{}", ended.errors);
+    }
+    assert_eq!(relay.statistics().accepted, 0);
 }
 
 #[test]
