@@ -55,8 +55,8 @@ pub fn allow(descriptors: u64) -> Result<(), String> {
     setrlimit(Resource::Nofile, raised).map_err(|_| {
         let current = limit.maximum.or(limit.current).unwrap_or_default();
         format!(
-            "so many connections need {descriptors} file descriptors, and {current} are allowed: \
-             run `ulimit -n {descriptors}` first, or ask for fewer connections"
+            "so many connections need {descriptors} file descriptors, and {current} are allowed at most: run \
+             `ulimit -n {descriptors}` first, which only root may, or ask for fewer connections"
         )
     })
 }

@@ -7,6 +7,7 @@
 //! compares them with the [`target`].
 
 mod attendance;
+mod columns;
 mod cpu;
 mod failures;
 mod flow;

@@ -1,20 +1,25 @@
 //! What is told while a run lasts: as text, or as a stream of JSON.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::load::columns;
 use crate::load::failures::Counted;
 use crate::load::latency::Quantiles;
 use crate::load::line::Line;
 use crate::load::step::Step;
 use crate::load::text;
 
+/// The head of the table is written again after so many lines, as vmstat does.
+const PAGE: u64 = 20;
+
 /// Writes to the standard output.
 pub struct Report {
     is_json: bool,
-    /// Lines since the beginning, or since the last step of a search.
+    /// Lines since the beginning, and the width of the terminal at the last one.
     lines: u64,
+    width: Option<usize>,
     /// For a plot.
     pub kept_lines: Vec<Line>,
 }
@@ -130,7 +135,7 @@ pub struct End {
 
 impl Report {
     pub fn new(is_json: bool) -> Self {
-        Self { is_json, lines: 0, kept_lines: Vec::new() }
+        Self { is_json, lines: 0, width: None, kept_lines: Vec::new() }
     }
 
     pub fn start(&mut self, start: &Start) -> io::Result<()> {
@@ -138,12 +143,23 @@ impl Report {
     }
 
     pub fn line(&mut self, line: &Line) -> io::Result<()> {
-        if !self.is_json && self.lines.is_multiple_of(text::PAGE) {
-            writeln!(io::stdout(), "{}", text::head())?;
-        }
-        self.lines += 1;
         self.kept_lines.push(line.clone());
-        self.write("interval", line, text::line)
+        if self.is_json {
+            return print(&json("interval", line)?);
+        }
+        let width = terminal_width();
+        let shown = columns::fitting(width);
+        if self.begins_page(width) {
+            print(&columns::head(&shown))?;
+        }
+        print(&columns::line(&shown, line))
+    }
+
+    /// Whether the next line, in a terminal of this width, has the head above it.
+    fn begins_page(&mut self, width: Option<usize>) -> bool {
+        let begins = self.lines.is_multiple_of(PAGE) || width != self.width;
+        (self.lines, self.width) = (self.lines + 1, width);
+        begins
     }
 
     pub fn tried(&mut self, tried: &Tried) -> io::Result<()> {
@@ -155,16 +171,49 @@ impl Report {
     }
 
     fn write<T: Serialize>(&self, kind: &str, value: &T, text: fn(&T) -> String) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Typed<'a, T> {
-            r#type: &'a str,
-            #[serde(flatten)]
-            value: &'a T,
+        if self.is_json {
+            return print(&json(kind, value)?);
         }
-        let text =
-            if self.is_json { serde_json::to_string(&Typed { r#type: kind, value })? } else { text(value) };
-        let mut output = io::stdout().lock();
-        writeln!(output, "{}", text.trim_end())?;
-        output.flush()
+        match terminal_width() {
+            Some(width) => print(&text::wrap(&text(value), width)),
+            None => print(&text(value)),
+        }
+    }
+}
+
+fn json<T: Serialize>(kind: &str, value: &T) -> io::Result<String> {
+    #[derive(Serialize)]
+    struct Typed<'a, T> {
+        r#type: &'a str,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    Ok(serde_json::to_string(&Typed { r#type: kind, value })?)
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{}", text.trim_end())?;
+    output.flush()
+}
+
+/// The columns of the terminal; `None` without one.
+fn terminal_width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    size.map(|(terminal_size::Width(columns), _)| columns.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_repeated_on_each_page_and_in_another_width() {
+        let mut report = Report::new(false);
+        let widths = [vec![Some(80); 42], vec![Some(120); 2]].concat();
+        let lines = widths.into_iter().enumerate();
+        let heads: Vec<_> =
+            lines.filter(|(_, width)| report.begins_page(*width)).map(|(line, _)| line).collect();
+        assert_eq!(heads, [0, 20, 40, 42]);
     }
 }

@@ -3,60 +3,12 @@
 use std::fmt::{Display, Write};
 
 use crate::load::latency::Quantiles;
-use crate::load::line::{Line, Phase};
+use crate::load::line::Phase;
 use crate::load::report::{End, Found, Start, Tried, Unit};
 use crate::load::step::Step;
 
-/// The head of the table is written again after so many lines.
-pub const PAGE: u64 = 20;
-
-/// The names of the columns.
-pub fn head() -> String {
-    format!(
-        "{:>6} {:<8} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>4}",
-        "time",
-        "phase",
-        "conns",
-        "conn/s",
-        "failed",
-        "sent",
-        "recv",
-        "MB/s",
-        "lost",
-        "blocked",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "largest",
-        "probe",
-        "cpu"
-    )
-}
-
-pub fn line(line: &Line) -> String {
-    let latency = |of: fn(&Quantiles) -> f64| line.latency.as_ref().map_or("-".into(), |all| time(of(all)));
-    format!(
-        "{:>6.1} {:<8} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6.2} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>4}",
-        line.time,
-        phase(line.phase),
-        line.connections,
-        line.connects,
-        line.failed,
-        line.sent,
-        line.received,
-        line.bytes_per_second / 1e6,
-        line.lost,
-        line.blocked,
-        latency(|all| all.p50),
-        latency(|all| all.p90),
-        latency(|all| all.p99),
-        latency(|all| all.p999),
-        latency(|all| all.largest),
-        line.probe.map_or("-".into(), |probe| time(probe.largest)),
-        percent(line.cpu, 0),
-    )
-}
+/// Where the words of a row begin, after its name.
+const INDENT: usize = 11;
 
 /// Everything that is known before the first connection.
 pub fn start(start: &Start) -> String {
@@ -187,10 +139,34 @@ fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
 fn quantiles(quantiles: Option<Quantiles>) -> String {
     quantiles.map_or("nothing arrived".into(), |Quantiles { p50, p90, p99, p999, largest }| {
         let times = [p50, p90, p99, p999, largest].map(time);
-        let names = ["p50", "p90", "p99", "p99.9", "largest"];
+        let names = ["p50", "p90", "p99", "p99.9", "max"];
         let words: Vec<_> = names.iter().zip(times).map(|(name, time)| format!("{name} {time}")).collect();
         words.join(", ")
     })
+}
+
+/// Breaks long rows for a terminal of this width. They go on below their first word.
+pub fn wrap(rows: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    for row in rows.lines() {
+        let (name, words) = row.split_at_checked(INDENT).unwrap_or((row, ""));
+        wrapped += name;
+        let mut column = INDENT;
+        for (index, word) in words.split(' ').enumerate() {
+            let length = word.chars().count();
+            if index > 0 && column + 1 + length > width {
+                _ = write!(wrapped, "\n{:INDENT$}", "");
+                column = INDENT;
+            } else if index > 0 {
+                wrapped.push(' ');
+                column += 1;
+            }
+            wrapped += word;
+            column += length;
+        }
+        wrapped.push('\n');
+    }
+    wrapped
 }
 
 /// A time with three digits.
@@ -204,11 +180,11 @@ pub fn time(seconds: f64) -> String {
     format!("{value:.decimals$}{unit}")
 }
 
-fn percent(share: f64, decimals: usize) -> String {
+pub fn percent(share: f64, decimals: usize) -> String {
     format!("{:.decimals$}%", share * 100.0)
 }
 
-fn phase(phase: Phase) -> &'static str {
+pub fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Probe => "probe",
         Phase::Connect => "connect",
@@ -230,27 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_aligned_with_the_head() {
-        let quantiles = Quantiles { p50: 0.001, p90: 0.002, p99: 0.123, p999: 0.2, largest: 3.0 };
-        let full = Line {
-            time: 123.4,
-            phase: Phase::WarmUp,
-            connections: 10_000,
-            connects: 100,
-            failed: 3,
-            sent: 50_000,
-            received: 49_000,
-            bytes_per_second: 70.5e6,
-            lost: 12,
-            blocked: 1234,
-            latency: Some(quantiles),
-            probe: Some(quantiles),
-            cpu: 1.0,
-        };
-        let empty = Line { latency: None, probe: None, ..full.clone() };
-        for text in [line(&full), line(&empty)] {
-            assert_eq!(text.chars().count(), head().chars().count(), "{text}");
-            assert_eq!(text.split_whitespace().count(), head().split_whitespace().count());
-        }
+    fn long_rows_go_on_where_their_words_begin() {
+        let row = "asked      300 connections, 200 a second\nend        done\n";
+        assert_eq!(wrap(row, 80), row);
+        assert_eq!(wrap(row, 30), "asked      300 connections,\n           200 a second\nend        done\n");
+        // A word that is too long stays whole.
+        assert_eq!(wrap("relay      ABCDEFGHIJKLMNOP", 20), "relay      ABCDEFGHIJKLMNOP\n");
     }
 }
