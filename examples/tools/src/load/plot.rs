@@ -27,6 +27,12 @@ const RIGHT: f64 = 740.0;
 const TOP: f64 = 80.0;
 const BOTTOM: f64 = 385.0;
 
+/// Characters of a name in the legend.
+const LONGEST_NAME: usize = 48;
+
+/// The least length of a line.
+const SHORTEST_LINE: f64 = 12.0;
+
 /// The classes of the series, and those of the quantiles.
 const COLOURS: [&str; 3] = ["first", "second", "third"];
 const QUANTILES: [(&str, &str); 3] = [("p50", "dotted"), ("p99", "solid"), ("p99.9", "dashed")];
@@ -65,6 +71,9 @@ pub fn draw(series: &[Series], unit: &str) -> String {
         text(&mut svg, (x, BOTTOM + 18.0), "small", "middle", &number(value));
     }
     text(&mut svg, (RIGHT, BOTTOM + 40.0), "", "end", unit);
+    if points().next().is_none() {
+        text(&mut svg, ((LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0), "", "middle", "nothing was measured");
+    }
     for (series, colour) in series.iter().zip(COLOURS) {
         draw_series(&mut svg, series, colour, &loads, &latencies);
     }
@@ -80,8 +89,16 @@ fn legend(svg: &mut String, series: &[Series]) {
     }
     for (series, colour) in series.iter().zip(COLOURS) {
         let _ = writeln!(svg, "<circle class=\"kept {colour}\" cx=\"{:.1}\" cy=\"48\" r=\"4\"/>", x + 6.0);
-        text(svg, (x + 16.0, 52.0), "", "start", &series.name);
+        text(svg, (x + 16.0, 52.0), "", "start", &shortened(&series.name));
         x += 40.0 + 8.0 * series.name.chars().count() as f64;
+    }
+}
+
+/// A name that has room in the legend: that of an onion service is longer.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.into(),
     }
 }
 
@@ -93,7 +110,14 @@ fn draw_series(svg: &mut String, series: &Series, colour: &str, loads: &Range<f6
         (x, BOTTOM - (BOTTOM - TOP) * position(point.latencies[quantile], latencies))
     };
     for (quantile, (_, class)) in QUANTILES.into_iter().enumerate() {
-        let places: Vec<_> = points.iter().map(|point| place(point, quantile)).collect();
+        let mut places: Vec<_> = points.iter().map(|point| place(point, quantile)).collect();
+        // A line through one point, or through many in one place, would not be seen.
+        if let (Some(first), Some(last)) = (places.first().copied(), places.last().copied())
+            && last.0 - first.0 < SHORTEST_LINE
+        {
+            places.insert(0, (first.0 - SHORTEST_LINE, first.1));
+            places.push((last.0 + SHORTEST_LINE, last.1));
+        }
         let path: Vec<_> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(svg, "<polyline class=\"{colour} {class}\" points=\"{}\"/>", path.join(" "));
     }
@@ -103,12 +127,14 @@ fn draw_series(svg: &mut String, series: &Series, colour: &str, loads: &Range<f6
     }
 }
 
-/// The range of a scale, in decimal logarithms: all values, and a little more.
+/// The range of a scale, in decimal logarithms: all values and a little more, and at least a decade, so that there are
+/// ticks.
 fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let logs: Vec<f64> = values.filter(|value| *value > 0.0).map(f64::log10).collect();
     let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if logs.is_empty() { 0.0..1.0 } else { least - 0.1..most + 0.1 }
+    let margin = (0.5 - (most - least) / 2.0).max(0.1);
+    if logs.is_empty() { 0.0..1.0 } else { least - margin..most + margin }
 }
 
 /// Where a value is on a scale, from 0 to 1. What cannot be on it is at its lower end.
@@ -133,7 +159,11 @@ fn seconds(seconds: f64) -> String {
 }
 
 fn number(number: f64) -> String {
-    if number >= 1e3 { format!("{}k", number / 1e3) } else { format!("{}", (number * 1e3).round() / 1e3) }
+    match number {
+        ..1e3 => format!("{}", (number * 1e3).round() / 1e3),
+        ..1e6 => format!("{}k", number / 1e3),
+        _ => format!("{}M", number / 1e6),
+    }
 }
 
 fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), class: &str) {
@@ -192,6 +222,28 @@ mod tests {
         for points in [vec![], vec![Point { load: 0.0, latencies: [0.0; 3], is_kept: true }]] {
             let svg = draw(&[Series { name: "none".into(), points }], "");
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+        let empty = draw(&[Series { name: "none".into(), points: vec![] }], "");
+        assert!(empty.contains("nothing was measured"), "{empty}");
+    }
+
+    #[test]
+    fn one_point_has_ticks_on_both_scales_and_a_line_for_each_quantile() {
+        let point = Point { load: 1400.0, latencies: [0.03, 0.031, 0.032], is_kept: true };
+        let svg = draw(&[Series { name: "one".into(), points: vec![point] }], "");
+        let ticks = ["10 ms", "20 ms", "50 ms", "500", "1k", "2k"];
+        assert!(ticks.iter().all(|tick| svg.contains(&format!(">{tick}</text>"))), "{svg}");
+        let lines = svg.lines().filter(|line| line.starts_with("<polyline"));
+        assert!(lines.clone().count() == 3 && lines.into_iter().all(|line| line.matches(',').count() == 3));
+    }
+
+    #[test]
+    fn a_huge_range_has_short_numbers_and_a_long_name_stays_in_the_picture() {
+        let point = |load, latency| Point { load, latencies: [latency; 3], is_kept: true };
+        let points = vec![point(1.0, 1e-6), point(1e7, 3600.0)];
+        let svg = draw(&[Series { name: "x".repeat(62) + ".onion:33445", points }], "");
+        for label in ["1 µs", "1000 s", "1k", "1M", "10M", &("x".repeat(48) + "…")] {
+            assert!(svg.contains(&format!(">{label}</text>")), "{label}: {svg}");
         }
     }
 
