@@ -21,7 +21,7 @@ pub enum Move {
 pub struct Attendance {
     /// Users that are to connect, and the pace at which they do.
     opening: Option<(VecDeque<usize>, Pace)>,
-    /// Users of which one after the other leaves, and the pace of that.
+    /// Users of which one after the other leaves, in the order of [`stride`], and the pace of that.
     churn: Option<(Range<usize>, Pace)>,
     /// Users that have left, with the moments of their return, in this order.
     away: VecDeque<(Duration, usize)>,
@@ -39,7 +39,7 @@ impl Attendance {
         self.opening.as_ref().is_some_and(|(users, _)| !users.is_empty())
     }
 
-    /// From now on so many of these users leave each second, in turns.
+    /// From now on so many of these users leave each second, in turns. Those who have peers are as likely as others.
     pub fn begin_churn(&mut self, users: Range<usize>, rate: f64, now: Duration) {
         let schedule = Schedule::new(if users.is_empty() { 0.0 } else { rate }, Duration::ZERO);
         self.churn = Some((users, Pace::new(now, schedule)));
@@ -64,7 +64,8 @@ impl Attendance {
         }
         let (users, pace) = self.churn.as_mut()?;
         pace.take(now).then(|| {
-            let user = users.start + ((pace.taken() - 1) % users.len() as u64) as usize;
+            let turn = (pace.taken() - 1) % users.len() as u64;
+            let user = users.start + turn as usize * stride(users.len()) % users.len();
             self.away.push_back((now + AWAY, user));
             Move::Leave(user)
         })
@@ -78,6 +79,19 @@ impl Attendance {
         let churn = self.churn.as_ref().and_then(|(_, pace)| pace.next_moment());
         [opening, back, churn].into_iter().flatten().min()
     }
+}
+
+/// The distance of users who leave one after the other: in any time they are spread over all, since it is near the
+/// golden ratio, and each has a turn, since it has no divisor in common with the number of users.
+fn stride(users: usize) -> usize {
+    let is_coprime = |stride: &usize| {
+        let (mut a, mut b) = (users, *stride);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    (users * 618 / 1000..).find(is_coprime).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -117,6 +131,32 @@ mod tests {
         assert_eq!(moves, [(1000, Move::Leave(2)), (2000, Move::Connect(2)), (2000, Move::Leave(3))]);
         attendance.end_churn();
         assert_eq!(all(&mut attendance, 10 * SECOND), [(3000, Move::Connect(3))]);
+    }
+
+    #[test]
+    fn those_who_leave_are_spread_over_all_users() {
+        let mut attendance = Attendance::default();
+        attendance.begin_churn(2..102, 10.0, SECOND);
+        let moves = all(&mut attendance, SECOND + SECOND * 99 / 10);
+        let leaving: Vec<_> = moves
+            .iter()
+            .filter_map(|(_, next)| if let Move::Leave(user) = next { Some(*user) } else { None })
+            .collect();
+        for ten in leaving.chunks(10) {
+            assert!((1..=3).contains(&ten.iter().filter(|user| **user < 22).count()), "{leaving:?}");
+        }
+        let mut each = leaving.clone();
+        each.sort();
+        assert_eq!(each, (2..102).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_number_of_users_has_a_stride() {
+        for users in 1..500 {
+            let each: std::collections::BTreeSet<_> =
+                (0..users).map(|turn| turn * stride(users) % users).collect();
+            assert_eq!(each.len(), users);
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Flow {
     route: Option<RouteId>,
     /// Whether the client has refused a packet and has not yet reported that there is room again.
     pub is_blocked: bool,
+    /// Whether one of both users has left as planned since the route was last online.
+    pub is_left: bool,
     /// Packets whose moment has come since the step began, and how many of them need not be sent any more.
     planned: u64,
     next: u64,
@@ -34,7 +36,7 @@ impl Flow {
     /// The route has come online: begins a session.
     pub fn open(&mut self, route: RouteId) {
         self.route = Some(route);
-        self.is_blocked = false;
+        (self.is_blocked, self.is_left) = (false, false);
         self.session += 1;
         (self.data, self.oob) = Default::default();
     }

@@ -316,6 +316,7 @@ impl Run {
             lost: tally.lost,
             unsent: begun.unsent,
             absent: tally.absent,
+            cut_off: tally.cut_off,
             abandoned: tally.abandoned,
             unfinished: self.traffic.in_flight(),
             latency: tally.latency.quantiles(),

@@ -38,8 +38,10 @@ pub struct Step {
     pub lost: u64,
     /// Packets that were due and never sent, since the send queues were full or the generator was too slow.
     pub unsent: u64,
-    /// Packets that were due to peers who were not there.
+    /// Packets that were due to users who had left as planned.
     pub absent: u64,
+    /// Packets that were due to users whose connections or routes had failed.
+    pub cut_off: u64,
     /// Packets on their way to or from users who left as planned.
     pub abandoned: u64,
     /// Packets still on their way at the end.
@@ -69,9 +71,10 @@ impl Step {
             latency: if has_load { self.latency } else { self.probe },
             loss: share(self.lost, self.sent.max(self.lost)),
             failed: share(self.failed, (self.asked.connections as u64).max(self.failed)),
-            reached: match self.planned {
-                Some(planned) if planned > 0 => share(self.received, planned),
-                _ => 1.0,
+            // What was due to users who had left as planned cannot arrive.
+            reached: match self.planned.unwrap_or_default().saturating_sub(self.absent + self.abandoned) {
+                0 => 1.0,
+                possible => share(self.received, possible),
             },
         }
     }
@@ -112,6 +115,7 @@ pub mod tests {
             lost: 0,
             unsent: 0,
             absent: 0,
+            cut_off: 0,
             abandoned: 0,
             unfinished: 0,
             latency: quantiles(0.001),
@@ -126,6 +130,14 @@ pub mod tests {
         let step = Step { lost: 100, sent: 10_000, received: 4_000, failed: 5, ..example() };
         let Measured { latency, loss, failed, reached } = step.measured();
         assert_eq!((latency, loss, failed, reached), (step.latency, 0.01, 0.05, 0.4));
+    }
+
+    #[test]
+    fn what_is_due_to_users_who_left_as_planned_is_not_missing() {
+        let step = Step { absent: 1_900, abandoned: 100, sent: 8_000, received: 8_000, ..example() };
+        assert_eq!(step.measured().reached, 1.0);
+        let step = Step { cut_off: 2_000, sent: 8_000, received: 8_000, ..example() };
+        assert_eq!(step.measured().reached, 0.8);
     }
 
     #[test]

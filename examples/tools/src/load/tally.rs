@@ -21,8 +21,10 @@ pub struct Tally {
     pub bytes: u64,
     /// Packets that the relay has not delivered: those after them arrived, or their connection ended.
     pub lost: u64,
-    /// Packets that were planned for peers who were not there.
+    /// Packets that were planned for users who had left as planned, or between whom a route was not yet online again.
     pub absent: u64,
+    /// Packets that were planned for users whose connections or routes had failed.
+    pub cut_off: u64,
     /// Packets that were on the way to or from users who left as planned.
     pub abandoned: u64,
     /// From the planned moment of a packet to its receipt.
@@ -36,8 +38,10 @@ pub struct Tally {
 impl Tally {
     /// Begins anew. The histograms are large, so they are used again.
     fn clear(&mut self) {
-        let Self { connected, failed, sent, received, arrived, bytes, lost, absent, abandoned, .. } = self;
-        for count in [connected, failed, sent, received, arrived, bytes, lost, absent, abandoned] {
+        let Self {
+            connected, failed, sent, received, arrived, bytes, lost, absent, cut_off, abandoned, ..
+        } = self;
+        for count in [connected, failed, sent, received, arrived, bytes, lost, absent, cut_off, abandoned] {
             *count = 0;
         }
         [&mut self.latency, &mut self.probe, &mut self.late].into_iter().for_each(Latencies::clear);

@@ -40,7 +40,7 @@ pub struct Measured {
     pub loss: f64,
     /// The connections that failed, as a share of those that were asked for.
     pub failed: f64,
-    /// The packets that were received, as a share of those that were asked for.
+    /// The packets that were received, as a share of those that were asked for and could arrive.
     pub reached: f64,
 }
 

@@ -121,7 +121,8 @@ fn summary(step: &Step, row: &mut dyn FnMut(&str, &dyn Display)) {
     row("packets", &format!("{planned}{sent} sent, {received} received, {lost} lost ({loss})"));
     for (count, what) in [
         (step.unsent, "were due and not sent: the send queues were full, or the generator too slow"),
-        (step.absent, "were due to peers who were not there"),
+        (step.absent, "were due to users who had left"),
+        (step.cut_off, "were due to users whose connections or routes had failed"),
         (step.abandoned, "were on their way to or from users who left"),
         (step.unfinished, "were still on their way at the end"),
     ] {

@@ -98,6 +98,7 @@ impl Traffic {
     /// A user leaves as planned: what is on its way to or from it is not the relay's loss.
     pub fn leave(&mut self, user: usize, now: Duration) {
         let abandoned = self.close_flows(user);
+        self.note_leaving(user, true);
         self.books.packets_now(now, |tally| tally.abandoned += abandoned);
         self.users.leave(user);
     }
@@ -166,12 +167,22 @@ impl Traffic {
             return;
         }
         let lost = self.close_flows(user);
+        self.note_leaving(user, false);
         self.books.packets_now(now, |tally| tally.lost += lost);
         self.books.connection(|tally| tally.failed += 1);
         if PROBE.contains(&user) {
             self.lost = Some(failure.clone());
         }
         self.failures.count(failure);
+    }
+
+    /// Whether a user has gone as planned, and not by a failure.
+    fn note_leaving(&mut self, user: usize, is_planned: bool) {
+        for end in [Some(user), self.users.peer(user)].into_iter().flatten() {
+            if let Some(flow) = self.flows.get_mut(end) {
+                flow.is_left = is_planned;
+            }
+        }
     }
 
     /// Closes both directions between a user and its peer. Returns how many packets were on their way.
@@ -283,9 +294,11 @@ impl Traffic {
             }
             if !is_probe {
                 self.in_flight += u64::from(is_sent.is_ok());
+                let is_left = flow.is_left;
                 self.books.packet(planned, |tally| match is_sent {
                     Ok(()) => tally.sent += 1,
-                    Err(_) => tally.absent += 1,
+                    Err(_) if is_left => tally.absent += 1,
+                    Err(_) => tally.cut_off += 1,
                 });
             }
         }

@@ -191,6 +191,8 @@ fn users_who_leave_and_return_lose_nothing_by_the_relays_fault() {
     let number = |name: &str| step[name].as_u64().unwrap();
     assert_eq!((number("lost"), number("failed")), (0, 0), "{step}");
     assert!(number("absent") > 0 && number("received") > 0, "{step}");
+    // Those who return find each other again.
+    assert_eq!(number("cut_off"), 0, "{step}");
     assert!(number("received") + number("abandoned") >= number("sent"), "{step}");
     assert!(relay.statistics().accepted > 14);
 }
