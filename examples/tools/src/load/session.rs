@@ -222,8 +222,8 @@ impl Session {
                 return Err(stop);
             }
             let step = self.run.result();
-            let mut misses = self.misses(&step);
-            misses.extend(stop.as_ref().map(Stop::to_string));
+            // What has not arrived by an early end is not missing.
+            let misses = stop.as_ref().map_or_else(|| self.misses(&step), |stop| vec![stop.to_string()]);
             if let Some(search) = &mut self.search {
                 search.record(number, misses.is_empty());
             }

@@ -1,6 +1,6 @@
 //! The search for the largest load.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tox_test_relay::Conduct;
 
 use crate::forwarder::Forwarder;
@@ -72,7 +72,8 @@ fn overloaded_search(forwarder: &Forwarder, key: &[u8; 32]) -> Program {
     let mut program = Program::load(&target, &arguments);
     program.line_with("\"phase\":\"load\"");
     forwarder.pause();
-    assert!(program.line_with("\"type\":\"step\"").contains("the latency of the probe has passed 500ms"));
+    let step: Value = serde_json::from_str(&program.line_with("\"type\":\"step\"")).unwrap();
+    assert_eq!(step["misses"], json!(["the latency of the probe has passed 500ms"]));
     program
 }
 
