@@ -364,7 +364,7 @@ fn socks4_reply(code: u8) -> &'static str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Impostor {
-    /// Its handshake response was not encrypted with the relay's key.
+    /// What it sent as its handshake response was not encrypted with the relay's key. It may be no relay at all.
     #[error("its handshake response was not made with the relay's key")]
     WrongKey,
     /// What it sent is not a handshake response, but what another kind of server sends.
@@ -398,6 +398,9 @@ pub enum Server {
     /// HTTP.
     #[error("an HTTP server")]
     Http,
+    /// SMTP or FTP, whose greetings are alike.
+    #[error("a mail or FTP server")]
+    Mail,
 }
 
 /// How a relay broke the protocol.

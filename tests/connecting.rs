@@ -246,9 +246,14 @@ fn servers_of_another_kind_are_not_reported_as_relays_with_another_key() {
     let page = b"HTTP/1.1 400 Bad Request\r\nServer: x\r\nConnection: close\r\n\r\n\
         <html><head><title>400 Bad Request</title></head></html>";
     assert_eq!(end_at_server(page), other_server(Server::Http));
+    assert_eq!(end_at_server(b"220 mail.example ESMTP\r\n"), other_server(Server::Mail));
+    // A page without a status line, as HTTP/0.9 has it: Python's `http.server` answers so to what it does not understand.
+    let page = b"<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <title>Error response</title>\n    </head>\n\
+        <body>Error code: 400</body></html>\n";
+    assert_eq!(end_at_server(page), other_server(Server::Http));
     let (stage, party) = (Stage::Handshaking, Party::Relay);
-    let mail = DisconnectReason::Closed { stage, party, hint: Some(Hint::Incomplete(24)) };
-    assert_eq!(end_at_server(b"220 mail.example ESMTP\r\n"), mail);
+    let unknown = DisconnectReason::Closed { stage, party, hint: Some(Hint::Incomplete(24)) };
+    assert_eq!(end_at_server(b"* OK mail.example IMAP4\r"), unknown);
     assert_eq!(end_at_server(b""), closed(Stage::Handshaking));
 }
 

@@ -294,15 +294,27 @@ impl Attempt {
     }
 }
 
+/// How servers begin that speak first, or answer what they do not understand. Without a status line, as in HTTP/0.9,
+/// HTTP servers answer with a page. Letters are of either case.
+const GREETINGS: [(&[u8], Server); 6] = [
+    (b"SSH-", Server::Ssh),
+    (b"HTTP/", Server::Http),
+    (b"<!DOCTYPE", Server::Http),
+    (b"<html", Server::Http),
+    (b"220 ", Server::Mail),
+    (b"220-", Server::Mail),
+];
+
 /// The impostor that these bytes reveal, if they are the greeting of another protocol. A real handshake response begins
 /// with a random nonce.
 fn other_server(bytes: &[u8]) -> Option<Impostor> {
-    let server = match bytes {
-        // A TLS record: an alert, or a handshake message.
-        [0x15 | 0x16, 3, 0..=4, ..] => Server::Tls,
-        _ if bytes.starts_with(b"SSH-") => Server::Ssh,
-        _ if bytes.starts_with(b"HTTP/") => Server::Http,
-        _ => return None,
+    // A TLS record: an alert, or a handshake message.
+    if let [0x15 | 0x16, 3, 0..=4, ..] = bytes {
+        return Some(Impostor::OtherServer(Server::Tls));
+    }
+    let begins = |greeting: &[u8]| {
+        bytes.get(..greeting.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(greeting))
     };
-    Some(Impostor::OtherServer(server))
+    let (_, server) = GREETINGS.iter().find(|(greeting, _)| begins(greeting))?;
+    Some(Impostor::OtherServer(*server))
 }

@@ -221,6 +221,11 @@ fn a_server_of_another_kind_is_recognised_by_a_whole_or_partial_answer() {
         (&[0x16, 3, 1, 0], Server::Tls),
         (b"SSH-2.0-OpenSSH_9.2\r\n", Server::Ssh),
         (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", Server::Http),
+        (b"<!DOCTYPE HTML>\n<html lang=\"en\">", Server::Http),
+        (b"<!doctype html>", Server::Http),
+        (b"<HTML><HEAD>", Server::Http),
+        (b"220 mail.example ESMTP\r\n", Server::Mail),
+        (b"220-ftp.example\r\n", Server::Mail),
     ] {
         let impostor = DisconnectReason::Impostor(Impostor::OtherServer(server));
         let mut connection = connecting(now);
