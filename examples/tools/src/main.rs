@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod load;
 mod probe;
+mod problem;
+mod state;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tox_relay_client::{ConnectError, DisconnectReason, Fault};
+use tox_relay_client::{ConnectError, DisconnectReason};
+
+use crate::problem::Problem;
+use crate::state::State;
 
 /// Why a connection failed, or never began: a stable word for programs, and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,27 +18,15 @@ pub struct Failure {
     pub is_proxys: bool,
 }
 
+impl From<Problem> for Failure {
+    fn from(Problem { word, sentence, state, .. }: Problem) -> Self {
+        Self { reason: word, message: sentence, is_proxys: state == State::Proxy }
+    }
+}
+
 impl From<DisconnectReason> for Failure {
     fn from(reason: DisconnectReason) -> Self {
-        let word = match reason {
-            DisconnectReason::Refused(_) => "refused",
-            DisconnectReason::TimedOut { .. } => "timeout",
-            DisconnectReason::NoPong(_) => "no-pong",
-            DisconnectReason::Closed { .. } => "closed",
-            DisconnectReason::Transport { .. } => "transport",
-            DisconnectReason::Proxy(_) => "proxy-error",
-            DisconnectReason::Impostor(_) => "impostor",
-            DisconnectReason::Protocol(_) => "violation",
-            DisconnectReason::PingFlood => "ping-flood",
-            _ => "other",
-        };
-        // Wrong credentials are the caller's fault, and it is the proxy that rejects them.
-        let is_proxys = match reason.fault() {
-            Fault::Proxy => true,
-            Fault::Caller => matches!(reason, DisconnectReason::Proxy(_)),
-            _ => false,
-        };
-        Self { reason: word, message: reason.to_string(), is_proxys }
+        Problem::from_end(reason).into()
     }
 }
 
@@ -48,7 +39,7 @@ impl Failure {
 
 impl From<&ConnectError> for Failure {
     fn from(error: &ConnectError) -> Self {
-        Self { reason: "not-started", message: error.to_string(), is_proxys: false }
+        Problem::from_refusal(error).into()
     }
 }
 

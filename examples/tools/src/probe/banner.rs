@@ -11,12 +11,12 @@ use mio::{Events, Interest, Poll, Token};
 use tox_relay_client::{Proxy, Stage};
 
 use crate::probe::list::Target;
-use crate::probe::problem::Problem;
 use crate::probe::report::Report;
 use crate::probe::round::most_at_once;
 use crate::probe::signals::Signals;
 use crate::probe::tunnel::Tunnel;
-use crate::probe::verdict::State;
+use crate::problem::Problem;
+use crate::state::State;
 
 const REQUEST: &[u8] = b"HEAD / HTTP/1.0\r\n\r\n";
 /// How long to wait for a greeting, and then for an answer.
@@ -81,10 +81,9 @@ fn look_at(
     Ok(())
 }
 
-/// Whether the port is open, and no relay answers there. (With another key it is one.)
+/// Whether the port is open, and no relay answers there.
 fn is_no_relay(report: &Report) -> bool {
-    let problem = report.problems.first();
-    problem.is_some_and(|problem| problem.stage == Some(Stage::Handshaking) && problem.word != "wrong-key")
+    report.problems.first().is_some_and(|problem| problem.stage == Some(Stage::Handshaking))
 }
 
 /// One plain connection.

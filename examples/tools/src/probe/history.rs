@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use crate::probe::list::Target;
 use crate::probe::report::Report;
-use crate::probe::verdict::{Limits, State, Verdict};
+use crate::probe::verdict::{Limits, Verdict};
+use crate::state::State;
 
 /// A target, its last report, and a small history.
 pub struct Probed {

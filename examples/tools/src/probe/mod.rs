@@ -10,7 +10,6 @@ mod history;
 mod list;
 mod node;
 mod output;
-mod problem;
 mod report;
 mod resolve;
 mod round;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tox_relay_client::ConnectTimes;
 
-use crate::probe::problem::Problem;
+use crate::problem::Problem;
 
 /// What is known of one relay at one address. `None` is what was not reached, or not tried.
 #[derive(Debug, Default, PartialEq)]

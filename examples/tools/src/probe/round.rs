@@ -5,17 +5,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tox_relay_client::{
-    Client, Config, ConnectError, ConnectionId, Destination, Event, Events, Proxy, Relay, RouteError,
-    RouteId, SecretKey,
+    Client, Config, ConnectionId, Destination, Event, Events, Proxy, Relay, RouteError, RouteId, SecretKey,
 };
 
 use crate::probe::list::Target;
 use crate::probe::node::{self, Node};
-use crate::probe::problem::Problem;
 use crate::probe::report::Report;
 use crate::probe::session::{Command, Input, Plan, Session, Side};
 use crate::probe::signals::Signals;
-use crate::probe::verdict::State;
+use crate::problem::Problem;
 
 /// From one beginning to the next: handshakes that all begin at once would wait for each other, and seem slow.
 const STAGGER: Duration = Duration::from_millis(2);
@@ -180,7 +178,7 @@ impl<'a> Running<'a> {
         let relay = Relay::new(&self.target.address, self.target.key).identity(identity).token(token);
         match client.connect(relay) {
             Ok(connection) => self.connections[side as usize] = Some(connection),
-            Err(error) => self.session.handle(Instant::now(), Input::Failed(explain(&error))),
+            Err(error) => self.session.handle(Instant::now(), Input::Failed(Problem::from_refusal(&error))),
         }
     }
 
@@ -268,23 +266,6 @@ fn token(index: usize, side: Side) -> u64 {
 fn find<'a, 'b>(running: &'a mut [Running<'b>], token: u64) -> Option<(&'a mut Running<'b>, Side)> {
     let side = if token.is_multiple_of(2) { Side::First } else { Side::Second };
     running.get_mut((token / 2) as usize).map(|running| (running, side))
-}
-
-/// Why a connection was not even started.
-fn explain(error: &ConnectError) -> Problem {
-    let (word, sentence) = match error {
-        ConnectError::NameWithoutProxy(name) => {
-            ("no-name", format!("{name:?} has no address: is it spelled right?"))
-        }
-        ConnectError::LowOrderKey | ConnectError::NonCanonicalKey => ("bad-key", error.to_string()),
-        ConnectError::Io(_) => ("unreachable", error.to_string()),
-        _ => ("not-possible", error.to_string()),
-    };
-    Problem {
-        fault: Some(error.fault()),
-        retry: Some(error.retry()),
-        ..Problem::new(word, State::Down, sentence)
-    }
 }
 
 /// How many relays can be probed at once, with as many descriptors as the system allows.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::probe::history::Probed;
 use crate::probe::output::Output;
-use crate::probe::verdict::State;
 use crate::probe::{INTERRUPTED, Probe, worst};
+use crate::state::State;
 
 /// How often Ctrl-C is looked for: a sleep goes on after a signal.
 const LOOK: Duration = Duration::from_millis(100);

@@ -159,7 +159,7 @@ fn another_server_is_not_loaded() {
     let ended = run(&target(&relay), &[]);
     let summary = ended.summary();
     assert_eq!((ended.status, &summary["outcome"]), (2, &"unreached".into()), "{}", ended.output);
-    assert_eq!(summary["failures"][0]["reason"], "impostor");
+    assert_eq!(summary["failures"][0]["reason"], "bad-response");
     assert_eq!(relay.statistics().accepted, 2);
 }
 
@@ -174,10 +174,9 @@ fn connections_that_a_relay_refuses_are_counted_with_the_reason() {
     let summary = ended.summary();
     assert_eq!((ended.status, &summary["outcome"]), (1, &"missed".into()), "{}", ended.output);
     let failures = summary["failures"].as_array().unwrap();
-    // A connection that is closed while the hello arrives is reset by the system.
-    assert!(
-        failures.iter().all(|failure| ["closed", "transport"].map(Value::from).contains(&failure["reason"]))
-    );
+    // It depends on the moment whether the hello was sent before that.
+    let words = ["closed", "maybe-wrong-key"].map(Value::from);
+    assert!(failures.iter().all(|failure| words.contains(&failure["reason"])), "{summary}");
     let count: u64 = failures.iter().map(|failure| failure["count"].as_u64().unwrap()).sum();
     assert!(count > 0 && summary["step"]["failed"] == count, "{summary}");
 }

@@ -84,12 +84,13 @@ fn a_stranger_gets_two_connections_and_nothing_that_was_not_asked_for() {
 
 #[test]
 fn a_relay_with_another_key_is_told_apart_from_one_that_is_down() {
-    assert_reason(Conduct::WrongKey, "impostor", "wrong-key");
-    // What honest relays do with a hello for another key.
+    // Honest relays cannot read a hello for another key, and close.
     let relay = relay(Conduct::Honest);
     let (object, status) = probe_one(relay.addr(), any_key(), &[]);
-    assert_eq!((status, &object["reason"]), (2, &json!("closed")), "{object}");
-    assert!(object["message"].as_str().unwrap().contains("another key"), "{object}");
+    assert_eq!((status, &object["reason"]), (2, &json!("maybe-wrong-key")), "{object}");
+    assert!(object["message"].as_str().unwrap().contains("the key may be wrong"), "{object}");
+    // Only others answer.
+    assert_reason(Conduct::WrongKey, "impostor", "bad-response");
 }
 
 #[test]
@@ -100,15 +101,14 @@ fn impostors_are_named() {
         assert_eq!((status, &object["state"]), (2, &json!("impostor")), "{description}: {object}");
         assert_eq!(object["ping"]["sent"], 0, "{description}");
     }
-    assert_reason(Conduct::Garbage(vec![0; 96]), "impostor", "wrong-key");
+    assert_reason(Conduct::Garbage(vec![0; 96]), "impostor", "bad-response");
 }
 
 #[test]
 fn a_server_that_closes_resets_or_says_nothing_is_told_with_the_step() {
     let cases = [
-        (Conduct::CloseOnAccept, "closed", "handshake"),
-        (Conduct::CloseAfterHello, "closed", "handshake"),
-        (Conduct::ResetAfterHello, "closed", "handshake"),
+        (Conduct::CloseAfterHello, "maybe-wrong-key", "handshake"),
+        (Conduct::ResetAfterHello, "maybe-wrong-key", "handshake"),
         (Conduct::Deaf, "silent", "handshake"),
         (Conduct::Mute, "silent", "handshake"),
         (Conduct::CloseAfterHandshake, "unproved", "confirming"),

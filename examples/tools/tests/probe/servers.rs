@@ -27,6 +27,10 @@ fn answers(answer: &'static [u8]) -> SocketAddr {
 /// A TLS alert: protocol version.
 const ALERT: &[u8] = &[0x15, 3, 1, 0, 2, 2, 70];
 
+/// How Python's `http.server` begins, which leaves out the status line if it takes the hello for HTTP/0.9.
+const PAGE: &[u8] =
+    b"<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n    </head>\n";
+
 #[track_caller]
 fn assert_told(address: SocketAddr, others: &[&str], reason: &str, message: &str) -> Value {
     let (object, status) = probe_one(address, any_key(), others);
@@ -56,7 +60,22 @@ fn other_servers_that_speak_first_or_answer_our_hello_are_named() {
         ),
         (answers(ALERT), "tls", "the port is open, but a TLS server answers", json!(null)),
         (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "http", "but an HTTP server answers", json!(null)),
+        (answers(PAGE), "http", "but an HTTP server answers", json!(null)),
+        (greets(b"220 mail.example ESMTP\r\n"), "mail", "but a mail or FTP server answers", json!(null)),
     ];
+    assert_all_told(&cases, &[]);
+}
+
+#[test]
+fn a_short_answer_that_ends_is_told_as_that_and_not_as_a_wrong_key() {
+    let cases = [(answers(b"what?"), "not-tox", "it sent 5 bytes, and closed the connection", json!(null))];
+    assert_all_told(&cases, &[]);
+}
+
+#[test]
+fn a_long_answer_that_no_relay_gives_is_not_told_as_a_relay_with_another_key() {
+    let cases =
+        [(answers(&[b'x'; 200]), "bad-response", "not a Tox relay, or the key is wrong", json!(null))];
     assert_all_told(&cases, &[]);
 }
 
@@ -67,10 +86,11 @@ fn what_listens_there_is_looked_at_if_asked_for() {
         (answers(ALERT), "tls", "a TLS server", json!("TLS")),
         (
             greets(b"220 mail.example ESMTP\r\n"),
-            "not-tox",
-            "is not a relay",
+            "mail",
+            "a mail or FTP server",
             json!("text: 220 mail.example ESMTP"),
         ),
+        (greets(b"* OK IMAP4 ready\r\n"), "not-tox", "is not a relay", json!("text: * OK IMAP4 ready")),
     ];
     assert_all_told(&cases, &["--test", "banner"]);
 }

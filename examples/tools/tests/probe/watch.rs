@@ -64,7 +64,7 @@ fn watching_tells_what_changes_and_at_the_end_what_was() {
     running.wait_for("1 relay: 1 up");
     relay.set_conduct(Conduct::WrongKey);
     let change = running.wait_for("U -> I");
-    assert!(change.contains(&relay.addr().to_string()) && change.contains("with another key"), "{change}");
+    assert!(change.contains(&relay.addr().to_string()) && change.contains("the key is wrong"), "{change}");
     relay.set_conduct(Conduct::Honest);
     let change = running.wait_for("I -> U");
     assert!(change.ends_with(": all well"), "{change}");

@@ -7,8 +7,8 @@ use humantime::format_rfc3339_millis;
 use serde::Serialize;
 
 use crate::probe::history::Probed;
-use crate::probe::problem::Problem;
 use crate::probe::report::{Burst, Passing, Report};
+use crate::problem::Problem;
 
 pub fn all(probed: &[&Probed]) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::probe::history::Probed;
-use crate::probe::verdict::{Limits, State};
+use crate::probe::verdict::Limits;
+use crate::state::State;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::probe::history::Probed;
 use crate::probe::report::Report;
-use crate::probe::verdict::State;
+use crate::state::State;
 
 pub fn all(probed: &[&Probed]) -> String {
     let mut text = String::new();

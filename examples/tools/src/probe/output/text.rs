@@ -7,7 +7,7 @@ use humantime::format_rfc3339_seconds;
 use crate::probe::history::Probed;
 use crate::probe::output::table::{Align, Column, Row, render};
 use crate::probe::report::{Burst, Extras, Passing, Report};
-use crate::probe::verdict::State;
+use crate::state::State;
 
 const COLUMNS: [Column; 16] = [
     column("S", 0, Align::Left),

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use tox_relay_client::{ConnectTimes, DisconnectReason};
 
-use crate::probe::problem::Problem;
 use crate::probe::report::{Burst, Passing, Report};
-use crate::probe::verdict::State;
+use crate::problem::Problem;
+use crate::state::State;
 use payload::{BURST_LEN, BURST_PACKETS, DATA_SIZES, ECHO, END, OOB, OOB_SIZES};
 
 /// How relays are probed.

@@ -131,7 +131,7 @@ fn an_end_while_connecting_is_the_reason_and_nothing_more_is_tried() {
     let mut probe = Probe::new(&[Test::Onion]);
     let reason = DisconnectReason::Impostor(Impostor::WrongKey);
     probe.handle(Input::Ended(Side::First, reason, ConnectTimes::default()));
-    assert_eq!(probe.words(), ["wrong-key"]);
+    assert_eq!(probe.words(), ["bad-response"]);
     assert!(probe.commands().is_empty());
 }
 

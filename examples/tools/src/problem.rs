@@ -1,8 +1,10 @@
-//! What can be wrong with a relay, as a stable word and in words that help.
+//! What can be wrong with a relay, as a stable word and in words that help: for both tools.
 
-use tox_relay_client::{DisconnectReason, Fault, Hint, Impostor, Party, ProxyError, Retry, Server, Stage};
+use tox_relay_client::{
+    ConnectError, DisconnectReason, Fault, Hint, Impostor, Party, ProxyError, Retry, Server, Stage,
+};
 
-use crate::probe::verdict::State;
+use crate::state::State;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +35,21 @@ impl Problem {
         Self { word, sentence, state, fault, retry, stage }
     }
 
-    /// The same, for the second connection.
+    /// Why a connection was not even started.
+    pub fn from_refusal(error: &ConnectError) -> Self {
+        let (word, sentence) = match error {
+            ConnectError::NameWithoutProxy(name) => {
+                ("no-name", format!("{name:?} has no address: is it spelled right?"))
+            }
+            ConnectError::LowOrderKey | ConnectError::NonCanonicalKey => ("bad-key", error.to_string()),
+            ConnectError::Io(_) => ("unreachable", error.to_string()),
+            _ => ("not-possible", error.to_string()),
+        };
+        let (fault, retry) = (Some(error.fault()), Some(error.retry()));
+        Self { fault, retry, ..Self::new(word, State::Down, sentence) }
+    }
+
+    /// The end of the second connection.
     pub fn from_second(reason: DisconnectReason) -> Self {
         let problem = Self::from_end(reason);
         let sentence = format!("the second connection failed: {}", problem.sentence);
@@ -47,6 +63,7 @@ fn explain(reason: DisconnectReason) -> (&'static str, State, String) {
         Closed, Impostor as NotIt, NoPong, PingFlood, Protocol, Refused, TimedOut, Transport,
     };
     const MUTE_PROXY: &str = "the proxy does not answer";
+    const NOT_A_RELAY: &str = "the port is open, but what answers is not a relay";
     let (word, state, sentence) = match reason {
         Refused(Party::Proxy) => ("proxy-down", State::Proxy, "nothing listens at the proxy's address"),
         Refused(_) => ("refused", State::Down, "nothing listens at this port"),
@@ -60,8 +77,8 @@ fn explain(reason: DisconnectReason) -> (&'static str, State, String) {
             ("not-reached", State::Down, "the proxy works, but has not reached it in time")
         }
         TimedOut { stage: Stage::Tunnelling, .. } => ("proxy-down", State::Proxy, MUTE_PROXY),
-        TimedOut { hint: Some(Hint::Incomplete(_)), .. } => {
-            ("not-tox", State::Impostor, "the port is open, but what answers is not a relay")
+        TimedOut { hint: Some(Hint::Incomplete(len)), .. } => {
+            return ("not-tox", State::Impostor, format!("{NOT_A_RELAY}: it sent {len} bytes, and no more"));
         }
         TimedOut { .. } => ("silent", State::Down, "the port is open, but nothing answers the handshake"),
         NoPong(Stage::Connected) => ("no-pong", State::Down, "it has stopped to answer pings"),
@@ -80,22 +97,42 @@ fn explain(reason: DisconnectReason) -> (&'static str, State, String) {
         Closed { stage: Stage::Tunnelling, .. } | Transport { stage: Stage::Tunnelling, .. } => {
             return ("proxy-error", State::Proxy, reason.to_string());
         }
-        Closed { stage: Stage::Handshaking, .. } | Transport { stage: Stage::Handshaking, .. } => (
+        Closed { hint: Some(Hint::Incomplete(len)), .. }
+        | Transport { hint: Some(Hint::Incomplete(len)), .. } => {
+            let sentence = format!("{NOT_A_RELAY}: it sent {len} bytes, and closed the connection");
+            return ("not-tox", State::Impostor, sentence);
+        }
+        Closed { hint: Some(Hint::OtherKey), .. } | Transport { hint: Some(Hint::OtherKey), .. } => (
+            "maybe-wrong-key",
+            State::Down,
+            "closed in the handshake: the key may be wrong, or the relay is full",
+        ),
+        Closed { hint: Some(Hint::NotReachedOrOtherKey), .. }
+        | Transport { hint: Some(Hint::NotReachedOrOtherKey), .. } => (
             "closed",
             State::Down,
-            "it closed the connection without a response: it has another key, is full, or is no relay",
+            "closed in the handshake: the proxy may not have reached it, or the key may be wrong",
         ),
+        Closed { stage: Stage::Handshaking, .. } | Transport { stage: Stage::Handshaking, .. } => {
+            ("closed", State::Down, "closed before our hello was sent: the relay may be full")
+        }
         Closed { stage: Stage::Confirming, .. } | Transport { stage: Stage::Confirming, .. } => {
             ("unproved", State::Down, "it closed the connection before it proved that it holds its key")
         }
         Closed { .. } | Transport { .. } => ("lost", State::Down, "it ended the connection in the middle"),
         DisconnectReason::Proxy(error) => return explain_proxy(error),
-        NotIt(Impostor::WrongKey) => ("wrong-key", State::Impostor, "a relay answers, but with another key"),
+        // A relay with another key cannot read our hello, and so does not get as far as this.
+        NotIt(Impostor::WrongKey) => (
+            "bad-response",
+            State::Impostor,
+            "the port is open, but what answers is not a Tox relay, or the key is wrong",
+        ),
         NotIt(Impostor::OtherServer(server)) => {
             let word = match server {
                 Server::Tls => "tls",
                 Server::Ssh => "ssh",
                 Server::Http => "http",
+                Server::Mail => "mail",
                 _ => "not-tox",
             };
             return (word, State::Impostor, format!("the port is open, but {server} answers"));
@@ -152,11 +189,36 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_that_closes_after_our_hello_may_have_another_key() {
+        let (stage, party) = (Stage::Handshaking, Party::Relay);
+        let closed = |hint| Problem::from_end(DisconnectReason::Closed { stage, party, hint });
+        let problem = closed(Some(Hint::OtherKey));
+        assert_eq!((problem.word, problem.state), ("maybe-wrong-key", State::Down));
+        assert!(problem.sentence.starts_with("closed in the handshake: the key may be wrong"));
+        // Through a proxy there is another cause, and before the hello is sent the key is none.
+        assert_eq!([Some(Hint::NotReachedOrOtherKey), None].map(|hint| closed(hint).word), ["closed"; 2]);
+    }
+
+    #[test]
+    fn a_short_answer_is_not_a_wrong_key() {
+        let (stage, party, hint) = (Stage::Handshaking, Party::Relay, Some(Hint::Incomplete(12)));
+        for (reason, then) in [
+            (DisconnectReason::Closed { stage, party, hint }, "12 bytes, and closed the connection"),
+            (DisconnectReason::TimedOut { stage, party, hint }, "12 bytes, and no more"),
+        ] {
+            let problem = Problem::from_end(reason);
+            assert_eq!((problem.word, problem.state), ("not-tox", State::Impostor));
+            assert!(problem.sentence.ends_with(then), "{}", problem.sentence);
+        }
+    }
+
+    #[test]
     fn another_server_is_named() {
         for (server, word, sentence) in [
             (Server::Tls, "tls", "the port is open, but a TLS server answers"),
             (Server::Ssh, "ssh", "the port is open, but an SSH server answers"),
             (Server::Http, "http", "the port is open, but an HTTP server answers"),
+            (Server::Mail, "mail", "the port is open, but a mail or FTP server answers"),
         ] {
             let problem = Problem::from_end(DisconnectReason::Impostor(Impostor::OtherServer(server)));
             assert_eq!((problem.word, &*problem.sentence), (word, sentence));
