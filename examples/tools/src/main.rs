@@ -4,6 +4,7 @@
 mod load;
 mod probe;
 mod problem;
+mod seconds;
 mod state;
 
 use std::io::{self, Write};

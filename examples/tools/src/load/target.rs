@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::load::latency::Quantiles;
+use crate::seconds;
 
 /// Conditions, all of which have to be met.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -144,7 +145,13 @@ impl FromStr for Condition {
             format!("{name:?} is not measured; there are {}", known.join(", "))
         })?;
         let bound = if measure.is_time() {
-            humantime::parse_duration(bound).map(|time| time.as_secs_f64()).map_err(|error| error.to_string())
+            // A bare number would be seconds, and who writes one here means milliseconds.
+            let has_unit = bound.ends_with(|letter: char| letter.is_ascii_alphabetic());
+            if !has_unit {
+                Err("a unit is missing, as in 100ms".to_owned())
+            } else {
+                seconds::parse(bound).map(|time| time.as_secs_f64())
+            }
         } else {
             percentage(bound)
         };

@@ -9,9 +9,10 @@ use tox_relay_client::Proxy;
 
 use crate::probe::list::{self, Families, Target};
 use crate::probe::output::Format;
+use crate::probe::resolve;
 use crate::probe::session::{Plan, Test};
 use crate::probe::verdict::Limits;
-use crate::probe::{resolve, seconds};
+use crate::seconds;
 
 /// Tells whether relays work, and how fast they are.
 ///

@@ -13,7 +13,6 @@ mod output;
 mod report;
 mod resolve;
 mod round;
-mod seconds;
 mod session;
 mod signals;
 mod tunnel;

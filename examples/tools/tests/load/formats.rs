@@ -64,7 +64,7 @@ fn a_plot_has_a_point_for_each_second_or_step() {
     assert_eq!(ended.status, 0, "{}", ended.output);
     let svg = fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("<circle") && svg.ends_with("</svg>\n"), "{svg}");
-    let search = ["--search", "throughput", "--rate", "4", "--time", "0.3", "--until", "p99<1ns"];
+    let search = ["--search", "throughput", "--rate", "4", "--time", "0.3", "--until", "p99<1us"];
     run(&target(&relay), &[&search[..], &["--plot", &file]].concat());
     let svg = fs::read_to_string(&file).unwrap();
     // Three steps, none of which kept the target, and one circle in the legend.

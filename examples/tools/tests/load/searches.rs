@@ -39,7 +39,7 @@ fn the_load_is_doubled_up_to_the_most_that_is_possible() {
 #[test]
 fn a_target_that_is_never_kept_is_sought_at_lower_loads_and_missed() {
     let relay = relay(Conduct::Honest);
-    let search = ["--search", "throughput", "--rate", "40", "--until", "p99<1ns"];
+    let search = ["--search", "throughput", "--rate", "40", "--until", "p99<1us"];
     let ended = run(&target(&relay), &[&STEP[..], &search].concat());
     let summary = ended.summary();
     assert_eq!((ended.status, &summary["outcome"]), (1, &"missed".into()), "{}", ended.output);
