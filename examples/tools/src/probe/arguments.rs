@@ -7,18 +7,17 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tox_relay_client::Proxy;
 
-use crate::probe::list::{self, Families, Target};
+use crate::probe::list::{self, Families, List};
 use crate::probe::output::Format;
-use crate::probe::resolve;
 use crate::probe::session::{Plan, Test};
 use crate::probe::verdict::Limits;
 use crate::seconds;
 
 /// Tells whether relays work, and how fast they are.
 ///
-/// Exit status: 0 all well; 1 a relay is slow or loses packets; 2 one is not reached, is not the relay, breaks the
-/// protocol, passes no packets on or is slower than --crit; 3 the command line is wrong, or the proxy does not work;
-/// 130 interrupted. With many relays, the worst.
+/// Exit status: 0 all well; 1 a relay is slow or loses packets, or entries of a list were skipped; 2 one is not reached,
+/// is not the relay, breaks the protocol, passes no packets on or is slower than --crit; 3 the command line or a whole
+/// list is wrong, the proxy does not work, or the result cannot be written; 130 interrupted. With many relays, the worst.
 #[derive(Args)]
 #[command(
     args_override_self = true, // so that a script can append what its user wants instead
@@ -91,22 +90,24 @@ enum Extra {
 }
 
 impl Arguments {
-    /// What to probe: at least one target.
+    /// Which relays to probe, and what is wrong with the entries of lists that were skipped.
     ///
     /// # Errors
     ///
     /// What is wrong with an address, a key, or a file.
-    pub(super) fn targets(&self) -> Result<Vec<Target>, Box<dyn Error>> {
-        let mut relays = Vec::new();
+    pub(super) fn list(&self) -> Result<List, Box<dyn Error>> {
+        let mut list = List::default();
         if !self.relay.is_empty() {
-            relays.push(list::relay(&self.relay)?);
+            list.relays.push(list::relay(&self.relay)?);
         }
         for file in &self.files {
-            list::read(file, &mut relays)?;
+            list.read(file)?;
         }
-        let families = Families { ipv4: !self.ipv6, ipv6: !self.ipv4 };
-        let targets = resolve::targets(relays, families, self.proxy.is_none());
-        if targets.is_empty() { Err("there is no relay to probe".into()) } else { Ok(targets) }
+        Ok(list)
+    }
+
+    pub(super) fn families(&self) -> Families {
+        Families { ipv4: !self.ipv6, ipv6: !self.ipv4 }
     }
 
     pub(super) fn plan(&self) -> Plan {
@@ -139,6 +140,6 @@ impl Arguments {
 
 /// Relays belong to strangers: a hundred pings a second are enough.
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    let interval = seconds::parse(text)?;
+    let interval = seconds::parse_or_zero(text)?;
     if interval < Duration::from_millis(10) { Err("at least 10ms".to_owned()) } else { Ok(interval) }
 }

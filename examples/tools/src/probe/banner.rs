@@ -10,10 +10,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use tox_relay_client::{Proxy, Stage};
 
-use crate::probe::list::Target;
 use crate::probe::report::Report;
 use crate::probe::round::most_at_once;
 use crate::probe::signals::Signals;
+use crate::probe::target::Target;
 use crate::probe::tunnel::Tunnel;
 use crate::problem::Problem;
 use crate::state::State;

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use crate::probe::list::Target;
 use crate::probe::report::Report;
+use crate::probe::resolve::Found;
+use crate::probe::target::Target;
 use crate::probe::verdict::{Limits, Verdict};
 use crate::state::State;
 
@@ -35,19 +36,20 @@ pub struct History {
 impl Probed {
     /// `proxy`: its kind, if there is one.
     pub fn new(target: Target, proxy: Option<&'static str>) -> Self {
-        let family = match target.address.socket_addr() {
-            Some(address) if address.is_ipv4() => "ipv4",
-            Some(_) => "ipv6",
-            None => "name",
-        };
         Self {
-            way: proxy.unwrap_or(family),
+            way: proxy.unwrap_or(family(&target)),
             target,
             report: Report::default(),
             verdict: Verdict { state: State::Unknown, problems: Vec::new() },
             time: SystemTime::now(),
             history: History::default(),
         }
+    }
+
+    /// Takes what its host name is now, if it has one that is looked up here, and not by a proxy.
+    pub fn resolve(&mut self, found: &Found) {
+        self.target.resolve(found);
+        self.way = family(&self.target);
     }
 
     /// Adds the result of a round.
@@ -59,6 +61,14 @@ impl Probed {
             self.history.add(report.phases.proof.is_some());
         }
         self.report = report;
+    }
+}
+
+fn family(target: &Target) -> &'static str {
+    match target.address.socket_addr() {
+        Some(address) if address.is_ipv4() => "ipv4",
+        Some(_) => "ipv6",
+        None => "name",
     }
 }
 

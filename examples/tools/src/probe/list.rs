@@ -1,5 +1,7 @@
 //! Which relays to probe: from the command line, lines of text, or the JSON of the network's status page.
 //!
+//! Lists are written by others, so one entry that is wrong does not spoil the rest.
+//!
 //! ```text
 //! # ADDRESS... KEY [NAME]
 //! 198.51.100.7:33445 [2001:db8::7]:33445 3F0A45A268367C1BEA652F258C85F4A66DA76BCAA667A49E770BCC4917AB6A25 my relay
@@ -12,11 +14,13 @@
 //! ```
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::Path;
+use std::{fmt, fs};
 
 use serde::Deserialize;
+use serde_json::Value;
 use tox_relay_client::{Address, PublicKey};
 
 /// A relay with all its addresses.
@@ -27,6 +31,12 @@ pub struct Listed {
     pub name: Option<String>,
 }
 
+impl Listed {
+    pub fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().filter_map(|(address, _)| address.host_name())
+    }
+}
+
 /// Which families of addresses to use, and to look names up for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Families {
@@ -35,16 +45,29 @@ pub struct Families {
 }
 
 impl Families {
+    pub const NONE: Self = Self { ipv4: false, ipv6: false };
+    pub const IPV4: Self = Self { ipv4: true, ipv6: false };
+    pub const IPV6: Self = Self { ipv4: false, ipv6: true };
     const BOTH: Self = Self { ipv4: true, ipv6: true };
+
+    /// Those that are in both.
+    pub fn and(self, other: Self) -> Self {
+        Self { ipv4: self.ipv4 && other.ipv4, ipv6: self.ipv6 && other.ipv6 }
+    }
+
+    pub fn has(self, ip: IpAddr) -> bool {
+        if ip.is_ipv4() { self.ipv4 } else { self.ipv6 }
+    }
 }
 
-/// A relay at one of its addresses, which is probed by itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Target {
-    pub address: Address,
-    pub key: PublicKey,
-    /// What it is called in the list, or the name of its host.
-    pub name: Option<String>,
+impl fmt::Display for Families {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match *self {
+            Self::IPV4 => "IPv4",
+            Self::IPV6 => "IPv6",
+            _ => "IP",
+        })
+    }
 }
 
 /// Reads `ADDRESS... KEY [NAME]`, which is split into words.
@@ -75,38 +98,64 @@ fn printable(name: &str) -> Option<String> {
 
 const FORM: &str = "a relay is written as ADDRESS... KEY [NAME]";
 
-/// Adds the relays of a file, or of standard input if it is `-`.
-pub fn read(file: &Path, relays: &mut Vec<Listed>) -> Result<(), Box<dyn Error>> {
-    let (place, text) = if file == Path::new("-") {
-        let mut text = String::new();
-        ("standard input".to_owned(), io::stdin().read_to_string(&mut text).map(|_| text))
-    } else {
-        (file.display().to_string(), fs::read_to_string(file))
-    };
-    let text = text.map_err(|error| format!("{place}: {error}"))?;
-    relays.extend(parse(&text).map_err(|error| format!("{place}: {error}"))?);
-    Ok(())
+/// What a list contains.
+#[derive(Default)]
+pub struct List {
+    pub relays: Vec<Listed>,
+    /// What is wrong with the entries that were skipped, and where they are.
+    pub skipped: Vec<String>,
 }
 
-fn parse(text: &str) -> Result<Vec<Listed>, String> {
+impl List {
+    /// Adds the relays of a file, or of standard input if it is `-`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or nothing in it is right.
+    pub fn read(&mut self, file: &Path) -> Result<(), Box<dyn Error>> {
+        let (place, bytes) = if file == Path::new("-") {
+            let mut bytes = Vec::new();
+            ("standard input".to_owned(), io::stdin().read_to_end(&mut bytes).map(|_| bytes))
+        } else {
+            (file.display().to_string(), fs::read(file))
+        };
+        let bytes = bytes.map_err(|error| format!("{place}: {error}"))?;
+        let entries = parse(&String::from_utf8_lossy(&bytes)).map_err(|error| format!("{place}: {error}"))?;
+        let (right, wrong): (Vec<_>, Vec<_>) = entries.into_iter().partition(Result::is_ok);
+        let mut wrong = wrong.into_iter().filter_map(Result::err).map(|error| format!("{place}: {error}"));
+        if right.is_empty()
+            && let Some(first) = wrong.next()
+        {
+            return Err(first.into());
+        }
+        self.relays.extend(right.into_iter().flatten());
+        self.skipped.extend(wrong);
+        Ok(())
+    }
+}
+
+/// The entries of a list, each of which is right or wrong by itself.
+type Entries = Vec<Result<Listed, String>>;
+
+fn parse(text: &str) -> Result<Entries, String> {
     let text = text.trim_start_matches('\u{feff}'); // editors on Windows begin a file with it
-    if text.trim_start().starts_with('{') { json(text) } else { lines(text) }
+    if text.trim_start().starts_with('{') { json(text) } else { Ok(lines(text)) }
 }
 
-fn lines(text: &str) -> Result<Vec<Listed>, String> {
-    let mut relays = Vec::new();
+fn lines(text: &str) -> Entries {
+    let mut entries = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if words.first().is_some_and(|first| !first.starts_with('#')) {
-            relays.push(relay(&words).map_err(|error| format!("line {}: {error}", index + 1))?);
+            entries.push(relay(&words).map_err(|error| format!("line {}: {error}", index + 1)));
         }
     }
-    Ok(relays)
+    entries
 }
 
 #[derive(Deserialize)]
-struct List {
-    nodes: Vec<Node>,
+struct StatusPage {
+    nodes: Vec<Value>,
 }
 
 /// What concerns relays. Other fields are ignored.
@@ -126,24 +175,24 @@ struct Node {
     maintainer: String,
 }
 
-fn json(text: &str) -> Result<Vec<Listed>, String> {
-    let list: List = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut relays = Vec::new();
-    for (index, node) in list.nodes.into_iter().enumerate() {
-        relays.push(node.listed().map_err(|error| format!("node {}: {error}", index + 1))?);
+fn json(text: &str) -> Result<Entries, String> {
+    let page: StatusPage = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut entries = Vec::new();
+    for (index, node) in page.nodes.into_iter().enumerate() {
+        let node = serde_json::from_value(node).map_err(|error| error.to_string());
+        let relay = node.and_then(Node::listed).map_err(|error| format!("node {}: {error}", index + 1));
+        entries.push(relay);
     }
-    relays.retain(|relay| !relay.addresses.is_empty()); // nodes that are no relays
-    Ok(relays)
+    // Nodes that are no relays.
+    entries.retain(|entry| entry.as_ref().map_or(true, |relay| !relay.addresses.is_empty()));
+    Ok(entries)
 }
 
 impl Node {
     fn listed(self) -> Result<Listed, String> {
         let key = &self.public_key;
         let key = key.parse().map_err(|error| format!("public_key {key:?}: {error}"))?;
-        let hosts = [
-            (&self.ipv4, Families { ipv4: true, ipv6: false }),
-            (&self.ipv6, Families { ipv4: false, ipv6: true }),
-        ];
+        let hosts = [(&self.ipv4, Families::IPV4), (&self.ipv6, Families::IPV6)];
         let mut addresses = Vec::new();
         for (host, families) in
             hosts.into_iter().filter(|(host, _)| !["", "-", "NONE"].contains(&host.as_str()))
@@ -173,7 +222,7 @@ mod tests {
         let text = format!(
             "# mine\n\n192.0.2.1:1 [2001:db8::7]:2 {KEY} the one  at home\r\nrelay.example:3 {KEY}\n"
         );
-        let relays = lines(&text).unwrap();
+        let relays: Vec<Listed> = lines(&text).into_iter().map(Result::unwrap).collect();
         assert_eq!(addresses(&relays[0]), ["192.0.2.1:1", "[2001:db8::7]:2"]);
         assert_eq!(
             (relays[0].key.to_string(), relays[0].name.as_deref()),
@@ -191,7 +240,7 @@ mod tests {
             (format!("192.0.2.1:1 {KEY}00"), "64 hexadecimal digits"),
             (format!("192.0.2.1:1 {}", "0".repeat(76)), "Tox ID"),
         ] {
-            let error = lines(&format!("\n{line}\n")).unwrap_err();
+            let error = lines(&format!("\n{line}\n")).remove(0).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");
         }
     }
@@ -206,7 +255,7 @@ mod tests {
                 {{"ipv4": "192.0.2.3", "ipv6": "NONE", "tcp_ports": [], "public_key": "{KEY}"}}
             ]}}"#
         );
-        let relays = json(&text).unwrap();
+        let relays: Vec<Listed> = json(&text).unwrap().into_iter().map(Result::unwrap).collect();
         let expected = ["192.0.2.1:443", "192.0.2.1:3389", "[2001:db8::7]:443", "[2001:db8::7]:3389"];
         assert_eq!(
             (addresses(&relays[0]), relays[0].name.as_deref()),
@@ -224,12 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_does_not_spoil_the_rest_of_a_list() {
+        let places = |entries: &Entries| -> Vec<Option<String>> {
+            let place = |error: &String| error.split(':').next().unwrap().to_owned();
+            entries.iter().map(|entry| entry.as_ref().err().map(place)).collect()
+        };
+        let text = format!("192.0.2.1:1 {KEY}\nnonsense\n192.0.2.2:1 {KEY}\n");
+        assert_eq!(places(&lines(&text)), [None, Some("line 2".to_owned()), None]);
+        let node = format!(r#"{{"ipv4": "192.0.2.1", "tcp_ports": [1], "public_key": "{KEY}"}}"#);
+        let text = format!(r#"{{"nodes": [{node}, {{"tcp_ports": "many"}}, {node}]}}"#);
+        assert_eq!(places(&json(&text).unwrap()), [None, Some("node 2".to_owned()), None]);
+    }
+
+    #[test]
     fn a_name_cannot_control_the_terminal() {
         let line = format!("192.0.2.1:1 {KEY} a\x1b[2J\u{9b}2Jb\x07");
-        assert_eq!(lines(&line).unwrap()[0].name.as_deref(), Some("a?[2J?2Jb?"));
+        assert_eq!(lines(&line)[0].as_ref().unwrap().name.as_deref(), Some("a?[2J?2Jb?"));
         let node = r#""ipv4": "192.0.2.1", "tcp_ports": [1], "maintainer": "a\u001b[2J\nU b""#;
         let text = format!(r#"{{"nodes": [{{{node}, "public_key": "{KEY}"}}]}}"#);
-        assert_eq!(json(&text).unwrap()[0].name.as_deref(), Some("a?[2J?U b"));
+        assert_eq!(json(&text).unwrap()[0].as_ref().unwrap().name.as_deref(), Some("a?[2J?U b"));
     }
 
     #[test]
@@ -243,7 +305,7 @@ mod tests {
             (r#"{"ipv4": "192.0.2.1"}"#.to_owned(), "public_key"),
             ("7".to_owned(), "an object that describes a node"),
         ] {
-            let error = json(&format!(r#"{{"nodes": [{node}]}}"#)).unwrap_err();
+            let error = json(&format!(r#"{{"nodes": [{node}]}}"#)).unwrap().remove(0).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
     }

@@ -1,7 +1,7 @@
 //! `tox-relay probe`: whether relays work, and how fast they are.
 //!
-//! [`list`] reads which relays, [`resolve`] looks their names up, [`round`] probes all of them at once with a
-//! [`session`] each, [`banner`] looks at what is no relay, [`verdict`] judges what the [`report`]s say, and [`output`]
+//! [`list`] reads which relays, [`resolve`] looks their names up, which makes them [`target`]s, [`round`] probes all of
+//! them at once with a [`session`] each, [`banner`] looks at what is no relay, [`verdict`] judges what the [`report`]s say, and [`output`]
 //! writes it. [`watch`] does all of it again and again.
 
 mod arguments;
@@ -15,6 +15,7 @@ mod resolve;
 mod round;
 mod session;
 mod signals;
+mod target;
 mod tunnel;
 mod verdict;
 mod watch;
@@ -29,11 +30,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::USAGE;
 use history::Probed;
-use list::Target;
+use list::{List, Listed};
 use output::{Format, Output};
 use report::Report;
+use resolve::{Found, Resolver};
 use session::Plan;
 use signals::Signals;
+use target::Target;
 use verdict::Limits;
 
 /// Ended by Ctrl-C before all was probed: 128 and the number of the signal, as shells count.
@@ -54,25 +57,25 @@ fn try_run(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if arguments.watch.is_some() && arguments.format == Format::Nagios {
         return Err("--watch goes with any format but nagios, whose plugins are run again and again".into());
     }
-    let targets = arguments.targets()?;
-    let signals = Signals::new()?;
-    let probe = Probe { arguments, plan: arguments.plan(), limits: arguments.limits(), signals };
-    let output = Output::new(arguments.format, arguments.output.clone(), probe.limits);
+    let list = arguments.list()?;
+    for entry in &list.skipped {
+        crate::complain(&format!("tox-relay: skipped: {entry}"));
+    }
+    let skipped = list.skipped.len();
+    let output = Output::new(arguments.format, arguments.output.clone(), arguments.limits(), skipped);
     output.check()?;
-    let way = arguments.proxy.as_ref().map(|proxy| proxy.scheme());
-    let mut probed: Vec<_> = targets.into_iter().map(|target| Probed::new(target, way)).collect();
+    let probe = Probe::new(arguments, &list)?;
+    let mut probed = probe.begin(list.relays);
+    if probed.is_empty() {
+        return Err("there is no relay to probe".into());
+    }
     if let Some(interval) = arguments.watch {
         return watch::run(&probe, &mut probed, interval, &output);
     }
     let reports = probe.round(&probed)?;
     probe.add(reports, &mut probed);
     output.write(&probed)?; // if nobody reads on, as with `| head`, the status still counts
-    if probe.signals.has_stopped() { Ok(INTERRUPTED) } else { Ok(worst(&probed)) }
-}
-
-/// The status of the process for these: that of the worst.
-fn worst(probed: &[Probed]) -> u8 {
-    probed.iter().map(|probed| probed.verdict.state.status()).max().unwrap_or_default()
+    if probe.signals.has_stopped() { Ok(INTERRUPTED) } else { Ok(probe.status(&probed)) }
 }
 
 /// How relays are probed.
@@ -80,10 +83,54 @@ struct Probe<'a> {
     arguments: &'a Arguments,
     plan: Plan,
     limits: Limits,
+    /// How many entries of lists were skipped.
+    skipped: usize,
+    /// `None` if a proxy looks names up.
+    resolver: Option<Resolver>,
     signals: Signals,
 }
 
-impl Probe<'_> {
+impl<'a> Probe<'a> {
+    fn new(arguments: &'a Arguments, list: &List) -> io::Result<Self> {
+        let names = list.relays.iter().flat_map(Listed::host_names).count();
+        Ok(Self {
+            arguments,
+            plan: arguments.plan(),
+            limits: arguments.limits(),
+            skipped: list.skipped.len(),
+            resolver: if arguments.proxy.is_some() { None } else { Some(Resolver::new(names)?) },
+            signals: Signals::new()?,
+        })
+    }
+
+    /// What to probe, with the host names looked up for the first time.
+    fn begin(&self, relays: Vec<Listed>) -> Vec<Probed> {
+        let names = relays.iter().flat_map(Listed::host_names).map(str::to_owned);
+        let found = self.look_up(names);
+        let targets = target::targets(relays, self.arguments.families(), found.as_ref());
+        let way = self.arguments.proxy.as_ref().map(|proxy| proxy.scheme());
+        targets.into_iter().map(|target| Probed::new(target, way)).collect()
+    }
+
+    /// Looks the host names up again.
+    fn resolve(&self, probed: &mut [Probed]) {
+        let names = probed.iter().filter_map(|probed| probed.target.host()).map(str::to_owned);
+        if let Some(found) = self.look_up(names) {
+            probed.iter_mut().for_each(|probed| probed.resolve(&found));
+        }
+    }
+
+    fn look_up(&self, names: impl Iterator<Item = String>) -> Option<Found> {
+        let resolver = self.resolver.as_ref()?;
+        Some(resolver.look_up(names, self.plan.timeout, || self.signals.has_stopped()))
+    }
+
+    /// The status of the process: that of the worst.
+    fn status(&self, probed: &[Probed]) -> u8 {
+        let worst = probed.iter().map(|probed| probed.verdict.state.status()).max();
+        worst.unwrap_or_default().max(u8::from(self.skipped > 0))
+    }
+
     /// Probes all of them once, at the same time. After Ctrl-C, the reports are what is known until then.
     fn round(&self, probed: &[Probed]) -> io::Result<Vec<Report>> {
         let proxy = self.arguments.proxy.as_ref();

@@ -125,6 +125,25 @@ pub enum Passing {
     Refused,
 }
 
+impl Passing {
+    /// For programs: it does not change.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// When the answer came.
+    pub fn time(self) -> Option<Duration> {
+        match self {
+            Self::Answered(time) => Some(time),
+            Self::Accepted | Self::Refused => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,83 +1,158 @@
-//! The addresses at which relays are probed.
+//! Host names: the system looks them up before each round, all at the same time.
+//!
+//! Not through a proxy. Then the proxy does, and nothing is asked here: that would show the resolver which relays are
+//! meant.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tox_relay_client::Address;
+/// The system's calls block, and cannot be given up: so each has a thread, and this is how many there are at most.
+const MOST_THREADS: usize = 32;
+/// How often Ctrl-C is looked for.
+const LOOK: Duration = Duration::from_millis(100);
 
-use crate::probe::list::{Families, Listed, Target};
+/// The addresses of each name, or why there are none.
+pub type Found = HashMap<String, Result<Vec<IpAddr>, String>>;
 
-/// One target for each address, once. If `direct`, the system looks names up, as the library does not; otherwise the
-/// proxy does, and nothing is asked here: that would show the resolver which relays are meant.
-pub fn targets(relays: Vec<Listed>, families: Families, direct: bool) -> Vec<Target> {
-    let mut targets: Vec<Target> = Vec::new();
-    for Listed { addresses, key, name } in relays {
-        for (address, meant) in addresses {
-            let both = Families { ipv4: families.ipv4 && meant.ipv4, ipv6: families.ipv6 && meant.ipv6 };
-            let host = address.host_name().map(str::to_owned);
-            for address in look_up(address, both, direct) {
-                let found = host.clone().filter(|_| address.host_name().is_none());
-                let name = name.clone().or(found);
-                if !targets.iter().any(|target| target.address == address && target.key == key) {
-                    targets.push(Target { address, key, name });
-                }
-            }
-        }
-    }
-    targets
+/// Looks up one name, as the system does.
+type LookUp = fn(&str) -> io::Result<Vec<IpAddr>>;
+
+/// Threads that look names up.
+pub struct Resolver {
+    jobs: Sender<Job>,
 }
 
-/// The first address of each family; the name itself if it has none. (Then the probe says that it has none.)
-fn look_up(address: Address, families: Families, direct: bool) -> Vec<Address> {
-    let is_meant = |address: &SocketAddr| if address.is_ipv4() { families.ipv4 } else { families.ipv6 };
-    let Some(name) = address.host_name() else {
-        return if address.socket_addr().as_ref().is_none_or(is_meant) { vec![address] } else { Vec::new() };
-    };
-    if !direct {
-        return vec![address];
+struct Job {
+    name: String,
+    /// When nobody waits for the answer any more.
+    deadline: Instant,
+    answers: Sender<(String, io::Result<Vec<IpAddr>>)>,
+}
+
+impl Resolver {
+    /// With enough threads for so many names.
+    pub fn new(names: usize) -> io::Result<Self> {
+        Self::with(names, |name| Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
     }
-    let found: Vec<SocketAddr> = (name, address.port())
-        .to_socket_addrs()
-        .map(|all| all.filter(is_meant).collect())
-        .unwrap_or_default();
-    let first = |ipv4| found.iter().find(move |address| address.is_ipv4() == ipv4);
-    let addresses: Vec<Address> = [first(true), first(false)]
-        .into_iter()
-        .flatten()
-        .filter_map(|found| (*found).try_into().ok())
-        .collect();
-    if addresses.is_empty() { vec![address] } else { addresses }
+
+    fn with(names: usize, look_up: LookUp) -> io::Result<Self> {
+        let (jobs, waiting) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..names.min(MOST_THREADS) {
+            let waiting = Arc::clone(&waiting);
+            thread::Builder::new().spawn(move || work(&waiting, look_up))?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Looks these names up, each once, and waits no longer than `timeout` for all of them.
+    pub fn look_up(
+        &self,
+        names: impl IntoIterator<Item = String>,
+        timeout: Duration,
+        has_stopped: impl Fn() -> bool,
+    ) -> Found {
+        let deadline = Instant::now() + timeout;
+        let (sender, answers) = channel();
+        let mut found = Found::new();
+        for name in names {
+            let late = Err(format!("no answer in {timeout:?}"));
+            if found.insert(name.clone(), late).is_none() {
+                // The threads live as long as this resolver.
+                _ = self.jobs.send(Job { name, deadline, answers: sender.clone() });
+            }
+        }
+        drop(sender);
+        while !has_stopped() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match answers.recv_timeout(left.min(LOOK)) {
+                Ok((name, answer)) => _ = found.insert(name, answer.map_err(|error| explain(&error))),
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(_) => break, // it is late, or all have answered
+            }
+        }
+        found
+    }
+}
+
+/// What a thread does, as long as there is a resolver.
+fn work(waiting: &Mutex<Receiver<Job>>, look_up: LookUp) {
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(Job { name, deadline, answers }) = next() {
+        if Instant::now() < deadline {
+            let answer = look_up(&name);
+            _ = answers.send((name, answer)); // nobody waits if it is late
+        }
+    }
+}
+
+/// Without what is said by the standard library before the system's words.
+fn explain(error: &io::Error) -> String {
+    error.to_string().replace("failed to lookup address information: ", "")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::*;
 
-    fn look(addresses: &[&str], families: Families, direct: bool) -> Vec<String> {
-        let both = Families { ipv4: true, ipv6: true };
-        let addresses = addresses.iter().map(|address| (address.parse().unwrap(), both)).collect();
-        let relay = Listed { addresses, key: [9; 32].into(), name: None };
-        targets(vec![relay], families, direct).iter().map(|target| target.address.to_string()).collect()
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
-    fn an_address_is_probed_once() {
-        let both = Families { ipv4: true, ipv6: true };
-        assert_eq!(
-            look(&["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:1"], both, true),
-            ["192.0.2.1:1", "192.0.2.1:2"]
-        );
+    fn names_were_looked_up_one_after_another() {
+        static ALL: Barrier = Barrier::new(3);
+        let resolver = Resolver::with(3, |_| {
+            ALL.wait(); // nobody goes on before all have come
+            Ok(Vec::new())
+        });
+        let found = resolver.unwrap().look_up(names(&["a", "b", "c"]), LONG, || false);
+        assert!(found.len() == 3 && found.values().all(Result::is_ok), "{found:?}");
     }
 
     #[test]
-    fn a_family_that_is_not_meant_is_left_out() {
-        let all = ["192.0.2.1:1", "[2001:db8::7]:1", "localhost:1"];
-        let only = |ipv4| Families { ipv4, ipv6: !ipv4 };
-        assert_eq!(look(&all, only(true), true), ["192.0.2.1:1", "127.0.0.1:1"]);
-        assert_eq!(look(&all, only(false), true)[0], "[2001:db8::7]:1");
+    fn one_name_that_hangs_held_up_all() {
+        static HANGS: Barrier = Barrier::new(2);
+        let resolver = Resolver::with(2, |name| {
+            if name == "hangs" {
+                HANGS.wait();
+            }
+            Ok(Vec::new())
+        })
+        .unwrap();
+        let short = Duration::from_millis(200);
+        let found = resolver.look_up(names(&["hangs", "a", "b"]), short, || false);
+        assert_eq!(found["hangs"], Err("no answer in 200ms".to_owned()));
+        assert!(found["a"].is_ok() && found["b"].is_ok(), "the other thread has done them: {found:?}");
+        HANGS.wait();
     }
 
     #[test]
-    fn through_a_proxy_a_name_stays_a_name() {
-        assert_eq!(look(&["localhost:1"], Families { ipv4: true, ipv6: false }, false), ["localhost:1"]);
+    fn names_are_looked_up_again_each_time() {
+        static ROUND: AtomicU8 = AtomicU8::new(1);
+        let look_up = |_: &str| Ok(vec![IpAddr::from([192, 0, 2, ROUND.fetch_add(1, Ordering::Relaxed)])]);
+        let resolver = Resolver::with(1, look_up).unwrap();
+        for last in [1, 2] {
+            let found = resolver.look_up(names(&["a", "a"]), LONG, || false);
+            assert_eq!(found["a"], Ok(vec![IpAddr::from([192, 0, 2, last])]));
+        }
+    }
+
+    #[test]
+    fn the_system_says_why_there_is_no_address() {
+        let resolver = Resolver::new(1).unwrap();
+        let found = resolver.look_up(names(&["no-such-relay.invalid"]), LONG, || false);
+        let why = found["no-such-relay.invalid"].as_ref().unwrap_err();
+        assert!(!why.is_empty() && !why.contains("failed to lookup"), "{why}");
     }
 }

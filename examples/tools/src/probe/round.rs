@@ -8,12 +8,13 @@ use tox_relay_client::{
     Client, Config, ConnectionId, Destination, Event, Events, Proxy, Relay, RouteError, RouteId, SecretKey,
 };
 
-use crate::probe::list::Target;
 use crate::probe::node::{self, Node};
 use crate::probe::report::Report;
 use crate::probe::session::{Command, Input, Plan, Session, Side};
 use crate::probe::signals::Signals;
+use crate::probe::target::Target;
 use crate::problem::Problem;
+use crate::state::State;
 
 /// From one beginning to the next: handshakes that all begin at once would wait for each other, and seem slow.
 const STAGGER: Duration = Duration::from_millis(2);
@@ -174,6 +175,10 @@ impl<'a> Running<'a> {
     }
 
     fn connect(&mut self, client: &mut Client, side: Side, token: u64) {
+        if let Some(why) = &self.target.unresolved {
+            let problem = Problem::new("no-name", State::Down, why);
+            return self.session.handle(Instant::now(), Input::Failed(problem));
+        }
         let identity = self.keys[side as usize].clone();
         let relay = Relay::new(&self.target.address, self.target.key).identity(identity).token(token);
         match client.connect(relay) {

@@ -94,6 +94,43 @@ fn csv_has_a_header_and_quotes_what_needs_it() {
 }
 
 #[test]
+fn csv_had_no_columns_for_what_is_tried_by_name() {
+    const COLUMNS: [&str; 11] = [
+        "largest_data",
+        "largest_oob",
+        "burst_sent",
+        "burst_received",
+        "burst_bytes",
+        "burst_time",
+        "routes",
+        "onion",
+        "onion_time",
+        "forward",
+        "forward_time",
+    ];
+    let relay = relay(Conduct::Honest);
+    let values = |others: &[&str]| {
+        let text = line(&relay);
+        let arguments: Vec<&str> =
+            text.split(' ').chain(["-c", "1", "--format", "csv"]).chain(others.iter().copied()).collect();
+        let ended = crate::program::probe(&arguments);
+        let mut reader = csv::Reader::from_reader(ended.stdout.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let record = reader.records().next().unwrap().unwrap();
+        let value = |name| record[header.iter().position(|title| title == name).unwrap()].to_owned();
+        COLUMNS.map(value)
+    };
+    assert!(values(&[]).iter().all(String::is_empty), "the columns are there, and empty");
+    let [data, oob, sent, received, bytes, time, routes, onion, onion_time, forward, forward_time] =
+        values(&["--test", "all"]);
+    assert_eq!([data, oob, sent, received, bytes], ["2031", "1024", "32", "32", "44800"]);
+    assert_eq!([routes, onion, forward], ["240", "answered", "answered"]);
+    assert!(
+        [time, onion_time, forward_time].iter().all(|time| time.parse::<f64>().is_ok_and(|time| time > 0.0))
+    );
+}
+
+#[test]
 fn prometheus_gets_the_metrics_that_are_promised() {
     let list = List::new();
     let ended = list.probe(&["--format", "prom"]);

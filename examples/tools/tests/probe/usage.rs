@@ -16,7 +16,7 @@ fn what_is_wrong_with_the_command_line_is_status_three_with_the_reason() {
         (&["192.0.2.1:1"], "2 values"),
         (&["192.0.2.1", key], "there is no port"),
         (&["192.0.2.1:1", "12"], "64 hexadecimal digits"),
-        (&["192.0.2.1:1", key, "-i", "0"], "time"),
+        (&["192.0.2.1:1", key, "-i", "0"], "at least 10ms"),
         (&["192.0.2.1:1", key, "-W", "never"], "a time is"),
         (&["192.0.2.1:1", key, "-c", "0"], "1..=10000"),
         (&["192.0.2.1:1", key, "-t", "everything"], "possible values"),
@@ -54,12 +54,55 @@ fn the_status_counts_also_if_the_reason_cannot_be_written() {
 }
 
 #[test]
-fn a_list_that_is_wrong_is_named_with_the_line() {
-    let text = format!("192.0.2.1:1 {}\nnonsense\n", any_key());
-    let ended = probe_with_input(&["-f", "-"], &text);
-    assert_eq!(ended.status, 3);
-    assert!(ended.stderr.contains("standard input: line 2: "), "{}", ended.stderr);
-    assert_eq!(probe_with_input(&["-f", "-"], "# nothing\n").status, 3);
+fn one_wrong_line_or_node_refused_a_whole_list() {
+    let relay = relay(Conduct::Honest);
+    let (right, port) = (line(&relay), relay.addr().port());
+    let key = PublicKey::from(relay.public_key());
+    let lines = format!("{right} first\nnonsense\n");
+    let node = format!(r#"{{"ipv4": "127.0.0.1", "tcp_ports": [{port}], "public_key": "{key}"}}"#);
+    let nodes = format!(r#"{{"nodes": [{node}, {{"ipv4": "127.0.0.1", "tcp_ports": [1]}}]}}"#);
+    for (list, place) in [(lines, "line 2: "), (nodes, "node 2: ")] {
+        let ended = probe_with_input(&["-f", "-", "-c", "1", "--format", "json"], &list);
+        assert_eq!((ended.status, ended.json().len()), (1, 1), "{}", ended.stderr);
+        assert_eq!(ended.json()[0]["reason"], "ok");
+        assert!(
+            ended.stderr.starts_with(&format!("tox-relay: skipped: standard input: {place}")),
+            "{}",
+            ended.stderr
+        );
+        let plugin = probe_with_input(&["-f", "-", "-c", "1", "--format", "nagios"], &list);
+        assert!(
+            plugin.stdout.starts_with("TOX WARNING - ") && plugin.stdout.contains("; 1 skipped |"),
+            "{}",
+            plugin.stdout
+        );
+        assert_eq!(plugin.status, 1);
+    }
+}
+
+#[test]
+fn a_name_in_another_encoding_refused_a_whole_list() {
+    let relay = relay(Conduct::Honest);
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("latin-{}", std::process::id()));
+    fs::write(&file, [line(&relay).as_bytes(), b" caf\xe9\n"].concat()).unwrap();
+    let ended = probe(&["-f", file.to_str().unwrap(), "-c", "1", "--format", "json"]);
+    fs::remove_file(&file).unwrap();
+    assert_eq!((ended.status, &ended.json()[0]["name"]), (0, &"caf\u{fffd}".into()), "{}", ended.stderr);
+}
+
+#[test]
+fn a_list_of_which_nothing_can_be_used_is_status_three_with_the_first_reason() {
+    for (list, reason) in [
+        ("nonsense\n<html>\n", "standard input: line 1: "),
+        (r#"{"nodes": [7, 8]}"#, "standard input: node 1: "),
+        (r#"{"relays": []}"#, "standard input: missing field `nodes`"),
+        (r#"{"nodes": []}"#, "there is no relay to probe"),
+        ("# nothing\n", "there is no relay to probe"),
+    ] {
+        let ended = probe_with_input(&["-f", "-"], list);
+        assert_eq!(ended.status, 3, "{list}");
+        assert!(ended.stderr.contains(reason) && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -90,7 +133,12 @@ fn a_name_is_looked_up_without_a_proxy() {
         (&relay.addr().to_string().into(), &"localhost".into())
     );
     let ended = probe(&["no-such-relay.invalid:1", key, "--format", "json"]);
-    assert_eq!((ended.status, &ended.json()[0]["reason"]), (2, &"no-name".into()));
+    let object = &ended.json()[0];
+    assert_eq!((ended.status, &object["reason"]), (2, &"no-name".into()));
+    assert!(
+        object["message"].as_str().unwrap().starts_with("the host name cannot be resolved: "),
+        "{object}"
+    );
 }
 
 #[test]

@@ -103,6 +103,39 @@ fn watching_as_json_has_the_history_in_each_object() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_ended_the_watch() {
+    let relay = relay(Conduct::Honest);
+    let folder =
+        std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("watched-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("tox.prom");
+    let text = line(&relay);
+    let others = ["--watch", "0.05", "-c", "1", "--format", "prom", "--output", file.to_str().unwrap()];
+    let arguments: Vec<&str> = text.split(' ').chain(others).collect();
+    let mut running = Running::start(&arguments);
+    let mut errors = BufReader::new(running.child.stderr.take().unwrap()).lines();
+    wait_for_file(&file);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let error = errors.next().unwrap().unwrap();
+    assert!(error.contains("tox.prom: ") && error.ends_with("the next round tries again"), "{error}");
+    std::fs::create_dir(&folder).unwrap();
+    wait_for_file(&file);
+    // Its other complaints, if there were more rounds meanwhile.
+    thread::spawn(move || errors.for_each(drop));
+    let (status, _) = running.interrupt();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(status.code(), Some(0), "the last round was well");
+}
+
+fn wait_for_file(file: &std::path::Path) {
+    let until = Instant::now() + GUARD;
+    while !file.exists() {
+        assert!(Instant::now() < until, "no {}", file.display());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn an_interrupted_probe_tells_what_it_knows() {
     let relay = relay(Conduct::Honest);
     let (_listener, silent) = silent_port();

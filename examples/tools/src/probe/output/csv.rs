@@ -1,4 +1,4 @@
-//! For spreadsheets. Times are seconds, or empty if there are none.
+//! For spreadsheets. The columns are always the same; times are seconds, and what is not known or not tried is empty.
 
 use std::io;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use humantime::format_rfc3339_millis;
 
 use crate::probe::history::Probed;
-use crate::probe::report::Report;
+use crate::probe::report::{Passing, Report};
 
-const HEADER: [&str; 22] = [
+const HEADER: [&str; 33] = [
     "time",
     "state",
     "reason",
@@ -30,6 +30,17 @@ const HEADER: [&str; 22] = [
     "oob",
     "route",
     "echo",
+    "largest_data",
+    "largest_oob",
+    "burst_sent",
+    "burst_received",
+    "burst_bytes",
+    "burst_time",
+    "routes",
+    "onion",
+    "onion_time",
+    "forward",
+    "forward_time",
     "listens",
 ];
 
@@ -69,10 +80,29 @@ fn record(probed: &Probed) -> [String; HEADER.len()] {
         seconds(*oob),
         seconds(*route),
         seconds(*echo),
+        number(extras.largest_data),
+        number(extras.largest_oob),
+        number(extras.burst.map(|burst| burst.sent)),
+        number(extras.burst.map(|burst| burst.received)),
+        number(extras.burst.map(|burst| burst.bytes)),
+        seconds(extras.burst.map(|burst| burst.time)),
+        number(extras.routes),
+        result(extras.onion),
+        seconds(extras.onion.and_then(Passing::time)),
+        result(extras.forward),
+        seconds(extras.forward.and_then(Passing::time)),
         extras.banner.clone().unwrap_or_default(),
     ]
 }
 
 fn seconds(time: Option<Duration>) -> String {
     time.map(|time| format!("{:.6}", time.as_secs_f64())).unwrap_or_default()
+}
+
+fn number(number: Option<usize>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+fn result(passing: Option<Passing>) -> String {
+    passing.map(Passing::word).unwrap_or_default().to_owned()
 }

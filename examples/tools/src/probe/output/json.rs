@@ -138,12 +138,7 @@ impl From<Burst> for BurstLine {
 
 impl From<Passing> for PassingLine {
     fn from(passing: Passing) -> Self {
-        let (result, time) = match passing {
-            Passing::Answered(time) => ("answered", Some(time)),
-            Passing::Accepted => ("accepted", None),
-            Passing::Refused => ("refused", None),
-        };
-        Self { result, seconds: seconds(time) }
+        Self { result: passing.word(), seconds: seconds(passing.time()) }
     }
 }
 

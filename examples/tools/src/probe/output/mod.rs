@@ -37,11 +37,18 @@ pub struct Output {
     /// `None` for standard output.
     file: Option<PathBuf>,
     limits: Limits,
+    /// How many entries of lists were not probed.
+    skipped: usize,
 }
 
 impl Output {
-    pub fn new(format: Format, file: Option<PathBuf>, limits: Limits) -> Self {
-        Self { format, file, limits }
+    pub fn new(format: Format, file: Option<PathBuf>, limits: Limits, skipped: usize) -> Self {
+        Self { format, file, limits, skipped }
+    }
+
+    /// Whether results go to a file that is replaced.
+    pub fn is_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Tries whether the file can be written, before anything is probed.
@@ -88,7 +95,7 @@ impl Output {
             Format::Json => json::all(&sorted)?,
             Format::Csv => csv::all(&sorted, with_header)?,
             Format::Prom => prometheus::all(&sorted).into_bytes(),
-            Format::Nagios => nagios::all(&sorted, &self.limits).into_bytes(),
+            Format::Nagios => nagios::all(&sorted, &self.limits, self.skipped).into_bytes(),
         })
     }
 

@@ -5,23 +5,26 @@ use std::time::Duration;
 use crate::probe::history::Probed;
 use crate::probe::verdict::Limits;
 
-pub fn all(probed: &[&Probed], limits: &Limits) -> String {
+/// `skipped`: how many entries of lists were not probed, which is a warning.
+pub fn all(probed: &[&Probed], limits: &Limits, skipped: usize) -> String {
     let worst = probed.iter().max_by_key(|probed| (probed.verdict.state.status(), probed.verdict.state));
     let Some(worst) = worst else { return String::new() };
-    let state = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(worst.verdict.state.status().min(3))];
+    let status = worst.verdict.state.status().max(u8::from(skipped > 0));
+    let state = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(status.min(3))];
+    let skipped = if skipped > 0 { format!("; {skipped} skipped") } else { String::new() };
     let [one] = probed else {
-        let well = probed.iter().filter(|probed| probed.verdict.state.status() == 0).count();
-        let (all, worst) =
-            (probed.len(), if well == probed.len() { String::new() } else { format!("; {}", tell(worst)) });
+        let (all, well) =
+            (probed.len(), probed.iter().filter(|probed| probed.verdict.state.status() == 0).count());
+        let worst = if well == all { String::new() } else { format!("; {}", tell(worst)) };
         let data: Vec<_> =
             probed.iter().map(|probed| data(probed, limits, true)).filter(|data| !data.is_empty()).collect();
         let lines: String = probed.iter().map(|probed| tell(probed) + "\n").collect();
         return format!(
-            "TOX {state} - {well} of {all} relays are well{worst} | well={well};;;0;{all} {}\n{lines}",
+            "TOX {state} - {well} of {all} relays are well{worst}{skipped} | well={well};;;0;{all} {}\n{lines}",
             data.join(" ")
         );
     };
-    format!("TOX {state} - {} | {}\n", tell(one), data(one, limits, false))
+    format!("TOX {state} - {}{skipped} | {}\n", tell(one), data(one, limits, false))
 }
 
 /// A bar would begin the performance data.
