@@ -105,7 +105,7 @@ fn explain(reason: DisconnectReason) -> (&'static str, State, String) {
         Closed { hint: Some(Hint::OtherKey), .. } | Transport { hint: Some(Hint::OtherKey), .. } => (
             "maybe-wrong-key",
             State::Down,
-            "closed in the handshake: the key may be wrong, or the relay is full",
+            "closed in the handshake: the key may be wrong, it is full, or it is no relay",
         ),
         Closed { hint: Some(Hint::NotReachedOrOtherKey), .. }
         | Transport { hint: Some(Hint::NotReachedOrOtherKey), .. } => (

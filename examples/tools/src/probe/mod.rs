@@ -10,6 +10,7 @@ mod history;
 mod list;
 mod node;
 mod output;
+mod progress;
 mod report;
 mod resolve;
 mod round;
@@ -22,16 +23,16 @@ mod watch;
 
 pub use arguments::Arguments;
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::USAGE;
 use history::Probed;
 use list::{List, Listed};
 use output::{Format, Output};
+use progress::Progress;
 use report::Report;
 use resolve::{Found, Resolver};
 use session::Plan;
@@ -92,7 +93,7 @@ struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     fn new(arguments: &'a Arguments, list: &List) -> io::Result<Self> {
-        let names = list.relays.iter().flat_map(Listed::host_names).count();
+        let names = list.relays.iter().flat_map(Listed::host_names).collect::<HashSet<_>>().len();
         Ok(Self {
             arguments,
             plan: arguments.plan(),
@@ -122,7 +123,13 @@ impl<'a> Probe<'a> {
 
     fn look_up(&self, names: impl Iterator<Item = String>) -> Option<Found> {
         let resolver = self.resolver.as_ref()?;
-        Some(resolver.look_up(names, self.plan.timeout, || self.signals.has_stopped()))
+        let names: HashSet<String> = names.collect();
+        let mut progress = Progress::new(names.len(), "host names");
+        let go_on = |answered| {
+            progress.show(answered);
+            !self.signals.has_stopped()
+        };
+        Some(resolver.look_up(names, self.plan.timeout, go_on))
     }
 
     /// The status of the process: that of the worst.
@@ -134,15 +141,13 @@ impl<'a> Probe<'a> {
     /// Probes all of them once, at the same time. After Ctrl-C, the reports are what is known until then.
     fn round(&self, probed: &[Probed]) -> io::Result<Vec<Report>> {
         let proxy = self.arguments.proxy.as_ref();
-        let progress = progress(probed.len());
+        let mut progress = Progress::new(probed.len(), "relays");
         let targets: Vec<&Target> = probed.iter().map(|probed| &probed.target).collect();
-        let tell = |done: usize| progress.set_position(done as u64);
+        let tell = |done| progress.show(done);
         let mut reports = round::run(&targets, &self.plan, proxy, &self.signals, tell)?;
         if self.arguments.looks_at_others() {
-            progress.set_message("what listens there?");
             banner::look(&targets, &mut reports, proxy, self.plan.timeout, &self.signals)?;
         }
-        progress.finish_and_clear();
         Ok(reports)
     }
 
@@ -151,10 +156,4 @@ impl<'a> Probe<'a> {
             probed.add(report, &self.limits);
         }
     }
-}
-
-/// Shows how many relays are done; indicatif shows it only if standard error is a terminal.
-fn progress(relays: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} relays, {elapsed} {msg}");
-    ProgressBar::new(relays as u64).with_style(style.expect("a valid template"))
 }

@@ -3,7 +3,7 @@
 //! Not through a proxy. Then the proxy does, and nothing is asked here: that would show the resolver which relays are
 //! meant.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -50,28 +50,31 @@ impl Resolver {
         Ok(Self { jobs })
     }
 
-    /// Looks these names up, each once, and waits no longer than `timeout` for all of them.
+    /// Looks these names up, and waits no longer than `timeout` for all of them. Ends before that if `go_on`, which gets
+    /// the number of answers, returns `false`.
     pub fn look_up(
         &self,
-        names: impl IntoIterator<Item = String>,
+        names: HashSet<String>,
         timeout: Duration,
-        has_stopped: impl Fn() -> bool,
+        mut go_on: impl FnMut(usize) -> bool,
     ) -> Found {
         let deadline = Instant::now() + timeout;
         let (sender, answers) = channel();
         let mut found = Found::new();
         for name in names {
-            let late = Err(format!("no answer in {timeout:?}"));
-            if found.insert(name.clone(), late).is_none() {
-                // The threads live as long as this resolver.
-                _ = self.jobs.send(Job { name, deadline, answers: sender.clone() });
-            }
+            found.insert(name.clone(), Err(format!("no answer in {timeout:?}")));
+            // The threads live as long as this resolver.
+            _ = self.jobs.send(Job { name, deadline, answers: sender.clone() });
         }
         drop(sender);
-        while !has_stopped() {
+        let mut answered = 0;
+        while go_on(answered) {
             let left = deadline.saturating_duration_since(Instant::now());
             match answers.recv_timeout(left.min(LOOK)) {
-                Ok((name, answer)) => _ = found.insert(name, answer.map_err(|error| explain(&error))),
+                Ok((name, answer)) => {
+                    found.insert(name, answer.map_err(|error| explain(&error)));
+                    answered += 1;
+                }
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(_) => break, // it is late, or all have answered
             }
@@ -105,7 +108,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn names(names: &[&str]) -> Vec<String> {
+    fn names(names: &[&str]) -> HashSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
@@ -116,7 +119,7 @@ mod tests {
             ALL.wait(); // nobody goes on before all have come
             Ok(Vec::new())
         });
-        let found = resolver.unwrap().look_up(names(&["a", "b", "c"]), LONG, || false);
+        let found = resolver.unwrap().look_up(names(&["a", "b", "c"]), LONG, |_| true);
         assert!(found.len() == 3 && found.values().all(Result::is_ok), "{found:?}");
     }
 
@@ -131,7 +134,7 @@ mod tests {
         })
         .unwrap();
         let short = Duration::from_millis(200);
-        let found = resolver.look_up(names(&["hangs", "a", "b"]), short, || false);
+        let found = resolver.look_up(names(&["hangs", "a", "b"]), short, |_| true);
         assert_eq!(found["hangs"], Err("no answer in 200ms".to_owned()));
         assert!(found["a"].is_ok() && found["b"].is_ok(), "the other thread has done them: {found:?}");
         HANGS.wait();
@@ -143,7 +146,7 @@ mod tests {
         let look_up = |_: &str| Ok(vec![IpAddr::from([192, 0, 2, ROUND.fetch_add(1, Ordering::Relaxed)])]);
         let resolver = Resolver::with(1, look_up).unwrap();
         for last in [1, 2] {
-            let found = resolver.look_up(names(&["a", "a"]), LONG, || false);
+            let found = resolver.look_up(names(&["a"]), LONG, |_| true);
             assert_eq!(found["a"], Ok(vec![IpAddr::from([192, 0, 2, last])]));
         }
     }
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn the_system_says_why_there_is_no_address() {
         let resolver = Resolver::new(1).unwrap();
-        let found = resolver.look_up(names(&["no-such-relay.invalid"]), LONG, || false);
+        let found = resolver.look_up(names(&["no-such-relay.invalid"]), LONG, |_| true);
         let why = found["no-such-relay.invalid"].as_ref().unwrap_err();
         assert!(!why.is_empty() && !why.contains("failed to lookup"), "{why}");
     }

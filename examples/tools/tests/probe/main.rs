@@ -6,5 +6,7 @@ mod program;
 mod proxies;
 mod relays;
 mod servers;
+#[cfg(unix)]
+mod terminal;
 mod usage;
 mod watch;

@@ -80,10 +80,10 @@ impl Output {
     /// After the last round, tells what was remembered of all.
     pub fn write_history(&self, probed: &[Probed]) -> io::Result<bool> {
         if self.format == Format::Text && self.file.is_none() {
-            // The terminal has shown ^C at the beginning of the line.
-            let break_line = if io::stdout().is_terminal() { "\n" } else { "" };
+            // The terminal has shown ^C at the beginning of the line, if not after a bar.
+            let clear = if io::stdout().is_terminal() { "\r  \r" } else { "" };
             let history = text::history(&by_importance(probed), self.width());
-            return self.emit(format!("{break_line}{history}").as_bytes());
+            return self.emit(format!("{clear}{history}").as_bytes());
         }
         Ok(true)
     }

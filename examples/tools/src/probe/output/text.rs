@@ -60,7 +60,9 @@ pub fn changes(changes: &[(&Probed, State)]) -> String {
             "" => "all well",
             sentence => sentence,
         };
-        format!("{time} {} {:.8} {from} -> {to} reach {reach:o}: {reason}\n", target.address, target.key)
+        let name = target.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
+        let (address, key) = (&target.address, target.key);
+        format!("{time} {address} {key:.8}{name} {from} -> {to} reach {reach:o}: {reason}\n")
     };
     changes.iter().map(line).collect()
 }

@@ -1,0 +1,54 @@
+//! What a terminal shows.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::program::{any_key, command, silent_port};
+
+#[test]
+fn after_ctrl_c_the_progress_bar_stayed_in_the_terminal() {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let programs_side = File::options()
+        .read(true)
+        .write(true)
+        .open(ptsname(&terminal, Vec::new()).unwrap().to_str().unwrap())
+        .unwrap();
+    let (_listener, silent) = silent_port();
+    let (silent, key) = (silent.to_string(), any_key().to_string());
+    let mut child = command(&[&silent, &key, "-W", "60"]).stderr(Stdio::from(programs_side)).spawn().unwrap();
+
+    let mut terminal = File::from(terminal);
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    let read = |shown: &mut Vec<u8>, terminal: &mut File, buffer: &mut [u8]| {
+        // An error means that nobody has the other side any more.
+        let len = terminal.read(buffer).unwrap_or_default();
+        shown.extend(&buffer[..len]);
+        len > 0
+    };
+    while !String::from_utf8_lossy(&shown).contains("0 of 1 relays") {
+        assert!(read(&mut shown, &mut terminal, &mut buffer));
+    }
+    // As the terminal does it: it shows ^C where the cursor is, and sends the signal.
+    terminal.write_all(&[3]).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    while read(&mut shown, &mut terminal, &mut buffer) {}
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let shown = String::from_utf8(shown).unwrap();
+    let bar = shown.find('#').or(shown.find('-')).unwrap();
+    assert!(!shown[bar..].contains('\n'), "all of it is on one line: {shown:?}");
+    // Each is written over the one before.
+    let drawn: Vec<&str> = shown.split('\r').collect();
+    let longest = drawn.iter().map(|text| text.len()).max().unwrap();
+    let [.., spaces, ""] = drawn[..] else { panic!("{shown:?}") };
+    assert!(spaces.len() == longest && spaces.trim().is_empty(), "{shown:?}");
+}
