@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The system's calls block, and cannot be given up: so each has a thread, and this is how many there are at most.
-const MOST_THREADS: usize = 32;
+const MOST_THREADS: usize = 64;
 /// How often Ctrl-C is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 

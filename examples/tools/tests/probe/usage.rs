@@ -81,6 +81,18 @@ fn one_wrong_line_or_node_refused_a_whole_list() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_status_three_with_the_reason() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let child =
+        crate::program::command(&["127.0.0.1:1", &any_key().to_string()]).stdout(full).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("No space left"), "{error}");
+}
+
+#[test]
 fn a_name_in_another_encoding_refused_a_whole_list() {
     let relay = relay(Conduct::Honest);
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("latin-{}", std::process::id()));

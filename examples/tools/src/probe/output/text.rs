@@ -7,6 +7,7 @@ use humantime::format_rfc3339_seconds;
 use crate::probe::history::Probed;
 use crate::probe::output::table::{Align, Column, Row, render};
 use crate::probe::report::{Burst, Extras, Passing, Report};
+use crate::probe::target::Target;
 use crate::state::State;
 
 const COLUMNS: [Column; 16] = [
@@ -60,9 +61,9 @@ pub fn changes(changes: &[(&Probed, State)]) -> String {
             "" => "all well",
             sentence => sentence,
         };
-        let name = target.name.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
-        let (address, key) = (&target.address, target.key);
-        format!("{time} {address} {key:.8}{name} {from} -> {to} reach {reach:o}: {reason}\n")
+        let (address, key, name) = (&target.address, target.key, name(target));
+        let space = if name.is_empty() { "" } else { " " };
+        format!("{time} {address} {key:.8}{space}{name} {from} -> {to} reach {reach:o}: {reason}\n")
     };
     changes.iter().map(line).collect()
 }
@@ -89,10 +90,16 @@ fn row(probed: &Probed) -> Row {
         millis(*route),
         millis(*echo),
     ];
-    let name = target.name.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
+    let name = name(target);
     let sentences: Vec<&str> = verdict.problems.iter().map(|problem| problem.sentence.as_str()).collect();
     let remark = format!("{name} {}", sentences.join("; ")).trim().to_owned();
     Row { cells, remark, details: details(extras) }
+}
+
+/// The name in brackets, unless it is the address.
+fn name(target: &Target) -> String {
+    let name = target.name.as_deref().filter(|name| target.address.host_name() != Some(name));
+    name.map(|name| format!("[{name}]")).unwrap_or_default()
 }
 
 /// Three digits that count: `0.31`, `12.3`, `1234`.
