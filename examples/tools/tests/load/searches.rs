@@ -108,7 +108,7 @@ fn a_search_ends_if_the_relay_does_not_recover() {
 #[test]
 fn a_search_for_connections_keeps_as_many_as_the_pairs_need() {
     let relay = relay(Conduct::Honest);
-    let search = ["--search", "connections", "--until", "p99<1ns", "--connections", "30"];
+    let search = ["--search", "connections", "--until", "p99<1us", "--connections", "30"];
     let ended = run(&target(&relay), &[&STEP[..], &search].concat());
     assert_eq!(ended.status, 1, "{}", ended.output);
     let loads: Vec<_> =
