@@ -16,34 +16,26 @@ fn after_ctrl_c_the_progress_bar_stayed_in_the_terminal() {
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let programs_side = File::options()
-        .read(true)
-        .write(true)
-        .open(ptsname(&terminal, Vec::new()).unwrap().to_str().unwrap())
-        .unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let mut programs_side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let (_listener, silent) = silent_port();
     let (silent, key) = (silent.to_string(), any_key().to_string());
-    let mut child = command(&[&silent, &key, "-W", "60"]).stderr(Stdio::from(programs_side)).spawn().unwrap();
+    let stderr = Stdio::from(programs_side.try_clone().unwrap());
+    let mut child = command(&[&silent, &key, "-W", "60"]).stderr(stderr).spawn().unwrap();
 
     let mut terminal = File::from(terminal);
     let mut shown = Vec::new();
-    let mut buffer = [0; 4096];
-    let read = |shown: &mut Vec<u8>, terminal: &mut File, buffer: &mut [u8]| {
-        // An error means that nobody has the other side any more.
-        let len = terminal.read(buffer).unwrap_or_default();
-        shown.extend(&buffer[..len]);
-        len > 0
-    };
-    while !String::from_utf8_lossy(&shown).contains("0 of 1 relays") {
-        assert!(read(&mut shown, &mut terminal, &mut buffer));
-    }
+    read_until("0 of 1 relays", &mut terminal, &mut shown);
     // As the terminal does it: it shows ^C where the cursor is, and sends the signal.
     terminal.write_all(&[3]).unwrap();
+    read_until("^C", &mut terminal, &mut shown);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    while read(&mut shown, &mut terminal, &mut buffer) {}
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    programs_side.write_all(END.as_bytes()).unwrap();
+    read_until(END, &mut terminal, &mut shown);
 
     let shown = String::from_utf8(shown).unwrap();
+    let shown = shown.strip_suffix(END).unwrap();
     let bar = shown.find('#').or(shown.find('-')).unwrap();
     assert!(!shown[bar..].contains('\n'), "all of it is on one line: {shown:?}");
     // Each is written over the one before.
@@ -51,4 +43,15 @@ fn after_ctrl_c_the_progress_bar_stayed_in_the_terminal() {
     let longest = drawn.iter().map(|text| text.len()).max().unwrap();
     let [.., spaces, ""] = drawn[..] else { panic!("{shown:?}") };
     assert!(spaces.len() == longest && spaces.trim().is_empty(), "{shown:?}");
+}
+
+/// What the test itself writes when the program has ended.
+const END: &str = "the end";
+
+fn read_until(text: &str, terminal: &mut File, shown: &mut Vec<u8>) {
+    while !String::from_utf8_lossy(shown).contains(text) {
+        let mut buffer = [0; 4096];
+        let len = terminal.read(&mut buffer).unwrap();
+        shown.extend(&buffer[..len]);
+    }
 }
