@@ -124,7 +124,7 @@ impl<'a> Probe<'a> {
     fn look_up(&self, names: impl Iterator<Item = String>) -> Option<Found> {
         let resolver = self.resolver.as_ref()?;
         let names: HashSet<String> = names.collect();
-        let mut progress = Progress::new(names.len(), "host names");
+        let progress = Progress::new(names.len(), "host names");
         let go_on = |answered| {
             progress.show(answered);
             !self.signals.has_stopped()
@@ -141,7 +141,7 @@ impl<'a> Probe<'a> {
     /// Probes all of them once, at the same time. After Ctrl-C, the reports are what is known until then.
     fn round(&self, probed: &[Probed]) -> io::Result<Vec<Report>> {
         let proxy = self.arguments.proxy.as_ref();
-        let mut progress = Progress::new(probed.len(), "relays");
+        let progress = Progress::new(probed.len(), "relays");
         let targets: Vec<&Target> = probed.iter().map(|probed| &probed.target).collect();
         let tell = |done| progress.show(done);
         let mut reports = round::run(&targets, &self.plan, proxy, &self.signals, tell)?;

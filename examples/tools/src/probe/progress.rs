@@ -1,75 +1,78 @@
 //! How far a round is, as a bar on standard error while that is a terminal.
 
-use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::io::Result;
 
-use terminal_size::{Width, terminal_size_of};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle, TermLike};
 
-/// The bar is not drawn more often.
-const EACH: Duration = Duration::from_millis(100);
-const BAR: usize = 30;
-/// How the terminal shows Ctrl-C: after the bar, which leaves room for it on its line.
-const CTRL_C: &str = "^C";
-
-/// A bar that goes away with this.
-///
-/// Libraries fill the line with spaces up to its end. Then `^C` stands on the next line, and the bar cannot be cleared.
-pub struct Progress {
-    all: usize,
-    what: &'static str,
-    began: Instant,
-    /// When it is drawn next.
-    due: Instant,
-    /// The longest line that fits; `None` if there is no terminal.
-    room: Option<usize>,
-    /// The width of what stands in the line.
-    drawn: usize,
-}
+/// A bar, which goes away with this.
+pub struct Progress(ProgressBar);
 
 impl Progress {
     /// `what` is counted up to `all`.
     pub fn new(all: usize, what: &'static str) -> Self {
-        let began = Instant::now();
-        let terminal = terminal_size_of(io::stderr());
-        // The cursor itself needs a place, too.
-        let room = terminal.map(|(Width(width), _)| usize::from(width).saturating_sub(CTRL_C.len() + 1));
-        Self { all, what, began, due: began + EACH, room, drawn: 0 }
+        let terminal = Term::buffered_stderr();
+        if all == 0 || !terminal.is_term() {
+            return Self(ProgressBar::hidden());
+        }
+        let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}, {elapsed}");
+        let target = ProgressDrawTarget::term_like(Box::new(WithRoom(terminal)));
+        let bar = ProgressBar::with_draw_target(Some(all as u64), target)
+            .with_style(style.expect("a valid template").progress_chars("#>-"))
+            .with_message(what)
+            .with_finish(ProgressFinish::AndClear);
+        Self(bar)
     }
 
     /// So many are done.
-    pub fn show(&mut self, done: usize) {
-        let Some(room) = self.room else { return };
-        let now = Instant::now();
-        let is_last = done == self.all && self.drawn > 0;
-        if now >= self.due || is_last {
-            self.due = now + EACH;
-            let mut line = self.line(done, now);
-            line.truncate(room); // all of it is ASCII
-            self.draw(&line);
-        }
-    }
-
-    fn line(&self, done: usize, now: Instant) -> String {
-        let filled = (BAR * done.min(self.all)).checked_div(self.all).unwrap_or(BAR);
-        let (full, empty) = ("#".repeat(filled), "-".repeat(BAR - filled));
-        let seconds = now.duration_since(self.began).as_secs();
-        format!("{full}{empty} {done} of {} {}, {seconds}s", self.all, self.what)
-    }
-
-    fn draw(&mut self, line: &str) {
-        let width = self.drawn;
-        // If the terminal is gone, nobody misses it.
-        _ = write!(io::stderr(), "\r{line:width$}");
-        self.drawn = line.len();
+    pub fn show(&self, done: usize) {
+        self.0.set_position(done as u64);
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.drawn > 0 {
-            self.drawn += CTRL_C.len();
-            self.draw("");
-            _ = write!(io::stderr(), "\r");
-        }
+/// A terminal with room for the `^C` that it shows at the cursor: a bar fills its line, and if `^C` stood on the next one,
+/// only that would be cleared.
+#[derive(Debug)]
+struct WithRoom(Term);
+
+impl TermLike for WithRoom {
+    fn width(&self) -> u16 {
+        self.0.width().saturating_sub(3) // with the cursor
+    }
+
+    fn height(&self) -> u16 {
+        self.0.height()
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> Result<()> {
+        self.0.move_cursor_up(lines)
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> Result<()> {
+        self.0.move_cursor_down(lines)
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> Result<()> {
+        self.0.move_cursor_right(columns)
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> Result<()> {
+        self.0.move_cursor_left(columns)
+    }
+
+    fn write_line(&self, line: &str) -> Result<()> {
+        self.0.write_line(line)
+    }
+
+    fn write_str(&self, text: &str) -> Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.0.flush()
     }
 }

@@ -36,13 +36,14 @@ fn after_ctrl_c_the_progress_bar_stayed_in_the_terminal() {
 
     let shown = String::from_utf8(shown).unwrap();
     let shown = shown.strip_suffix(END).unwrap();
-    let bar = shown.find('#').or(shown.find('-')).unwrap();
-    assert!(!shown[bar..].contains('\n'), "all of it is on one line: {shown:?}");
-    // Each is written over the one before.
-    let drawn: Vec<&str> = shown.split('\r').collect();
-    let longest = drawn.iter().map(|text| text.len()).max().unwrap();
-    let [.., spaces, ""] = drawn[..] else { panic!("{shown:?}") };
-    assert!(spaces.len() == longest && spaces.trim().is_empty(), "{shown:?}");
+    let (before, after) = shown.split_once("^C").unwrap();
+    let line = before.rsplit(['\r', '\n']).next().unwrap();
+    let width = line.replace("\x1b[2K", "").chars().count() + "^C".len();
+    assert!(width < 80, "^C stands on the line of the bar: {shown:?}");
+    let (_, cleared) =
+        after.rsplit_once("\r\x1b[2K").unwrap_or_else(|| panic!("the line is cleared: {shown:?}"));
+    assert_eq!(cleared.trim_matches('\r'), "", "{shown:?}");
+    assert!(!after.contains('\n'), "{shown:?}");
 }
 
 /// What the test itself writes when the program has ended.
