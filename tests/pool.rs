@@ -503,3 +503,13 @@ fn the_descriptor_of_a_pool_is_that_of_its_client() {
     assert_eq!(pool.as_raw_fd(), pool.client().as_raw_fd());
     assert_eq!(pool.as_fd().as_raw_fd(), pool.as_raw_fd());
 }
+
+#[test]
+fn a_pool_is_shown_with_counts_and_its_public_key_alone() {
+    let mut node = Node::new();
+    let ids = node.add(&[&honest(), &honest()]);
+    node.peer(node.key, &ids);
+    let shown = format!("{:?}", node.pool);
+    assert_eq!(shown, format!("Pool {{ client: {:?}, relays: 2, peers: 1, .. }}", node.pool.client()));
+    assert!(shown.contains(&format!("public_key: {:?}, connections: 0, ..", node.key)), "{shown}");
+}

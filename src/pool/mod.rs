@@ -77,6 +77,7 @@ mod event;
 mod exchange;
 mod id;
 mod interface;
+mod lookup;
 mod main_loop;
 mod origin;
 mod plan;
