@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::event::{Event, EventWith};
-use crate::id::ConnectionId;
 use crate::status::ConnectionStatus;
 
 /// The events of the last [`poll`](crate::Client::poll), in the order in which they happened.
@@ -37,7 +36,7 @@ pub struct Events {
 const MAX_PER_PACKET: usize = 2;
 
 /// An event; its payload is a range of `Events::payloads`, its status an index in `Events::statuses`.
-type Record = EventWith<Range<u32>, u32>;
+pub(crate) type Record = EventWith<Range<u32>, u32>;
 
 impl Events {
     /// Creates a buffer for at most this number of events per poll; it is raised to 2 or lowered to 1,048,576 if
@@ -186,29 +185,23 @@ impl Events {
         self.records.push(record);
     }
 
-    /// What the event with this index carries, if it is a data or an out-of-band packet.
-    pub(crate) fn data(&self, index: usize) -> Option<&[u8]> {
-        match self.records.get(index)? {
-            EventWith::Data { data, .. } | EventWith::Oob { data, .. } => Some(self.payload(data)),
-            _ => None,
-        }
+    /// The events as they are stored, for who passes them on and leaves their payloads and statuses here.
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
     }
 
-    /// The connection and the token of the event with this index, if it is a data packet. It costs less than to look at the
-    /// event.
-    pub(crate) fn source_of_data(&self, index: usize) -> Option<(ConnectionId, u64)> {
-        match self.records.get(index)? {
-            EventWith::Data { connection, token, .. } => Some((*connection, *token)),
-            _ => None,
-        }
-    }
-
-    fn payload(&self, range: &Range<u32>) -> &[u8] {
+    /// The payload of a record.
+    pub(crate) fn payload(&self, range: &Range<u32>) -> &[u8] {
         &self.payloads[range.start as usize..range.end as usize]
     }
 
+    /// The status of a record.
+    pub(crate) fn status(&self, index: u32) -> &ConnectionStatus {
+        &self.statuses[index as usize]
+    }
+
     fn view(&self, record: &Record) -> Event<'_> {
-        record.map(|range| self.payload(range), |index| &self.statuses[*index as usize])
+        record.map(|range| self.payload(range), |index| self.status(*index))
     }
 }
 

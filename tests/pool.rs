@@ -5,7 +5,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{GUARD, TestRelay, honest};
-use tox_relay_client::pool::{Origin, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId};
+use tox_relay_client::pool::{
+    Origin, OwnedPoolEvent, PeerId, Pool, PoolEvent, PoolEvents, PoolSendError, RelayId,
+};
 use tox_relay_client::{Config, ConnectError, DisconnectReason, Proxy, PublicKey, Relay, SecretKey};
 use tox_test_relay::kind;
 
@@ -512,4 +514,25 @@ fn a_pool_is_shown_with_counts_and_its_public_key_alone() {
     let shown = format!("{:?}", node.pool);
     assert_eq!(shown, format!("Pool {{ client: {:?}, relays: 2, peers: 1, .. }}", node.pool.client()));
     assert!(shown.contains(&format!("public_key: {:?}, connections: 0, ..", node.key)), "{shown}");
+}
+
+#[test]
+fn events_can_be_kept_and_sent_to_another_thread() {
+    let relay = honest();
+    let (mut alice, to_bob, mut bob, _) = friends(&[&relay]);
+    alice.pool.send(to_bob, b"hello").unwrap();
+    let (sender, kept) = std::sync::mpsc::channel::<OwnedPoolEvent>();
+    let reader = std::thread::spawn(move || {
+        kept.iter().find_map(|event| match event {
+            OwnedPoolEvent::Data { data, .. } => Some(data),
+            _ => None,
+        })
+    });
+    until(&mut [&mut alice, &mut bob], "the data", |nodes| {
+        nodes[1].events.iter().for_each(|event| _ = sender.send(event.into()));
+        !nodes[1].data().is_empty()
+    });
+    bob.events.iter().for_each(|event| _ = sender.send(event.to_owned()));
+    drop(sender);
+    assert_eq!(reader.join().unwrap(), Some(b"hello".to_vec()));
 }

@@ -1,12 +1,15 @@
 //! Carries out what the plan decides, with the public interface of the client.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::error::RouteError;
-use crate::event::Event;
+use crate::event::EventWith;
+use crate::events;
 use crate::key::PublicKey;
-use crate::pool::event::{PoolEvents, Record};
+use crate::pool::event::Move;
+use crate::pool::events::{PoolEvents, Record};
 use crate::pool::id::{PeerId, RelayId};
 use crate::pool::interface::Pool;
 use crate::pool::plan::{Action, Notice, Observation, Plan};
@@ -22,70 +25,68 @@ impl Pool {
 
     /// Tells the plan what the client has reported, and adds what is reported to the user.
     pub(super) fn handle_all(&mut self, now: Instant, events: &mut PoolEvents) {
+        let PoolEvents { of_client, records } = events;
         let mut last = None;
-        for index in 0..events.of_client.len() {
+        for event in of_client.records() {
             // The packets of a connection follow one another, and after the first of them the relay was heard.
-            if let (Some((connection, token)), Some((of_last, Some(relay)))) =
-                (events.of_client.source_of_data(index), last)
-                && of_last == connection
+            if let (EventWith::Data { connection, token, data, .. }, Some((of_last, Some(relay)))) =
+                (event, last)
+                && *connection == of_last
             {
-                let peer = self.plan.with_token(PeerId::from(token));
-                events.records.push(Record::Data(peer, relay, index));
+                records.push(self.data(PeerId::from(*token), relay, data.clone()));
                 continue;
             }
-            let Some(event) = events.of_client.iter().nth(index) else { continue };
             let connection = event.connection();
             let relay = self.plan.find_relay(connection);
             last = Some((connection, relay));
-            if let Some(record) = self.handle(now, index, relay, event) {
-                events.records.push(record);
-            }
-            self.report_notices(&mut events.records);
+            records.extend(self.handle(now, relay, event.clone()));
+            self.report_notices(records);
         }
     }
 
     /// Tells the plan what the client has reported of this relay. Returns what is reported to the user.
-    fn handle(
-        &mut self,
-        now: Instant,
-        index: usize,
-        relay: Option<RelayId>,
-        event: Event<'_>,
-    ) -> Option<Record> {
-        if let Event::Disconnected { reason, .. } = event {
-            let relay = self.plan.handle_disconnected(now, event.connection(), reason.retry());
-            let relay = relay.unwrap_or(RelayId::from(event.token()));
-            return Some(Record::OfRelay((relay, self.plan.token_of_ended(relay)), index));
+    fn handle(&mut self, now: Instant, relay: Option<RelayId>, event: events::Record) -> Option<Record> {
+        if let EventWith::Disconnected { connection, token, reason, status } = event {
+            let relay = self.plan.handle_disconnected(now, connection, reason.retry());
+            let relay = relay.unwrap_or(RelayId::from(token));
+            let token = self.plan.token_of_ended(relay);
+            return Some(Record::RelayDown { relay, token, reason, status });
         }
         let relay = relay?;
         self.plan.handle_heard(now, relay);
         let peer = PeerId::from(event.token());
+        let token = self.plan.token_of_relay(relay);
         match event {
-            Event::Connected { .. } => self.plan.handle_connected(now, relay),
-            Event::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
-            Event::RouteOffline { route, unsent, .. } => {
+            EventWith::Connected { .. } => self.plan.handle_connected(now, relay),
+            EventWith::RouteOnline { route, .. } => self.plan.handle_online(now, peer, relay, route),
+            EventWith::RouteOffline { route, unsent, .. } => {
                 self.plan.handle_unsent(peer, relay, unsent);
                 self.plan.handle_offline(now, peer, relay, route);
             }
-            Event::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
-            Event::Writable { .. } => self.plan.handle_writable(relay),
-            Event::Data { .. } => return Some(Record::Data(self.plan.with_token(peer), relay, index)),
-            Event::Oob { sender, .. } => return Some(self.sort_oob(relay, sender, index)),
-            Event::OnionResponse { .. } | Event::Forwarding { .. } => {
-                return Some(Record::OfRelay(self.plan.relay_with_token(relay), index));
+            EventWith::RouteRefused { route, .. } => self.plan.handle_refused(now, peer, relay, route),
+            EventWith::Writable { .. } => self.plan.handle_writable(relay),
+            EventWith::Data { data, .. } => return Some(self.data(peer, relay, data)),
+            EventWith::Oob { sender, data, .. } => return Some(self.sort_oob(relay, sender, data)),
+            EventWith::OnionResponse { data, .. } => {
+                return Some(Record::OnionResponse { relay, token, data });
             }
+            EventWith::Forwarding { data, .. } => return Some(Record::Forwarding { relay, token, data }),
             _ => {}
         }
         None
     }
 
     /// A packet out of band is data, if its sender is a peer that is tied to this relay.
-    fn sort_oob(&self, relay: RelayId, sender: PublicKey, index: usize) -> Record {
+    fn sort_oob(&self, relay: RelayId, sender: PublicKey, data: Range<u32>) -> Record {
         let peer = self.plan.find_peer(&sender);
         match peer.filter(|peer| self.plan.peer(*peer).is_some_and(|peer| peer.tie(relay).is_some())) {
-            Some(peer) => Record::Data(self.plan.with_token(peer), relay, index),
-            None => Record::OfRelay(self.plan.relay_with_token(relay), index),
+            Some(peer) => self.data(peer, relay, data),
+            None => Record::Oob { relay, token: self.plan.token_of_relay(relay), sender, data },
         }
+    }
+
+    fn data(&self, peer: PeerId, relay: RelayId, data: Range<u32>) -> Record {
+        Record::Data { peer, token: self.plan.token_of_peer(peer), relay, data }
     }
 
     /// Carries out what the plan decides, until it wants nothing more.
@@ -116,17 +117,22 @@ impl Pool {
     /// Adds the notices of the plan to what is reported to the user.
     pub(super) fn report_notices(&mut self, records: &mut Vec<Record>) {
         while let Some(notice) = self.plan.next_notice() {
-            let plan = &self.plan;
+            let token = |peer| self.plan.token_of_peer(peer);
+            let token_of_relay = |relay| self.plan.token_of_relay(relay);
             records.push(match notice {
-                Notice::RelayUp(relay) => Record::RelayUp(plan.relay_with_token(relay)),
-                Notice::RelayWritable(relay) => Record::RelayWritable(plan.relay_with_token(relay)),
-                Notice::RelayRefused(relay) => Record::RelayRefused(plan.relay_with_token(relay)),
-                Notice::PeerOnline(peer, relay) => Record::PeerOnline(plan.with_token(peer), relay),
-                Notice::PeerOffline(peer) => Record::PeerOffline(plan.with_token(peer)),
-                Notice::PeerMoved(peer, moved) => Record::PeerMoved(plan.with_token(peer), moved),
-                Notice::Unsent(peer, relay, bytes) => Record::Unsent(plan.with_token(peer), relay, bytes),
-                Notice::RouteRefused(peer, relay) => Record::RouteRefused(plan.with_token(peer), relay),
-                Notice::Writable(peer) => Record::Writable(plan.with_token(peer)),
+                Notice::RelayUp(relay) => Record::RelayUp { relay, token: token_of_relay(relay) },
+                Notice::RelayWritable(relay) => Record::RelayWritable { relay, token: token_of_relay(relay) },
+                Notice::RelayRefused(relay) => Record::RelayRefused { relay, token: token_of_relay(relay) },
+                Notice::PeerOnline(peer, relay) => Record::PeerOnline { peer, token: token(peer), relay },
+                Notice::PeerOffline(peer) => Record::PeerOffline { peer, token: token(peer) },
+                Notice::PeerMoved(peer, Move { from, to: relay, cause }) => {
+                    Record::PeerMoved { peer, token: token(peer), from, relay, cause }
+                }
+                Notice::Unsent(peer, relay, bytes) => {
+                    Record::Unsent { peer, token: token(peer), relay, bytes }
+                }
+                Notice::RouteRefused(peer, relay) => Record::RouteRefused { peer, token: token(peer), relay },
+                Notice::Writable(peer) => Record::Writable { peer, token: token(peer) },
             });
         }
     }

@@ -1,16 +1,35 @@
 //! What a poll of a pool reports.
 
 use crate::error::DisconnectReason;
-use crate::event::Event;
-use crate::events::Events;
 use crate::key::PublicKey;
 use crate::pool::id::{PeerId, RelayId};
 use crate::status::ConnectionStatus;
 
-/// One thing that happened in a pool. Its payload and status are borrowed from the [`PoolEvents`] that contains it.
+/// One thing that happened in a pool. Its payload and status are borrowed from the
+/// [`PoolEvents`](crate::pool::PoolEvents) that contains it; [`to_owned`](PoolEventWith::to_owned) copies them. The
+/// variants are those of [`PoolEventWith`].
+pub type PoolEvent<'a> = PoolEventWith<&'a [u8], &'a ConnectionStatus>;
+
+/// An event of a pool that can be kept after the next poll, or sent to another thread.
+///
+/// ```
+/// # use tox_relay_client::pool::{OwnedPoolEvent, PoolEvents};
+/// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+/// # let (mut pool, _) = shared::pool();
+/// # let mut events = PoolEvents::with_capacity(256);
+/// # let relay = pool.relays().next().unwrap();
+/// # pool.remove_relay(relay);
+/// pool.poll(&mut events, None)?;
+/// let kept: Vec<OwnedPoolEvent> = events.iter().map(|event| event.to_owned()).collect();
+/// assert_eq!(kept[0].as_event(), events.iter().next().unwrap());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type OwnedPoolEvent = PoolEventWith<Vec<u8>, Box<ConnectionStatus>>;
+
+/// An event of a pool, borrowed ([`PoolEvent`]) or owned ([`OwnedPoolEvent`]), with this type of payload and of status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PoolEvent<'a> {
+pub enum PoolEventWith<Payload, Status> {
     /// The peer can be reached through a relay: data are sent on a route. Reported once for all of its relays.
     PeerOnline {
         /// The peer.
@@ -75,7 +94,7 @@ pub enum PoolEvent<'a> {
         /// The relay by which it came.
         relay: RelayId,
         /// What was sent: 0 to 2031 bytes.
-        data: &'a [u8],
+        data: Payload,
     },
     /// A packet from a stranger, who has no route to us, and whom [`add_peer`](crate::pool::Pool::add_peer) has not
     /// added or tied to this relay.
@@ -87,7 +106,7 @@ pub enum PoolEvent<'a> {
         /// Who sent it, according to the relay.
         sender: PublicKey,
         /// What was sent: 1 to 1024 bytes.
-        data: &'a [u8],
+        data: Payload,
     },
     /// There may be room again for data to this peer, for which [`send`](crate::pool::Pool::send) has returned
     /// [`WouldBlock`](crate::pool::PoolSendError::WouldBlock).
@@ -132,7 +151,7 @@ pub enum PoolEvent<'a> {
         /// Why it ended. `ClosedByCaller` if the pool has ended it: it was not needed, or begins anew on another network.
         reason: DisconnectReason,
         /// Its final status. `queued` is how many bytes were accepted and never sent.
-        status: &'a ConnectionStatus,
+        status: Status,
     },
     /// An answer to an onion request.
     OnionResponse {
@@ -141,7 +160,7 @@ pub enum PoolEvent<'a> {
         /// The relay's token.
         token: u64,
         /// The onion data, unchecked: 1 to 2031 bytes.
-        data: &'a [u8],
+        data: Payload,
     },
     /// A packet that a relay forwarded to us.
     Forwarding {
@@ -150,8 +169,67 @@ pub enum PoolEvent<'a> {
         /// The relay's token.
         token: u64,
         /// The forwarded data, unchecked: 0 to 2031 bytes.
-        data: &'a [u8],
+        data: Payload,
     },
+}
+
+impl<Payload, Status> PoolEventWith<Payload, Status> {
+    /// The same event with the payload and the status that these functions return.
+    pub(super) fn map<'a, P, S>(
+        &'a self,
+        payload: impl FnOnce(&'a Payload) -> P,
+        status: impl FnOnce(&'a Status) -> S,
+    ) -> PoolEventWith<P, S> {
+        match *self {
+            Self::PeerOnline { peer, token, relay } => PoolEventWith::PeerOnline { peer, token, relay },
+            Self::PeerOffline { peer, token } => PoolEventWith::PeerOffline { peer, token },
+            Self::PeerMoved { peer, token, from, relay, cause } => {
+                PoolEventWith::PeerMoved { peer, token, from, relay, cause }
+            }
+            Self::Unsent { peer, token, relay, bytes } => PoolEventWith::Unsent { peer, token, relay, bytes },
+            Self::RouteRefused { peer, token, relay } => PoolEventWith::RouteRefused { peer, token, relay },
+            Self::Data { peer, token, relay, ref data } => {
+                PoolEventWith::Data { peer, token, relay, data: payload(data) }
+            }
+            Self::Oob { relay, token, sender, ref data } => {
+                PoolEventWith::Oob { relay, token, sender, data: payload(data) }
+            }
+            Self::Writable { peer, token } => PoolEventWith::Writable { peer, token },
+            Self::RelayUp { relay, token } => PoolEventWith::RelayUp { relay, token },
+            Self::RelayWritable { relay, token } => PoolEventWith::RelayWritable { relay, token },
+            Self::RelayRefused { relay, token } => PoolEventWith::RelayRefused { relay, token },
+            Self::RelayDown { relay, token, reason, status: ref ended } => {
+                PoolEventWith::RelayDown { relay, token, reason, status: status(ended) }
+            }
+            Self::OnionResponse { relay, token, ref data } => {
+                PoolEventWith::OnionResponse { relay, token, data: payload(data) }
+            }
+            Self::Forwarding { relay, token, ref data } => {
+                PoolEventWith::Forwarding { relay, token, data: payload(data) }
+            }
+        }
+    }
+}
+
+impl PoolEvent<'_> {
+    /// A copy that can be kept.
+    #[must_use]
+    pub fn to_owned(&self) -> OwnedPoolEvent {
+        self.map(|data| data.to_vec(), |status| Box::new((*status).clone()))
+    }
+}
+
+impl OwnedPoolEvent {
+    /// The same event, borrowed.
+    pub fn as_event(&self) -> PoolEvent<'_> {
+        self.map(Vec::as_slice, |status| &**status)
+    }
+}
+
+impl From<PoolEvent<'_>> for OwnedPoolEvent {
+    fn from(event: PoolEvent<'_>) -> Self {
+        event.to_owned()
+    }
 }
 
 /// Why another relay carries the data of a peer.
@@ -170,128 +248,10 @@ pub enum MoveCause {
     Faster,
 }
 
-/// The events of the last [`poll`](crate::pool::Pool::poll), in the order in which they happened. Create it once and
-/// reuse it.
-#[derive(Debug)]
-pub struct PoolEvents {
-    pub(super) of_client: Events,
-    pub(super) records: Vec<Record>,
-}
-
-/// An event. Those with a payload have the index of the client's event that contains it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Record {
-    PeerOnline(Peer, RelayId),
-    PeerOffline(Peer),
-    PeerMoved(Peer, Move),
-    RouteRefused(Peer, RelayId),
-    Writable(Peer),
-    Unsent(Peer, RelayId, usize),
-    RelayUp(Relay),
-    RelayWritable(Relay),
-    RelayRefused(Relay),
-    Data(Peer, RelayId, usize),
-    /// Everything else that a relay has sent, or its end.
-    OfRelay(Relay, usize),
-}
-
 /// From which relay to which, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) from: RelayId,
     pub(super) to: RelayId,
     pub(super) cause: MoveCause,
-}
-
-/// A peer and its token.
-pub(super) type Peer = (PeerId, u64);
-
-/// A relay and its token.
-pub(super) type Relay = (RelayId, u64);
-
-impl PoolEvents {
-    /// Creates a buffer: a poll reads packets until there are so many events of connections.
-    pub fn with_capacity(events: usize) -> Self {
-        Self { of_client: Events::with_capacity(events), records: Vec::new() }
-    }
-
-    /// The events, oldest first.
-    pub fn iter(&self) -> Iter<'_> {
-        Iter { events: self, records: self.records.iter() }
-    }
-
-    /// The event with this index, from 0: for programs that take the events one by one, and cannot keep an iterator.
-    ///
-    /// ```
-    /// # use tox_relay_client::pool::{PoolEvent, PoolEvents};
-    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
-    /// # let (mut pool, friend) = shared::pool();
-    /// # let mut events = PoolEvents::with_capacity(256);
-    /// # let relay = pool.relays().next().unwrap();
-    /// pool.remove_relay(relay);
-    /// pool.poll(&mut events, Some(std::time::Duration::ZERO))?;
-    /// let mut index = 0;
-    /// while let Some(event) = events.get(index) {
-    ///     println!("{event:?}");
-    ///     index += 1;
-    /// }
-    /// # assert!(index > 0 && index == events.iter().count());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn get(&self, index: usize) -> Option<PoolEvent<'_>> {
-        self.event(*self.records.get(index)?)
-    }
-
-    fn event(&self, record: Record) -> Option<PoolEvent<'_>> {
-        let at = |index| self.of_client.iter().nth(index);
-        Some(match record {
-            Record::PeerOnline((peer, token), relay) => PoolEvent::PeerOnline { peer, token, relay },
-            Record::PeerOffline((peer, token)) => PoolEvent::PeerOffline { peer, token },
-            Record::PeerMoved((peer, token), Move { from, to: relay, cause }) => {
-                PoolEvent::PeerMoved { peer, token, from, relay, cause }
-            }
-            Record::RouteRefused((peer, token), relay) => PoolEvent::RouteRefused { peer, token, relay },
-            Record::Writable((peer, token)) => PoolEvent::Writable { peer, token },
-            Record::Unsent((peer, token), relay, bytes) => PoolEvent::Unsent { peer, token, relay, bytes },
-            Record::RelayUp((relay, token)) => PoolEvent::RelayUp { relay, token },
-            Record::RelayWritable((relay, token)) => PoolEvent::RelayWritable { relay, token },
-            Record::RelayRefused((relay, token)) => PoolEvent::RelayRefused { relay, token },
-            Record::Data((peer, token), relay, index) => {
-                PoolEvent::Data { peer, token, relay, data: self.of_client.data(index)? }
-            }
-            Record::OfRelay((relay, token), index) => match at(index)? {
-                Event::Oob { sender, data, .. } => PoolEvent::Oob { relay, token, sender, data },
-                Event::OnionResponse { data, .. } => PoolEvent::OnionResponse { relay, token, data },
-                Event::Forwarding { data, .. } => PoolEvent::Forwarding { relay, token, data },
-                Event::Disconnected { reason, status, .. } => {
-                    PoolEvent::RelayDown { relay, token, reason, status }
-                }
-                _ => return None,
-            },
-        })
-    }
-}
-
-/// The events of the last poll.
-#[derive(Debug, Clone)]
-pub struct Iter<'a> {
-    events: &'a PoolEvents,
-    records: std::slice::Iter<'a, Record>,
-}
-
-impl<'a> Iterator for Iter<'a> {
-    type Item = PoolEvent<'a>;
-
-    fn next(&mut self) -> Option<PoolEvent<'a>> {
-        self.records.find_map(|record| self.events.event(*record))
-    }
-}
-
-impl<'a> IntoIterator for &'a PoolEvents {
-    type Item = PoolEvent<'a>;
-    type IntoIter = Iter<'a>;
-
-    fn into_iter(self) -> Iter<'a> {
-        self.iter()
-    }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use crate::client::{Waker, in_milliseconds};
-use crate::pool::event::PoolEvents;
+use crate::pool::events::PoolEvents;
 use crate::pool::interface::Pool;
 
 impl Pool {

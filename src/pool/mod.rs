@@ -74,6 +74,7 @@
 mod driver;
 mod error;
 mod event;
+mod events;
 mod exchange;
 mod id;
 mod interface;
@@ -87,7 +88,8 @@ mod settings;
 mod status;
 
 pub use error::{AddRelayError, PoolSendError, TieError};
-pub use event::{Iter, MoveCause, PoolEvent, PoolEvents};
+pub use event::{MoveCause, OwnedPoolEvent, PoolEvent, PoolEventWith};
+pub use events::{Iter, PoolEvents};
 pub use id::{PeerId, RelayId};
 pub use interface::Pool;
 pub use origin::Origin;

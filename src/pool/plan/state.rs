@@ -117,19 +117,19 @@ impl Plan {
         self.peers.get(id.0)
     }
 
-    /// A peer and its token, 0 if it was removed.
-    pub(crate) fn with_token(&self, id: PeerId) -> (PeerId, u64) {
-        (id, self.peer(id).map_or(0, |peer| peer.token))
+    /// The token of a peer, 0 if it was removed.
+    pub(crate) fn token_of_peer(&self, id: PeerId) -> u64 {
+        self.peer(id).map_or(0, |peer| peer.token)
     }
 
-    /// A relay and its token, 0 if it was removed.
-    pub(crate) fn relay_with_token(&self, id: RelayId) -> (RelayId, u64) {
-        (id, self.relay(id).map_or(0, |known| known.relay.token))
+    /// The token of a relay, 0 if it was removed.
+    pub(crate) fn token_of_relay(&self, id: RelayId) -> u64 {
+        self.relay(id).map_or(0, |known| known.relay.token)
     }
 
     /// The token of a relay whose connection has ended, and which may have been removed.
     pub(crate) fn token_of_ended(&mut self, id: RelayId) -> u64 {
-        self.removed.remove(&id).unwrap_or(self.relay_with_token(id).1)
+        self.removed.remove(&id).unwrap_or(self.token_of_relay(id))
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
