@@ -162,6 +162,7 @@ fn when_the_relay_that_carries_the_data_ends_they_go_by_another() {
         alice.pool.send(to_bob, &[round; 100]).unwrap();
         until(&mut [&mut alice, &mut bob], "data", |nodes| nodes[1].data().len() == expected);
         assert_eq!(bob.reported.last(), Some(&Reported::Data(to_alice, vec![round; 100])));
+        assert!(alice.pool.is_online(to_bob));
         let used = alice.pool.peer(to_bob).unwrap().used.unwrap();
         let index = ids.iter().position(|relay| *relay == used).unwrap();
         relays[index] = None;
@@ -185,6 +186,7 @@ fn when_the_relay_that_carries_the_data_ends_they_go_by_another() {
     );
     assert_eq!(alice.pool.send(to_bob, b"lost"), Err(PoolSendError::Unreachable));
     assert_eq!(bob.pool.peer(to_alice).unwrap().used, None);
+    assert!(!bob.pool.is_online(to_alice));
 }
 
 #[test]
@@ -345,13 +347,17 @@ fn a_relay_that_cannot_be_tried_is_reported_and_is_tried_with_a_new_proxy() {
     alice.poll();
     alice.poll();
     assert_eq!(alice.reported, [Reported::Refused(relay)], "once: the next attempt is in an hour");
-    let refused = alice.pool.relay(relay).unwrap().refused;
-    assert!(matches!(refused.as_deref(), Some(ConnectError::NameWithoutProxy(_))), "{refused:?}");
+    let status = alice.pool.relay(relay).unwrap();
+    let refused = status.refused.as_deref();
+    assert!(matches!(refused, Some(ConnectError::NameWithoutProxy(_))), "{refused:?}");
+    let pause = status.retry_at.unwrap().saturating_duration_since(Instant::now());
+    assert!((2000..=4320).contains(&pause.as_secs()), "about an hour: {pause:?}");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     alice.pool.set_proxy(Some(Proxy::socks5(listener.local_addr().unwrap())));
     alice.poll();
     let status = alice.pool.relay(relay).unwrap();
     assert!(status.refused.is_none() && status.connection.is_some(), "{status:?}");
+    assert_eq!(status.retry_at, None);
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Pool {
         let peer = self.plan.peer(id)?;
         let online = peer.ties.iter().filter(|tie| tie.route.online().is_some());
         Some(PeerStatus {
-            peer: id,
+            id,
             public_key: peer.key,
             token: peer.token,
             is_awake: peer.is_awake,
@@ -73,14 +73,32 @@ impl Pool {
         })
     }
 
+    /// Whether a peer is online on a relay that is connected, and so its data are sent on a route; `false` as well after it
+    /// was removed. Cheaper than the whole [status](Self::peer).
+    ///
+    /// ```
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// assert!(pool.is_online(friend));
+    /// pool.remove_peer(friend);
+    /// assert!(!pool.is_online(friend));
+    /// ```
+    pub fn is_online(&self, peer: PeerId) -> bool {
+        self.plan.peer(peer).is_some_and(|peer| peer.used.is_some())
+    }
+
     /// What is known about a relay; `None` after it was removed.
     ///
     /// ```
+    /// # use std::time::Instant;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (pool, friend) = shared::pool();
     /// # let relay = pool.peer(friend).unwrap().tied[0];
     /// let status = pool.relay(relay).ok_or("it was removed")?;
     /// println!("score {}, {} failures", status.score, status.failures);
+    /// if let Some(at) = status.retry_at {
+    ///     println!("tried again in {:?} at the soonest", at.saturating_duration_since(Instant::now()));
+    /// }
     /// if let Some(connection) = status.connection.and_then(|id| pool.client().connection(id)) {
     ///     println!("{}: {} bytes queued", connection.address, connection.queued);
     /// }
@@ -88,7 +106,7 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn relay(&self, id: RelayId) -> Option<RelayStatus> {
-        let known = self.plan.relay(id)?;
+        let (now, known) = (Instant::now(), self.plan.relay(id)?);
         Some(RelayStatus {
             id,
             relay: known.relay.clone(),
@@ -98,8 +116,9 @@ impl Pool {
             is_silent: known.is_silent,
             score: known.score(),
             round_trip: known.round_trip,
-            up_time: known.up_time(Instant::now()),
+            up_time: known.up_time(now),
             failures: known.failures.blamed(),
+            retry_at: known.failures.retry_at(now),
             lost: known.losses.peers() as u32,
             refused: known.refused.clone(),
             tied: known.tied.len(),
@@ -111,7 +130,7 @@ impl Pool {
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (pool, friend) = shared::pool();
-    /// let offline = pool.peers().filter_map(|id| pool.peer(id)).filter(|peer| peer.used.is_none());
+    /// let offline = pool.peers().filter(|peer| !pool.is_online(*peer));
     /// println!("{} peers are offline", offline.count());
     /// ```
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {

@@ -1,7 +1,7 @@
 //! What a pool knows about its peers and relays.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Relay;
 use crate::error::ConnectError;
@@ -15,14 +15,15 @@ use crate::pool::origin::Origin;
 #[non_exhaustive]
 pub struct PeerStatus {
     /// Its id.
-    pub peer: PeerId,
+    pub id: PeerId,
     /// Its public key.
     pub public_key: PublicKey,
     /// The token of [`Pool::add_peer_with_token`](crate::pool::Pool::add_peer_with_token), or 0.
     pub token: u64,
     /// Whether it is to be reached through relays.
     pub is_awake: bool,
-    /// The relay that carries its data; `None` while it is offline.
+    /// The relay that carries its data. It is online if there is one: see
+    /// [`Pool::is_online`](crate::pool::Pool::is_online), which costs less than this status.
     pub used: Option<RelayId>,
     /// The relays on which it is online.
     pub online: Vec<RelayId>,
@@ -65,6 +66,10 @@ pub struct RelayStatus {
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
     /// connected, or up to 40 s before: those are our own network's.
     pub failures: u32,
+    /// Its next attempt begins no sooner than this, because the last one failed; then, if it is needed. `None` if it may
+    /// be tried now, or is connected. Another address, another proxy and another network end the pause, and so does the
+    /// end of an outage of our own network.
+    pub retry_at: Option<Instant>,
     /// How many peers lose data here, according to [`Pool::report`](crate::pool::Pool::report).
     pub lost: u32,
     /// Why no attempt to connect could begin the last time: [`PoolEvent::RelayRefused`](crate::pool::PoolEvent). `None`

@@ -920,7 +920,7 @@ typedef struct trc_peer_status {
     uint8_t public_key[TRC_KEY_SIZE];
     // Whether it is to be reached through relays.
     bool is_awake;
-    // Whether it is online on at least one relay.
+    // Whether it is online on at least one relay: `trc_pool_is_online` costs less.
     bool is_online;
     // The relay that carries its data, if it is online; otherwise 0.
     uint64_t used;
@@ -961,6 +961,10 @@ typedef struct trc_relay_status {
     // How often it has failed since it was last connected for a minute, without failures while no relay at all was
     // connected: those are our own network's.
     uint32_t failures;
+    // Its next attempt begins no sooner than this, in microseconds from now, because the last one failed; then, if it is
+    // needed. 0 if it may be tried now, or is connected. Another address, another proxy and another network end the
+    // pause, and so does the end of an outage of our own network.
+    uint64_t retry_in;
     // How many peers lose data here, according to `trc_pool_report`.
     uint32_t lost;
     // Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
@@ -1747,6 +1751,11 @@ trc_error trc_pool_set_proxy(struct trc_pool *pool,
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_peer(const struct trc_pool *pool, uint64_t peer, struct trc_peer_status *status);
+
+// Whether a peer is online on a relay that is connected, and so its data are sent on a route; false if there is no such
+// peer. It costs less than `trc_pool_peer`.
+bool trc_pool_is_online(const struct trc_pool *pool,
+                        uint64_t peer);
 
 // Writes the ids of the relays on which a peer is online to the array `relays`, as many as it has room for (`capacity`),
 // and returns how many there are; 0 if there is no such peer. `relays` may be NULL if `capacity` is 0.

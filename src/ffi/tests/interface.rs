@@ -160,12 +160,12 @@ const STATUSES: &[(&str, &str, Renamed)] = &[
     ("Traffic", "trc_traffic", &[]),
     ("TrafficByKind", "trc_traffic_by_kind", &[]),
     ("RouteStatus", "trc_route_status", &[]),
-    ("PeerStatus", "trc_peer_status", &[]),
+    ("PeerStatus", "trc_peer_status", &[("id", "peer")]),
     // `trc_pool_connection` takes the id of the relay.
     (
         "RelayStatus",
         "trc_relay_status",
-        &[("id", "relay"), ("relay", "public_key"), ("connection", "is_connected")],
+        &[("id", "relay"), ("relay", "public_key"), ("connection", "is_connected"), ("retry_at", "retry_in")],
     ),
 ];
 

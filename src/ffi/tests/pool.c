@@ -131,6 +131,7 @@ static void statuses(void) {
     size_t count;
     OK(trc_pool_peer(alice, friend_of_alice, &peer));
     CHECK(peer.peer == friend_of_alice && peer.token == 17 && peer.is_awake && peer.is_online);
+    CHECK(trc_pool_is_online(alice, friend_of_alice) && !trc_pool_is_online(alice, UINT64_MAX));
     CHECK(memcmp(peer.public_key, bob_key, 32) == 0 && peer.tied == 2 && peer.online >= 1);
     CHECK(peer.used == at_alice[0] || peer.used == at_alice[1]);
     CHECK(trc_pool_online_relays(alice, friend_of_alice, ids, 3) == peer.online);
@@ -139,6 +140,7 @@ static void statuses(void) {
     OK(trc_pool_relay(alice, peer.used, &relay));
     CHECK(relay.relay == peer.used && relay.is_connected && !relay.is_silent && relay.origin == TRC_ORIGIN_USER);
     CHECK(relay.score > 0 && relay.score <= 1 && relay.tied == 1 && relay.failures == 0 && relay.lost == 0);
+    CHECK(relay.retry_in == 0);
     OK(trc_pool_connection(alice, peer.used, &connection));
     CHECK(connection.stage == TRC_STAGE_CONNECTED && connection.token == peer.used);
     OK(trc_pool_relay_copy(alice, at_alice[1], &copy));
@@ -350,6 +352,7 @@ static void refusals(const char *dead_address) {
     CHECK(event.relay == named && event.token == 105 && event.end == NULL && event.status == NULL);
     OK(trc_pool_relay(alice, named, &status));
     CHECK(status.refused == TRC_ERROR_NAME_WITHOUT_PROXY && !status.is_connected);
+    CHECK(status.retry_in / 1000000 >= 2000 && status.retry_in / 1000000 <= 4320); // about an hour
     OK(trc_pool_refusal(alice, named, &details));
     CHECK(details.error == status.refused && strstr(details.text, "relay.example") != NULL);
     CHECK(details.fault == TRC_FAULT_CALLER && details.retry == TRC_RETRY_ASK);
@@ -423,7 +426,7 @@ static void removing(void) {
     CHECK(event.peer == friend_of_alice && event.token == 17 && event.relay == used);
     CHECK(event.length >= sizeof(data) && event.data == NULL);
     event = wait_for(alice, TRC_POOL_EVENT_KIND_PEER_OFFLINE);
-    CHECK(event.peer == friend_of_alice && event.token == 17);
+    CHECK(event.peer == friend_of_alice && event.token == 17 && !trc_pool_is_online(alice, friend_of_alice));
     RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_send(alice, friend_of_alice, (const uint8_t *)"x", 1));
     OK(trc_pool_remove_peer(alice, friend_of_alice));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_remove_peer(alice, friend_of_alice));
@@ -467,7 +470,7 @@ static void null_pools(void) {
     RETURNS(TRC_ERROR_NULL, trc_pool_send(NULL, 0, key, 1));
     RETURNS(TRC_ERROR_NULL, trc_pool_send_oob(alice, 0, NULL, key, 1));
     CHECK(trc_pool_peers(NULL, &id, 1) == 0 && trc_pool_relays(NULL, &id, 1) == 0);
-    CHECK(trc_pool_relays_to_share(NULL, NULL, 0) == 0);
+    CHECK(trc_pool_relays_to_share(NULL, NULL, 0) == 0 && !trc_pool_is_online(NULL, 0));
     RETURNS(TRC_ERROR_NULL, trc_pool_set_max_connections(NULL, 1));
     RETURNS(TRC_ERROR_NULL, trc_pool_network_changed(NULL));
 }

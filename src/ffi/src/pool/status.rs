@@ -1,5 +1,7 @@
 //! What a pool knows about its peers and relays.
 
+use std::time::Instant;
+
 use tox_relay_client::ConnectError;
 use tox_relay_client::pool::{PeerStatus, RelayStatus};
 
@@ -23,7 +25,7 @@ pub struct trc_peer_status {
     pub public_key: [u8; TRC_KEY_SIZE],
     /// Whether it is to be reached through relays.
     pub is_awake: bool,
-    /// Whether it is online on at least one relay.
+    /// Whether it is online on at least one relay: `trc_pool_is_online` costs less.
     pub is_online: bool,
     /// The relay that carries its data, if it is online; otherwise 0.
     pub used: u64,
@@ -65,6 +67,10 @@ pub struct trc_relay_status {
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
     /// connected: those are our own network's.
     pub failures: u32,
+    /// Its next attempt begins no sooner than this, in microseconds from now, because the last one failed; then, if it is
+    /// needed. 0 if it may be tried now, or is connected. Another address, another proxy and another network end the
+    /// pause, and so does the end of an outage of our own network.
+    pub retry_in: u64,
     /// How many peers lose data here, according to `trc_pool_report`.
     pub lost: u32,
     /// Why no attempt to connect could begin the last time (RELAY_REFUSED): `trc_pool_refusal` returns more about it. 0
@@ -77,11 +83,11 @@ pub struct trc_relay_status {
 impl From<PeerStatus> for trc_peer_status {
     fn from(status: PeerStatus) -> Self {
         Self {
-            peer: status.peer.into(),
+            peer: status.id.into(),
             token: status.token,
             public_key: *status.public_key.as_bytes(),
             is_awake: status.is_awake,
-            is_online: !status.online.is_empty(),
+            is_online: status.used.is_some(),
             used: status.used.map_or(0, u64::from),
             online: status.online.len(),
             tied: status.tied.len(),
@@ -103,6 +109,7 @@ impl From<RelayStatus> for trc_relay_status {
             round_trip: micros(status.round_trip),
             up_time: u64::try_from(status.up_time.as_micros()).unwrap_or(u64::MAX),
             failures: status.failures,
+            retry_in: micros(status.retry_at.map(|at| at.saturating_duration_since(Instant::now()))),
             lost: status.lost,
             refused: refusal(status.refused.as_deref()).error,
             tied: status.tied,
@@ -120,6 +127,13 @@ pub extern "C" fn trc_pool_peer(pool: *const trc_pool, peer: u64, status: *mut t
         place.write(self::peer(state, peer)?.into());
         Ok(())
     })
+}
+
+/// Whether a peer is online on a relay that is connected, and so its data are sent on a route; false if there is no such
+/// peer. It costs less than `trc_pool_peer`.
+#[unsafe(no_mangle)]
+pub extern "C" fn trc_pool_is_online(pool: *const trc_pool, peer: u64) -> bool {
+    value(pool, |state| Ok(state.pool.is_online(peer.into()))).unwrap_or(false)
 }
 
 /// Writes the ids of the relays on which a peer is online to the array `relays`, as many as it has room for (`capacity`),
