@@ -11,7 +11,7 @@
 use std::{error::Error, fs, io::Write, process::ExitCode};
 
 use tox_relay_client::pool::{Origin, Pool, PoolEvent, PoolEvents};
-use tox_relay_client::{Config, PublicKey, Relay, SecretKey};
+use tox_relay_client::{Config, DisconnectReason, PublicKey, Relay, SecretKey};
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
@@ -41,8 +41,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         for event in &events {
             match event {
                 PoolEvent::RelayUp { .. } => println!("connected to a relay"),
+                PoolEvent::RelayDown { reason: DisconnectReason::ClosedByCaller, .. } => {} // others are enough
                 PoolEvent::RelayDown { reason, status, .. } => {
-                    println!("no connection to {}: {reason}", status.address); // it is tried again
+                    let what = if status.connected_at.is_some() { "lost" } else { "no connection to" };
+                    println!("{what} {}: {reason}", status.address); // it is tried again when it is needed
                 }
                 PoolEvent::RelayRefused { relay, .. } => {
                     let error = pool.relay(relay).and_then(|relay| relay.refused);

@@ -374,7 +374,7 @@ fn an_echo_works_again_after_a_restart_of_the_relay_and_of_itself() {
     friend.wait_for_line(": first");
 
     drop(relay);
-    echo.wait_for_line("no connection to");
+    echo.wait_for_line(&format!("lost {}: ", relay_arguments[0]));
     let _relay = Relay::start(options).unwrap();
     echo.wait_for_line("online");
     friend.wait_for_line("online");

@@ -65,7 +65,9 @@ static void handle_event(const trc_pool_event *event) {
         printf("* A relay is connected\n");
         break;
     case TRC_POOL_EVENT_KIND_RELAY_DOWN:
-        printf("* %s: %s\n", event->status->address, event->end->text);
+        if (event->end->reason != TRC_REASON_CLOSED_BY_CALLER) { // otherwise, enough others are connected
+            printf("* %s: %s\n", event->status->address, event->end->text);
+        }
         break;
     case TRC_POOL_EVENT_KIND_DATA:
         // Relays can invent data: a real program encrypts and authenticates them end to end.

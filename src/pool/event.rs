@@ -141,14 +141,22 @@ pub enum PoolEventWith<Payload, Status> {
         /// Its token.
         token: u64,
     },
-    /// A connection to a relay has ended, or could not be established. It is tried again when it is needed, after a
-    /// pause.
+    /// There is no connection to a relay any more. It may mean three things:
+    ///
+    /// - The `reason` is [`ClosedByCaller`](DisconnectReason::ClosedByCaller): nothing is wrong with the relay. The pool
+    ///   has ended its connection, or the attempt, since enough others are connected, or to begin anew on another
+    ///   network; or the relay was removed.
+    /// - Otherwise, if `status.connected_at` is `Some`, a connection was lost.
+    /// - Otherwise, an attempt to connect has failed.
+    ///
+    /// After the last two, the relay is tried again when it is needed, after a pause
+    /// ([`RelayStatus::retry_at`](crate::pool::RelayStatus::retry_at)).
     RelayDown {
         /// The relay; its id is stale if it was removed.
         relay: RelayId,
         /// Its token; that of its connection, in `status`, is the pool's.
         token: u64,
-        /// Why it ended. `ClosedByCaller` if the pool has ended it: it was not needed, or begins anew on another network.
+        /// Why it ended.
         reason: DisconnectReason,
         /// Its final status. `queued` is how many bytes were accepted and never sent.
         status: Status,

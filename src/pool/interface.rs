@@ -138,6 +138,9 @@ impl Pool {
 
     /// Adds a peer, or finds the one with this key. It is awake.
     ///
+    /// Our own key is accepted, too, but relays open no route from a client to itself:
+    /// [`RouteRefused`](crate::pool::PoolEvent::RouteRefused) follows for each relay that is tied to this peer.
+    ///
     /// ```
     /// # use tox_relay_client::*;
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
@@ -191,6 +194,9 @@ impl Pool {
 
     /// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
     /// the rounds in which the peer is looked for, this relay is tried at the next common ping.
+    ///
+    /// A peer with our own key is tied, too; then the relay refuses the route
+    /// ([`RouteRefused`](crate::pool::PoolEvent::RouteRefused)).
     ///
     /// # Errors
     ///

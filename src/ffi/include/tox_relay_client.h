@@ -529,9 +529,11 @@ enum trc_pool_event_kind
     TRC_POOL_EVENT_KIND_WRITABLE = 6,
     // A relay is connected, and has proved that it holds its key.
     TRC_POOL_EVENT_KIND_RELAY_UP = 7,
-    // A connection to a relay has ended, or could not be established, for the reason in `end`: CLOSED_BY_CALLER if it was
-    // of no use, or begins anew on another network. It is tried again when it is needed, after a pause. The id of the
-    // relay is stale if it was removed.
+    // There is no connection to a relay any more. It may mean three things. If the reason in `end` is CLOSED_BY_CALLER,
+    // nothing is wrong with the relay: the pool has ended its connection, or the attempt, since enough others are
+    // connected, or to begin anew on another network; or the relay was removed, and its id is stale. Otherwise, if
+    // `connected_since` in `status` is not 0, a connection was lost; if it is 0, an attempt to connect has failed. After
+    // these two, the relay is tried again when it is needed, after a pause (`retry_in` in its status).
     TRC_POOL_EVENT_KIND_RELAY_DOWN = 8,
     // An answer to an onion request, unchecked: 1 to 2031 bytes.
     TRC_POOL_EVENT_KIND_ONION_RESPONSE = 9,
@@ -1587,6 +1589,9 @@ trc_error trc_pool_remove_relay(struct trc_pool *pool, uint64_t relay);
 
 // Adds a peer by its public key (32 bytes), or finds the one with this key, and writes its id to `*id`. `token` comes
 // back in all events of this peer; one that is there already has it from now on. The peer is awake.
+//
+// Our own key is accepted, too, but relays open no route from a client to itself: ROUTE_REFUSED follows for each relay
+// that is tied to this peer.
 trc_error trc_pool_add_peer(struct trc_pool *pool,
                             const uint8_t *public_key,
                             uint64_t token,
@@ -1599,6 +1604,8 @@ trc_error trc_pool_remove_peer(struct trc_pool *pool, uint64_t peer);
 
 // The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
 // the rounds in which the peer is looked for, this relay is tried at the next common ping.
+//
+// A peer with our own key is tied, too; then the relay refuses the route (ROUTE_REFUSED).
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`, `TRC_ERROR_UNKNOWN_RELAY`, `TRC_ERROR_TOO_MANY_TIES`.
 trc_error trc_pool_tie(struct trc_pool *pool,

@@ -32,9 +32,11 @@ pub enum trc_pool_event_kind {
     Writable = 6,
     /// A relay is connected, and has proved that it holds its key.
     RelayUp = 7,
-    /// A connection to a relay has ended, or could not be established, for the reason in `end`: CLOSED_BY_CALLER if it was
-    /// of no use, or begins anew on another network. It is tried again when it is needed, after a pause. The id of the
-    /// relay is stale if it was removed.
+    /// There is no connection to a relay any more. It may mean three things. If the reason in `end` is CLOSED_BY_CALLER,
+    /// nothing is wrong with the relay: the pool has ended its connection, or the attempt, since enough others are
+    /// connected, or to begin anew on another network; or the relay was removed, and its id is stale. Otherwise, if
+    /// `connected_since` in `status` is not 0, a connection was lost; if it is 0, an attempt to connect has failed. After
+    /// these two, the relay is tried again when it is needed, after a pause (`retry_in` in its status).
     RelayDown = 8,
     /// An answer to an onion request, unchecked: 1 to 2031 bytes.
     OnionResponse = 9,

@@ -88,6 +88,9 @@ pub extern "C" fn trc_pool_remove_relay(pool: *mut trc_pool, relay: u64) -> trc_
 
 /// Adds a peer by its public key (32 bytes), or finds the one with this key, and writes its id to `*id`. `token` comes
 /// back in all events of this peer; one that is there already has it from now on. The peer is awake.
+///
+/// Our own key is accepted, too, but relays open no route from a client to itself: ROUTE_REFUSED follows for each relay
+/// that is tied to this peer.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_add_peer(
     pool: *mut trc_pool,
@@ -113,6 +116,8 @@ pub extern "C" fn trc_pool_remove_peer(pool: *mut trc_pool, peer: u64) -> trc_er
 
 /// The peer is thought to be on this relay: the pool may reach it there. If they are tied already, it is a hint: between
 /// the rounds in which the peer is looked for, this relay is tried at the next common ping.
+///
+/// A peer with our own key is tied, too; then the relay refuses the route (ROUTE_REFUSED).
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`, `TRC_ERROR_UNKNOWN_RELAY`, `TRC_ERROR_TOO_MANY_TIES`.
 #[unsafe(no_mangle)]
