@@ -66,6 +66,7 @@ static trc_pool *new_pool(uint8_t *public_key) {
 static void members(void) {
     uint8_t key[TRC_KEY_SIZE];
     uint64_t ids[3] = {0, 0, 0}, id = 0;
+    trc_relay *relay;
     size_t i;
     for (i = 0; i < 2; i++) {
         OK(trc_pool_add_relay(alice, relays[i], TRC_ORIGIN_USER, 0, &at_alice[i]));
@@ -80,8 +81,12 @@ static void members(void) {
     OK(trc_pool_add_peer(bob, alice_key, 27, &friend_of_bob));
     OK(trc_pool_find_peer(alice, bob_key, &id));
     CHECK(id == friend_of_alice);
-    // From a peer elsewhere, an address of this machine is refused.
-    RETURNS(TRC_ERROR_LOCAL_ADDRESS, trc_pool_add_relay(alice, relays[0], TRC_ORIGIN_PEER, friend_of_alice, &id));
+    // From a peer elsewhere, an address of this machine is refused; it does not count if the user has named the relay.
+    OK(trc_relay_new("127.0.0.1:443", bob_key, &relay));
+    RETURNS(TRC_ERROR_LOCAL_ADDRESS, trc_pool_add_relay(alice, relay, TRC_ORIGIN_PEER, friend_of_alice, &id));
+    trc_relay_free(relay);
+    OK(trc_pool_add_relay(alice, relays[0], TRC_ORIGIN_PEER, friend_of_alice, &id));
+    CHECK(id == at_alice[0]);
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_add_relay(alice, relays[0], TRC_ORIGIN_LOCAL_PEER, UINT64_MAX, &id));
     RETURNS(TRC_ERROR_ARGUMENT, trc_pool_add_relay(alice, relays[0], 0, 0, &id));
     RETURNS(TRC_ERROR_ARGUMENT, trc_pool_add_relay(alice, relays[0], 5, 0, &id));
