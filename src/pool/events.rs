@@ -224,6 +224,7 @@ mod tests {
     fn an_event_that_is_kept_is_the_same() {
         for event in every_event(&statuses()) {
             let kept = event.to_owned();
+            assert_eq!(format!("{kept:?}"), format!("{event:?}"));
             assert_eq!(kept.as_event(), event);
             assert_eq!(OwnedPoolEvent::from(event), kept);
         }
