@@ -182,6 +182,59 @@ pub enum PoolEventWith<Payload, Status> {
 }
 
 impl<Payload, Status> PoolEventWith<Payload, Status> {
+    /// The peer of this event, if it is about one.
+    pub fn peer(&self) -> Option<PeerId> {
+        match *self {
+            Self::PeerOnline { peer, .. }
+            | Self::PeerOffline { peer, .. }
+            | Self::PeerMoved { peer, .. }
+            | Self::Unsent { peer, .. }
+            | Self::RouteRefused { peer, .. }
+            | Self::Data { peer, .. }
+            | Self::Writable { peer, .. } => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// The relay of this event; of a [`PeerMoved`](Self::PeerMoved), the new one.
+    pub fn relay(&self) -> Option<RelayId> {
+        match *self {
+            Self::PeerOnline { relay, .. }
+            | Self::PeerMoved { relay, .. }
+            | Self::Unsent { relay, .. }
+            | Self::RouteRefused { relay, .. }
+            | Self::Data { relay, .. }
+            | Self::Oob { relay, .. }
+            | Self::RelayUp { relay, .. }
+            | Self::RelayWritable { relay, .. }
+            | Self::RelayRefused { relay, .. }
+            | Self::RelayDown { relay, .. }
+            | Self::OnionResponse { relay, .. }
+            | Self::Forwarding { relay, .. } => Some(relay),
+            Self::PeerOffline { .. } | Self::Writable { .. } => None,
+        }
+    }
+
+    /// The token of the peer, or of the relay if the event is not about a peer; 0 if none was given.
+    pub fn token(&self) -> u64 {
+        match *self {
+            Self::PeerOnline { token, .. }
+            | Self::PeerOffline { token, .. }
+            | Self::PeerMoved { token, .. }
+            | Self::Unsent { token, .. }
+            | Self::RouteRefused { token, .. }
+            | Self::Data { token, .. }
+            | Self::Oob { token, .. }
+            | Self::Writable { token, .. }
+            | Self::RelayUp { token, .. }
+            | Self::RelayWritable { token, .. }
+            | Self::RelayRefused { token, .. }
+            | Self::RelayDown { token, .. }
+            | Self::OnionResponse { token, .. }
+            | Self::Forwarding { token, .. } => token,
+        }
+    }
+
     /// The same event with the payload and the status that these functions return.
     pub(super) fn map<'a, P, S>(
         &'a self,

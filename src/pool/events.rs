@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn an_event_tells_its_peer_its_relay_and_its_token() {
+        for event in every_event(&statuses()) {
+            let shown = format!("{event:?}");
+            let has = |field: &str| shown.contains(&format!(" {field}: "));
+            assert_eq!(event.peer(), has("peer").then_some(PeerId(3)), "{shown}");
+            assert_eq!(event.relay(), has("relay").then_some(RelayId(4)), "{shown}");
+            assert_eq!(event.token(), 7, "{shown}");
+        }
+    }
+
+    #[test]
     fn an_event_that_is_kept_is_the_same() {
         for event in every_event(&statuses()) {
             let kept = event.to_owned();

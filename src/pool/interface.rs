@@ -266,6 +266,23 @@ impl Pool {
     /// let relays = pool.relays_to_share(3);
     /// assert_eq!(relays.len(), 1, "only one is connected");
     /// ```
+    ///
+    /// Who receives them adds them, and ties them to the sender, who is connected to them:
+    ///
+    /// ```
+    /// # use tox_relay_client::pool::Origin;
+    /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
+    /// # let (mut pool, friend) = shared::pool();
+    /// # let received = pool.relays_to_share(3);
+    /// for relay in received {
+    ///     let named = Origin::Peer { peer: friend, is_local: false }; // true if the friend is in the local network
+    ///     match pool.add_relay(relay, named) {
+    ///         Ok(relay) => pool.tie(friend, relay)?,
+    ///         Err(error) => println!("left out: {error}"), // for example a relay in the friend's own local network
+    ///     }
+    /// }
+    /// # Ok::<(), tox_relay_client::pool::TieError>(())
+    /// ```
     pub fn relays_to_share(&mut self, count: usize) -> Vec<Relay> {
         self.plan.share(count)
     }
