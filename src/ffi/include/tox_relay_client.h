@@ -1502,13 +1502,13 @@ trc_error trc_pool_failed_attempt(const struct trc_pool *pool,
 // data are copied, and leave with the next poll or `trc_pool_flush`.
 //
 // Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
-// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and its data stay
 // in order. Nothing bounds what waits for a peer that does not read: relays discard it.
 //
 // After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 //
-// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`. Then nothing
-// was queued.
+// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`;
+// `TRC_ERROR_ROUTE_OFFLINE` if the peer is offline, and the data are too long to go out of band. Then nothing was queued.
 trc_error trc_pool_send(struct trc_pool *pool,
                         uint64_t peer,
                         const uint8_t *data,
@@ -1622,7 +1622,8 @@ trc_error trc_pool_untie(struct trc_pool *pool,
 
 // Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its routes
 // are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it is awake,
-// its routes are requested as if its relays had just been tied.
+// its routes are requested as if its relays had just been tied. Data that are sent to one that sleeps without routes go
+// out of band.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_set_awake(struct trc_pool *pool,
@@ -1630,9 +1631,11 @@ trc_error trc_pool_set_awake(struct trc_pool *pool,
                              bool is_awake);
 
 // Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
-// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now.
-// One that loses the data of a peer is used for it only if there is no other; once two peers have reported it, for all.
-// Half of the reports are forgotten after ten minutes.
+// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now;
+// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were on
+// their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have reported
+// it, for all. A packet that was delivered makes up for one that was lost, and half of the losses are forgotten after ten
+// minutes. Does nothing while the peer is offline.
 //
 // Errors: `TRC_ERROR_UNKNOWN_PEER`.
 trc_error trc_pool_report(struct trc_pool *pool,
@@ -1694,9 +1697,10 @@ trc_error trc_pool_recall_error(const struct trc_pool *pool,
 void trc_text_free(char *text);
 
 // How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
-// to 6 become 1 or 6. (It has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
-// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half of
-// them; otherwise once one of them has tried the other's.
+// to 6 become 1 or 6. (It has routes on up to six of its relays that are connected anyway.) Each of two peers chooses
+// by itself: with four relays in common, at least two are the same. Two peers who are both tied to more than five relays,
+// and cannot tell each other which they use, meet at once only if each has more than half of them; otherwise once one of
+// them has tried the other's.
 trc_error trc_pool_set_relays_per_peer(struct trc_pool *pool,
                                        size_t count);
 
@@ -1707,7 +1711,7 @@ trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 // data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 // has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
 // that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
-// place.
+// place. With one place, a relay that has failed is tried again only after another that works has had it for ten minutes.
 trc_error trc_pool_set_max_connections(struct trc_pool *pool,
                                        size_t count);
 

@@ -16,13 +16,13 @@ use crate::pool::trc_pool;
 /// data are copied, and leave with the next poll or `trc_pool_flush`.
 ///
 /// Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
-/// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+/// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and its data stay
 /// in order. Nothing bounds what waits for a peer that does not read: relays discard it.
 ///
 /// After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 ///
-/// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`. Then nothing
-/// was queued.
+/// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`;
+/// `TRC_ERROR_ROUTE_OFFLINE` if the peer is offline, and the data are too long to go out of band. Then nothing was queued.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_send(pool: *mut trc_pool, peer: u64, data: *const u8, length: usize) -> trc_error {
     run(pool, |state| {

@@ -139,7 +139,8 @@ pub extern "C" fn trc_pool_untie(pool: *mut trc_pool, peer: u64, relay: u64) -> 
 
 /// Whether a peer is to be reached through relays. One that is reached directly may sleep: ten seconds later its routes
 /// are closed, so that it goes offline here, and relays that only sleeping peers use are disconnected. Once it is awake,
-/// its routes are requested as if its relays had just been tied.
+/// its routes are requested as if its relays had just been tied. Data that are sent to one that sleeps without routes go
+/// out of band.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`.
 #[unsafe(no_mangle)]
@@ -148,9 +149,11 @@ pub extern "C" fn trc_pool_set_awake(pool: *mut trc_pool, peer: u64, is_awake: b
 }
 
 /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
-/// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now.
-/// One that loses the data of a peer is used for it only if there is no other; once two peers have reported it, for all.
-/// Half of the reports are forgotten after ten minutes.
+/// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now;
+/// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were on
+/// their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have reported
+/// it, for all. A packet that was delivered makes up for one that was lost, and half of the losses are forgotten after ten
+/// minutes. Does nothing while the peer is offline.
 ///
 /// Errors: `TRC_ERROR_UNKNOWN_PEER`.
 #[unsafe(no_mangle)]

@@ -9,9 +9,10 @@ use crate::handle::run;
 use crate::pool::trc_pool;
 
 /// How many relays are connected for each awake peer at least, if as many are tied to it: 3 by default; numbers beyond 1
-/// to 6 become 1 or 6. (It has routes on up to six of its relays that are connected anyway.) Two peers who are both tied
-/// to more than five relays, and cannot tell each other which they use, meet at once only if each has more than half of
-/// them; otherwise once one of them has tried the other's.
+/// to 6 become 1 or 6. (It has routes on up to six of its relays that are connected anyway.) Each of two peers chooses
+/// by itself: with four relays in common, at least two are the same. Two peers who are both tied to more than five relays,
+/// and cannot tell each other which they use, meet at once only if each has more than half of them; otherwise once one of
+/// them has tried the other's.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_set_relays_per_peer(pool: *mut trc_pool, count: usize) -> trc_error {
     run(pool, |state| {
@@ -33,7 +34,7 @@ pub extern "C" fn trc_pool_set_onion_relays(pool: *mut trc_pool, count: usize) -
 /// data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 /// has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
 /// that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
-/// place.
+/// place. With one place, a relay that has failed is tried again only after another that works has had it for ten minutes.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_set_max_connections(pool: *mut trc_pool, count: usize) -> trc_error {
     run(pool, |state| {
