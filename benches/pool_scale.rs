@@ -231,7 +231,7 @@ impl Scale {
         // Few at a time: the relays have to read them.
         let mut send = Duration::ZERO;
         for peers in self.peers.clone().chunks(50).cycle().take(count.div_ceil(50)) {
-            let send_all = |peer: &PeerId| self.pool.send(*peer, &[7; 34]).expect("room for data");
+            let send_all = |peer: &PeerId| _ = self.pool.send(*peer, &[7; 34]).expect("room for data");
             send += cpu(|| peers.iter().for_each(send_all)).0;
             self.pass(ANSWER);
         }

@@ -94,7 +94,7 @@ static bool send_line(void) {
         add_friend(line);
         return true;
     }
-    error = trc_pool_send(pool, friend_id, (const uint8_t *)line, (size_t)length);
+    error = trc_pool_send(pool, friend_id, (const uint8_t *)line, (size_t)length, NULL);
     if (error != TRC_OK) {
         printf("* Not sent: %s\n", trc_error_text(error));
     }

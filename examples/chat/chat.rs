@@ -247,7 +247,7 @@ impl Chat {
         let Some(text) = &self.unsent else { return };
         match self.peer.map(|peer| self.pool.send(peer, text.as_bytes())) {
             None => println!("* Not sent: no peer is set. Set one with /peer KEY"),
-            Some(Ok(())) => {}
+            Some(Ok(_)) => {}
             Some(Err(PoolSendError::WouldBlock)) => return, // tried again after the next poll
             Some(Err(error)) => println!("* Not sent: {error}"),
         }

@@ -17,7 +17,8 @@ mod tests;
 
 impl Pool {
     /// Sends data to a peer, by the relay that carries them; if that one is full, by another. While the peer is
-    /// offline, they are sent out of band by one of its relays, another one each time, since the peer may be there.
+    /// offline, they are sent out of band by one of its relays, another one each time, since the peer may be there. Returns
+    /// the relay, for [`report`](Self::report).
     ///
     /// A program that sends until [`WouldBlock`](PoolSendError::WouldBlock) fills one relay after the other, so data of
     /// one overtake those of another: packets of a bulk transfer need numbers. One that waits for the peer to confirm
@@ -75,12 +76,12 @@ impl Pool {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
+    pub fn send(&mut self, peer: PeerId, data: &[u8]) -> Result<RelayId, PoolSendError> {
         while let Some((relay, route)) = self.plan.used(peer) {
             match self.client.send_data(route, data) {
                 Ok(()) => {
                     self.plan.handle_sent(relay);
-                    return Ok(());
+                    return Ok(relay);
                 }
                 Err(SendError::WouldBlock) => return self.send_by_another(peer, data),
                 Err(error @ SendError::Length { .. }) => return Err(PoolSendError::Length(error)),
@@ -94,12 +95,12 @@ impl Pool {
     }
 
     /// The relay that carries the data to this peer is full.
-    fn send_by_another(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
+    fn send_by_another(&mut self, peer: PeerId, data: &[u8]) -> Result<RelayId, PoolSendError> {
         for (relay, route) in self.plan.others(peer) {
             if self.client.send_data(route, data).is_ok() {
                 self.plan.handle_sent(relay);
                 self.plan.handle_overflow(peer, relay);
-                return Ok(());
+                return Ok(relay);
             }
         }
         self.plan.handle_refused_data(peer);
@@ -107,7 +108,7 @@ impl Pool {
     }
 
     /// The peer is offline, but may be there: it has not asked for a route yet.
-    fn send_out_of_band(&mut self, peer: PeerId, data: &[u8]) -> Result<(), PoolSendError> {
+    fn send_out_of_band(&mut self, peer: PeerId, data: &[u8]) -> Result<RelayId, PoolSendError> {
         let key = self.plan.peer(peer).ok_or(PoolSendError::Unknown)?.key;
         if ROUTE_DATA.contains(&data.len()) && data.len() > *OOB_DATA.end() {
             return Err(PoolSendError::Offline);
@@ -119,31 +120,29 @@ impl Pool {
             Err(PoolSendError::WouldBlock) => self.plan.handle_refused_data(peer),
             Err(_) => {}
         }
-        sent.map(drop)
+        sent
     }
 
-    /// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer
-    /// is online and drops its data cannot be found out here. It concerns the relay that carries the data to the peer now;
-    /// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were
-    /// on their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have
-    /// reported it, for all. A packet that was delivered makes up for one that was lost, half of the losses are forgotten
-    /// after ten minutes, and all at the end of the program. Does nothing while the peer is offline; returns `false` if it
-    /// was removed.
+    /// Whether data arrived that this relay carried to a peer, or are missing, as those know who read the data: a relay
+    /// that says that a peer is online and drops its data cannot be found out here. One that loses the data of a peer is
+    /// used for it only if there is no other; once two peers have reported it, for all. A packet that was delivered makes
+    /// up for one that was lost; half of the losses are forgotten after ten minutes, and all at the end of the program.
+    /// Returns `false`, and does nothing, if the peer is not online on this relay now: then nobody has said that the data
+    /// would arrive.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }
     /// # let (mut pool, friend) = shared::pool();
-    /// pool.send(friend, b"message 1")?;
+    /// let relay = pool.send(friend, b"message 1")?;
     /// // Seconds later: the friend is online here, but has not confirmed the message. Send it again, by another relay
     /// // if there is one.
-    /// pool.report(friend, false);
+    /// pool.report(friend, relay, false);
     /// pool.send(friend, b"message 1")?;
-    /// # let used = pool.peer(friend).unwrap().used.unwrap();
-    /// # assert_eq!(pool.relay(used).unwrap().lost, 1);
+    /// # assert_eq!(pool.relay(relay).unwrap().lost, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
-        self.plan.handle_report(Instant::now(), peer, was_delivered)
+    pub fn report(&mut self, peer: PeerId, relay: RelayId, was_delivered: bool) -> bool {
+        self.plan.handle_report(Instant::now(), peer, relay, was_delivered)
     }
 
     /// Sends a packet to someone on this relay who need not be a peer: for example an answer to

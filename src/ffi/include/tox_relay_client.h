@@ -685,8 +685,8 @@ typedef struct trc_config trc_config;
 // - If more relays are wanted than may be connected, each peer gets one before any gets its second.
 // - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
 //   at a time, and then the pauses between rounds grow from a minute to four hours.
-// - A relay without which nothing would be missing is disconnected after 10 s, or later, when all is sent that was queued
-//   there. A route that is online is given up only if the peer is online on three others.
+// - A relay without which nothing would be missing is disconnected after 10 s, or up to a minute later, when all is sent
+//   that was queued there. A route that is online is given up only if the peer is online on three others.
 // - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each,
 //   up to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten
 //   when it was connected for a minute. If no relay at all is connected, it is our own network: then no relay is
@@ -1499,11 +1499,12 @@ trc_error trc_pool_failed_attempt(const struct trc_pool *pool,
 
 // Sends 1 to 2031 bytes to a peer, by the relay that carries its data; if that one is full, by another. While the peer is
 // offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there. The
-// data are copied, and leave with the next poll or `trc_pool_flush`.
+// data are copied, and leave with the next poll or `trc_pool_flush`. Writes the relay's id to `*relay`, for
+// `trc_pool_report`. (`relay` may be NULL.)
 //
 // Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
-// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and its data stay
-// in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+// its data stay in order. Nothing bounds what waits for a peer that does not read: relays discard it.
 //
 // After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 //
@@ -1512,7 +1513,8 @@ trc_error trc_pool_failed_attempt(const struct trc_pool *pool,
 trc_error trc_pool_send(struct trc_pool *pool,
                         uint64_t peer,
                         const uint8_t *data,
-                        size_t length);
+                        size_t length,
+                        uint64_t *relay);
 
 // Sends 1 to 1024 bytes to someone on this relay, by public key (32 bytes), who need not be a peer: for example an answer
 // to an event of the kind OOB.
@@ -1630,16 +1632,16 @@ trc_error trc_pool_set_awake(struct trc_pool *pool,
                              uint64_t peer,
                              bool is_awake);
 
-// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
-// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now;
-// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were on
-// their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have reported
-// it, for all. A packet that was delivered makes up for one that was lost, and half of the losses are forgotten after ten
-// minutes. Does nothing while the peer is offline.
+// Whether data arrived that this relay carried to a peer, or are missing, as those know who read the data: a relay that
+// says that a peer is online and drops its data cannot be found out by the pool. One that loses the data of a peer is
+// used for it only if there is no other; once two peers have reported it, for all. A packet that was delivered makes up
+// for one that was lost; half of the losses are forgotten after ten minutes, and all at the end of the program.
 //
-// Errors: `TRC_ERROR_UNKNOWN_PEER`.
+// Errors: `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ROUTE_OFFLINE` if the peer is not online on this relay now: then nobody has
+// said that the data would arrive, and nothing is counted.
 trc_error trc_pool_report(struct trc_pool *pool,
                           uint64_t peer,
+                          uint64_t relay,
                           bool was_delivered);
 
 // Writes the id of the peer with this public key (32 bytes) to `*id`.
@@ -1711,7 +1713,8 @@ trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 // data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 // has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
 // that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
-// place. With one place, a relay that has failed is tried again only after another that works has had it for ten minutes.
+// place. With one place, a relay that has failed eight times is tried again only after another that works has had it for ten
+// minutes.
 trc_error trc_pool_set_max_connections(struct trc_pool *pool,
                                        size_t count);
 

@@ -233,13 +233,14 @@ static void sending(void) {
     trc_pool_event event;
     uint64_t by = 0;
     int sent;
-    OK(trc_pool_send(alice, friend_of_alice, data, 2031));
+    uint64_t carrier;
+    OK(trc_pool_send(alice, friend_of_alice, data, 2031, &carrier));
     event = wait_for(bob, TRC_POOL_EVENT_KIND_DATA);
     CHECK(event.length == 2031 && event.peer == friend_of_bob && event.token == 27 && event.end == NULL);
-    RETURNS(TRC_ERROR_LENGTH, trc_pool_send(alice, friend_of_alice, data, 2032));
-    RETURNS(TRC_ERROR_LENGTH, trc_pool_send(alice, friend_of_alice, NULL, 0));
-    RETURNS(TRC_ERROR_NULL, trc_pool_send(alice, friend_of_alice, NULL, 1));
-    RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_send(alice, UINT64_MAX, data, 1));
+    RETURNS(TRC_ERROR_LENGTH, trc_pool_send(alice, friend_of_alice, data, 2032, NULL));
+    RETURNS(TRC_ERROR_LENGTH, trc_pool_send(alice, friend_of_alice, NULL, 0, NULL));
+    RETURNS(TRC_ERROR_NULL, trc_pool_send(alice, friend_of_alice, NULL, 1, NULL));
+    RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_send(alice, UINT64_MAX, data, 1, NULL));
     OK(trc_pool_send_onion_request(alice, data, 178, &by));
     CHECK(by == at_alice[0] || by == at_alice[1]);
     OK(trc_pool_send_onion_request(alice, data, 178, NULL));
@@ -263,7 +264,8 @@ static void sending(void) {
             trc_pool_send_forward_request_by(alice, UINT64_MAX, TRC_TRANSPORT_UDP, "127.0.0.1:9", data, 1));
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_send_oob(alice, UINT64_MAX, bob_key, data, 1));
     RETURNS(TRC_ERROR_LENGTH, trc_pool_send_oob(alice, by, bob_key, data, 1025));
-    OK(trc_pool_report(alice, friend_of_alice, true));
+    OK(trc_pool_report(alice, friend_of_alice, carrier, true));
+    RETURNS(TRC_ERROR_ROUTE_OFFLINE, trc_pool_report(alice, friend_of_alice, UINT64_MAX, true));
     // More out of band than the queue of one relay has room for.
     while (trc_pool_send_oob(alice, by, bob_key, data, 1024) == TRC_OK) {
     }
@@ -272,10 +274,10 @@ static void sending(void) {
     CHECK(event.relay == by && event.token == (by == at_alice[0] ? 100 : 101) && event.peer == 0);
     // More than the queues of both relays have room for.
     OK(trc_pool_set_window(alice, 16 * 1024));
-    for (sent = 0; trc_pool_send(alice, friend_of_alice, data, 2000) == TRC_OK; sent++) {
+    for (sent = 0; trc_pool_send(alice, friend_of_alice, data, 2000, NULL) == TRC_OK; sent++) {
         CHECK(sent < 100000);
     }
-    RETURNS(TRC_ERROR_WOULD_BLOCK, trc_pool_send(alice, friend_of_alice, data, 2000));
+    RETURNS(TRC_ERROR_WOULD_BLOCK, trc_pool_send(alice, friend_of_alice, data, 2000, NULL));
     CHECK(!trc_pool_all_drained(alice));
     event = wait_for(alice, TRC_POOL_EVENT_KIND_WRITABLE);
     CHECK(event.peer == friend_of_alice && event.token == 17);
@@ -392,7 +394,7 @@ static void settings(void) {
     OK(trc_pool_network_changed(alice));
     OK(trc_pool_set_awake(alice, friend_of_alice, true));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_set_awake(alice, UINT64_MAX, true));
-    RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_report(alice, UINT64_MAX, true));
+    RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_report(alice, UINT64_MAX, UINT64_MAX, true));
     CHECK(trc_pool_next_timeout(alice) >= 0);
 }
 
@@ -424,7 +426,7 @@ static void removing(void) {
     RETURNS(TRC_ERROR_UNKNOWN_RELAY, trc_pool_untie(alice, friend_of_alice, used));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_untie(alice, UINT64_MAX, used));
     used = at_alice[used == at_alice[0] ? 1 : 0];
-    while (trc_pool_send(alice, friend_of_alice, data, sizeof(data)) == TRC_OK) {
+    while (trc_pool_send(alice, friend_of_alice, data, sizeof(data), NULL) == TRC_OK) {
     }
     OK(trc_pool_untie(alice, friend_of_alice, used));
     event = wait_for(alice, TRC_POOL_EVENT_KIND_UNSENT);
@@ -432,7 +434,7 @@ static void removing(void) {
     CHECK(event.length >= sizeof(data) && event.data == NULL);
     event = wait_for(alice, TRC_POOL_EVENT_KIND_PEER_OFFLINE);
     CHECK(event.peer == friend_of_alice && event.token == 17 && !trc_pool_is_online(alice, friend_of_alice));
-    RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_send(alice, friend_of_alice, (const uint8_t *)"x", 1));
+    RETURNS(TRC_ERROR_UNREACHABLE, trc_pool_send(alice, friend_of_alice, (const uint8_t *)"x", 1, NULL));
     OK(trc_pool_remove_peer(alice, friend_of_alice));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_remove_peer(alice, friend_of_alice));
     RETURNS(TRC_ERROR_UNKNOWN_PEER, trc_pool_peer(alice, friend_of_alice, &peer));
@@ -472,7 +474,7 @@ static void null_pools(void) {
     RETURNS(TRC_ERROR_NULL, trc_pool_add_peer(alice, key, 0, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_find_peer(alice, NULL, &id));
     RETURNS(TRC_ERROR_NULL, trc_pool_find_relay(alice, NULL, &id));
-    RETURNS(TRC_ERROR_NULL, trc_pool_send(NULL, 0, key, 1));
+    RETURNS(TRC_ERROR_NULL, trc_pool_send(NULL, 0, key, 1, NULL));
     RETURNS(TRC_ERROR_NULL, trc_pool_send_oob(alice, 0, NULL, key, 1));
     CHECK(trc_pool_peers(NULL, &id, 1) == 0 && trc_pool_relays(NULL, &id, 1) == 0);
     CHECK(trc_pool_relays_to_share(NULL, NULL, 0) == 0 && !trc_pool_is_online(NULL, 0));

@@ -50,7 +50,6 @@ impl Plan {
         }
         let before = std::mem::replace(&mut peer.used, chosen);
         peer.faster_since = None;
-        peer.left = before.map(|relay| (relay, now));
         let notice = match (before, chosen) {
             (None, Some(relay)) => Notice::PeerOnline(id, relay),
             (Some(from), Some(to)) => {

@@ -31,6 +31,7 @@ impl Plan {
 
     /// The user has removed a relay: if no other one is connected, all are tried soon, as after the failure of the last one.
     pub(crate) fn handle_removed(&mut self, now: Instant, id: RelayId) {
+        self.gave_way.take_if(|(relay, _)| *relay == id); // to no other
         if !self.has_connected_besides(id) {
             self.handle_outage(now);
         }

@@ -10,9 +10,6 @@ use crate::pool::id::RelayId;
 /// How long other relays must be faster before the fastest takes over: at three common pings in a row.
 const FASTER_FOR: Duration = Duration::from_secs(55);
 
-/// Losses that are reported so soon after a change of relay are of data that were sent before it.
-const LOSSES_ARE_OLD: Duration = Duration::from_secs(5);
-
 /// A peer that is offline for so long is searched for, at the second common ping after it went offline.
 const OFFLINE_FOR: Duration = Duration::from_secs(25);
 
@@ -40,8 +37,6 @@ pub(crate) struct Peer {
     pub(crate) search: Option<Search>,
     /// The relay that carries its data: the peer is online there. `None` while it is offline.
     pub(crate) used: Option<RelayId>,
-    /// The relay that carried its data before, and until when.
-    pub(crate) left: Option<(RelayId, Instant)>,
     /// Since when there was always a relay that is faster than the used one.
     pub(crate) faster_since: Option<Instant>,
     /// Whether `send` has refused data since the last notice of room.
@@ -121,17 +116,10 @@ impl Peer {
             named: BTreeSet::new(),
             search: None,
             used: None,
-            left: None,
             faster_since: None,
             was_refused: false,
             turn: 0,
         }
-    }
-
-    /// The relay that has lost data, if this is reported now.
-    pub(crate) fn loser(&self, now: Instant) -> Option<RelayId> {
-        let before = self.left.filter(|(_, at)| now < *at + LOSSES_ARE_OLD);
-        before.map(|(relay, _)| relay).or(self.used)
     }
 
     pub(crate) fn tie(&self, relay: RelayId) -> Option<&Tie> {

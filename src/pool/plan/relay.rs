@@ -323,7 +323,7 @@ impl Known {
     }
 
     /// How long it has been connected, if it is.
-    pub(crate) fn connected_for(&self, now: Instant) -> Option<Duration> {
+    fn connected_for(&self, now: Instant) -> Option<Duration> {
         match self.state {
             State::Connected { since, .. } => Some(now.saturating_duration_since(since)),
             State::Idle | State::Connecting { .. } => None,

@@ -18,10 +18,13 @@ use crate::pool::plan::state::Plan;
 /// How long a relay is kept without which nothing would be missing.
 const SURPLUS: Duration = Duration::from_secs(10);
 
-/// How often it is looked at after that, while data are queued there.
-const DRAINS: Duration = Duration::from_secs(1);
+/// How much longer, while data are queued there, and how often it is looked at then.
+const DRAINS: Duration = Duration::from_secs(60);
+const LOOKED_AT: Duration = Duration::from_secs(1);
 
-/// The only place is left to a relay that works for so long, before one that has failed is tried again.
+/// If there is only one place, it is left to relays of peers that have none until they have failed so often: in a minute.
+/// Then others have their turns, too, each for so long if it works.
+const MANY_FAILURES: u32 = 8;
 const KEEPS_ONLY_PLACE: Duration = Duration::from_secs(600);
 
 /// What a peer lacks.
@@ -92,7 +95,10 @@ impl Plan {
         self.wake_for_slow(now);
         let mut spare = self.always().saturating_sub(covering);
         let mut candidates = self.candidates(now, &missing, spare > 0);
-        while let Some(best) = candidates.iter().max_by_key(|(id, votes)| (**votes, self.rank(**id))) {
+        let rank = |plan: &Self, (id, votes): &(&RelayId, &Votes)| {
+            (if plan.takes_turns(**id) { Votes::default() } else { **votes }, plan.rank(**id))
+        };
+        while let Some(best) = candidates.iter().max_by_key(|candidate| rank(self, candidate)) {
             let (id, votes) = (*best.0, *best.1);
             if votes == Votes::default() && spare == 0 {
                 return;
@@ -133,19 +139,30 @@ impl Plan {
         }
     }
 
-    /// Whether the last place is left to peers that have no relay, or others would come and go with their tries. If there
-    /// is only one, a relay that works uses it between these.
+    /// Whether the last place is left to peers that have no relay, or others would come and go with their tries.
     fn keeps_last(&self, votes: Votes, missing: &HashMap<PeerId, Missing>) -> bool {
-        self.bound > 1 && votes.of_first == 0 && missing.values().any(|missing| missing.is_first)
+        let is_soon = |tie: &Tie| !self.takes_turns(tie.relay);
+        let may_soon_have = |peer: &Peer| peer.ties.iter().any(is_soon);
+        let firsts = missing.iter().filter(|(_, missing)| missing.is_first);
+        votes.of_first == 0 && firsts.filter_map(|(id, _)| self.peer(*id)).any(may_soon_have)
+    }
+
+    /// Whether a relay takes turns with others in the only place, since it has failed too often to have it for itself.
+    fn takes_turns(&self, id: RelayId) -> bool {
+        let has_failed = |known: &Known| known.failures.count() >= MANY_FAILURES;
+        self.bound == 1 && self.relay(id).is_some_and(has_failed)
     }
 
     /// Whether a relay waits for a place: a search gives back the one that it has taken, and of the relays that have failed,
     /// one after the other is tried again.
     fn can_wait(&self, id: RelayId, now: Instant) -> bool {
         let is_searching = self.relays().any(|(_, known)| known.is_tried(now));
-        let is_retry = |known: &Known| matches!(known.state, State::Connecting { .. }) && known.has_failed();
-        let is_new = |known: &Known| known.connected_for(now).is_some_and(|time| time < KEEPS_ONLY_PLACE);
-        let others_first = |known: &Known| is_retry(known) || self.bound == 1 && is_new(known);
+        let takes_turns = self.takes_turns(id);
+        let others_first = |known: &Known| match known.state {
+            State::Idle => false,
+            State::Connecting { .. } => takes_turns || known.has_failed(),
+            State::Connected { since, .. } => takes_turns && now < since + KEEPS_ONLY_PLACE,
+        };
         let has_failed = self.relay(id).is_some_and(Known::has_failed);
         is_searching || has_failed && self.relays().any(|(_, known)| others_first(known))
     }
@@ -226,7 +243,7 @@ impl Plan {
     }
 
     /// Disconnects those of these relays without which nothing was missing for a while, the worst one first. What is queued
-    /// there is sent before.
+    /// there is sent before, and the others wait for it: no better one goes instead.
     fn drop_surplus(
         &mut self,
         now: Instant,
@@ -244,21 +261,23 @@ impl Plan {
             }
             let due_at = *known.surplus_since.get_or_insert(now) + SURPLUS;
             let due_at = known.tried_until.map_or(due_at, |until| until.max(due_at));
-            let is_draining = || known.connection().and_then(&observe).is_some_and(|seen| seen.queued > 0);
             if due_at > now {
                 self.wake(due_at);
-            } else if is_draining() {
-                self.wake(now + DRAINS);
-            } else {
-                due.push(id);
+                continue;
             }
+            let has_queue = || known.connection().and_then(&observe).is_some_and(|seen| seen.queued > 0);
+            due.push((id, now < due_at + DRAINS && has_queue()));
         }
-        due.sort_by_cached_key(|id| self.value(*id));
-        for id in due {
+        due.sort_by_cached_key(|(id, _)| self.value(*id));
+        for (id, is_draining) in due {
             // Without one of them, another may not be surplus any more.
-            if self.is_surplus(id, now, self.covering(now)) {
-                self.end(id, now);
+            if !self.is_surplus(id, now, self.covering(now)) {
+                continue;
             }
+            if is_draining {
+                return self.wake(now + LOOKED_AT);
+            }
+            self.end(id, now);
         }
     }
 

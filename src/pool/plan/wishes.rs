@@ -112,17 +112,25 @@ impl Plan {
         self.is_outdated = true;
     }
 
-    /// Whether data of this peer arrived, as those know who read the data.
-    pub(crate) fn handle_report(&mut self, now: Instant, id: PeerId, was_delivered: bool) -> bool {
-        let Some(peer) = self.peer(id) else { return false };
-        let relay = if was_delivered { peer.used } else { peer.loser(now) };
-        if let Some(relay) = relay.and_then(|relay| self.relays.get_mut(relay.0)) {
-            relay.losses.report(now, id, was_delivered);
-            if !was_delivered {
-                // Others are concerned, too, once several have reported it.
-                let tied: Vec<PeerId> = relay.tied.iter().copied().collect();
-                tied.into_iter().for_each(|peer| self.choose_again(now, peer));
-            }
+    /// Whether data of this peer arrived that this relay has carried, as those know who read the data. It counts while the
+    /// peer is online there: otherwise nobody has said that the data would arrive.
+    pub(crate) fn handle_report(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        relay: RelayId,
+        was_delivered: bool,
+    ) -> bool {
+        let tie = self.peer(id).and_then(|peer| peer.tie(relay));
+        if tie.and_then(|tie| tie.route.online()).is_none() {
+            return false;
+        }
+        let Some(known) = self.relays.get_mut(relay.0) else { return false };
+        known.losses.report(now, id, was_delivered);
+        if !was_delivered {
+            // Others are concerned, too, once several have reported it.
+            let tied: Vec<PeerId> = known.tied.iter().copied().collect();
+            tied.into_iter().for_each(|peer| self.choose_again(now, peer));
         }
         true
     }

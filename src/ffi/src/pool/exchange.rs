@@ -13,22 +13,33 @@ use crate::pool::trc_pool;
 
 /// Sends 1 to 2031 bytes to a peer, by the relay that carries its data; if that one is full, by another. While the peer is
 /// offline, 1 to 1024 bytes go out of band by one of its relays, another one each time, since the peer may be there. The
-/// data are copied, and leave with the next poll or `trc_pool_flush`.
+/// data are copied, and leave with the next poll or `trc_pool_flush`. Writes the relay's id to `*relay`, for
+/// `trc_pool_report`. (`relay` may be NULL.)
 ///
 /// Who sends until TRC_ERROR_WOULD_BLOCK fills one relay after the other, so data of one overtake those of another:
-/// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and its data stay
-/// in order. Nothing bounds what waits for a peer that does not read: relays discard it.
+/// packets of a bulk transfer need numbers. Who waits until the peer has confirmed what it has got keeps to one relay, and
+/// its data stay in order. Nothing bounds what waits for a peer that does not read: relays discard it.
 ///
 /// After TRC_ERROR_WOULD_BLOCK, WRITABLE follows when one of the peer's relays has room, or others are there.
 ///
 /// Errors: `TRC_ERROR_WOULD_BLOCK`, `TRC_ERROR_UNREACHABLE`, `TRC_ERROR_LENGTH`, `TRC_ERROR_UNKNOWN_PEER`;
 /// `TRC_ERROR_ROUTE_OFFLINE` if the peer is offline, and the data are too long to go out of band. Then nothing was queued.
 #[unsafe(no_mangle)]
-pub extern "C" fn trc_pool_send(pool: *mut trc_pool, peer: u64, data: *const u8, length: usize) -> trc_error {
+pub extern "C" fn trc_pool_send(
+    pool: *mut trc_pool,
+    peer: u64,
+    data: *const u8,
+    length: usize,
+    relay: *mut u64,
+) -> trc_error {
     run(pool, |state| {
         let data = pointer::bytes(data, length)?;
         let sent = state.pool.send(peer.into(), data);
-        sent.map_err(|error| Failure::of_pool(error, trc_error::UnknownPeer))
+        let by = sent.map_err(|error| Failure::of_pool(error, trc_error::UnknownPeer))?;
+        if let Ok(place) = pointer::out(relay) {
+            place.write(by.into());
+        }
+        Ok(())
     })
 }
 

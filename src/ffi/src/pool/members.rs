@@ -148,17 +148,28 @@ pub extern "C" fn trc_pool_set_awake(pool: *mut trc_pool, peer: u64, is_awake: b
     run(pool, |state| known(state.pool.set_awake(peer.into(), is_awake), trc_error::UnknownPeer))
 }
 
-/// Whether data of this peer arrived, or are missing, as those know who read the data: a relay that says that a peer is
-/// online and drops its data cannot be found out by the pool. It concerns the relay that carries the data to the peer now;
-/// a loss in the first 5 s after a change of relay concerns the one before, so all packets may be reported that were on
-/// their way. A relay that loses the data of a peer is used for it only if there is no other; once two peers have reported
-/// it, for all. A packet that was delivered makes up for one that was lost, and half of the losses are forgotten after ten
-/// minutes. Does nothing while the peer is offline.
+/// Whether data arrived that this relay carried to a peer, or are missing, as those know who read the data: a relay that
+/// says that a peer is online and drops its data cannot be found out by the pool. One that loses the data of a peer is
+/// used for it only if there is no other; once two peers have reported it, for all. A packet that was delivered makes up
+/// for one that was lost; half of the losses are forgotten after ten minutes, and all at the end of the program.
 ///
-/// Errors: `TRC_ERROR_UNKNOWN_PEER`.
+/// Errors: `TRC_ERROR_UNKNOWN_PEER`; `TRC_ERROR_ROUTE_OFFLINE` if the peer is not online on this relay now: then nobody has
+/// said that the data would arrive, and nothing is counted.
 #[unsafe(no_mangle)]
-pub extern "C" fn trc_pool_report(pool: *mut trc_pool, peer: u64, was_delivered: bool) -> trc_error {
-    run(pool, |state| known(state.pool.report(peer.into(), was_delivered), trc_error::UnknownPeer))
+pub extern "C" fn trc_pool_report(
+    pool: *mut trc_pool,
+    peer: u64,
+    relay: u64,
+    was_delivered: bool,
+) -> trc_error {
+    run(pool, |state| {
+        let missing = if state.pool.peer(peer.into()).is_some() {
+            trc_error::RouteOffline
+        } else {
+            trc_error::UnknownPeer
+        };
+        known(state.pool.report(peer.into(), relay.into(), was_delivered), missing)
+    })
 }
 
 /// Writes the id of the peer with this public key (32 bytes) to `*id`.

@@ -38,8 +38,8 @@ use crate::waker::trc_waker;
 /// - If more relays are wanted than may be connected, each peer gets one before any gets its second.
 /// - A peer that stays offline on the relays that are connected for it is looked for on its others: at most four are tried
 ///   at a time, and then the pauses between rounds grow from a minute to four hours.
-/// - A relay without which nothing would be missing is disconnected after 10 s, or later, when all is sent that was queued
-///   there. A route that is online is given up only if the peer is online on three others.
+/// - A relay without which nothing would be missing is disconnected after 10 s, or up to a minute later, when all is sent
+///   that was queued there. A route that is online is given up only if the peer is online on three others.
 /// - A relay that fails is tried again when it is needed, after 1 s, and then pauses that are 1.6 times as long each,
 ///   up to 120 s, give or take a fifth; after an hour, if another try hardly helps (`trc_retry`). This is forgotten
 ///   when it was connected for a minute. If no relay at all is connected, it is our own network: then no relay is

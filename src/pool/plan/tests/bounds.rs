@@ -140,7 +140,7 @@ fn the_only_place_is_not_kept_for_a_peer_whose_relay_does_not_work() {
         let works = world.relays(5);
         let peer = world.peer(&[dead]);
         let seconds = seconds_without_a_relay(&mut world);
-        assert!(seconds < 3_600 / 20, "{conduct:?}: {seconds} s");
+        assert!(seconds < 3_600 / 10, "{conduct:?}: {seconds} s");
         let attempts = world.attempts.iter().filter(|(_, relay)| works.contains(relay)).count();
         assert!(attempts <= 12, "{conduct:?}: others come and go with its tries: {attempts} times");
         // It is found once its relay works again.
@@ -150,6 +150,34 @@ fn the_only_place_is_not_kept_for_a_peer_whose_relay_does_not_work() {
             assert!(is_online(&world, peer), "{conduct:?}");
         }
     }
+}
+
+#[test]
+fn a_relay_that_restarts_has_the_only_place_again_before_those_that_no_peer_is_on() {
+    let mut world = with_bound(6, 1);
+    let relay = world.relay(Origin::User);
+    world.relays(5);
+    let peer = world.peer(&[relay]);
+    world.pass(60 * SECOND);
+    world.set(relay, Conduct::Refuses);
+    world.pass(2 * SECOND);
+    world.set(relay, Conduct::Works);
+    world.pass(3 * SECOND);
+    assert!(is_online(&world, peer));
+}
+
+#[test]
+fn many_peers_on_relays_that_do_not_work_leave_the_only_place_to_others_after_a_while() {
+    let mut world = with_bound(7, 1);
+    world.relays(1);
+    for dead in world.relays(15) {
+        world.set(dead, Conduct::IsSilent);
+        world.peer(&[dead]);
+    }
+    world.pass(2 * 3_600 * SECOND);
+    let seconds = seconds_without_a_relay(&mut world);
+    assert!(seconds < 3_600 / 10, "{seconds} s");
+    assert!(world.attempts.len() > 15 * 8 + 6, "others are tried again");
 }
 
 /// Adds a peer that is online on a fast relay, which carries its data, and on a slow one. Returns these relays.

@@ -153,7 +153,7 @@ impl History {
                 self.world.plan.untie(now, peer, relay);
                 self.relays.retain(|relay| self.world.plan.relay(*relay).is_some()); // its namer may be gone
             }
-            12 => _ = self.world.plan.handle_report(now, peer, self.random.random_range(0..2) == 0),
+            12 => _ = self.world.plan.handle_report(now, peer, relay, self.random.random_range(0..2) == 0),
             16 => self.world.refuse_route(relay, peer),
             17 => {
                 if let Some((other, _)) = self.world.plan.others(peer).first() {

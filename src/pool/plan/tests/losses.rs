@@ -34,10 +34,10 @@ fn a_relay_that_loses_data_is_used_only_if_there_is_no_other() {
     let peer = world.peer(&relays);
     world.pass(60 * SECOND);
     let (used, _) = world.plan.used(peer).unwrap();
-    world.plan.handle_report(world.now, peer, false);
+    world.report(peer, false);
     let (next, _) = world.plan.used(peer).unwrap();
     assert_ne!(next, used);
-    world.plan.handle_report(world.now, peer, true);
+    world.report(peer, true);
     assert_eq!(world.plan.used(peer).unwrap().0, next);
     for relay in relays.iter().filter(|relay| **relay != used) {
         world.set(*relay, Conduct::Refuses);
@@ -53,7 +53,7 @@ fn a_peer_that_confirms_nothing_moves_no_other_peer_and_harms_no_score() {
         |world: &World| relays.clone().into_iter().map(|id| world.plan.relay(id).unwrap().score()).collect();
     let before: Vec<f64> = scores(&world);
     for _ in 0..1_000 {
-        world.plan.handle_report(world.now, hostile, false);
+        world.report(hostile, false);
     }
     assert_eq!(scores(&world), before);
     assert!(
@@ -65,9 +65,9 @@ fn a_peer_that_confirms_nothing_moves_no_other_peer_and_harms_no_score() {
 #[test]
 fn a_relay_that_loses_the_data_of_two_peers_carries_those_of_no_other() {
     let (mut world, relays, peers) = with_peers::<3>(2);
-    world.plan.handle_report(world.now, peers[0], false);
+    world.report(peers[0], false);
     assert_eq!(peers.map(|peer| used(&world, peer) == relays[0]), [false, true, true]);
-    world.plan.handle_report(world.now, peers[1], false);
+    world.report(peers[1], false);
     assert_eq!(peers.map(|peer| used(&world, peer) == relays[0]), [false; 3]);
     // It is not so any more without one of them.
     world.plan.remove_peer(world.now, peers[1]);
@@ -78,7 +78,7 @@ fn a_relay_that_loses_the_data_of_two_peers_carries_those_of_no_other() {
 #[test]
 fn a_loss_is_forgotten_after_ten_minutes() {
     let (mut world, relays, [peer]) = with_peers(3);
-    world.plan.handle_report(world.now, peer, false);
+    world.report(peer, false);
     world.pass(540 * SECOND);
     assert_ne!(used(&world, peer), relays[0]);
     world.pass(180 * SECOND); // then it must have been faster for a minute
@@ -99,7 +99,7 @@ fn a_loss_is_forgotten_after_ten_minutes() {
 #[test]
 fn relays_that_all_lose_data_do_not_take_turns() {
     let (mut world, relays, [peer]) = with_peers(4);
-    relays.iter().for_each(|_| assert!(world.plan.handle_report(world.now, peer, false)));
+    relays.iter().for_each(|_| assert!(world.report(peer, false)));
     world.pass(SECOND);
     world.notices();
     for turn in 0..20 {
@@ -110,7 +110,7 @@ fn relays_that_all_lose_data_do_not_take_turns() {
     }
     assert_eq!(world.notices(), []);
     // Nor do they when each one in turn is reported again and again.
-    (0..1_000).for_each(|_| _ = world.plan.handle_report(world.now, peer, false));
+    (0..1_000).for_each(|_| _ = world.report(peer, false));
     world.pass(SECOND);
     let moves = world.notices().len();
     assert!((1..50).contains(&moves), "{moves} moves in 1000 reports");
@@ -136,23 +136,43 @@ fn relays_that_are_all_silent_do_not_take_turns() {
 }
 
 #[test]
-fn losses_that_are_reported_one_after_the_other_concern_the_relay_that_all_were_sent_by() {
+fn what_is_reported_late_concerns_the_relay_that_has_carried_it() {
     let (mut world, relays, [peer]) = with_peers(6);
     let lost = |world: &World| {
         let lost = |relay: &RelayId| world.plan.relay(*relay).unwrap().losses.of(peer);
         relays.iter().map(lost).collect::<Vec<u32>>()
     };
     for _ in 0..5 {
-        world.plan.handle_report(world.now, peer, false);
+        assert!(world.plan.handle_report(world.now, peer, relays[0], false));
         world.pass(SECOND / 2);
     }
-    assert_eq!(lost(&world), [5, 0, 0]);
-    // What was sent after the change of relay has arrived, or is lost later.
-    let next = used(&world, peer);
-    world.plan.handle_report(world.now, peer, true);
-    assert_eq!(lost(&world), [5, 0, 0]);
-    world.pass(5 * SECOND);
-    world.plan.handle_report(world.now, peer, false);
-    assert_ne!(used(&world, peer), next);
-    assert_eq!(lost(&world).iter().sum::<u32>(), 6);
+    assert_eq!(lost(&world), [5, 0, 0], "all were sent before the data went by another");
+    assert!(world.plan.handle_report(world.now, peer, relays[0], true));
+    assert_eq!(lost(&world), [4, 0, 0]);
+}
+
+#[test]
+fn a_liar_that_takes_over_by_its_speed_gets_no_other_blamed() {
+    let (mut world, relays, peers) = with_peers::<3>(7);
+    let liar = relays[1];
+    world.round_trips.insert(liar, MS);
+    world.pass(200 * SECOND);
+    assert!(peers.iter().all(|peer| used(&world, *peer) == liar));
+    for peer in &peers[..2] {
+        assert!(world.plan.handle_report(world.now, *peer, liar, false));
+    }
+    assert!(peers.iter().all(|peer| used(&world, *peer) == relays[0]));
+}
+
+#[test]
+fn what_is_reported_of_a_relay_where_the_peer_is_not_counts_for_nothing() {
+    let (mut world, relays, [peer, friend]) = with_peers(8);
+    world.leave(relays[0], peer);
+    assert!(!world.plan.handle_report(world.now, peer, relays[0], false));
+    world.plan.untie(world.now, peer, relays[1]);
+    assert!(!world.plan.handle_report(world.now, peer, relays[1], false));
+    world.plan.remove_peer(world.now, peer);
+    assert!(!world.plan.handle_report(world.now, peer, relays[2], false));
+    assert!(relays.iter().all(|relay| world.plan.relay(*relay).unwrap().losses.peers() == 0));
+    assert!(world.report(friend, true));
 }

@@ -99,11 +99,11 @@ fn a_score_is_the_product_of_its_factors() {
     close(score(&world, own), 0.8);
     let peers = [(); 2].map(|()| world.peer(&[own]));
     world.pass(10 * SECOND);
-    world.plan.handle_report(world.now, peers[0], false);
+    world.report(peers[0], false);
     close(score(&world, own), 0.8); // one peer alone may want just that
-    world.plan.handle_report(world.now, peers[1], false);
+    world.report(peers[1], false);
     close(score(&world, own), 0.8 * 1e-6 / 2.0);
-    world.plan.handle_report(world.now, peers[0], true);
+    world.report(peers[0], true);
     close(score(&world, own), 0.8);
 }
 
@@ -115,7 +115,7 @@ fn one_that_loses_data_of_several_comes_after_all_that_only_fail() {
     world.set(relays[1], Conduct::Refuses);
     world.plan.set_onion_relays(4);
     world.pass(24 * 3600 * SECOND);
-    peers.iter().for_each(|peer| assert!(world.plan.handle_report(world.now, *peer, false)));
+    peers.iter().for_each(|peer| assert!(world.report(*peer, false)));
     let failing = world.plan.relay(relays[1]).unwrap();
     let losing = world.plan.relay(relays[0]).unwrap();
     assert!(failing.failures.blamed() > 100 && losing.score() < failing.score());

@@ -282,3 +282,18 @@ fn an_outage_that_begins_while_the_only_relay_gives_its_place_to_another_pauses_
     relays.iter().for_each(|relay| world.come(*relay, peer));
     time_until_online(&mut world, peer, 150 * SECOND);
 }
+
+#[test]
+fn an_outage_that_begins_after_the_user_has_removed_the_only_relay_pauses_none_for_an_hour() {
+    let mut world = World::new(17);
+    let relays = world.relays(3);
+    let connected = world.relays(1)[0];
+    let peer = world.peer_on(&relays, &[]);
+    set(&mut world, &relays, Conduct::IsHijacked(Retry::Seldom));
+    world.pass(SECOND);
+    world.plan.remove_relay(world.now, connected);
+    world.pass(120 * SECOND);
+    set(&mut world, &relays, Conduct::Works);
+    relays.iter().for_each(|relay| world.come(*relay, peer));
+    time_until_online(&mut world, peer, 150 * SECOND);
+}

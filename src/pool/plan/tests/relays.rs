@@ -98,19 +98,37 @@ fn a_surplus_relay_goes_after_ten_seconds_and_not_before() {
     assert_eq!(world.connected(), relays[..3].iter().copied().collect());
 }
 
+/// A user's three relays, which are not needed any more, and three that a peer has named, which are worth less, with data
+/// in their queues.
+fn with_queues_at_the_worse(world: &mut World) -> [Vec<RelayId>; 2] {
+    let friend = world.peer(&[]);
+    let [user, named] = [Origin::User, Origin::Peer { peer: friend, is_local: false }]
+        .map(|origin| (0..3).map(|_| world.relay(origin)).collect::<Vec<_>>());
+    let peers = [world.peer(&user), world.peer(&named)];
+    world.pass(60 * SECOND);
+    assert_eq!(world.connected().len(), 6);
+    named.iter().for_each(|relay| _ = world.queued.insert(*relay, 1));
+    peers.iter().for_each(|peer| _ = world.plan.set_awake(*peer, false));
+    [user, named]
+}
+
 #[test]
-fn a_surplus_relay_does_not_go_before_what_is_queued_there_is_sent() {
+fn a_surplus_relay_goes_when_its_queue_is_sent_and_no_better_one_goes_instead() {
     let mut world = World::new(5);
-    let relays = world.relays(6);
-    let peers = [world.peer(&relays[..3]), world.peer(&relays[3..])];
-    world.pass(60 * SECOND);
-    world.queued.insert(relays[4], 1);
-    world.plan.remove_peer(world.now, peers[1]);
-    world.pass(60 * SECOND);
-    assert_eq!(world.connected(), relays[..3].iter().copied().chain([relays[4]]).collect());
+    let [user, _] = with_queues_at_the_worse(&mut world);
+    world.pass(30 * SECOND);
+    assert_eq!(world.connected().len(), 6);
     world.queued.clear();
     world.pass(2 * SECOND);
-    assert_eq!(world.connected(), relays[..3].iter().copied().collect());
+    assert_eq!(world.connected(), user.into_iter().collect());
+}
+
+#[test]
+fn a_surplus_relay_that_reads_too_slowly_goes_after_a_minute() {
+    let mut world = World::new(5);
+    let [user, _] = with_queues_at_the_worse(&mut world);
+    world.pass(90 * SECOND);
+    assert_eq!(world.connected(), user.into_iter().collect());
 }
 
 #[test]

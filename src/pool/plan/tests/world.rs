@@ -170,6 +170,12 @@ impl World {
         self.run();
     }
 
+    /// Whether data arrived that were sent by the relay that carries them, as the user reports.
+    pub(super) fn report(&mut self, peer: PeerId, was_delivered: bool) -> bool {
+        let used = self.plan.peer(peer).and_then(|peer| peer.used);
+        used.is_some_and(|relay| self.plan.handle_report(self.now, peer, relay, was_delivered))
+    }
+
     /// A relay refuses a route that is open.
     pub(super) fn refuse_route(&mut self, relay: RelayId, peer: PeerId) {
         let route = self.routes.iter().find(|(_, ends)| **ends == (peer, relay)).map(|(route, _)| *route);

@@ -163,12 +163,13 @@ impl Flow {
         data[..8].copy_from_slice(&(self.log.sent.len() as u64).to_be_bytes());
         let at = Instant::now();
         self.next_at = Some(at + INTERVAL);
-        // By which relay it went, is known afterwards: a full one is passed over.
-        match (self.sender.pool.send(self.sender.peer, &data), self.used()) {
-            (Ok(()), Some(relay)) => self.log.sent.push(Sent { at, relay }),
-            // It went out of band, which must not happen as long as there is a relay.
-            (Ok(()), None) => self.log.refused.push(PoolSendError::Unreachable),
-            (Err(error), _) => self.log.refused.push(error),
+        match self.sender.pool.send(self.sender.peer, &data) {
+            Ok(by) => match self.used().and(self.sender.place(by)) {
+                Some(relay) => self.log.sent.push(Sent { at, relay }),
+                // It went out of band, which must not happen as long as there is a relay.
+                None => self.log.refused.push(PoolSendError::Unreachable),
+            },
+            Err(error) => self.log.refused.push(error),
         }
     }
 }
