@@ -55,7 +55,7 @@ impl Pool {
     /// ) -> Result<&'a [[u8; 1000]], PoolSendError> {
     ///     while let [packet, others @ ..] = rest {
     ///         match pool.send(friend, packet) {
-    ///             Ok(()) => rest = others,
+    ///             Ok(_) => rest = others,
     ///             Err(PoolSendError::WouldBlock) => break, // `Writable` follows
     ///             Err(error) => return Err(error),
     ///         }
