@@ -1,5 +1,7 @@
 //! What is probed: relays, each at one address.
 
+use std::collections::HashSet;
+
 use tox_relay_client::{Address, PublicKey};
 
 use crate::probe::list::{Families, Listed};
@@ -30,11 +32,11 @@ struct Host {
 ///
 /// A name has a target for each family in which it has an address, or one if it has none.
 pub fn targets(relays: Vec<Listed>, families: Families, found: Option<&Found>) -> Vec<Target> {
-    let mut targets: Vec<Target> = Vec::new();
+    let (mut targets, mut known) = (Vec::new(), HashSet::new());
     for Listed { addresses, key, name } in relays {
         for (address, meant) in addresses {
             for target in at(&address, key, name.as_deref(), families.and(meant), found) {
-                if !targets.iter().any(|other| other.address == target.address && other.key == key) {
+                if known.insert((target.address.clone(), key)) {
                     targets.push(target);
                 }
             }
@@ -111,6 +113,9 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     const BOTH: Families = Families { ipv4: true, ipv6: true };
@@ -135,6 +140,18 @@ mod tests {
         let all = ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:1", "relay.example:1"];
         let found = found(Ok(&["192.0.2.1"]));
         assert_eq!(look(&all, BOTH, Some(&found)), ["192.0.2.1:1", "192.0.2.1:2"]);
+    }
+
+    #[test]
+    fn a_list_with_many_ports_was_compared_for_minutes() {
+        let addresses = (0..100_000_u32).map(|number| {
+            let [_, high, middle, low] = number.to_be_bytes();
+            (Address::try_from((IpAddr::from([127, 0, high, middle]), 1 + u16::from(low))).unwrap(), BOTH)
+        });
+        let relay = Listed { addresses: addresses.collect(), key: [9; 32].into(), name: None };
+        let began = Instant::now();
+        assert_eq!(targets(vec![relay], BOTH, None).len(), 100_000);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
     #[test]
