@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::probe::list::Families;
 use crate::probe::report::Report;
 use crate::probe::resolve::Found;
 use crate::probe::target::Target;
@@ -11,7 +12,7 @@ use crate::state::State;
 /// A target, its last report, and a small history.
 pub struct Probed {
     pub target: Target,
-    /// How it is reached: `ipv4`, `ipv6`, or the kind of the proxy.
+    /// How it is reached: `ipv4`, `ipv6`, the kind of the proxy, or `name` if a host name has no address.
     pub way: &'static str,
     pub report: Report,
     pub verdict: Verdict,
@@ -68,7 +69,12 @@ fn family(target: &Target) -> &'static str {
     match target.address.socket_addr() {
         Some(address) if address.is_ipv4() => "ipv4",
         Some(_) => "ipv6",
-        None => "name",
+        // The name was lost, and may have been two targets with the same address.
+        None => match target.families() {
+            Some(Families::IPV4) => "ipv4",
+            Some(Families::IPV6) => "ipv6",
+            _ => "name",
+        },
     }
 }
 
@@ -83,6 +89,23 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::list::Listed;
+    use crate::probe::target::targets;
+
+    #[test]
+    fn both_families_of_a_name_that_was_lost_were_the_same_series_for_prometheus() {
+        let both = Families { ipv4: true, ipv6: true };
+        let address = "relay.example:1".parse().unwrap();
+        let relay = Listed { addresses: vec![(address, both)], key: [9; 32].into(), name: None };
+        let answer = |answer| Found::from([("relay.example".to_owned(), answer)]);
+        let found = answer(Ok(["192.0.2.1", "2001:db8::7"].map(|ip| ip.parse().unwrap()).to_vec()));
+        let targets = targets(vec![relay], both, Some(&found));
+        let mut probed: Vec<_> = targets.into_iter().map(|target| Probed::new(target, None)).collect();
+        probed.iter_mut().for_each(|probed| probed.resolve(&answer(Err("lost".to_owned()))));
+        let labels: Vec<_> =
+            probed.iter().map(|probed| (probed.target.address.to_string(), probed.way)).collect();
+        assert_eq!(labels, ["ipv4", "ipv6"].map(|way| ("relay.example:1".to_owned(), way)));
+    }
 
     #[test]
     fn reach_has_the_last_eight_rounds() {

@@ -89,6 +89,11 @@ impl Target {
         self.host.as_ref()?.address.host_name()
     }
 
+    /// The families in which the host name is looked up, if there is one.
+    pub fn families(&self) -> Option<Families> {
+        self.host.as_ref().map(|host| host.families)
+    }
+
     /// Takes the first address of the host name, which may be another one than before.
     pub fn resolve(&mut self, found: &Found) {
         let Some(Host { address: host, families }) = &self.host else { return };
