@@ -135,24 +135,45 @@ fn wait_for_file(file: &std::path::Path) {
     }
 }
 
-#[test]
-fn an_interrupted_probe_tells_what_it_knows() {
+/// Interrupts the probe of a relay that is done and of a port that is silent. Returns its status and its lines.
+fn interrupted(format: &str) -> (ExitStatus, Vec<String>) {
     let relay = relay(Conduct::Honest);
     let (_listener, silent) = silent_port();
     let (text, key) = (line(&relay), any_key().to_string());
     let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let file = folder.join(format!("interrupted-{}", std::process::id()));
+    let file = folder.join(format!("interrupted-{}-{format}", std::process::id()));
     std::fs::write(&file, format!("{text}\n{silent} {key}\n")).unwrap();
     let mut running =
-        Running::start(&["-f", file.to_str().unwrap(), "-c", "1", "-W", "60", "--format", "json"]);
+        Running::start(&["-f", file.to_str().unwrap(), "-c", "1", "-W", "60", "--format", format]);
     // The first is done when both of its connections have ended.
     let is_done = relay.wait_until(GUARD, |statistics| statistics.accepted == 2 && statistics.connected == 0);
     assert!(is_done.is_some());
     let began = Instant::now();
-    let (status, lines) = running.interrupt();
+    let ended = running.interrupt();
     std::fs::remove_file(&file).unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "at once");
+    ended
+}
+
+#[test]
+fn an_interrupted_probe_tells_what_it_knows() {
+    let (status, lines) = interrupted("json");
     assert_eq!((status.code(), lines.len()), (Some(130), 2));
     assert!(lines[0].contains("\"state\":\"up\""), "{}", lines[0]);
     assert!(lines[1].contains("\"reason\":\"interrupted\""), "{}", lines[1]);
+}
+
+#[test]
+fn a_monitoring_plugin_that_was_interrupted_told_that_all_is_well() {
+    let (_, lines) = interrupted("nagios");
+    assert!(lines[0].starts_with("TOX UNKNOWN - 1 of 2 relays are well; "), "{}", lines[0]);
+    assert!(lines[0].contains(": interrupted before the end | "), "{}", lines[0]);
+}
+
+#[test]
+fn a_relay_whose_probe_was_interrupted_was_down_for_prometheus() {
+    let (_, lines) = interrupted("prom");
+    let ups: Vec<_> = lines.iter().filter(|line| line.starts_with("tox_relay_up{")).collect();
+    assert!(ups.len() == 1 && ups[0].ends_with(" 1"), "{ups:?}");
+    assert!(lines.iter().any(|line| line.contains("reason=\"interrupted\"")), "{lines:?}");
 }

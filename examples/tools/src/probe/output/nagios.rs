@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use crate::probe::history::Probed;
 use crate::probe::verdict::Limits;
+use crate::state::State;
 
 /// `skipped`: how many entries of lists were not probed, which is a warning.
 pub fn all(probed: &[&Probed], limits: &Limits, skipped: usize) -> String {
     let worst = probed.iter().max_by_key(|probed| (probed.verdict.state.status(), probed.verdict.state));
     let Some(worst) = worst else { return String::new() };
     let status = worst.verdict.state.status().max(u8::from(skipped > 0));
+    let is_interrupted = probed.iter().any(|probed| probed.verdict.state == State::Unknown);
+    let status = if is_interrupted { 3 } else { status };
     let state = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(status.min(3))];
     let skipped = if skipped > 0 { format!("; {skipped} skipped") } else { String::new() };
     let [one] = probed else {
         let (all, well) =
-            (probed.len(), probed.iter().filter(|probed| probed.verdict.state.status() == 0).count());
+            (probed.len(), probed.iter().filter(|probed| probed.verdict.state == State::Up).count());
         let worst = if well == all { String::new() } else { format!("; {}", tell(worst)) };
         let data: Vec<_> =
             probed.iter().map(|probed| data(probed, limits, true)).filter(|data| !data.is_empty()).collect();

@@ -10,7 +10,8 @@ use crate::state::State;
 pub fn all(probed: &[&Probed]) -> String {
     let mut text = String::new();
     family(&mut text, "tox_relay_up", "gauge", "Whether the relay has proved its key and passes packets on.");
-    for probed in probed {
+    // Of one that was interrupted, nothing is known: a 0 would be an alarm.
+    for probed in probed.iter().filter(|probed| probed.verdict.state != State::Unknown) {
         let is_up = matches!(probed.verdict.state, State::Up | State::Warning | State::Critical);
         sample(&mut text, "tox_relay_up", probed, &[], u8::from(is_up).into());
     }
