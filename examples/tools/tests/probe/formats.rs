@@ -208,6 +208,32 @@ fn the_file_is_replaced_at_once_and_standard_output_stays_empty() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_and_a_device_were_replaced_by_a_file() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("links-{}", std::process::id()));
+    fs::create_dir_all(folder.join("elsewhere")).unwrap();
+    let [file, link, pipe] = ["elsewhere/relays.csv", "link", "pipe"].map(|name| folder.join(name));
+    fs::write(&file, "old").unwrap();
+    symlink("elsewhere/relays.csv", &link).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let list = List::new();
+    list.probe(&["--format", "csv", "--output", link.to_str().unwrap()]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().starts_with("time,state,"));
+    // Open for both directions, so that neither side waits for the other.
+    let mut reader = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let ended = list.probe(&["--format", "csv", "--output", pipe.to_str().unwrap()]);
+    assert_eq!(&*ended.stderr, "");
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    let mut begin = [0; 11];
+    reader.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"time,state,");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn a_pipe_that_nobody_reads_is_no_reason_to_panic() {
     let relay = relay(Conduct::Honest);

@@ -54,7 +54,11 @@ impl Output {
     /// Tries whether the file can be written, before anything is probed.
     pub fn check(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let tried = temporary(file).and_then(|new| fs::write(&new, "").and_then(|()| fs::remove_file(new)));
+        if is_device(file) {
+            return Ok(());
+        }
+        let place = through_link(file);
+        let tried = temporary(&place).and_then(|new| fs::write(&new, "").and_then(|()| fs::remove_file(new)));
         let tried = if file.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { tried };
         tried.map_err(|error| naming(file, &error))
     }
@@ -119,14 +123,29 @@ impl Output {
     }
 }
 
-/// Whoever reads the file sees the old content or the new one, and never a part.
+/// Whoever reads the file sees the old content or the new one, and never a part. A device or a pipe has no content to
+/// replace, and must stay what it is.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = temporary(file)?;
-    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, file));
+    if is_device(file) {
+        return fs::write(file, bytes).map_err(|error| naming(file, &error));
+    }
+    let place = through_link(file);
+    let new = temporary(&place)?;
+    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, place));
     if written.is_err() {
         _ = fs::remove_file(&new);
     }
     written.map_err(|error| naming(file, &error))
+}
+
+/// Whether this is there, and is no file whose content could be replaced, such as `/dev/null`.
+fn is_device(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// A symbolic link stays, and what it leads to is replaced.
+fn through_link(file: &Path) -> PathBuf {
+    fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
 }
 
 /// Next to the file, so that it can be renamed.
