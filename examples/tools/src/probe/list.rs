@@ -89,11 +89,20 @@ pub fn relay<S: AsRef<str>>(words: &[S]) -> Result<Listed, String> {
     Ok(Listed { addresses, key, name: printable(&name.join(" ")) })
 }
 
-/// A name as it can be shown: lists are written by strangers, and control characters could control the terminal. `None`
-/// if it is empty.
+/// A name as it can be shown: lists are written by strangers, and control characters could control the terminal, or
+/// turn the direction in which the rest of the line is read. `None` if it is empty.
 fn printable(name: &str) -> Option<String> {
-    let name: String = name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    let is_control = |letter: char| letter.is_control() || turns_line(letter);
+    let name: String = name.chars().map(|letter| if is_control(letter) { '?' } else { letter }).collect();
     Some(name).filter(|name| !name.is_empty())
+}
+
+/// Marks of direction, and separators of lines: controls in all but their category.
+fn turns_line(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 const FORM: &str = "a relay is written as ADDRESS... KEY [NAME]";
@@ -292,6 +301,13 @@ mod tests {
         let node = r#""ipv4": "192.0.2.1", "tcp_ports": [1], "maintainer": "a\u001b[2J\nU b""#;
         let text = format!(r#"{{"nodes": [{{{node}, "public_key": "{KEY}"}}]}}"#);
         assert_eq!(json(&text).unwrap()[0].as_ref().unwrap().name.as_deref(), Some("a?[2J?U b"));
+    }
+
+    #[test]
+    fn a_name_turned_the_direction_of_the_rest_of_the_line() {
+        let line = format!("192.0.2.1:1 {KEY} a\u{202e}b\u{2066}c\u{200f}d \u{437}\u{5d0}\u{1f600}");
+        let expected = "a?b?c?d \u{437}\u{5d0}\u{1f600}";
+        assert_eq!(lines(&line)[0].as_ref().unwrap().name.as_deref(), Some(expected));
     }
 
     #[test]
