@@ -48,6 +48,11 @@ impl Search {
         self.kept
     }
 
+    /// Whether the largest load that may be tried kept the target.
+    pub fn is_at_most(&self) -> bool {
+        self.kept == Some(self.most)
+    }
+
     /// The smallest load that missed the target; `None` if none did.
     pub fn smallest_missed(&self) -> Option<u64> {
         self.missed
@@ -87,7 +92,9 @@ mod tests {
     fn it_ends_at_the_most_that_may_be_tried() {
         let (tried, found) = search(Search::new(100, 1, 1000), u64::MAX);
         assert_eq!(tried, [100, 200, 400, 800, 1000]);
-        assert_eq!((found.largest(), found.smallest_missed()), (Some(1000), None));
+        assert_eq!((found.largest(), found.smallest_missed(), found.is_at_most()), (Some(1000), None, true));
+        let (_, found) = search(Search::new(100, 1, 1000), 999);
+        assert!(!found.is_at_most(), "{found:?}");
     }
 
     #[test]

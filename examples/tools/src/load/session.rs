@@ -308,6 +308,15 @@ impl Session {
         if let Some(limit) = [Some(step), last].into_iter().flatten().find_map(Step::own_limit) {
             notes.push(format!("the generator itself may be the limit, and not the relay: {limit}"));
         }
+        if self.arguments.search == Some(Unit::Connections)
+            && self.search.as_ref().is_some_and(Search::is_at_most)
+        {
+            notes.push(
+                "the search ended at what this machine allows (`ulimit -n`, or the ports of one address): the \
+                 relay may bear more"
+                    .into(),
+            );
+        }
         if self.arguments.rate == Rate::Max {
             notes.push("nothing was planned: latency counts from the moment of sending".into());
         }

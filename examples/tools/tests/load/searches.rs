@@ -30,6 +30,8 @@ fn the_load_is_doubled_up_to_the_most_that_is_possible() {
     assert_eq!((ended.status, &summary["outcome"]), (0, &"kept".into()), "{}{}", ended.output, ended.errors);
     assert_eq!(summary["search"]["largest"], 66);
     assert!(summary["search"]["smallest_missed"].is_null(), "{summary}");
+    let is_told = summary["notes"].to_string().contains("at what this machine allows (`ulimit -n`");
+    assert!(is_told, "the limit of descriptors passed for the relay's: {}", summary["notes"]);
     let loads: Vec<_> =
         steps(&ended).iter().map(|step| step["asked"]["connections"].as_u64().unwrap()).collect();
     let reached: Vec<_> = steps(&ended).iter().map(|step| step["connections"].as_u64().unwrap()).collect();
