@@ -385,16 +385,21 @@ impl Session {
     }
 
     fn handle_end(&mut self, side: Side, reason: DisconnectReason, times: ConnectTimes) {
+        let problem = match side {
+            Side::First => Problem::from_end(reason),
+            Side::Second => Problem::from_second(reason),
+        };
         let extras = &mut self.report.extras;
+        // A relay refuses a request by the end of the connection that has sent it.
+        let is_refusal = side == Side::First && problem.state == State::Down;
         match self.step {
-            Step::Test(Test::Onion) => extras.onion = Some(Passing::Refused),
-            Step::Test(Test::Forward) => extras.forward = Some(Passing::Refused),
+            Step::Test(Test::Onion) if is_refusal => extras.onion = Some(Passing::Refused),
+            Step::Test(Test::Forward) if is_refusal => extras.forward = Some(Passing::Refused),
             Step::Connect => {
                 self.report.phases = times.into();
-                self.report.problems.push(Problem::from_end(reason));
+                self.report.problems.push(problem);
             }
-            _ if side == Side::Second => self.report.problems.push(Problem::from_second(reason)),
-            _ => self.report.problems.push(Problem::from_end(reason)),
+            _ => self.report.problems.push(problem),
         }
         self.finish();
     }

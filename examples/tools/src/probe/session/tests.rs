@@ -255,6 +255,18 @@ fn an_end_after_a_forward_request_is_its_answer_and_no_problem() {
 }
 
 #[test]
+fn a_violation_after_an_onion_request_was_told_as_its_refusal() {
+    let ping_flood = DisconnectReason::PingFlood;
+    for (side, reason, word) in
+        [(Side::First, ping_flood, "violation"), (Side::Second, closed(Stage::Connected), "no-second")]
+    {
+        let mut probe = Probe::met(&[Test::Onion]);
+        probe.handle(Input::Ended(side, reason, ConnectTimes::default()));
+        assert_eq!((probe.words(), probe.session.report.extras.onion), (vec![word], None));
+    }
+}
+
+#[test]
 fn an_interrupted_probe_says_so_and_a_finished_one_does_not() {
     let mut probe = Probe::connected(&[]);
     probe.session.interrupt();
