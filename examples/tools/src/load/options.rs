@@ -80,7 +80,7 @@ pub struct Arguments {
 }
 
 const EXIT: &str = "\
-Exit status: 0 the target was kept, or there was none; 1 it was missed, or the probe's latency passed its bound;
+Exit status: 0 the target was kept, or there was none and packets have arrived; 1 it was missed, or the probe's latency passed its bound;
 2 the relay cannot be reached or was lost; 3 wrong usage, the proxy does not work, or the output cannot be written;
 130 interrupted, or nobody reads the output.";
 

@@ -91,7 +91,7 @@ pub struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The target was kept, or there was none.
+    /// The target was kept; or there was none, and something has arrived.
     Kept,
     Missed,
     /// The latency of the probe passed its bound.

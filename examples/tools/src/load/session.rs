@@ -262,6 +262,7 @@ impl Session {
         };
         let message = match (&stop, outcome) {
             (Some(stop), _) => stop.to_string(),
+            (None, Outcome::Missed) if self.target.is_empty() => misses.join(", "),
             (None, Outcome::Missed) => format!("the target {} was missed", self.target),
             (None, _) if self.target.is_empty() => "the run is complete".into(),
             (None, _) => format!("the target {} was kept", self.target),
@@ -290,7 +291,12 @@ impl Session {
         if step.phase != Phase::Load {
             return Vec::new();
         }
-        self.target.misses(&step.measured()).iter().map(Miss::to_string).collect()
+        let mut misses: Vec<String> =
+            self.target.misses(&step.measured()).iter().map(Miss::to_string).collect();
+        if self.target.is_empty() && step.sent > 0 && step.received == 0 {
+            misses.push("nothing has arrived".to_owned());
+        }
+        misses
     }
 
     /// What the figures do not show, if there are any.

@@ -197,8 +197,15 @@ fn json(text: &str) -> Result<Entries, String> {
     Ok(entries)
 }
 
+/// The most ports of a node on the status page. Most nodes have three.
+const MOST_PORTS: usize = 16;
+
 impl Node {
     fn listed(self) -> Result<Listed, String> {
+        // Strangers fill the page: it must not make a scan of somebody's ports.
+        if self.tcp_ports.len() > MOST_PORTS {
+            return Err(format!("{} ports, and a node has {MOST_PORTS} at most", self.tcp_ports.len()));
+        }
         let key = &self.public_key;
         let key = key.parse().map_err(|error| format!("public_key {key:?}: {error}"))?;
         let hosts = [(&self.ipv4, Families::IPV4), (&self.ipv6, Families::IPV6)];
@@ -224,6 +231,22 @@ mod tests {
 
     fn addresses(relay: &Listed) -> Vec<String> {
         relay.addresses.iter().map(|(address, _)| address.to_string()).collect()
+    }
+
+    #[test]
+    fn a_node_of_the_status_page_had_all_ports_of_a_host_probed() {
+        let node = |ports: &[u16]| {
+            format!(
+                r#"{{"nodes": [{{"ipv4": "192.0.2.1", "tcp_ports": {ports:?}, "public_key": "{KEY}"}}]}}"#
+            )
+        };
+        let all: Vec<u16> = (1..=65_535).collect();
+        let entries = json(&node(&all)).unwrap();
+        assert_eq!(
+            entries[0].as_ref().err().map(String::as_str),
+            Some("node 1: 65535 ports, and a node has 16 at most")
+        );
+        assert_eq!(json(&node(&all[..16])).unwrap()[0].as_ref().map(|relay| relay.addresses.len()), Ok(16));
     }
 
     #[test]

@@ -78,6 +78,15 @@ fn a_relay_that_drops_packets_loses_its_share() {
 }
 
 #[test]
+fn a_run_without_a_target_in_which_nothing_arrived_was_told_as_well() {
+    let relay = relay(Conduct::DropEvery(1));
+    let ended = run(&target(&relay), &["--abort-above", "1m", "--time", "1"]);
+    let summary = ended.summary();
+    assert_eq!((ended.status, &summary["outcome"]), (1, &"missed".into()), "{}", ended.output);
+    assert_eq!(summary["message"], "nothing has arrived");
+}
+
+#[test]
 fn a_relay_that_delivers_nothing_is_left_alone_soon() {
     let relay = relay(Conduct::DropEvery(1));
     let ended = run(&target(&relay), &["--abort-above", "500ms", "--time", "1h"]);

@@ -7,7 +7,7 @@ mod prometheus;
 mod table;
 mod text;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -131,9 +131,11 @@ fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let place = through_link(file);
     let new = temporary(&place)?;
-    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, place));
+    // A new one: who can write to the folder must not lead this one elsewhere by a link.
+    let create = File::create_new(&new);
+    let written = create.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&new, place));
     if written.is_err() {
-        _ = fs::remove_file(&new);
+        _ = fs::remove_file(&new); // also one that was left behind
     }
     written.map_err(|error| naming(file, &error))
 }
