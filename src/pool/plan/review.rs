@@ -103,7 +103,7 @@ impl Plan {
             if votes == Votes::default() && spare == 0 {
                 return;
             }
-            let has_place = self.places() > usize::from(self.keeps_last(votes, &missing));
+            let has_place = self.places() > usize::from(self.keeps_last(now, votes, &missing));
             let displaces = !has_place && votes.of_first > 0 && !self.can_wait(id, now);
             let displaced = displaces.then(|| self.least_missed(now)).flatten();
             if !has_place && displaced.is_none() {
@@ -139,12 +139,15 @@ impl Plan {
         }
     }
 
-    /// Whether the last place is left to peers that have no relay, or others would come and go with their tries.
-    fn keeps_last(&self, votes: Votes, missing: &HashMap<PeerId, Missing>) -> bool {
-        let is_soon = |tie: &Tie| !self.takes_turns(tie.relay);
-        let may_soon_have = |peer: &Peer| peer.ties.iter().any(is_soon);
+    /// Whether the last place is left to peers that have no relay, or others would come and go with their tries. A relay
+    /// that is tried once an hour is not waited for.
+    fn keeps_last(&self, now: Instant, votes: Votes, missing: &HashMap<PeerId, Missing>) -> bool {
+        let is_seldom_tried =
+            |id| self.relay(id).is_some_and(|known: &Known| known.failures.are_lasting(now));
+        let is_expected = |tie: &Tie| !is_seldom_tried(tie.relay) && !self.takes_turns(tie.relay);
+        let expects_one = |peer: &Peer| peer.ties.iter().any(is_expected);
         let firsts = missing.iter().filter(|(_, missing)| missing.is_first);
-        votes.of_first == 0 && firsts.filter_map(|(id, _)| self.peer(*id)).any(may_soon_have)
+        votes.of_first == 0 && firsts.filter_map(|(id, _)| self.peer(*id)).any(expects_one)
     }
 
     /// Whether a relay takes turns with others in the only place, since it has failed too often to have it for itself.

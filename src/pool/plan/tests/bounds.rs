@@ -153,6 +153,34 @@ fn the_only_place_is_not_kept_for_a_peer_whose_relay_does_not_work() {
 }
 
 #[test]
+fn the_only_place_is_not_kept_for_a_relay_that_is_tried_once_an_hour() {
+    for conduct in [Conduct::Refuses, Conduct::IsSilent, Conduct::Closes] {
+        let mut world = with_bound(8, 1);
+        let [dead, named] = [world.relay(Origin::User), world.relay(Origin::User)];
+        world.set(dead, conduct);
+        world.set(named, Conduct::CannotBeTried);
+        world.peer(&[dead, named]);
+        world.relays(5);
+        let seconds = seconds_without_a_relay(&mut world);
+        assert!(seconds < 3_600 / 10, "{conduct:?}: {seconds} s");
+    }
+}
+
+#[test]
+fn a_relay_that_is_tried_once_an_hour_does_not_keep_the_others_of_a_peer_from_being_tried() {
+    let mut world = with_bound(9, 1);
+    let [own, named, silent] = [(); 3].map(|()| world.relay(Origin::User));
+    world.set(own, Conduct::Refuses);
+    world.set(named, Conduct::CannotBeTried);
+    world.set(silent, Conduct::IsSilent);
+    let peer = world.peer_on(&[own, named], &[own]);
+    world.pass(1_200 * SECOND);
+    world.set(own, Conduct::Works);
+    world.pass(300 * SECOND);
+    assert!(is_online(&world, peer));
+}
+
+#[test]
 fn a_relay_that_restarts_has_the_only_place_again_before_those_that_no_peer_is_on() {
     let mut world = with_bound(6, 1);
     let relay = world.relay(Origin::User);
