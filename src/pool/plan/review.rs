@@ -74,8 +74,11 @@ impl Plan {
         now: Instant,
         observe: impl Fn(ConnectionId) -> Option<Observation>,
     ) {
-        let doubtful = std::mem::take(&mut self.doubtful);
+        let mut doubtful = std::mem::take(&mut self.doubtful);
         if !doubtful.is_empty() {
+            // Worse ones may wait for their queues.
+            doubtful
+                .extend(self.relays().filter(|(_, known)| known.surplus_since.is_some()).map(|(id, _)| id));
             self.drop_surplus(now, doubtful.into_iter().collect(), observe);
         }
     }

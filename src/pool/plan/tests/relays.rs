@@ -124,6 +124,26 @@ fn a_surplus_relay_goes_when_its_queue_is_sent_and_no_better_one_goes_instead() 
 }
 
 #[test]
+fn while_a_surplus_relay_sends_its_queue_a_peer_that_leaves_a_better_one_does_not_end_that() {
+    let mut world = World::new(5);
+    world.plan.set_wanted(1);
+    world.plan.set_onion_relays(4);
+    let friend = world.peer(&[]);
+    let user: Vec<RelayId> = (0..3).map(|_| world.relay(Origin::User)).collect();
+    let named = world.relay(Origin::Peer { peer: friend, is_local: false });
+    let peer = world.peer(&user);
+    world.pass(60 * SECOND);
+    world.queued.insert(named, 1);
+    world.plan.set_onion_relays(0);
+    world.pass(30 * SECOND);
+    assert_eq!(world.connected().len(), 4);
+    let used = world.plan.peer(peer).unwrap().used;
+    let other = *user.iter().find(|relay| used != Some(**relay)).unwrap();
+    world.leave(other, peer);
+    assert!(world.connected().contains(&other));
+}
+
+#[test]
 fn a_surplus_relay_that_reads_too_slowly_goes_after_a_minute() {
     let mut world = World::new(5);
     let [user, _] = with_queues_at_the_worse(&mut world);
