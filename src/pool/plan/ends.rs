@@ -17,8 +17,7 @@ const GAVE_WAY: Duration = Duration::from_secs(60);
 impl Plan {
     /// The connection, or the attempt, of a relay has ended by itself.
     pub(crate) fn fail(&mut self, now: Instant, id: RelayId, retry: Retry) {
-        self.gave_way.take_if(|(relay, at)| *relay == id || *at + GAVE_WAY <= now);
-        let in_outage = self.gave_way.is_none() && !self.has_connected_besides(id);
+        let in_outage = self.is_outage_without(now, id);
         let jitter = self.random.random_range(0.0..1.0);
         if let Some(known) = self.relays.get_mut(id.0) {
             known.handle_failure(now, retry, jitter, in_outage);
@@ -29,12 +28,17 @@ impl Plan {
         }
     }
 
-    /// The user has removed a relay: if no other one is connected, all are tried soon, as after the failure of the last one.
+    /// A relay was removed: if no other one is connected, all are tried soon, as after the failure of the last one.
     pub(crate) fn handle_removed(&mut self, now: Instant, id: RelayId) {
-        self.gave_way.take_if(|(relay, _)| *relay == id); // to no other
-        if !self.has_connected_besides(id) {
+        if self.is_outage_without(now, id) {
             self.handle_outage(now);
         }
+    }
+
+    /// Whether it is an outage of our own network, now that this relay has failed or was removed.
+    fn is_outage_without(&mut self, now: Instant, id: RelayId) -> bool {
+        self.gave_way.take_if(|(relay, at)| *relay == id || *at + GAVE_WAY <= now);
+        self.gave_way.is_none() && !self.has_connected_besides(id)
     }
 
     fn handle_outage(&mut self, now: Instant) {

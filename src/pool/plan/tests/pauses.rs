@@ -297,3 +297,25 @@ fn an_outage_that_begins_after_the_user_has_removed_the_only_relay_pauses_none_f
     relays.iter().for_each(|relay| world.come(*relay, peer));
     time_until_online(&mut world, peer, 150 * SECOND);
 }
+
+#[test]
+fn the_removal_of_an_unused_relay_ends_no_pause_while_the_only_one_gives_its_place_to_another() {
+    let mut world = World::new(18);
+    world.plan.set_bound(world.now, 1);
+    world.relays(1);
+    world.pass(SECOND);
+    let wrong = world.relay(Origin::List);
+    world.set(wrong, Conduct::IsHijacked(Retry::Seldom));
+    world.peer(&[wrong]);
+    world.pass(SECOND);
+    let [silent, unused] = [world.relay(Origin::List), world.relay(Origin::List)];
+    world.set(silent, Conduct::IsSilent);
+    world.peer(&[silent]);
+    world.pass(SECOND);
+    assert!(world.connected().is_empty());
+    let pause = |world: &World| world.plan.relay(wrong).unwrap().failures.retry_at(world.now);
+    let before = pause(&world);
+    world.plan.remove_relay(world.now, unused);
+    assert!(before > Some(world.now + 1_800 * SECOND), "about an hour");
+    assert_eq!(pause(&world), before);
+}
