@@ -70,8 +70,8 @@ impl Failures {
         self.seldom_until.is_some_and(|until| until > now)
     }
 
-    /// Whether a connection shows that our own network works: not if the relay closes each one.
-    pub(crate) fn end_with_outage(&self) -> bool {
+    /// Whether a connection to the relay shows that our own network works: not if it closes each one.
+    pub(crate) fn connection_ends_outage(&self) -> bool {
         !self.ended_early
     }
 
@@ -100,7 +100,7 @@ impl Failures {
 
     /// The relay has proved itself.
     pub(crate) fn forget(&mut self) {
-        *self = Self { retry_at: self.retry_at, seldom_until: self.seldom_until, ..Self::default() };
+        *self = Self::default();
     }
 
     /// It has failed before, as a file says, which may be broken.

@@ -106,7 +106,7 @@ impl Plan {
         if let State::Connecting { connection: Some(connection), .. } = relay.state {
             relay.state = State::Connected { connection, since: now };
             self.notices.push_back(Notice::RelayUp(id));
-            if relay.failures.end_with_outage() {
+            if relay.failures.connection_ends_outage() {
                 self.relays.values_mut().for_each(|known| known.failures.handle_end_of_outage());
             }
             self.handle_writable(id);
