@@ -311,10 +311,10 @@ impl Pool {
 
     /// Adds the relays that were remembered, and ties them to the peers. Relays that are known get only the addresses of
     /// before, and what was known of their speed and failures. No peers are added: call [`add_peer`](Self::add_peer)
-    /// before, for example for the keys in [`Remembered::peers`]. What is remembered may come from a file that others can write, so the bounds are those of
-    /// [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that were not added, and why; a relay of
-    /// a peer that is not there is one, unless another peer was tied to it who is. [`remember`](Self::remember) has an
-    /// example.
+    /// before, for example for the keys in [`Remembered::peers`]. What is remembered may come from a file that others can
+    /// write, so the bounds are those of [`add_relay`](Self::add_relay) and [`tie`](Self::tie). Returns the relays that
+    /// were not added, and why; a relay of a peer that is not there is one, unless another peer was tied to it who is.
+    /// [`remember`](Self::remember) has an example.
     pub fn recall(&mut self, remembered: &Remembered) -> Vec<(PublicKey, AddRelayError)> {
         self.plan.recall(Instant::now(), remembered)
     }

@@ -10,8 +10,9 @@ use crate::pool::events::PoolEvents;
 use crate::pool::interface::Pool;
 
 impl Pool {
-    /// Reads, writes, connects, and handles deadlines, as [`Client::poll`](crate::Client::poll) does: until there is something to report, the
-    /// timeout is over, or the [waker](Self::waker) is used. The events replace those of the last poll.
+    /// Reads, writes, connects, and handles deadlines, as [`Client::poll`](crate::Client::poll) does: until there is
+    /// something to report, the timeout is over, or the [waker](Self::waker) is used. The events replace those of the last
+    /// poll.
     ///
     /// # Errors
     ///

@@ -24,9 +24,9 @@
 //!   to 120 s, give or take a fifth. (After an hour, if another try [hardly helps](crate::Retry).) This is forgotten when
 //!   it was connected for a minute. If no relay at all is connected, it is our own network, unless the last one has just
 //!   given up its place to another: then no relay is blamed or paused for an hour, not even for what failed in the 40 s
-//!   before, and all are tried again as soon as one of them works. (A relay that ends within a minute after it was connected is blamed all the same, and one to which no
-//!   attempt [can begin](PoolEvent::RelayRefused) keeps its pause.) Another address of a relay, another proxy and another
-//!   network end the pauses.
+//!   before, and all are tried again as soon as one of them works. (A relay that ends within a minute after it was
+//!   connected is blamed all the same, and one to which no attempt [can begin](PoolEvent::RelayRefused) keeps its pause.)
+//!   Another address of a relay, another proxy and another network end the pauses.
 //! - At most 16 attempts begin at once, and one every two seconds in the long run; relays that were tried in vain leave
 //!   them to others. A relay that is not connected after 1 s is tried further, and another one besides it.
 //! - A peer adds at most 24 relays, with 4 addresses each, and none in a local network ([`Origin::Peer`]); the user and

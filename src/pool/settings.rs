@@ -39,8 +39,8 @@ impl Pool {
     /// that carry no data are disconnected first. If more are wanted, each peer gets one relay before any gets its
     /// second: for a peer that has none, one is disconnected without which all others still have one. While an offline
     /// peer is looked for, a relay that carries no data may give up its place; the last one that is connected and
-    /// answers does so only if there is but one place. With one place, a relay that has failed
-    /// eight times is tried again only after another that works has had it for ten minutes.
+    /// answers does so only if there is but one place. With one place, a relay that has
+    /// failed eight times takes turns with others: while another one works, it is tried every ten minutes at most.
     ///
     /// ```
     /// # mod shared { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/documentation.rs")); }

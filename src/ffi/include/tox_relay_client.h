@@ -961,7 +961,7 @@ typedef struct trc_relay_status {
     // How long it was connected, all in all, with what was recalled, in microseconds.
     uint64_t up_time;
     // How often it has failed since it was last connected for a minute, without failures while no relay at all was
-    // connected: those are our own network's.
+    // connected, or up to 40 s before: those are our own network's.
     uint32_t failures;
     // Its next attempt begins no sooner than this, in microseconds from now, because the last one failed; then, if it is
     // needed. 0 if it may be tried now, or is connected. Another address, another proxy and another network end the
@@ -1713,8 +1713,8 @@ trc_error trc_pool_set_onion_relays(struct trc_pool *pool, size_t count);
 // data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 // has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
 // that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
-// place. With one place, a relay that has failed eight times is tried again only after another that works has had it for ten
-// minutes.
+// place. With one place, a relay that has failed eight times takes turns with others: while another one works, it is
+// tried every ten minutes at most.
 trc_error trc_pool_set_max_connections(struct trc_pool *pool,
                                        size_t count);
 

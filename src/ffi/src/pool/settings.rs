@@ -34,8 +34,8 @@ pub extern "C" fn trc_pool_set_onion_relays(pool: *mut trc_pool, count: usize) -
 /// data are disconnected first. If more are wanted, each peer gets one relay before any gets its second: for a peer that
 /// has none, one is disconnected without which all others still have one. While an offline peer is looked for, a relay
 /// that carries no data may give up its place; the last one that is connected and answers does so only if there is but one
-/// place. With one place, a relay that has failed eight times is tried again only after another that works has had it for ten
-/// minutes.
+/// place. With one place, a relay that has failed eight times takes turns with others: while another one works, it is
+/// tried every ten minutes at most.
 #[unsafe(no_mangle)]
 pub extern "C" fn trc_pool_set_max_connections(pool: *mut trc_pool, count: usize) -> trc_error {
     run(pool, |state| {

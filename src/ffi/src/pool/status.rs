@@ -65,7 +65,7 @@ pub struct trc_relay_status {
     /// How long it was connected, all in all, with what was recalled, in microseconds.
     pub up_time: u64,
     /// How often it has failed since it was last connected for a minute, without failures while no relay at all was
-    /// connected: those are our own network's.
+    /// connected, or up to 40 s before: those are our own network's.
     pub failures: u32,
     /// Its next attempt begins no sooner than this, in microseconds from now, because the last one failed; then, if it is
     /// needed. 0 if it may be tried now, or is connected. Another address, another proxy and another network end the
