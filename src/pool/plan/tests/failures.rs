@@ -296,3 +296,24 @@ fn when_a_relay_ends_one_that_stays_takes_over_before_one_that_comes_and_goes() 
     world.pass(180 * SECOND);
     assert_eq!(used(&world), relays[0]);
 }
+
+#[test]
+fn a_fast_relay_that_fails_again_and_again_does_not_take_over() {
+    let mut world = World::new(11);
+    let [stays, fails] = [world.relay(Origin::User), world.relay(Origin::User)];
+    world.round_trips.insert(stays, SECOND / 3);
+    world.round_trips.insert(fails, SECOND / 100);
+    let peer = world.peer(&[stays, fails]);
+    for _ in 0..20 {
+        world.set(fails, Conduct::Refuses);
+        world.pass(SECOND / 2);
+        world.set(fails, Conduct::Works);
+        world.notices();
+        let connected = |world: &World| world.connected().contains(&fails);
+        while !connected(&world) {
+            world.pass(SECOND / 10);
+        }
+        world.pass(SECOND * 59);
+        assert_eq!(world.plan.used(peer).unwrap().0, stays);
+    }
+}
