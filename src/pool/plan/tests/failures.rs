@@ -317,3 +317,35 @@ fn a_fast_relay_that_fails_again_and_again_does_not_take_over() {
         assert_eq!(world.plan.used(peer).unwrap().0, stays);
     }
 }
+
+#[test]
+fn when_an_outage_is_over_those_that_had_failed_just_before_it_are_tried_at_once() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let relays = world.relays(3);
+        world.peer(&relays);
+        world.pass(90 * SECOND);
+        world.set(relays[0], Conduct::Refuses);
+        world.pass(15 * SECOND);
+        relays.iter().for_each(|relay| world.set(*relay, Conduct::Refuses));
+        world.pass(SECOND / 10);
+        relays.iter().for_each(|relay| world.set(*relay, Conduct::Works));
+        while world.connected().is_empty() {
+            world.pass(SECOND / 10);
+        }
+        world.pass(SECOND / 5);
+        assert_eq!(world.connected().len(), 3, "{seed}");
+    }
+}
+
+#[test]
+fn on_another_network_the_pauses_are_short_again() {
+    let mut world = World::new(12);
+    let relay = world.relay(Origin::User);
+    world.set(relay, Conduct::Refuses);
+    world.pass(3600 * SECOND);
+    world.plan.handle_network_changed(world.now);
+    let attempts = world.attempts.len();
+    world.pass(5 * SECOND);
+    assert!(world.attempts.len() >= attempts + 3);
+}
