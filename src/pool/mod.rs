@@ -46,7 +46,8 @@
 //!
 //! # Order, loss and duplicates
 //!
-//! One relay at a time carries the data to a peer, so their order is kept: the fastest. It changes when the relay
+//! One relay at a time carries the data to a peer, so their order is kept: the fastest, but one that has failed since it
+//! was last connected for a minute only if there is no other. It changes when the relay
 //! ends, is silent (5 s after data were sent, in which nothing was heard; on a slow line 3 s and two round trips, at
 //! most 11 s), is full, loses data according to [`Pool::report`], or another one was faster by a third for a minute;
 //! then [`PoolEvent::PeerMoved`] tells which. Around a change, data may be lost if the old relay has ended or is

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
+use crate::address::Address;
 use crate::config::Relay;
 use crate::pool::error::AddRelayError;
 use crate::pool::id::{PeerId, RelayId};
@@ -20,10 +21,12 @@ impl Plan {
     pub(crate) fn add_relay(&mut self, relay: Relay, origin: Origin) -> Result<RelayId, AddRelayError> {
         let key = relay.public_key();
         let known = self.by_relay_key.get(&key).copied();
-        let counts =
-            !known.is_some_and(|id| self.own.contains(&id)) || !matches!(origin, Origin::Peer { .. });
-        if let Some(address) = relay.addresses()?.iter().find(|address| counts && !origin.allows(address)) {
-            return Err(AddRelayError::LocalAddress((*address).clone()));
+        // What a peer says of a relay of our own counts for nothing.
+        let is_own = known.is_some_and(|id| self.own.contains(&id));
+        let is_ignored = is_own && matches!(origin, Origin::Peer { .. });
+        let is_wrong = |address: &&Address| !is_ignored && !origin.allows(address);
+        if let Some(address) = relay.addresses()?.iter().find(is_wrong) {
+            return Err(AddRelayError::LocalAddress(address.clone()));
         }
         self.check_room(known, origin)?;
         let id = if let Some(id) = known {
